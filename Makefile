@@ -1,0 +1,74 @@
+# Everything a developer or a machine calls. `make` alone lists the targets.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO        ?= go
+VERSION   ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+BUILDENV  := CGO_ENABLED=0
+# No VCS stamp from the go command: it refuses a checkout owned by somebody else.
+BUILDFLAGS := -buildvcs=false -trimpath
+LDFLAGS   := -X main.version=$(VERSION)
+
+# Passed on to `go test` (make test TESTFLAGS='-v -run Swap'), to `sluice demo`
+# (make run RUNFLAGS='--workers 4'), and how long benchmarks and fuzzing take.
+TESTFLAGS ?=
+RACEFLAGS ?= -timeout 20m
+RUNFLAGS  ?=
+BENCH     ?= .
+BENCHTIME ?= 1s
+FUZZTIME  ?= 10s
+
+.PHONY: help build run test deps race check fmt vet staticcheck house bench fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## bin/sluice, one static file
+	@mkdir -p bin
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+
+run: build ## build, then run the demonstration, which checks itself
+	bin/sluice demo $(RUNFLAGS)
+
+test: deps ## every test (TESTFLAGS=... goes to go test)
+	$(GO) test $(TESTFLAGS) ./...
+
+deps: ## install the Debian packages that tests call (root), else list what is missing
+	@tools/deps/deps.sh
+
+race: ## every test under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race $(RACEFLAGS) ./...
+
+check: fmt vet staticcheck house race test ## all that has to pass before a commit
+
+fmt: ## fail on files that gofmt would change
+	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.git/*')); \
+	if [[ -n $$bad ]]; then echo "gofmt would change:"; echo "$$bad"; exit 1; fi
+
+vet: ## go vet, as built and as built for the race detector
+	$(GO) vet ./...
+	$(GO) vet -tags race ./...
+
+staticcheck: ## honnef.co/go/tools, in the version of go.mod
+	$(GO) tool staticcheck ./...
+
+house: ## the rules of this repository: imports, file sizes, docs, words
+	$(GO) test -count=1 ./tools/house
+
+bench: ## benchmarks of the packet path (BENCH=regexp BENCHTIME=1s); read ns/packet
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m \
+		./dataplane/... ./flowtable/... ./rules/...
+
+fuzz: ## every fuzz target for a short while (FUZZTIME=10s)
+	@grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | sort | while read -r file; do \
+		for name in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
+			echo "== $$(dirname "$$file") $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+clean: ## remove what was built
+	rm -rf bin
+	find . -name '*.test' -not -path './.git/*' -type f -delete

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// language holds the flags of every command that reads a ruleset.
+type language struct {
+	include []string
+	define  []string
+}
+
+func (l *language) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&l.include, "includepath", "I", nil, "look for included files in `DIR` (may be repeated)")
+	cmd.Flags().StringArrayVarP(&l.define, "define", "D", nil, "define a variable, `NAME=VALUE` (may be repeated)")
+}
+
+func (l *language) options() (nft.ParseOptions, error) {
+	opt := nft.ParseOptions{IncludeDirs: l.include, Defines: map[string]string{}}
+	for _, d := range l.define {
+		name, value, ok := strings.Cut(d, "=")
+		if !ok || name == "" {
+			return opt, fmt.Errorf("--define %q: want NAME=VALUE", d)
+		}
+		opt.Defines[name] = value
+	}
+	return opt, nil
+}
+
+// readInput reads a file, or standard input for "-". The name is what error
+// texts call it.
+func readInput(cmd *cobra.Command, file string) (name string, text []byte, err error) {
+	if file == "-" {
+		text, err = io.ReadAll(cmd.InOrStdin())
+		if err != nil {
+			err = fmt.Errorf("read standard input: %w", err)
+		}
+		return "/dev/stdin", text, err
+	}
+	text, err = os.ReadFile(file)
+	return file, text, err
+}
+
+// explain gives an error of the compiler the layout of one of the parser: the
+// line it is about and a caret below the place. Other errors stay as they are.
+func explain(err error, name string, text []byte) error {
+	var at *rules.Error
+	if !errors.As(err, &at) || at.Pos.File != name {
+		return err
+	}
+	lines := strings.Split(string(text), "\n")
+	if at.Pos.Line < 1 || at.Pos.Line > len(lines) {
+		return err
+	}
+	return &nft.Error{Pos: at.Pos, End: at.Pos, Msg: at.Msg, Line: lines[at.Pos.Line-1]}
+}

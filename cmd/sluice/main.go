@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker (see Makefile).
+var version = "unknown"
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// failure is an error of the work itself; every other error that reaches run
+// is one of usage.
+type failure struct{ err error }
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// failed marks err as one of the work.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{err}
+}
+
+// errReported ends a command with status 1 after it has said why itself.
+var errReported = errors.New("already reported")
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run executes one command line and returns the exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var work *failure
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errReported):
+		return exitFailed
+	case errors.As(err, &work):
+		fmt.Fprintf(stderr, "sluice: %v\n", err)
+		return exitFailed
+	default:
+		fmt.Fprintf(stderr, "sluice: %v\nSee 'sluice help'.\n", err)
+		return exitUsage
+	}
+}
+
+// newRoot builds the command tree anew, so that no flag survives a run.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sluice",
+		Short: "netfilter in user space: stateful firewall, NAT and router",
+		Long: `sluice is netfilter in user space: a stateful firewall, NAT and router that
+reads rulesets in the nftables language and lists connections as conntrack does.
+
+Exit status: 0 success, 1 the command failed and says why, 2 wrong usage.`,
+		Example: `  sluice demo
+  sluice check /etc/nftables.conf
+  sluice replay --rules home.nft --in lan.pcap --in2 wan.pcap`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newCheck(), newFormat(), newReplay(), newDemo(), newVersion())
+	return root
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sluice %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return failed(err)
+		},
+	}
+}

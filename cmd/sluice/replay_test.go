@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluice-net/sluice/tools/frame"
+)
+
+// corpus are the repository's captures and, where they are, the shared ones.
+func corpus(t *testing.T) []string {
+	t.Helper()
+	own, err := filepath.Glob("captures/*.pcap")
+	if err != nil || len(own) == 0 {
+		t.Fatalf("no captures: %v", err)
+	}
+	shared, err := filepath.Glob("../../../shared/corpora/pcap/*.pcap*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(shared) == 0 {
+		t.Log("../shared/corpora is not beside the repository: only its own captures are played")
+	}
+	return append(own, shared...)
+}
+
+// TestReplayIsDeterministic plays every capture with several numbers of workers
+// and sizes of bursts: the same text, the same frames out.
+func TestReplayIsDeterministic(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long: plays every capture five times")
+	}
+	for _, file := range corpus(t) {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			play := func(workers, burst string) (text string, frames [2]string) {
+				dir := t.TempDir()
+				out := [2]string{filepath.Join(dir, "lan"), filepath.Join(dir, "wan")}
+				status, stdout, stderr := sluice(t, "", "replay", "--json", "--rules", "testdata/rules/home.nft", "--in", file,
+					"--addr", "lan=192.168.1.1/24", "--addr", "wan=203.0.113.1/24", "--addr", "lan=2001:db8:1::1/64",
+					"--workers", workers, "--burst", burst, "--out", out[1], "--out2", out[0])
+				if status != exitOK {
+					// Some of the files are broken on purpose; they must be so in every run.
+					return stderr, frames
+				}
+				for i := range out {
+					b, err := os.ReadFile(out[i])
+					if err != nil {
+						t.Fatal(err)
+					}
+					frames[i] = string(b)
+				}
+				return stdout, frames
+			}
+			wantText, wantFrames := play("1", "64")
+			for _, c := range [][2]string{{"1", "64"}, {"1", "1"}, {"2", "64"}, {"4", "7"}} {
+				text, frames := play(c[0], c[1])
+				if text != wantText {
+					t.Errorf("%s workers, burst %s: %s", c[0], c[1], difference(wantText, text))
+				}
+				if frames != wantFrames {
+					t.Errorf("%s workers, burst %s: other frames than with one worker", c[0], c[1])
+				}
+			}
+		})
+	}
+}
+
+// testFrame is a frame and when and where it arrives.
+type testFrame struct {
+	micros int
+	port   int
+	data   []byte
+}
+
+// play writes frames to captures, plays them and returns the objects printed.
+func play(t *testing.T, rules string, frames []testFrame, args ...string) []map[string]any {
+	t.Helper()
+	dir := t.TempDir()
+	names := [2]string{filepath.Join(dir, "1.pcap"), filepath.Join(dir, "2.pcap")}
+	out, err := createOutputs(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range frames {
+		if err := out.files[f.port].write(at(f.micros), f.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.close(); err != nil {
+		t.Fatal(err)
+	}
+	args = append([]string{"replay", "--json", "--rules", "-", "--in", names[0], "--in2", names[1]}, args...)
+	status, stdout, stderr := sluice(t, rules, args...)
+	if status != exitOK {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	var objects []map[string]any
+	for _, line := range strings.Split(strings.TrimSpace(stdout), "\n") {
+		var o map[string]any
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		objects = append(objects, o)
+	}
+	return objects
+}
+
+const masquerade = `table ip t {
+	chain f {
+		type filter hook forward priority 0; policy drop;
+		ct state established,related accept
+		iifname "lan" counter accept
+	}
+	chain n {
+		type nat hook postrouting priority srcnat;
+		oifname "wan" masquerade
+	}
+}
+`
+
+func TestReplayWithTwoPorts(t *testing.T) {
+	udp := func(src, dst string, sport, dport uint16) []byte {
+		return frame.Build(frame.Ether{}, frame.IPv4{Src: src, Dst: dst}, frame.UDP{Src: sport, Dst: dport}, frame.Data("query"))
+	}
+	objects := play(t, masquerade, []testFrame{
+		{0, 0, udp("192.168.1.7", "198.51.100.1", 5000, 53)},
+		{10, 1, udp("198.51.100.1", "203.0.113.1", 53, 5000)},
+		{20, 1, udp("198.51.100.1", "203.0.113.1", 53, 5001)},
+		{30, 1, udp("198.51.100.9", "192.168.1.7", 1, 2)},
+	}, "--addr", "lan=192.168.1.1/24", "--addr", "wan=203.0.113.1/24")
+	for i, want := range []map[string]any{
+		{"number": 1.0, "port_in": "lan", "port_out": "wan", "verdict": "accept", "ct_state": "new", "line": 5.0, "nat": "203.0.113.1 198.51.100.1"},
+		{"number": 2.0, "port_in": "wan", "port_out": "lan", "verdict": "accept", "ct_state": "established", "line": 4.0, "nat": "198.51.100.1 192.168.1.7"},
+		{"number": 3.0, "port_in": "wan", "port_out": nil, "verdict": "host", "ct_state": "new", "line": nil, "nat": nil},
+		{"number": 4.0, "port_in": "wan", "port_out": nil, "verdict": "drop", "drop": "policy", "ct_state": "new", "line": 3.0, "nat": nil},
+	} {
+		o := objects[i]
+		got := map[string]any{}
+		for k := range want {
+			got[k] = o[k]
+		}
+		got["line"], got["nat"] = nil, nil
+		if r, ok := o["rule"].(map[string]any); ok {
+			got["line"] = r["line"]
+		}
+		if n, ok := o["nat"].(map[string]any); ok {
+			got["nat"] = n["src"].(string) + " " + n["dst"].(string)
+		}
+		for k := range want {
+			if got[k] != want[k] {
+				t.Errorf("packet %d: %s is %v, want %v\n%v", i+1, k, got[k], want[k], o)
+			}
+		}
+	}
+	last := objects[len(objects)-1]
+	if last["type"] != "connection" || !strings.Contains(last["text"].(string), "src=192.168.1.7 dst=198.51.100.1 sport=5000 dport=53") ||
+		!strings.Contains(last["text"].(string), "src=198.51.100.1 dst=203.0.113.1 sport=53 dport=5000") {
+		t.Errorf("last object %v: want the translated connection", last)
+	}
+}
+
+func TestReplayTooLongFrame(t *testing.T) {
+	long := frame.Build(frame.Ether{}, frame.IPv4{Src: "192.0.2.1", Dst: "192.0.2.2"}, frame.UDP{Src: 1, Dst: 2}, frame.Zeros(3000))
+	short := frame.Build(frame.Ether{}, frame.IPv4{Src: "192.0.2.1", Dst: "192.0.2.2"}, frame.UDP{Src: 1, Dst: 2}, frame.Zeros(30))
+	objects := play(t, "", []testFrame{{0, 0, long}, {1, 0, short}}, "--mtu", "1500")
+	if o := objects[0]; o["verdict"] != "drop" || o["drop"] != dropTooLong {
+		t.Errorf("long frame: %v", o)
+	}
+	if o := objects[1]; o["verdict"] != "accept" || o["port_out"] != "wan" {
+		t.Errorf("short frame: %v", o)
+	}
+	if objects = play(t, "", []testFrame{{0, 0, long}}); objects[0]["verdict"] != "accept" {
+		t.Errorf("without --mtu: %v", objects[0])
+	}
+}
+
+func TestReplayHeldFragment(t *testing.T) {
+	whole := frame.Build(frame.Ether{}, frame.IPv4{Src: "192.168.1.7", Dst: "198.51.100.1"}, frame.UDP{Src: 5, Dst: 6}, frame.Zeros(2000))
+	parts := frame.Split(whole, 1000, 77)
+	if len(parts) < 2 {
+		t.Fatalf("%d fragments", len(parts))
+	}
+	objects := play(t, masquerade, []testFrame{{0, 0, parts[0]}}, "--addr", "wan=203.0.113.1/24")
+	if o := objects[0]; o["verdict"] != verdictHeld {
+		t.Errorf("first fragment alone: %v", o)
+	}
+	if o := objects[1]; o["type"] != "totals" || o["packets"] != 1.0 || o["verdicts"].(map[string]any)[verdictHeld] != 1.0 {
+		t.Errorf("totals: %v", o)
+	}
+}
+
+func TestReplayCannotWrite(t *testing.T) {
+	for _, row := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--out", "/nonexistent/out.pcap"}, "no such file"},
+		{[]string{"--out", "x.pcap", "--out2", "x.pcap"}, "same file"},
+	} {
+		args := append([]string{"replay", "--rules", "testdata/rules/home.nft", "--in", "captures/irc.pcap"}, row.args...)
+		status, stdout, stderr := sluice(t, "", args...)
+		if status != exitFailed || stdout != "" || !strings.Contains(stderr, row.says) {
+			t.Errorf("%v: status %d, stdout %q, stderr %q", row.args, status, stdout, stderr)
+		}
+	}
+}
+
+// TestBadRulesChangeNothing: no output file appears for rules that do not load.
+func TestBadRulesChangeNothing(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out.pcap")
+	status, stdout, stderr := sluice(t, "", "replay", "--rules", "testdata/rules/broken.nft", "--in", "captures/irc.pcap", "--out", out)
+	if status != exitFailed || stdout != "" || !strings.Contains(stderr, "broken.nft:4:") {
+		t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+	}
+	if _, err := os.Stat(out); !os.IsNotExist(err) {
+		t.Errorf("an output file was made: %v", err)
+	}
+}

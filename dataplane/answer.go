@@ -1,0 +1,161 @@
+package dataplane
+
+import (
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/dataplane/route"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// icmpKind is an ICMP error by meaning; type and code follow from the family.
+type icmpKind uint8
+
+const (
+	icmpNetUnreachable icmpKind = iota
+	icmpHostUnreachable
+	icmpAdminProhibited
+	icmpTimeExceeded
+	icmpTooBig
+)
+
+// icmpWire holds type and code by kind: ICMP (RFC 792, RFC 1812 section 5.2.7)
+// and ICMPv6 (RFC 4443).
+var icmpWire = [...][2][2]uint8{
+	icmpNetUnreachable:  {{3, 0}, {1, 0}},
+	icmpHostUnreachable: {{3, 1}, {1, 3}},
+	icmpAdminProhibited: {{3, 13}, {1, 1}},
+	icmpTimeExceeded:    {{11, 0}, {3, 0}},
+	icmpTooBig:          {{3, 4}, {2, 0}},
+}
+
+func (w *worker) unreachable(t *tables, p *packet.Packet, kind icmpKind, d packet.Drop) {
+	w.complain(t, p, kind, 0)
+	w.drop(p, d)
+}
+
+func (w *worker) timeExceeded(t *tables, p *packet.Packet) {
+	w.complain(t, p, icmpTimeExceeded, 0)
+	w.drop(p, packet.DropTTL)
+}
+
+// tooBig answers a packet that does not fit. IPv4 without DF would be
+// fragmented by a kernel; the box does not fragment yet and says so to the
+// sender as if DF had been set.
+func (w *worker) tooBig(t *tables, p *packet.Packet, mtu int) {
+	w.complain(t, p, icmpTooBig, uint32(mtu))
+	w.drop(p, packet.DropMTU)
+}
+
+// complain sends an ICMP error about p to its sender, unless the rate is used
+// up or p is something that is never answered.
+func (w *worker) complain(t *tables, p *packet.Packet, kind icmpKind, info uint32) {
+	wire := icmpWire[kind][familyIndex(p.Family)]
+	w.icmpError(t, p, wire[0], wire[1], info)
+}
+
+func (w *worker) icmpError(t *tables, p *packet.Packet, typ, code uint8, info uint32) {
+	if p.InPort == packet.NoPort || !p.ShouldAnswer() {
+		return
+	}
+	limited := p.Family == flowtable.FamilyIPv4 || typ != 2 // Linux never limits packet too big
+	if limited && !w.box.limiter.allow(addrHash(p), uint64(w.nanos/1000)) {
+		w.stats.ICMPLimited++
+		return
+	}
+	src, ok := w.ports[p.InPort].source(p.Family, nil)
+	if !ok {
+		w.stats.ICMPNoSource++
+		return
+	}
+	a, ok := w.answer()
+	if !ok {
+		return
+	}
+	n := packet.BuildICMPError(a.Data, p, typ, code, info, &src)
+	w.sendAnswer(t, p, a, n)
+}
+
+// reject answers p as a rule asked and drops it.
+func (w *worker) reject(t *tables, p *packet.Packet, spec rules.RejectSpec) {
+	if !spec.Reset {
+		if p.ShouldReject() {
+			w.icmpError(t, p, spec.Type, spec.Code, 0)
+		}
+	} else if p.InPort != packet.NoPort && p.ShouldReject() {
+		if a, ok := w.answer(); ok {
+			w.sendAnswer(t, p, a, packet.BuildTCPReset(a.Data, p))
+		}
+	}
+	w.drop(p, packet.DropReject)
+}
+
+// answer takes a frame for what the box itself sends.
+func (w *worker) answer() (*packet.Packet, bool) {
+	addr, ok := w.umem.Alloc()
+	if !ok {
+		w.stats.Drops[packet.DropNoFrame]++
+		return nil, false
+	}
+	a := &w.made
+	a.Addr, a.Data = addr, w.umem.Frame(addr, uint32(w.umem.Room()))
+	return a, true
+}
+
+// sendAnswer sends the n bytes built in a back to where p came from, through
+// output and postrouting. As in Linux (nf_ct_attach) the answer belongs to
+// p's flow as related, so that NAT is undone and rules can know it.
+func (w *worker) sendAnswer(t *tables, p *packet.Packet, a *packet.Packet, n int) {
+	if n == 0 {
+		w.umem.Free(a.Addr)
+		return
+	}
+	a.Data = a.Data[:n]
+	a.InPort, a.Serial = p.InPort, p.Serial // parse looks at neither
+	if d := packet.Parse(a, w.table); d != packet.DropNone {
+		w.umem.Free(a.Addr)
+		w.stats.Drops[d]++
+		return
+	}
+	a.InPort = packet.NoPort
+	a.Flags |= packet.FlagLocal
+	if p.Entry != 0 {
+		w.shard.Attach(&a.Probe, p.Entry, p.Dir^1)
+		a.Ct = w.shard.Entry(p.Entry)
+	}
+	var dst [16]byte
+	a.DstAddr(&dst)
+	hop := t.routes.Lookup(a.Family, &dst, a.Hash)
+	a.OutPort = p.InPort // across to a peer, the way back is the way it came
+	if hop.Kind == route.Forward {
+		a.OutPort = hop.Port
+	} else {
+		hop = nil
+	}
+	parts := w.parts // p may be a datagram of several frames, a is not
+	w.parts = nil
+	if w.hook(t, nft.HookOutput, a) {
+		if hop == nil {
+			returnMACs(a.Data, p.Data)
+		}
+		w.leave(t, a, hop)
+	}
+	w.parts = parts
+}
+
+// returnMACs addresses a frame to the sender of another.
+func returnMACs(frame, from []byte) {
+	copy(frame[0:6], from[6:12])
+	copy(frame[6:12], from[0:6])
+}
+
+// addrHash spreads the answers' destination over the rate limiter's buckets.
+func addrHash(p *packet.Packet) uint64 {
+	var a [16]byte
+	p.SrcAddr(&a)
+	h := uint64(0)
+	for _, b := range a {
+		h = (h ^ uint64(b)) * 0x100000001b3
+	}
+	return scramble(h)
+}

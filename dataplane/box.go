@@ -1,0 +1,367 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/ants/v2"
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/dataplane/defrag"
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/dataplane/route"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
+	"go.uber.org/zap"
+)
+
+// Box is the firewall: workers, the tables they share, and the control side.
+// All its methods may be called from any goroutine, except that Drain and
+// Outcomes belong to whoever drives a box by hand.
+type Box struct {
+	cfg     Config
+	table   *flowtable.Table
+	limiter *limiter
+	workers []*worker
+	pool    *ants.Pool
+	cache   *rules.Cache
+	log     *zap.Logger
+
+	inForce atomic.Pointer[inForce] // what log records refer to; stored by publish
+
+	control    sync.Mutex // guards what follows; no worker ever takes it
+	running    bool
+	closed     bool
+	generation uint64
+	rules      *rules.Ruleset // in force
+
+	routes   *route.Table
+	poisoned []*tables // checking mode: retired generations
+	done     sync.WaitGroup
+	logStop  chan struct{}
+}
+
+// New makes a box with no rules: it forwards everything. Start or Drain moves
+// packets; Close gives back what New took. Ports stay the caller's to close.
+func New(cfg Config) (b *Box, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = perf.NewClock()
+	}
+	if cfg.Defrag.Key == [2]uint64{} {
+		cfg.Defrag.Key = [2]uint64{rand.Uint64(), rand.Uint64()}
+	}
+	if cfg.Log == nil {
+		cfg.Log = zap.NewNop()
+	}
+	b = &Box{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.ICMPRate, cfg.ICMPBurst)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Close())
+			b = nil
+		}
+	}()
+	if b.pool, err = ants.NewPool(poolSize); err != nil {
+		return b, fmt.Errorf("control pool: %w", err)
+	}
+	if cfg.CompileCache > 0 {
+		if b.cache, err = rules.NewCache(cfg.CompileCache); err != nil {
+			return b, fmt.Errorf("compile cache: %w", err)
+		}
+	}
+	cfg.Conntrack.Workers = cfg.Workers
+	if b.table, err = flowtable.New(cfg.Conntrack); err != nil {
+		return b, fmt.Errorf("conntrack: %w", err)
+	}
+	if b.routes, err = b.buildRoutes(cfg.Routes, cfg.Neighbours); err != nil {
+		return b, err
+	}
+	if err = b.makeWorkers(); err != nil {
+		return b, err
+	}
+	empty, err := b.Compile(&nft.Ruleset{})
+	if err != nil {
+		return b, err
+	}
+	_, err = b.Publish(empty)
+	return b, err
+}
+
+// inForce is a published ruleset and the generation it got.
+type inForce struct {
+	generation uint64
+	rules      *rules.Ruleset
+}
+
+// poolSize is how many control-side jobs run at once.
+const poolSize = 4
+
+func (b *Box) makeWorkers() error {
+	ports, err := portInfos(b.cfg.Ports)
+	if err != nil {
+		return err
+	}
+	for i := range b.cfg.Workers {
+		w, err := b.newWorker(i, ports)
+		if err != nil {
+			return fmt.Errorf("worker %d: %w", i, err)
+		}
+		b.workers = append(b.workers, w)
+	}
+	for _, w := range b.workers {
+		for _, to := range b.workers {
+			if w == to {
+				continue
+			}
+			h, err := newHandover(b.cfg.HandoverSlots, b.cfg.Chunk)
+			if err != nil {
+				return err
+			}
+			w.out[to.id], to.in[w.id] = h, h
+		}
+	}
+	return nil
+}
+
+func (b *Box) newWorker(id int, ports []portInfo) (*worker, error) {
+	w := &worker{
+		id: id, box: b, clock: b.cfg.Clock, table: b.table, shard: b.table.Shard(id), ports: ports,
+		in: make([]*handover, b.cfg.Workers), out: make([]*handover, b.cfg.Workers),
+		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),
+		kinds: make([]parcelKind, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
+		trace: b.cfg.Trace, check: b.cfg.Check,
+		stages: perf.NewStages(b.cfg.Stages),
+	}
+	var err error
+	if w.umem, err = afxdp.NewUMEM(b.cfg.Frames, b.cfg.Chunk); err != nil {
+		return nil, err
+	}
+	if w.frags, err = defrag.New(b.cfg.Defrag); err != nil {
+		return nil, err
+	}
+	if w.logs, err = newHandover(logSlots, logRecordMax); err != nil {
+		return nil, err
+	}
+	for _, p := range b.cfg.Ports {
+		q, err := p.Port.Open(id, w.umem)
+		if err != nil {
+			return nil, fmt.Errorf("open port %s queue %d: %w", p.Port.Name(), id, err)
+		}
+		w.queues = append(w.queues, q)
+		w.tx = append(w.tx, make([]afxdp.Desc, 0, b.cfg.Burst))
+	}
+	return w, nil
+}
+
+func portInfos(ports []PortConfig) ([]portInfo, error) {
+	infos := make([]portInfo, len(ports))
+	for i, p := range ports {
+		info := portInfo{anyMAC: p.AnyMAC, peer: packet.NoPort, mtu: p.Port.MTU()}
+		if p.Peer >= 0 {
+			info.peer = uint16(p.Peer)
+		}
+		mac := p.Port.MAC()
+		if len(mac) != 6 {
+			return nil, fmt.Errorf("port %s: MAC address %v is not six bytes", p.Port.Name(), net.HardwareAddr(mac))
+		}
+		copy(info.mac[:], mac)
+		for _, a := range p.Addrs {
+			if !a.IsValid() {
+				return nil, fmt.Errorf("port %s: invalid address", p.Port.Name())
+			}
+			if a.Addr().Is4() {
+				info.addrs4 = append(info.addrs4, a.Addr().As4())
+				info.net4 = append(info.net4, uint8(a.Bits()))
+			} else {
+				info.addrs6 = append(info.addrs6, a.Addr().As16())
+				info.net6 = append(info.net6, uint8(a.Bits()))
+			}
+		}
+		infos[i] = info
+	}
+	return infos, nil
+}
+
+// buildRoutes adds to routes what the ports' addresses imply: the address
+// itself is local, its net is connected.
+func (b *Box) buildRoutes(routes []route.Route, neighbours []route.Neighbour) (*route.Table, error) {
+	all := append([]route.Route(nil), routes...)
+	for i, p := range b.cfg.Ports {
+		for _, a := range p.Addrs {
+			own := netip.PrefixFrom(a.Addr(), a.Addr().BitLen())
+			all = append(all, route.Route{Prefix: own, Port: uint16(i), Kind: route.Local})
+			if a.Bits() < a.Addr().BitLen() {
+				all = append(all, route.Route{Prefix: a.Masked(), Port: uint16(i), Kind: route.Forward})
+			}
+		}
+	}
+	t, err := route.Build(all, neighbours)
+	if err != nil {
+		return nil, fmt.Errorf("routes: %w", err)
+	}
+	return t, nil
+}
+
+func (b *Box) ruleOptions() rules.Options {
+	opt := rules.Options{Cache: b.cache, Pool: b.pool}
+	for i, p := range b.cfg.Ports {
+		opt.Interfaces = append(opt.Interfaces, rules.Interface{
+			Name: p.Port.Name(), Port: uint16(i), Index: uint32(i + 1),
+		})
+	}
+	return opt
+}
+
+// parallel runs n jobs in the control pool and waits for them. A pool that
+// takes no more leaves the job to the caller.
+func (b *Box) parallel(n int, job func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Add(1)
+		run := func() { defer wg.Done(); job(i) }
+		if n == 1 || b.pool.Submit(run) != nil {
+			run()
+		}
+	}
+	wg.Wait()
+}
+
+// Start runs every worker on a thread of its own until Stop.
+func (b *Box) Start() error {
+	b.control.Lock()
+	defer b.control.Unlock()
+	if b.closed || b.running {
+		return errors.New("start: the box is closed or running already")
+	}
+	// Workers never leave their processor: without processors to spare the
+	// control side would wait for the scheduler to take one away from them.
+	if n := b.cfg.Workers + 2; runtime.GOMAXPROCS(0) < n {
+		runtime.GOMAXPROCS(n)
+	}
+	cpus := usableCPUs()
+	for i, w := range b.workers {
+		cpu := -1
+		if b.cfg.Pin && len(cpus) > 0 {
+			cpu = cpus[i%len(cpus)]
+		}
+		w.stop.Store(false)
+		b.done.Add(1)
+		go func() { defer b.done.Done(); w.run(cpu) }()
+	}
+	b.running = true
+	b.logStop = make(chan struct{})
+	b.done.Add(1)
+	go b.dispatchLogs(b.logStop)
+	return nil
+}
+
+// Stop ends every worker after its round. Flows and rules stay.
+func (b *Box) Stop() {
+	b.control.Lock()
+	defer b.control.Unlock()
+	if !b.running {
+		return
+	}
+	for _, w := range b.workers {
+		w.stop.Store(true)
+	}
+	close(b.logStop)
+	b.done.Wait()
+	b.running = false
+	b.writeLogs()
+}
+
+// Drain runs all workers in turn on the calling goroutine until none has
+// anything left to do. The box must not be started.
+func (b *Box) Drain() {
+	b.control.Lock()
+	defer b.control.Unlock()
+	if b.running {
+		panic("dataplane: Drain of a running box")
+	}
+	for busy := true; busy; {
+		busy = false
+		for _, w := range b.workers {
+			busy = w.round() || busy
+		}
+	}
+	b.writeLogs()
+}
+
+// Close stops the box and gives back its memory. The ports stay open; nothing
+// may be received from them into this box any more.
+func (b *Box) Close() error {
+	b.Stop()
+	b.control.Lock()
+	defer b.control.Unlock()
+	if b.closed {
+		return nil
+	}
+	b.closed = true
+	var errs []error
+	for _, w := range b.workers {
+		if t := w.next.Load(); t != nil {
+			errs = append(errs, t.free())
+		}
+		for _, h := range w.out {
+			if h != nil {
+				errs = append(errs, h.close())
+			}
+		}
+		errs = append(errs, w.logs.close(), w.frags.Close(), w.umem.Close())
+	}
+	for _, t := range b.poisoned {
+		errs = append(errs, t.free())
+	}
+	if b.routes != nil {
+		errs = append(errs, b.routes.Free())
+	}
+	if b.table != nil {
+		errs = append(errs, b.table.Close())
+	}
+	if b.cache != nil {
+		b.cache.Close()
+	}
+	if b.pool != nil {
+		_ = b.pool.ReleaseTimeout(time.Second) // idle workers end by themselves
+	}
+	return errors.Join(errs...)
+}
+
+// Rules returns the ruleset in force.
+func (b *Box) Rules() *rules.Ruleset {
+	b.control.Lock()
+	defer b.control.Unlock()
+	return b.rules
+}
+
+// counters sums the live images' counters. Each worker copies its own into
+// room that was made before. Held: b.control.
+func (b *Box) counters() []rules.CounterTotal {
+	total := b.rules.Collect(nil)
+	for _, w := range b.workers {
+		part := make([]rules.Counter, len(total))
+		b.ask(w, func(w *worker) bool {
+			copy(part, w.next.Load().image.Counters())
+			return true
+		})
+		for i := range total {
+			total[i].Packets += part[i].Packets
+			total[i].Bytes += part[i].Bytes
+		}
+	}
+	return total
+}
+
+// tick is the time of the worker's latest round, or of now when it has none.
+func (w *worker) tick() uint32 { return perf.Tick(w.clock.Nanos()) }

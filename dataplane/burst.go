@@ -1,0 +1,239 @@
+package dataplane
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/dataplane/route"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// burst takes pkts through the box. The first two loops only compute and
+// prefetch; effects happen in the third, packet by packet in arrival order, so
+// that a burst of one and a burst of 64 leave the same bytes, entries and
+// counters behind.
+func (w *worker) burst(t *tables, pkts []packet.Packet) {
+	for i := range pkts {
+		p := &pkts[i]
+		w.drops[i] = packet.Parse(p, w.table)
+		if t.track {
+			w.shard.PrefetchBucket(p.Hash)
+		}
+	}
+	w.stages.Lap(perf.StageParse)
+	if t.track {
+		for i := range pkts {
+			w.shard.PrefetchEntry(pkts[i].Hash)
+		}
+		w.stages.Lap(perf.StagePrefetch)
+	}
+	for i := range pkts {
+		p := &pkts[i]
+		if d := w.drops[i]; d != packet.DropNone {
+			w.drop(p, d)
+			continue
+		}
+		w.packet(t, p, w.kinds[i])
+		if w.check && (!t.image.Alive() || t.image.Generation() != t.generation) {
+			w.stats.Mixed++
+		}
+	}
+	w.stages.Lap(perf.StageWalk)
+}
+
+// packet decides whose packet it is, then takes it to completion.
+func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
+	if !w.ours(p) {
+		w.drop(p, packet.DropOtherHost)
+		return
+	}
+	if p.Family == flowtable.FamilyNone {
+		w.toHost(p) // ARP and whatever else is not IP is the kernel's
+		return
+	}
+	if p.Flags&packet.FlagFragment != 0 && t.track {
+		w.fragment(t, p, came)
+		return
+	}
+	if t.track && w.elsewhere(t, p, came) {
+		return
+	}
+	w.whole(t, p)
+}
+
+// whole walks a whole packet that this worker owns.
+func (w *worker) whole(t *tables, p *packet.Packet) {
+	t.judged++
+	if !w.hook(t, nft.HookPrerouting, p) {
+		return
+	}
+	w.route(t, p)
+}
+
+// route finds where the packet goes, which may differ from what its sender
+// wanted: prerouting can have changed the destination.
+func (w *worker) route(t *tables, p *packet.Packet) {
+	if p.Martian() {
+		w.drop(p, packet.DropIPAddress)
+		return
+	}
+	if p.Flags&packet.FlagIPOptions != 0 {
+		if d := p.CheckOptions(); d != packet.DropNone {
+			w.drop(p, d)
+			return
+		}
+	}
+	if toMulticast(p) {
+		w.input(t, p) // the kernel knows which groups it joined
+		return
+	}
+	var dst [16]byte
+	p.DstAddr(&dst)
+	hop := t.routes.Lookup(p.Family, &dst, p.Hash)
+	switch hop.Kind {
+	case route.Local, route.Broadcast:
+		w.input(t, p)
+	case route.Forward:
+		w.forward(t, p, hop)
+	case route.Blackhole:
+		w.drop(p, packet.DropBlackhole)
+	case route.Unreachable:
+		w.unreachable(t, p, icmpHostUnreachable, packet.DropUnreachable)
+	case route.Prohibit:
+		w.unreachable(t, p, icmpAdminProhibited, packet.DropUnreachable)
+	default:
+		peer := packet.NoPort
+		if p.InPort != packet.NoPort {
+			peer = w.ports[p.InPort].peer
+		}
+		if peer != packet.NoPort {
+			w.forward(t, p, nil)
+		} else {
+			w.unreachable(t, p, icmpNetUnreachable, packet.DropNoRoute)
+		}
+	}
+}
+
+// input takes a packet for the box itself through its hook and to the kernel.
+func (w *worker) input(t *tables, p *packet.Packet) {
+	if w.hook(t, nft.HookInput, p) {
+		w.toHost(p)
+	}
+}
+
+// forward takes a packet out by hop, or across to the in-port's peer when hop
+// is nil. The order of the checks is ip_forward's and ip6_forward's.
+func (w *worker) forward(t *tables, p *packet.Packet, hop *route.Hop) {
+	if linkMulticast(p) {
+		w.drop(p, packet.DropMulticast) // Linux forwards only what was sent to its own MAC
+		return
+	}
+	if p.TTL() <= 1 {
+		w.timeExceeded(t, p)
+		return
+	}
+	if hop != nil {
+		p.OutPort = hop.Port
+	} else {
+		p.OutPort = w.ports[p.InPort].peer
+	}
+	if p.OutPort == packet.NoPort || int(p.OutPort) >= len(w.ports) {
+		w.drop(p, packet.DropNoPort)
+		return
+	}
+	mtu := w.ports[p.OutPort].mtu
+	if hop != nil && hop.MTU != 0 {
+		mtu = min(mtu, int(hop.MTU))
+	}
+	if w.largest(p) > mtu {
+		w.tooBig(t, p, mtu)
+		return
+	}
+	p.DecTTL()
+	if w.hook(t, nft.HookForward, p) {
+		w.leave(t, p, hop)
+	}
+}
+
+// leave takes a packet through postrouting, gives it MAC addresses and sends it.
+func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
+	if !w.hook(t, nft.HookPostrouting, p) {
+		return
+	}
+	if hop != nil {
+		var next [16]byte
+		p.DstAddr(&next)
+		if hop.HasGateway {
+			next = hop.Gateway
+		}
+		mac := t.routes.Neighbour(p.Family, hop.Port, &next)
+		if mac == nil {
+			w.unreachable(t, p, icmpHostUnreachable, packet.DropNoNeighbour)
+			return
+		}
+		setMACs(p.Data, mac, &w.ports[hop.Port].mac)
+	}
+	w.sendWhole(p)
+}
+
+// linkMulticast says that the frame went to more than one station.
+func linkMulticast(p *packet.Packet) bool { return p.Data[0]&1 != 0 && p.Flags&packet.FlagLocal == 0 }
+
+// toMulticast says that the destination is a multicast group or 255.255.255.255.
+func toMulticast(p *packet.Packet) bool {
+	if p.Family == flowtable.FamilyIPv6 {
+		return p.Data[p.L3+24] == 0xff
+	}
+	dst := binary.BigEndian.Uint32(p.Data[p.L3+16:])
+	return dst>>28 == 0xe || dst == 0xffffffff
+}
+
+// ours says whether a frame's destination MAC address is one the box listens to.
+func (w *worker) ours(p *packet.Packet) bool {
+	port := &w.ports[p.InPort]
+	d := p.Data
+	if d[0]&1 != 0 || port.anyMAC {
+		return true
+	}
+	m := &port.mac
+	return binary.BigEndian.Uint32(d) == binary.BigEndian.Uint32(m[:]) &&
+		binary.BigEndian.Uint16(d[4:]) == binary.BigEndian.Uint16(m[4:])
+}
+
+func setMACs(frame []byte, dst, src *[6]byte) {
+	copy(frame[0:6], dst[:])
+	copy(frame[6:12], src[:])
+}
+
+// elsewhere hands a packet to the worker that owns its flow; false when that
+// is this one. Invalid and untracked packets have no flow: they stay.
+func (w *worker) elsewhere(t *tables, p *packet.Packet, came parcelKind) bool {
+	if len(w.out) == 1 || p.Kind != flowtable.KindFlow && p.Kind != flowtable.KindError {
+		return false
+	}
+	p.Foreign = came == parcelDirected || came == parcelDatagramDirected
+	if came == parcelNone || came == parcelFragment {
+		if owner := w.table.Owner(p.Hash); owner != w.id {
+			w.handOver(p, owner, parcelOwned)
+			return true
+		}
+	}
+	// Chains before conntrack must run on the owner only, so ask now; without
+	// such chains Track itself says so, one lookup cheaper.
+	if t.early {
+		if owner := w.shard.Locate(&p.Probe, w.now); owner != w.id {
+			w.handOver(p, owner, parcelDirected)
+			return true
+		}
+	}
+	return false
+}
+
+// handOver copies the packet to another worker and frees its frames.
+func (w *worker) handOver(p *packet.Packet, owner int, kind parcelKind) {
+	if !w.handOverWhole(p, owner, kind) {
+		w.drop(p, packet.DropHandoverFull)
+	}
+}

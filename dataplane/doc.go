@@ -1,0 +1,47 @@
+// Package dataplane runs the firewall: workers that take bursts of frames from
+// their queue of every port through conntrack, NAT and rules, and the control
+// side that feeds them new rules and routes and reads what they count.
+//
+// # Terms
+//
+// A port is a network interface, or what stands for one. Worker i is one
+// goroutine on its own thread; it polls queue i of every port and owns shard i
+// of the flow table. Tables are one generation of rules and routes, each worker
+// having its own copy. A round is one pass over everything a worker polls.
+//
+// # Ownership
+//
+// A packet belongs to the worker that owns its flow: a keyed hash of its wire
+// tuple, the same for both directions, says which. A worker that receives a
+// packet of another copies it into the handover ring between the two. NAT gives
+// answers a tuple that may hash to somebody else: that worker finds no flow,
+// asks the directory and hands the packet on. Frames never leave the UMEM of
+// their worker; a frame belongs to a ring of a port, to the worker's burst, to
+// the reassembler or to the free list.
+//
+// # Concurrency
+//
+// Workers take no lock, send on no channel and allocate nothing per packet.
+// What others touch: the pointer to their tables (exchanged by Publish), the
+// epoch (read by Publish to know when the old tables are out of use), the
+// mailbox (one request at a time, served in slices between bursts), the
+// handover rings and the flow table's directory.
+//
+// # Effects
+//
+// In a burst, stages only compute and prefetch; everything with an effect
+// happens packet by packet in arrival order, to completion. So neither the
+// size of bursts nor the number of workers changes what comes out.
+//
+// # Limits
+//
+// IPv4 packets that are too large for the way out are answered with
+// "fragmentation needed" even without DF: the box does not fragment. Fragments
+// are collected before any chain, so chains below -400 see whole datagrams.
+// Packets for the box itself are counted and end here.
+//
+// Files in reading order: config.go, box.go, worker.go, burst.go, hooks.go,
+// nat.go, natport.go, answer.go, limiter.go, fragments.go, handover.go,
+// tables.go, publish.go, mailbox.go, stats.go, trace.go, log.go, logline.go,
+// pin_linux.go.
+package dataplane

@@ -1,0 +1,179 @@
+package dataplane
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/dataplane/defrag"
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+)
+
+// A datagram that came in fragments walks the hooks as one packet: its first
+// fragment stands for all, the others wait in worker.parts. Nothing is joined:
+// at the end every fragment leaves as it came, with the addresses, TTL and MAC
+// addresses of the first. worker.parts is nil while a plain frame walks.
+
+// fragment sends a fragment to the worker that reassembles its datagram, and
+// walks the datagram when it is whole.
+func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
+	if came == parcelNone && len(w.out) > 1 {
+		if to := w.table.Owner(w.frags.Hash(p)); to != w.id {
+			w.handOver(p, to, parcelFragment)
+			return
+		}
+	}
+	w.stats.Fragments++
+	switch res, list := w.frags.Add(p, w.now); res {
+	case defrag.Refused:
+		w.drop(p, packet.DropFragment)
+		w.refuse(list, packet.DropFragment)
+	case defrag.Complete:
+		w.datagram(t, list, parcelNone)
+	}
+}
+
+// datagram walks the fragments of one whole datagram, first fragment first.
+func (w *worker) datagram(t *tables, list []defrag.Frag, came parcelKind) {
+	p := &w.head
+	w.view(p, &list[0])
+	if packet.Parse(p, w.table) != packet.DropNone ||
+		packet.ParseDatagram(p, w.table, defrag.Payload(list)) != packet.DropNone {
+		w.refuse(list, packet.DropFragment)
+		return
+	}
+	w.parts = list
+	if !w.elsewhere(t, p, came) {
+		w.whole(t, p)
+	}
+	w.parts = nil
+}
+
+// view makes p the frame of a fragment, to be parsed.
+func (w *worker) view(p *packet.Packet, f *defrag.Frag) {
+	p.Data, p.Addr = w.umem.Frame(f.Addr, f.Len), f.Addr
+	p.InPort, p.Serial = f.InPort, f.Serial
+}
+
+// refuse frees fragments that make no datagram. Each counts for itself.
+func (w *worker) refuse(list []defrag.Frag, d packet.Drop) {
+	for i := range list {
+		var q packet.Packet
+		w.view(&q, &list[i])
+		packet.Parse(&q, w.table)
+		w.ended(&q, FateDropped, d)
+		w.umem.Free(q.Addr)
+	}
+}
+
+// expireFragments drops what has waited too long for the rest.
+func (w *worker) expireFragments() {
+	for list := w.frags.Expire(w.now); len(list) > 0; list = w.frags.Expire(w.now) {
+		w.refuse(list, packet.DropFragmentTimeout)
+	}
+}
+
+// largest returns the L3 length of p, or of its largest fragment.
+func (w *worker) largest(p *packet.Packet) int {
+	size := int(p.End) - int(p.L3)
+	for i := 1; i < len(w.parts); i++ {
+		f := &w.parts[i]
+		size = max(size, int(f.Len)-int(p.L3))
+	}
+	return size
+}
+
+// sendWhole sends p, with all its fragments, and ends it.
+func (w *worker) sendWhole(p *packet.Packet) {
+	w.ended(p, FateSent, packet.DropNone)
+	w.transmit(p.OutPort, p)
+	for i := 1; i < len(w.parts); i++ {
+		var q packet.Packet
+		w.view(&q, &w.parts[i])
+		packet.Parse(&q, w.table)
+		follow(&q, p)
+		w.transmit(p.OutPort, &q)
+	}
+}
+
+// follow gives the later fragment q what the walk changed in the first one, p.
+func follow(q, p *packet.Packet) {
+	copy(q.Data[0:12], p.Data[0:12])
+	to, from := q.Data[q.L3:], p.Data[p.L3:]
+	if p.Family == flowtable.FamilyIPv6 {
+		to[7] = from[7]
+		copy(to[8:40], from[8:40])
+		return
+	}
+	to[8] = from[8]
+	copy(to[12:20], from[12:20])
+	head := to[:int(q.L4)-int(q.L3)]
+	head[10], head[11] = 0, 0
+	binary.BigEndian.PutUint16(head[10:], packet.Checksum(head, 0))
+}
+
+// freeWhole gives back the frames of p.
+func (w *worker) freeWhole(p *packet.Packet) {
+	w.umem.Free(p.Addr)
+	for i := 1; i < len(w.parts); i++ {
+		w.umem.Free(w.parts[i].Addr)
+	}
+}
+
+// handOverWhole copies p, with all its fragments, into the ring to another
+// worker and frees the frames; false: there was no room, nothing happened.
+func (w *worker) handOverWhole(p *packet.Packet, to int, kind parcelKind) bool {
+	ring := w.out[to]
+	if w.parts == nil {
+		if !ring.put(p.Data, p.InPort, kind, 0, p.Serial) {
+			return false
+		}
+		w.stats.HandoversOut++
+		w.umem.Free(p.Addr)
+		return true
+	}
+	n := len(w.parts)
+	if !ring.roomFor(n) {
+		return false
+	}
+	if kind == parcelDirected {
+		kind = parcelDatagramDirected
+	} else {
+		kind = parcelDatagram
+	}
+	for i := range w.parts {
+		f := &w.parts[i]
+		ring.put(w.umem.Frame(f.Addr, f.Len), f.InPort, kind, uint8(n-1-i), f.Serial)
+		w.umem.Free(f.Addr)
+	}
+	w.stats.HandoversOut += uint64(n)
+	return true
+}
+
+// datagramFromWorker takes one datagram in fragments from a handover ring. Its
+// parts stand one behind the other; the last ones may not be there yet.
+func (w *worker) datagramFromWorker(t *tables, h *handover) {
+	first := h.peek()
+	n := int(first.parts) + 1
+	if h.waiting() < n {
+		return
+	}
+	list := w.taken[:0]
+	var q packet.Packet
+	for range n {
+		m := h.peek()
+		if addr, ok := w.umem.Alloc(); ok {
+			q.Data, q.Addr, q.InPort, q.Serial = w.umem.Frame(addr, uint32(len(m.frame))), addr, m.inPort, m.serial
+			copy(q.Data, m.frame)
+			packet.Parse(&q, w.table) // it was sound on the other side
+			list = append(list, defrag.Part(&q))
+		}
+		h.pop()
+	}
+	w.stats.HandoversIn += uint64(n)
+	if len(list) < n {
+		w.stats.Drops[packet.DropNoFrame] += uint64(n - len(list))
+		w.refuse(list, packet.DropNoFrame)
+		return
+	}
+	w.datagram(t, list, first.kind)
+}

@@ -1,0 +1,98 @@
+package dataplane
+
+import (
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// hook walks one hook in ascending priority. True: the packet goes on; false:
+// it is gone (dropped, rejected or handed to another worker).
+func (w *worker) hook(t *tables, h nft.Hook, p *packet.Packet) bool {
+	hs := &t.hooks[familyIndex(p.Family)][h]
+	for i := range hs.steps {
+		s := &hs.steps[i]
+		ok := true
+		switch s.kind {
+		case stepChain:
+			ok = w.chain(t, &s.chain, p)
+		case stepTrack:
+			ok = w.track(p)
+		case stepNATDst:
+			ok = w.nat(t, hs, p, manipDst)
+		case stepNATSrc:
+			ok = w.nat(t, hs, p, manipSrc)
+		case stepConfirm:
+			ok = w.confirm(p)
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// chain evaluates a filter base chain and does what it says.
+func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
+	w.env.NLogs = 0
+	v := t.image.Eval(c, p, &w.env)
+	if w.env.NLogs > 0 {
+		w.log(t, p)
+	}
+	switch v.Code {
+	case rules.Accept:
+		if v.Rule != c.PolicyID || p.Rule == 0 {
+			p.Rule = v.Rule // of several chains that accept, the last rule outranks a policy
+		}
+		return true
+	case rules.Reject:
+		p.Rule = v.Rule
+		w.reject(t, p, w.env.Reject)
+	default:
+		p.Rule = v.Rule
+		if v.Rule == rules.PoisonedRule {
+			w.drop(p, packet.DropPoisoned)
+		} else {
+			w.drop(p, packet.DropPolicy)
+		}
+	}
+	return false
+}
+
+// track finds or makes the packet's flow (nf_conntrack_in).
+func (w *worker) track(p *packet.Packet) bool {
+	if p.Entry != 0 {
+		return true // an answer of the box, attached to the flow it is about
+	}
+	switch w.shard.Track(&p.Probe, w.now) {
+	case flowtable.ActionAccept:
+		if p.Entry != 0 {
+			p.Ct = w.shard.Entry(p.Entry)
+		}
+		return true
+	case flowtable.ActionForeign:
+		w.handOver(p, int(p.Owner), parcelDirected)
+	default:
+		w.drop(p, packet.DropConntrack)
+	}
+	return false
+}
+
+// confirm inserts a new flow: the last thing that happens before it leaves.
+func (w *worker) confirm(p *packet.Packet) bool {
+	if p.Entry == 0 || w.shard.Confirm(&p.Probe, w.now) {
+		return true
+	}
+	p.Entry, p.Ct = 0, nil
+	w.drop(p, packet.DropConfirm)
+	return false
+}
+
+// abandon forgets the flow of a packet that will not leave, when it was new.
+func (w *worker) abandon(p *packet.Packet) {
+	if p.Entry != 0 && p.Ct != nil && p.Ct.Status&flowtable.StatusConfirmed == 0 {
+		w.shard.Abandon(p.Entry)
+		p.Entry, p.Ct = 0, nil
+	}
+}

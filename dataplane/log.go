@@ -1,0 +1,102 @@
+package dataplane
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// A worker writes log records to its own ring and never waits: a full ring
+// loses the record and counts it. A record is what the text needs:
+//
+//	0          8      12      14     16       20
+//	| Generation | Id | InPort | Out | FrameLen | the frame's beginning ...
+const (
+	logSlots     = 512
+	logRecordMax = 256
+	logHeader    = 20
+)
+
+// log copies what the log statements in env need of p. Per hit, not per packet.
+func (w *worker) log(t *tables, p *packet.Packet) {
+	var rec [logRecordMax]byte
+	binary.LittleEndian.PutUint64(rec[:], t.generation)
+	binary.LittleEndian.PutUint16(rec[12:], p.InPort)
+	binary.LittleEndian.PutUint16(rec[14:], p.OutPort)
+	binary.LittleEndian.PutUint32(rec[16:], uint32(len(p.Data)))
+	n := logHeader + copy(rec[logHeader:], p.Data)
+	for _, id := range w.env.Logs[:w.env.NLogs] {
+		binary.LittleEndian.PutUint32(rec[8:], id)
+		if !w.logs.put(rec[:n], 0, 0, 0, 0) {
+			w.stats.LogsLost++
+		}
+	}
+	w.env.NLogs = 0
+}
+
+// logEvery is how often the dispatcher looks into the workers' rings.
+const logEvery = 20 * time.Millisecond
+
+// dispatchLogs has the pool write what the workers logged, until stop.
+func (b *Box) dispatchLogs(stop chan struct{}) {
+	defer b.done.Done()
+	tick := time.NewTicker(logEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			b.parallel(1, func(int) { b.writeLogs() })
+		}
+	}
+}
+
+// writeLogs empties the rings. One caller at a time: the dispatcher while the
+// box runs, Drain and Stop otherwise.
+func (b *Box) writeLogs() {
+	for _, w := range b.workers {
+		for n := w.logs.waiting(); n > 0; n-- {
+			b.writeLog(w.logs.peek().frame)
+			w.logs.pop()
+		}
+	}
+}
+
+func (b *Box) writeLog(rec []byte) {
+	now := b.inForce.Load()
+	if now == nil || len(rec) < logHeader {
+		return
+	}
+	if gen := binary.LittleEndian.Uint64(rec); now.generation != gen {
+		b.log.Warn("log record of a replaced ruleset", zap.Uint64("generation", gen))
+		return
+	}
+	spec := now.rules.LogSpec(binary.LittleEndian.Uint32(rec[8:]))
+	in, out := b.portName(rec[12:]), b.portName(rec[14:])
+	b.log.Log(logLevel(spec.Level), "rule log",
+		zap.String("line", LogLine(spec.Prefix, in, out, rec[logHeader:])), zap.Uint32("rule", spec.Rule))
+}
+
+func (b *Box) portName(field []byte) string {
+	if i := int(binary.LittleEndian.Uint16(field)); i < len(b.cfg.Ports) {
+		return b.cfg.Ports[i].Port.Name()
+	}
+	return ""
+}
+
+func logLevel(level string) zapcore.Level {
+	switch level {
+	case "debug":
+		return zapcore.DebugLevel
+	case "info", "notice":
+		return zapcore.InfoLevel
+	case "emerg", "alert", "crit", "err":
+		return zapcore.ErrorLevel
+	default:
+		return zapcore.WarnLevel
+	}
+}

@@ -1,0 +1,255 @@
+package dataplane
+
+import (
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// manip is the half of a tuple that NAT changes at a hook (enum nf_nat_manip_type).
+type manip uint8
+
+const (
+	manipSrc manip = iota // postrouting, input
+	manipDst              // prerouting, output
+)
+
+func (m manip) status() uint32 {
+	if m == manipSrc {
+		return flowtable.StatusSrcNAT
+	}
+	return flowtable.StatusDstNAT
+}
+
+func (m manip) done() uint32 {
+	if m == manipSrc {
+		return flowtable.StatusSrcNATDone
+	}
+	return flowtable.StatusDstNATDone
+}
+
+// nat is the NAT step of a hook (nf_nat_inet_fn): the first packet of a flow
+// asks the nat chains, every packet is rewritten as the flow's tuples say.
+// Invalid and untracked packets pass as they are.
+func (w *worker) nat(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool {
+	if p.Ct == nil {
+		return true
+	}
+	if p.Flags&packet.FlagRelatedError != 0 {
+		return w.natError(p, m)
+	}
+	switch p.Info {
+	case flowtable.InfoNew, flowtable.InfoRelated, flowtable.InfoRelatedReply:
+		if p.Ct.Status&m.done() == 0 && !w.bind(t, hs, p, m) {
+			return false
+		}
+	}
+	status := p.Ct.Status
+	if status&flowtable.StatusNATMask == 0 || !w.applies(p, m, status) {
+		return true
+	}
+	target := w.target(p)
+	if d := rewrite(p, m, &target); d != packet.DropNone {
+		w.drop(p, d)
+		return false
+	}
+	return true
+}
+
+// applies says whether manip m rewrites packets of this direction: in replies
+// the roles of source and destination are exchanged.
+func (w *worker) applies(p *packet.Packet, m manip, status uint32) bool {
+	bit := m.status()
+	if p.Dir == flowtable.Reply {
+		bit ^= flowtable.StatusNATMask
+	}
+	return status&bit != 0
+}
+
+// target is the tuple that the packet shall have when it leaves the box.
+func (w *worker) target(p *packet.Packet) flowtable.Tuple {
+	other := p.Ct.Tuple
+	if p.Dir == flowtable.Original {
+		other = w.shard.ReplyTuple(p.Entry)
+	}
+	target, _ := flowtable.Invert(&other)
+	return target
+}
+
+func rewrite(p *packet.Packet, m manip, target *flowtable.Tuple) packet.Drop {
+	if m == manipSrc {
+		return p.SetSrc(&target.Src, target.SrcPort)
+	}
+	port := target.DstPort
+	if p.Proto == flowtable.ProtoICMP || p.Proto == flowtable.ProtoICMPv6 {
+		port = target.SrcPort // the identifier; DstPort is type and code
+	}
+	return p.SetDst(&target.Dst, port)
+}
+
+// natError translates an ICMP error and the packet inside it
+// (nf_nat_icmp_reply_translation): the inner one back to what its sender
+// sent, the outer one on as an answer to it.
+func (w *worker) natError(p *packet.Packet, m manip) bool {
+	status := p.Ct.Status
+	if status&flowtable.StatusNATMask == 0 || !w.applies(p, m, status) {
+		return true
+	}
+	// The inner packet is of the other direction; its sender knows it by this tuple.
+	inner := p.Ct.Tuple
+	if p.Dir == flowtable.Original {
+		inner = w.shard.ReplyTuple(p.Entry)
+	}
+	if d := p.RewriteInner(&inner.Src, &inner.Dst, inner.SrcPort, inner.DstPort); d != packet.DropNone {
+		w.drop(p, d)
+		return false
+	}
+	var d packet.Drop
+	if m == manipSrc {
+		d = p.SetSrc(&inner.Dst, 0)
+	} else {
+		d = p.SetDst(&inner.Src, 0)
+	}
+	if d != packet.DropNone {
+		w.drop(p, d)
+		return false
+	}
+	return true
+}
+
+// bind decides what half m of a new flow becomes: the nat chains in order,
+// the first that translates wins; none: the address stays, and the port too
+// unless another flow has it.
+func (w *worker) bind(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool {
+	spec := rules.NATSpec{Family: p.Family}
+	bound := false
+	for i := range hs.nat {
+		c := &hs.nat[i]
+		w.env.NLogs = 0
+		v := t.image.Eval(c, p, &w.env)
+		if w.env.NLogs > 0 {
+			w.log(t, p)
+		}
+		if v.Code == rules.NAT {
+			p.Rule = v.Rule
+			spec, bound = w.env.NAT, true
+			break
+		}
+		if v.Code != rules.Accept {
+			p.Rule = v.Rule
+			w.drop(p, packet.DropPolicy)
+			return false
+		}
+	}
+	if bound && !w.fill(t, p, m, &spec) {
+		w.drop(p, packet.DropNAT)
+		return false
+	}
+	if !w.setup(p, m, &spec) {
+		w.drop(p, packet.DropNAT)
+		return false
+	}
+	return true
+}
+
+// fill gives masquerade and redirect the address that they mean.
+func (w *worker) fill(t *tables, p *packet.Packet, m manip, spec *rules.NATSpec) bool {
+	switch spec.Kind {
+	case nft.NATMasquerade:
+		if p.OutPort == packet.NoPort {
+			return false
+		}
+		var dst [16]byte
+		p.DstAddr(&dst)
+		hop := t.routes.Lookup(p.Family, &dst, p.Hash)
+		if hop.HasGateway {
+			dst = hop.Gateway
+		}
+		addr, ok := w.ports[p.OutPort].source(p.Family, &dst)
+		if !ok {
+			return false
+		}
+		spec.HasAddr, spec.AddrMin, spec.AddrMax = true, addr, addr
+		w.shard.NAT(p.Entry).OutPort = p.OutPort
+	case nft.NATRedirect:
+		var addr [16]byte
+		ok := true
+		switch {
+		case p.InPort != packet.NoPort:
+			addr, ok = w.ports[p.InPort].source(p.Family, nil)
+		case p.Family == flowtable.FamilyIPv6:
+			addr[15] = 1
+		default:
+			addr = [16]byte{127, 0, 0, 1}
+		}
+		if !ok {
+			return false
+		}
+		spec.HasAddr, spec.AddrMin, spec.AddrMax = true, addr, addr
+	}
+	return true
+}
+
+// source returns the port's address for talking to next: the one whose net
+// holds it, else the first; next nil takes the first.
+func (i *portInfo) source(family uint8, next *[16]byte) (addr [16]byte, ok bool) {
+	if family == flowtable.FamilyIPv6 {
+		for k := range i.addrs6 {
+			if !ok || next != nil && samePrefix(i.addrs6[k][:], next[:16], i.net6[k]) {
+				addr, ok = i.addrs6[k], true
+				if next == nil || samePrefix(addr[:], next[:16], i.net6[k]) {
+					break
+				}
+			}
+		}
+		return addr, ok
+	}
+	for k := range i.addrs4 {
+		if !ok || next != nil && samePrefix(i.addrs4[k][:], next[:4], i.net4[k]) {
+			addr, ok = [16]byte{}, true
+			copy(addr[:], i.addrs4[k][:])
+			if next == nil || samePrefix(addr[:4], next[:4], i.net4[k]) {
+				break
+			}
+		}
+	}
+	return addr, ok
+}
+
+func samePrefix(a, b []byte, bits uint8) bool {
+	for i := range a {
+		n := int(bits) - 8*i
+		if n <= 0 {
+			return true
+		}
+		mask := byte(0xff)
+		if n < 8 {
+			mask <<= 8 - n
+		}
+		if (a[i]^b[i])&mask != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// setup gives half m of the flow its new values (nf_nat_setup_info) and claims
+// the reply tuple that follows from them. False: no tuple is free.
+func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) bool {
+	reply := w.shard.ReplyTuple(p.Entry)
+	current, ok := flowtable.Invert(&reply)
+	if !ok {
+		return true
+	}
+	chosen := w.choose(p, &current, m, spec)
+	if chosen != current {
+		answer, _ := flowtable.Invert(&chosen)
+		if !w.shard.ClaimReply(p.Entry, &answer) {
+			return false
+		}
+		p.Ct.Status |= m.status()
+	}
+	p.Ct.Status |= m.done()
+	return true
+}

@@ -1,0 +1,104 @@
+package packet
+
+import "github.com/sluice-net/sluice/flowtable"
+
+// ShouldAnswer says whether an ICMP error may be sent about p at all (RFC 1122
+// section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e); icmp_send
+// and icmp6_send). No error answers: an ICMP error or redirect, a later
+// fragment, what came as link-layer or IP broadcast or multicast, and what has
+// no single sender. Directed broadcasts are for the caller to see by its routes.
+func (p *Packet) ShouldAnswer() bool { return p.answerable(false) }
+
+// ShouldAnswerTooBig is ShouldAnswer for "packet too big", which IPv6 sends
+// about multicast as well.
+func (p *Packet) ShouldAnswerTooBig() bool { return p.answerable(true) }
+
+// ShouldReject says whether a reject rule may answer p: as ShouldAnswer, and
+// the transport checksum must be right (nf_reject_verify_csum).
+func (p *Packet) ShouldReject() bool { return p.answerable(false) && p.ChecksumOK() }
+
+func (p *Packet) answerable(toMulticast bool) bool {
+	if p.Family == flowtable.FamilyNone || p.Flags&FlagLaterFrag != 0 {
+		return false
+	}
+	var src, dst [16]byte
+	p.SrcAddr(&src)
+	p.DstAddr(&dst)
+	toMulticast = toMulticast && p.Family == flowtable.FamilyIPv6
+	if p.Data[0]&1 != 0 && !toMulticast && p.Flags&FlagLocal == 0 {
+		return false
+	}
+	if p.Family == flowtable.FamilyIPv4 {
+		if src[0] == 0 || src[0] == 127 || src[0] >= 224 || dst[0] >= 224 {
+			return false
+		}
+	} else {
+		if src == ([16]byte{}) || src[0] == 0xff || dst[0] == 0xff && !toMulticast {
+			return false
+		}
+	}
+	switch p.Proto {
+	case protoICMP:
+		if p.Family != flowtable.FamilyIPv4 {
+			return true
+		}
+		typ, _, ok := p.ICMPType()
+		return ok && typ <= icmpLastType && !icmpIsError(typ)
+	case protoICMPv6:
+		if p.Family != flowtable.FamilyIPv6 {
+			return true
+		}
+		typ, _, ok := p.ICMPType()
+		return ok && typ >= 128 && typ != icmpv6Redirect
+	}
+	return true
+}
+
+// Martian says that p has an address which may not cross a router: for IPv4
+// what ip_route_input_slow calls a martian source or destination (this network,
+// loopback, multicast or class E source, loopback or zero destination), for
+// IPv6 an unspecified source. Multicast destinations are no martians.
+func (p *Packet) Martian() bool {
+	var src, dst [16]byte
+	switch p.Family {
+	case flowtable.FamilyIPv4:
+		p.SrcAddr(&src)
+		p.DstAddr(&dst)
+		return src[0] == 0 || src[0] == 127 || src[0] >= 224 ||
+			dst[0] == 0 || dst[0] == 127 || dst[0] >= 240
+	case flowtable.FamilyIPv6:
+		p.SrcAddr(&src)
+		return src == [16]byte{}
+	}
+	return false
+}
+
+// CheckOptions walks the IPv4 options of p, which the kernel does between
+// prerouting and routing: malformed ones are DropIPOptions, and so is a source
+// route, since the kernel's default is not to accept one. It costs nothing
+// without FlagIPOptions.
+func (p *Packet) CheckOptions() Drop {
+	if p.Flags&FlagIPOptions == 0 {
+		return DropNone
+	}
+	h := p.Data[p.L3:]
+	o := h[ip4Len : int(h[0]&15)*4]
+	for len(o) > 0 {
+		switch o[0] {
+		case 0: // end of list
+			return DropNone
+		case 1: // no operation
+			o = o[1:]
+			continue
+		}
+		if len(o) < 2 || o[1] < 2 || int(o[1]) > len(o) {
+			return DropIPOptions
+		}
+		switch o[0] {
+		case 131, 137: // loose and strict source route
+			return DropIPOptions
+		}
+		o = o[o[1]:]
+	}
+	return DropNone
+}

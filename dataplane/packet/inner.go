@@ -1,0 +1,74 @@
+package packet
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/flowtable"
+)
+
+// RewriteInner changes the packet quoted in the ICMP error p: its addresses
+// become src and dst, its ports sport and dport (host order; for a quoted ICMP
+// query sport is the identifier and dport means nothing). The quoted IPv4
+// header checksum and, as far as its bytes are there, the quoted transport
+// checksum follow; the error's own checksum is computed anew over the message
+// and the outer addresses as they stand. Outer addresses are SetSrc's and
+// SetDst's business, before or after.
+//
+// DropNAT: p is not such an error, is a redirect (which must not cross NAT) or a
+// fragment (whose checksum needs bytes that are elsewhere), or quotes too little.
+func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16) Drop {
+	if p.Flags&(FlagRelatedError|FlagL4|FlagFragment) != FlagRelatedError|FlagL4 {
+		return DropNAT
+	}
+	msg := p.Transport()
+	if typ := msg[0]; p.Family == flowtable.FamilyIPv4 && typ == ICMPRedirect || typ == icmpv6Redirect {
+		return DropNAT
+	}
+	in := msg[icmpLen:]
+	var tu flowtable.Tuple
+	at, ok := innerTuple(&tu, in, p.Family)
+	if !ok {
+		return DropNAT
+	}
+	var delta uint64
+	if p.Family == flowtable.FamilyIPv4 {
+		delta = putAddr4(in, src, false) + putAddr4(in, dst, true)
+		binary.BigEndian.PutUint16(in[10:12], adjust(be16(in[10:12]), delta))
+	} else {
+		delta = putAddr6(in, src, false) + putAddr6(in, dst, true)
+	}
+	rewriteInnerL4(tu.Proto, in[at:], delta, sport, dport)
+
+	initial := uint32(0)
+	if p.Proto == protoICMPv6 {
+		initial = p.PseudoSum(protoICMPv6, uint32(len(msg)))
+	}
+	msg[2], msg[3] = 0, 0
+	binary.BigEndian.PutUint16(msg[2:4], Checksum(msg, initial))
+	return DropNone
+}
+
+// rewriteInnerL4 sets ports or identifier in a quoted transport header, of
+// which at least innerL4 bytes are there when it has any. delta is the change
+// of the pseudo header. SCTP's CRC cannot be redone from a part and is left, as
+// the kernel leaves it: nobody verifies it in a quotation.
+func rewriteInnerL4(proto uint8, l4 []byte, delta uint64, sport, dport uint16) {
+	if !needsHeader(proto) {
+		return
+	}
+	switch proto {
+	case protoICMP, protoICMPv6:
+		if proto == protoICMP {
+			delta = 0
+		}
+		if at, _ := portAt(proto, l4, false); at >= 0 {
+			delta += diff16(be16(l4[at:]), sport)
+			binary.BigEndian.PutUint16(l4[at:], sport)
+		}
+	default:
+		delta += diff16(be16(l4[0:]), sport) + diff16(be16(l4[2:]), dport)
+		binary.BigEndian.PutUint16(l4[0:], sport)
+		binary.BigEndian.PutUint16(l4[2:], dport)
+	}
+	patch(proto, l4, delta)
+}

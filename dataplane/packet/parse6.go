@@ -1,0 +1,248 @@
+package packet
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/flowtable"
+)
+
+// IPv6 extension headers that lead on to another header (ipv6_ext_hdr).
+const (
+	extHopByHop = 0
+	extRouting  = 43
+	extFragment = 44
+	extAuth     = 51
+	extNone     = 59
+	extDest     = 60
+
+	fragHeaderLen = 8
+
+	// maxExtHeaders bounds the walk. The kernel has no limit of its own here
+	// but the packet's end; nothing legitimate comes near.
+	maxExtHeaders = 16
+
+	// Limits of the kernel's hop-by-hop walk (ip6_parse_tlv,
+	// net.ipv6.max_hbh_opts_number).
+	maxHopOptions = 8
+	maxHopPad     = 7
+)
+
+// walkEnd says how the walk over extension headers ended.
+type walkEnd uint8
+
+const (
+	walkFound  walkEnd = iota // next is a transport protocol
+	walkLater                 // a fragment header with an offset: no transport header here
+	walkBroken                // the chain runs out of bytes, or ends in "no next header"
+	walkRefuse                // too many headers, or a fragment inside a fragment
+)
+
+// chain is what the walk found.
+type chain struct {
+	off  int    // where the walk ended
+	frag int    // offset of the header of a true fragment; 0 is none
+	info uint16 // that header's offset and more-fragments word
+	next uint8  // protocol at off
+	end  walkEnd
+}
+
+// walkIPv6 follows the extension headers of the datagram b, whose fixed header
+// is whole. Offsets count from its start.
+func walkIPv6(b []byte) chain {
+	c := chain{off: ip6Len, next: b[6]}
+	for range maxExtHeaders {
+		size := 0
+		switch c.next {
+		case extHopByHop, extRouting, extDest:
+			size = 8
+		case extAuth:
+			size = 4
+		case extFragment:
+			size = fragHeaderLen
+		case extNone:
+			c.end = walkBroken
+			return c
+		default:
+			return c
+		}
+		if c.off+8 > len(b) {
+			c.end = walkBroken
+			return c
+		}
+		h := b[c.off : c.off+8]
+		switch c.next {
+		case extFragment:
+			if c.frag != 0 {
+				c.end = walkRefuse
+				return c
+			}
+			if info := be16(h[2:4]); info&0xfff9 != 0 {
+				c.frag, c.info = c.off, info
+				if info&0xfff8 != 0 {
+					c.off += fragHeaderLen
+					c.next = h[0]
+					c.end = walkLater
+					return c
+				}
+			}
+		case extAuth:
+			size = (int(h[1]) + 2) * 4
+		default:
+			size = (int(h[1]) + 1) * 8
+		}
+		if c.off+size > len(b) {
+			c.end = walkBroken
+			return c
+		}
+		c.next = h[0]
+		c.off += size
+	}
+	c.end = walkRefuse
+	return c
+}
+
+// parseIPv6 checks what ip6_rcv_core checks.
+func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
+	b := p.Data[l3:]
+	if len(b) < ip6Len {
+		return DropShort
+	}
+	h := b[:ip6Len]
+	if h[0]>>4 != 6 {
+		return DropIPVersion
+	}
+	if !wireAddresses(h) {
+		return DropIPAddress
+	}
+	// A payload length of zero in front of hop-by-hop options announces a
+	// jumbogram; without a jumbo option the kernel takes the frame's length.
+	total := int(be16(h[4:6])) + ip6Len
+	if total == ip6Len && h[6] == extHopByHop {
+		total = len(b)
+	}
+	if total > len(b) {
+		return DropIPTruncated
+	}
+	b = b[:total]
+	c := chain{off: ip6Len, next: h[6]}
+	if c.next != protoTCP && c.next != protoUDP {
+		if c.next == extHopByHop && !soundHopOptions(b) {
+			return DropIPv6Extension
+		}
+		c = walkIPv6(b)
+		if c.end == walkRefuse {
+			return DropIPv6Extension
+		}
+		if c.off != ip6Len || c.end != walkFound {
+			p.Flags |= FlagExtHeaders
+		}
+	}
+	p.Family = flowtable.FamilyIPv6
+	p.Proto = c.next
+	p.End = uint16(l3 + total)
+	p.L4 = uint16(l3 + c.off)
+	p.L4Payload = p.L4
+	p.Bytes = uint32(total)
+
+	if c.frag != 0 {
+		p.Flags |= FlagFragment
+		p.Frag = uint16(l3 + c.frag)
+		p.Reason = flowtable.ReasonFragment
+		switch c.end {
+		case walkLater:
+			p.Flags |= FlagLaterFrag
+		case walkFound:
+			markHeader(p)
+		}
+		return DropNone
+	}
+	if c.end != walkFound {
+		p.Reason = flowtable.ReasonMalformed
+		return DropNone
+	}
+	le := binary.LittleEndian
+	le.PutUint64(p.Tuple.Src[:8], le.Uint64(h[8:16]))
+	le.PutUint64(p.Tuple.Src[8:], le.Uint64(h[16:24]))
+	le.PutUint64(p.Tuple.Dst[:8], le.Uint64(h[24:32]))
+	le.PutUint64(p.Tuple.Dst[8:], le.Uint64(h[32:40]))
+	p.Tuple.Proto = c.next
+	p.Tuple.Family = flowtable.FamilyIPv6
+	parseTransport(p, t, b[c.off:], total-c.off)
+	return DropNone
+}
+
+// wireAddresses refuses the addresses that ip6_rcv_core refuses on a device
+// that is not the loopback: loopback either way, multicast source, v4-mapped
+// source, destinations of multicast scope 0 and 1.
+func wireAddresses(h []byte) bool {
+	_ = h[39]
+	if h[8] == 0xff || h[24] == 0xff && h[25]&15 < 2 {
+		return false
+	}
+	src, dst := binary.BigEndian.Uint64(h[8:]), binary.BigEndian.Uint64(h[24:])
+	if src != 0 && dst != 0 {
+		return true
+	}
+	srcLow, dstLow := binary.BigEndian.Uint64(h[16:]), binary.BigEndian.Uint64(h[32:])
+	if src == 0 && (srcLow == 1 || srcLow>>32 == 0xffff) {
+		return false
+	}
+	return dst != 0 || dstLow != 1
+}
+
+// soundHopOptions walks the hop-by-hop header right behind the fixed header of
+// b as ipv6_parse_hopopts does: padding at most 7 bytes and zero, at most 8
+// other options, unknown ones only if they say "skip me". A jumbo length is
+// always refused, since no frame here is that long.
+func soundHopOptions(b []byte) bool {
+	if len(b) < ip6Len+8 {
+		return false
+	}
+	size := (int(b[ip6Len+1]) + 1) * 8
+	if len(b) < ip6Len+size {
+		return false
+	}
+	o := b[ip6Len+2 : ip6Len+size]
+	pad, options := 0, 0
+	for len(o) > 0 {
+		if o[0] == 0 { // Pad1
+			if pad++; pad > maxHopPad {
+				return false
+			}
+			o = o[1:]
+			continue
+		}
+		if len(o) < 2 || len(o) < 2+int(o[1]) {
+			return false
+		}
+		n := 2 + int(o[1])
+		if o[0] == 1 { // PadN
+			if pad += n; pad > maxHopPad {
+				return false
+			}
+			for _, x := range o[2:n] {
+				if x != 0 {
+					return false
+				}
+			}
+			o = o[n:]
+			continue
+		}
+		pad = 0
+		if options++; options > maxHopOptions {
+			return false
+		}
+		switch {
+		case o[0] == 5: // router alert
+			if o[1] != 2 {
+				return false
+			}
+		case o[0] == 0xc2: // jumbo payload
+			return false
+		case o[0]&0xc0 != 0: // unknown, and wants to be dropped
+			return false
+		}
+		o = o[n:]
+	}
+	return true
+}

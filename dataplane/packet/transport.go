@@ -1,0 +1,167 @@
+package packet
+
+import "github.com/sluice-net/sluice/flowtable"
+
+// Least transport header bytes by protocol.
+const (
+	tcpLen  = 20
+	udpLen  = 8
+	icmpLen = 8
+	sctpLen = 12
+	dccpLen = 12
+	pptpLen = 8
+)
+
+func hasPorts(proto uint8) bool {
+	switch proto {
+	case protoTCP, protoUDP, protoSCTP, protoUDPLite, protoDCCP:
+		return true
+	}
+	return false
+}
+
+// headerLen returns the least length of proto's header, 0 for protocols that
+// are not looked into.
+func headerLen(proto uint8) int {
+	switch proto {
+	case protoTCP:
+		return tcpLen
+	case protoUDP, protoUDPLite:
+		return udpLen
+	case protoICMP, protoICMPv6:
+		return icmpLen
+	case protoSCTP:
+		return sctpLen
+	case protoDCCP:
+		return dccpLen
+	}
+	return 0
+}
+
+// needsHeader says that rules and conntrack look into proto's header.
+func needsHeader(proto uint8) bool { return headerLen(proto) != 0 }
+
+// wrongFamily says that p carries the other family's ICMP, which nobody reads.
+func wrongFamily(p *Packet) bool {
+	return p.Proto == protoICMP && p.Family != flowtable.FamilyIPv4 ||
+		p.Proto == protoICMPv6 && p.Family != flowtable.FamilyIPv6
+}
+
+// markHeader sets FlagL4 and L4Payload of a first fragment.
+func markHeader(p *Packet) {
+	n := headerLen(p.Proto)
+	if n == 0 || int(p.L4)+n > int(p.End) || wrongFamily(p) {
+		return
+	}
+	p.Flags |= FlagL4
+	p.L4Payload = p.L4 + uint16(n)
+	if p.Proto == protoTCP {
+		if doff := int(p.Data[p.L4+12]>>4) * 4; doff >= tcpLen {
+			p.L4Payload = uint16(min(int(p.L4)+doff, int(p.End)))
+		}
+	}
+}
+
+// parseTransport reads the transport header h (which ends with the datagram,
+// or with its first fragment) and completes the tuple, whose addresses,
+// protocol and family are there already. l4len counts the transport bytes of
+// the whole datagram and is not less than len(h).
+func parseTransport(p *Packet, t *flowtable.Table, h []byte, l4len int) {
+	switch p.Proto {
+	case protoTCP:
+		if len(h) < tcpLen {
+			p.Reason = flowtable.ReasonTruncated
+			return
+		}
+		p.Flags |= FlagL4
+		p.Tuple.SrcPort = be16(h[0:2])
+		p.Tuple.DstPort = be16(h[2:4])
+		p.Seq = be32(h[4:8])
+		p.Ack = be32(h[8:12])
+		p.Window = be16(h[14:16])
+		p.Probe.Flags = h[13]
+		doff := int(h[12]>>4) * 4
+		if doff < tcpLen || doff > l4len {
+			p.L4Payload = p.L4 + tcpLen
+			p.Reason = flowtable.ReasonMalformed
+			clearTuple(p)
+			return
+		}
+		p.L4Payload = p.L4 + uint16(min(doff, len(h)))
+		p.Payload = uint32(l4len - doff)
+	case protoUDP, protoUDPLite:
+		if len(h) < udpLen {
+			p.Reason = flowtable.ReasonTruncated
+			return
+		}
+		p.Flags |= FlagL4
+		p.L4Payload = p.L4 + udpLen
+		n := int(be16(h[4:6]))
+		// UDPLite: the field is the checksum's coverage, 0 means all.
+		if n > l4len || n < udpLen && (p.Proto == protoUDP || n != 0) {
+			p.Reason = flowtable.ReasonMalformed
+			return
+		}
+		p.Tuple.SrcPort = be16(h[0:2])
+		p.Tuple.DstPort = be16(h[2:4])
+	default:
+		if !parseOther(p, h) {
+			if p.Kind == flowtable.KindError {
+				p.Hash = t.Hash(&p.Tuple)
+			}
+			return
+		}
+	}
+	p.Kind = flowtable.KindFlow
+	p.Hash = t.Hash(&p.Tuple)
+}
+
+// parseOther does the rarer protocols; false when no flow tuple came of it
+// and Kind and Reason are final.
+func parseOther(p *Packet, h []byte) bool {
+	switch p.Proto {
+	case protoICMP:
+		if p.Family == flowtable.FamilyIPv4 {
+			return parseICMP(p, h)
+		}
+		p.Reason = flowtable.ReasonMalformed
+		return false
+	case protoICMPv6:
+		if p.Family == flowtable.FamilyIPv6 {
+			return parseICMPv6(p, h)
+		}
+		p.Reason = flowtable.ReasonMalformed
+		return false
+	case protoSCTP, protoDCCP:
+		n := headerLen(p.Proto)
+		if len(h) < n {
+			p.Reason = flowtable.ReasonTruncated
+			return false
+		}
+		p.Flags |= FlagL4
+		p.L4Payload = p.L4 + uint16(n)
+		p.Tuple.SrcPort = be16(h[0:2])
+		p.Tuple.DstPort = be16(h[2:4])
+	case protoGRE:
+		return parseGRE(p, h)
+	}
+	return true // tracked by addresses and protocol alone
+}
+
+// parseGRE takes the call id of PPTP's GRE (version 1) as destination key, as
+// gre_pkt_to_tuple does; the source key is known to the PPTP helper only. Other
+// GRE, even a cut off header, is tracked by its addresses.
+func parseGRE(p *Packet, h []byte) bool {
+	if len(h) < 4 || h[1]&7 != 1 {
+		return true
+	}
+	if len(h) < pptpLen || be16(h[2:4]) != 0x880b {
+		p.Reason = flowtable.ReasonMalformed
+		return false
+	}
+	p.Tuple.DstPort = be16(h[6:8])
+	return true
+}
+
+// clearTuple takes back what a header that proved bad had put in the tuple.
+func clearTuple(p *Packet) { p.Tuple.SrcPort, p.Tuple.DstPort = 0, 0 }

@@ -1,0 +1,80 @@
+package dataplane
+
+import (
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
+)
+
+// WorkerStats counts packets since the box was made. The worker writes its
+// own; others get copies through the mailbox.
+type WorkerStats struct {
+	RxFrames, TxFrames        uint64
+	HandoversIn, HandoversOut uint64
+	Fates                     [4]uint64                // by Fate
+	Drops                     [packet.DropCount]uint64 // by reason; DropNone counts what was not dropped
+	Fragments                 uint64                   // fragments that came for reassembly
+	Mixed                     uint64                   // checking mode: packets that saw a retired generation
+	ICMPLimited               uint64                   // ICMP errors not sent because of the rate
+	ICMPNoSource              uint64                   // ICMP errors not sent because the port has no address
+	LogsLost                  uint64                   // log records lost because the ring was full
+}
+
+// Stats is a copy of the box's counters. Workers are read one after the other.
+type Stats struct {
+	Workers            []WorkerStats
+	Conntrack          []flowtable.Stats // by worker
+	Flows              int               // entries now
+	FreeFrames, Frames int               // of all UMEMs
+}
+
+// Total sums the workers.
+func (s Stats) Total() WorkerStats {
+	var t WorkerStats
+	for i := range s.Workers {
+		w := &s.Workers[i]
+		t.RxFrames += w.RxFrames
+		t.TxFrames += w.TxFrames
+		t.HandoversIn += w.HandoversIn
+		t.HandoversOut += w.HandoversOut
+		for f := range w.Fates {
+			t.Fates[f] += w.Fates[f]
+		}
+		for d := range w.Drops {
+			t.Drops[d] += w.Drops[d]
+		}
+		t.Mixed += w.Mixed
+		t.ICMPLimited += w.ICMPLimited
+		t.ICMPNoSource += w.ICMPNoSource
+		t.LogsLost += w.LogsLost
+	}
+	return t
+}
+
+// Stats returns a copy of all counters.
+func (b *Box) Stats() Stats {
+	b.control.Lock()
+	defer b.control.Unlock()
+	s := Stats{
+		Workers: make([]WorkerStats, len(b.workers)), Conntrack: make([]flowtable.Stats, len(b.workers)),
+		Flows: b.table.Count(),
+	}
+	for i, w := range b.workers {
+		b.ask(w, func(w *worker) bool {
+			s.Workers[i] = w.stats
+			s.Conntrack[i] = *w.shard.Stats()
+			s.FreeFrames += w.umem.FreeFrames()
+			return true
+		})
+		s.Frames += w.umem.Frames()
+	}
+	return s
+}
+
+// Counters returns the counter statements of the rules in force, summed over
+// the workers.
+func (b *Box) Counters() []rules.CounterTotal {
+	b.control.Lock()
+	defer b.control.Unlock()
+	return b.counters()
+}

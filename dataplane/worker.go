@@ -1,0 +1,207 @@
+package dataplane
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/dataplane/defrag"
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
+	"github.com/sluice-net/sluice/rules"
+)
+
+// worker polls queue id of every port and owns shard id. Its fields are its
+// own; the three that others touch come first and say so.
+type worker struct {
+	next  atomic.Pointer[tables] // stored by the publisher, loaded once per round
+	epoch atomic.Uint64          // odd while the worker uses what it loaded; stored by the worker, loaded by the publisher
+	mail  atomic.Pointer[letter] // stored by the control side when nil, cleared by the worker
+	stop  atomic.Bool            // stored by the control side
+
+	id    int
+	box   *Box
+	clock *perf.Clock
+	table *flowtable.Table
+	shard *flowtable.Shard
+	umem  *afxdp.UMEM
+
+	queues []afxdp.Queue // by port
+	in     []*handover   // by sending worker; nil at id
+	out    []*handover   // by receiving worker; nil at id
+	ports  []portInfo    // by port; read only
+	frags  *defrag.Reassembler
+
+	now   uint32 // tick of this round, milliseconds
+	nanos int64  // clock of this round
+	env   rules.Env
+	pkts  []packet.Packet
+	drops []packet.Drop // what parse said of pkts
+	kinds []parcelKind  // how pkts came
+	descs []afxdp.Desc
+	head  packet.Packet  // first fragment of the datagram in parts
+	parts []defrag.Frag  // the datagram that is walking; nil: a plain frame
+	taken []defrag.Frag  // parts of a datagram from another worker
+	made  packet.Packet  // what the box itself sends: one at a time
+	tx    [][]afxdp.Desc // by port: frames that leave at the end of the round
+
+	parcels  []parcel  // of the datagram being taken from a handover ring
+	logs     *handover // records for the log, see log.go
+	stages   *perf.Stages
+	stats    WorkerStats
+	trace    bool
+	check    bool
+	outcomes []Outcome
+}
+
+// portInfo is what a worker knows of a port.
+type portInfo struct {
+	mac    [6]byte
+	anyMAC bool
+	peer   uint16 // packet.NoPort: none
+	mtu    int
+	addrs4 [][4]byte
+	net4   []uint8 // prefix lengths
+	addrs6 [][16]byte
+	net6   []uint8
+}
+
+// idleRounds is how many empty rounds a worker spins before it sleeps.
+const idleRounds = 2000
+
+// run polls until stopped. On a locked OS thread.
+func (w *worker) run(cpu int) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if cpu >= 0 {
+		pin(cpu)
+	}
+	idle := 0
+	for !w.stop.Load() {
+		if w.round() {
+			idle = 0
+			continue
+		}
+		if idle++; idle < idleRounds || w.box.cfg.Spin {
+			continue
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
+// round polls everything once; false when there was nothing to do. The tables
+// that it loads hold until it ends: the epoch tells the publisher when.
+func (w *worker) round() bool {
+	w.epoch.Add(1) // odd: from here on the publisher waits for us
+	t := w.next.Load()
+	w.nanos = w.clock.Nanos()
+	w.now = uint32(w.nanos / int64(time.Millisecond))
+	w.stages.Begin()
+
+	busy := false
+	for _, h := range w.in {
+		if h != nil && h.waiting() > 0 {
+			w.fromWorker(t, h)
+			busy = true
+		}
+	}
+	for port, q := range w.queues {
+		n := q.Recv(w.descs)
+		if n == 0 {
+			continue
+		}
+		w.stages.Lap(perf.StageReceive)
+		busy = true
+		for i, d := range w.descs[:n] {
+			p := &w.pkts[i]
+			p.Data, p.Addr = w.umem.Frame(d.Addr, d.Len), d.Addr
+			p.InPort, p.Serial = uint16(port), d.Options
+			w.kinds[i] = parcelNone
+		}
+		w.stats.RxFrames += uint64(n)
+		w.burst(t, w.pkts[:n])
+	}
+	if t.track {
+		w.shard.Expire(w.now, w.box.cfg.ExpireSlice)
+		w.expireFragments()
+	}
+	w.flush()
+	if busy {
+		w.stages.Lap(perf.StageTransmit)
+	}
+	w.epoch.Add(1) // even: quiescent
+
+	if m := w.mail.Load(); m != nil {
+		if m.step(w) {
+			w.mail.Store(nil)
+			m.done.Store(true)
+		}
+		busy = true
+	}
+	return busy
+}
+
+// fromWorker takes what another worker handed over, a burst at most.
+func (w *worker) fromWorker(t *tables, h *handover) {
+	n := 0
+	for n < len(w.pkts) && h.waiting() > 0 {
+		m := h.peek()
+		if m.kind >= parcelDatagram {
+			break // the packets before it come first
+		}
+		addr, ok := w.umem.Alloc()
+		if !ok || len(m.frame) > w.umem.Room() {
+			if ok {
+				w.umem.Free(addr)
+			}
+			w.stats.Drops[packet.DropNoFrame]++
+			h.pop()
+			continue
+		}
+		p := &w.pkts[n]
+		p.Data, p.Addr = w.umem.Frame(addr, uint32(len(m.frame))), addr
+		copy(p.Data, m.frame)
+		p.InPort, p.Serial = m.inPort, m.serial
+		w.kinds[n] = m.kind
+		h.pop()
+		n++
+	}
+	w.stats.HandoversIn += uint64(n)
+	w.stages.Lap(perf.StageHandover)
+	if n > 0 {
+		w.burst(t, w.pkts[:n])
+		return
+	}
+	w.datagramFromWorker(t, h)
+}
+
+// flush sends what the round queued and ends the burst on every port.
+func (w *worker) flush() {
+	for port, q := range w.queues {
+		if len(w.tx[port]) > 0 {
+			w.send(port, q)
+		}
+		q.Flush()
+	}
+}
+
+func (w *worker) send(port int, q afxdp.Queue) {
+	out := w.tx[port]
+	sent := q.Send(out)
+	for _, d := range out[sent:] {
+		w.umem.Free(d.Addr)
+		w.stats.Drops[packet.DropTxFull]++
+	}
+	w.stats.TxFrames += uint64(sent)
+	w.tx[port] = out[:0]
+}
+
+// transmit queues a frame on a port and gives it away.
+func (w *worker) transmit(port uint16, p *packet.Packet) {
+	if len(w.tx[port]) == cap(w.tx[port]) {
+		w.send(int(port), w.queues[port])
+	}
+	w.tx[port] = append(w.tx[port], afxdp.Desc{Addr: p.Addr, Len: uint32(len(p.Data)), Options: p.Serial})
+}

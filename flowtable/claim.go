@@ -1,0 +1,179 @@
+package flowtable
+
+// ReplyTuple returns what answers to the flow of entry n look like on the wire.
+func (s *Shard) ReplyTuple(n uint32) Tuple {
+	if s.entries[n].flags&flagMoved != 0 {
+		return s.nat[n].Reply
+	}
+	tu, _ := Invert(&s.entries[n].Tuple) // Track made no entry without an inverse
+	return tu
+}
+
+// ReplyTaken reports whether a flow other than that of entry n already uses
+// reply, counting such a meeting as `found`. A flow with the same original
+// tuple does not count. It sees the flows of this shard and the NATed flows of
+// all; a flow of another shard that is not NATed is not seen (the kernel, with
+// one table, would see it).
+func (s *Shard) ReplyTaken(n uint32, reply *Tuple) bool {
+	if s.taken(n, reply, s.table.Hash(reply)) {
+		s.stats.Found++
+		return true
+	}
+	return false
+}
+
+func (s *Shard) taken(n uint32, reply *Tuple, hash uint64) bool {
+	e := &s.entries[n]
+	if o, _ := s.find(reply, spread(reply, hash)); o != 0 && o != n {
+		return !same(&s.entries[o].Tuple, &e.Tuple)
+	}
+	if e.flags&flagMoved != 0 && same(&s.nat[n].Reply, reply) {
+		return false // the claim in the directory is its own
+	}
+	_, claimed := s.table.dir.lookup(hash, s.table.fingerprint(reply))
+	return claimed
+}
+
+// ClaimReply makes reply the reply tuple of the unconfirmed entry n. Unless it
+// is the inverse of the original tuple it is claimed in the directory, so that
+// no two workers ever give out the same one; an earlier claim is released.
+// False: taken, confirmed, or no room in the directory; nothing changed.
+func (s *Shard) ClaimReply(n uint32, reply *Tuple) bool {
+	e := &s.entries[n]
+	if e.Status&(StatusConfirmed|StatusDying) != 0 {
+		return false
+	}
+	if e.flags&flagMoved != 0 && same(&s.nat[n].Reply, reply) {
+		return true
+	}
+	hash := s.table.Hash(reply)
+	if s.taken(n, reply, hash) {
+		s.stats.Reasons[ReasonReplyTaken]++
+		return false
+	}
+	if inverse(&e.Tuple, reply) {
+		s.releaseClaim(n)
+		e.flags &^= flagMoved
+		return true
+	}
+	switch s.table.dir.claim(hash, s.table.fingerprint(reply), s.me) {
+	case claimLost:
+		s.stats.Reasons[ReasonReplyTaken]++
+		return false
+	case claimFull:
+		s.stats.Reasons[ReasonDirectoryFull]++
+		return false
+	}
+	s.releaseClaim(n)
+	s.nat[n].Reply = *reply
+	e.flags |= flagMoved
+	return true
+}
+
+// releaseClaim gives up the claim of entry n, if it has one. The reply tuple
+// stays readable for the packet that ended the flow.
+func (s *Shard) releaseClaim(n uint32) {
+	e := &s.entries[n]
+	if e.flags&flagMoved == 0 {
+		return
+	}
+	reply := &s.nat[n].Reply
+	s.table.dir.release(s.table.Hash(reply), s.table.fingerprint(reply), s.me)
+}
+
+// Abandon frees the unconfirmed entry n and its claim: its packet was dropped.
+// It does nothing for 0 and for a confirmed entry.
+func (s *Shard) Abandon(n uint32) {
+	e := &s.entries[n]
+	if n == 0 || e.Status&(StatusConfirmed|StatusDying) != 0 {
+		return
+	}
+	s.releaseClaim(n)
+	e.Status |= StatusDying
+	s.recycle(n)
+}
+
+// Confirm enters the flow of an original packet into the index after the
+// packet passed every hook (__nf_conntrack_confirm). It does nothing and says
+// true for any other packet and for a flow that is in it already. False: drop
+// the packet; the entry is gone and p.Reason says why.
+//
+// Two first packets of one flow can meet here only if the caller does not take
+// each packet to completion. Where the protocol allows it the second then
+// joins the first one's flow; the kernel's reply-only entry for the case that
+// NAT made their answers differ is not made: such a packet is dropped.
+func (s *Shard) Confirm(p *Probe, now uint32) bool {
+	n := p.Entry
+	if n == 0 || p.Dir != Original {
+		return true
+	}
+	e := &s.entries[n]
+	if e.Status&StatusConfirmed != 0 {
+		return true
+	}
+	if e.Status&StatusDying != 0 {
+		return s.refuse(p, ReasonDying)
+	}
+	moved := e.flags&flagMoved != 0
+	key := s.key(&e.Tuple)
+	other, _ := s.find(&e.Tuple, key)
+	var replyKey uint64
+	if moved {
+		replyKey = s.key(&s.nat[n].Reply)
+		if other == 0 {
+			other, _ = s.find(&s.nat[n].Reply, replyKey)
+		}
+	} else if other == 0 {
+		if inv, ok := Invert(&e.Tuple); ok { // a NATed flow's slot for it has the same key
+			other, _ = s.find(&inv, key)
+		}
+	}
+	if other != 0 {
+		if s.entries[other].expired(now) {
+			s.reap(other)
+			return s.Confirm(p, now) // at most two others can stand in the way
+		}
+		return s.clash(p, n, other)
+	}
+	if !s.index.insert(key, n, false) {
+		s.stats.ChainTooLong++
+		return s.refuse(p, ReasonIndexFull)
+	}
+	if moved && !s.index.insert(replyKey, n, true) {
+		s.index.remove(key, n, false)
+		s.stats.ChainTooLong++
+		return s.refuse(p, ReasonIndexFull)
+	}
+	e.Expires += now
+	e.Status |= StatusConfirmed
+	return true
+}
+
+// clash resolves the meeting of entry n with the confirmed flow other.
+func (s *Shard) clash(p *Probe, n, other uint32) bool {
+	e, w := &s.entries[n], &s.entries[other]
+	allowed := s.table.tracker(&e.Tuple).AllowClash && same(&w.Tuple, &e.Tuple)
+	if a, b := s.ReplyTuple(n), s.ReplyTuple(other); allowed && (w.Status&StatusNATDoneMask == 0 || same(&a, &b)) {
+		for d := range 2 {
+			w.Packets[d] += e.Packets[d]
+			w.Bytes[d] += e.Bytes[d]
+		}
+		s.Abandon(n)
+		p.Entry = other
+		s.stats.ClashResolve++
+		return true
+	}
+	s.stats.Drop++
+	return s.refuse(p, ReasonClash)
+}
+
+// refuse drops the packet and the unconfirmed entry with it.
+func (s *Shard) refuse(p *Probe, r Reason) bool {
+	s.Abandon(p.Entry)
+	s.stats.Reasons[r]++
+	if r != ReasonIndexFull {
+		s.stats.InsertFailed++
+	}
+	p.Reason, p.Entry = r, 0
+	return false
+}

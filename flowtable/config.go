@@ -1,0 +1,129 @@
+package flowtable
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// Limits of a Config.
+const (
+	MaxWorkers = 256     // a directory word holds eight bits of owner
+	MaxEntries = 1 << 27 // entry numbers and bucket numbers stay well inside 32 bits
+	maxTimeout = 1 << 21 // seconds: in milliseconds still a positive signed 32-bit distance
+)
+
+// ErrConfig is wrapped by every error of Config.Validate.
+var ErrConfig = errors.New("flow table config")
+
+// Config sets up a Table. Take Default and change what differs.
+type Config struct {
+	Workers  int       // shards; 1..MaxWorkers
+	Max      int       // entries in all shards together; 0: from the machine's memory, as the kernel does
+	HashKey  [2]uint64 // secret of the hash; zero: random
+	Timeouts Timeouts
+	Loose    bool      // pick up TCP flows in their middle (nf_conntrack_tcp_loose)
+	Acct     bool      // count packets and bytes of each flow (nf_conntrack_acct)
+	Trackers []Tracker // more protocols, or others in place of the built-in ones
+}
+
+// Timeouts of the built-in trackers, in seconds, named as the kernel's
+// nf_conntrack_*_timeout settings.
+type Timeouts struct {
+	TCP               [TCPStates]uint32 // by TCPState; TCPNone is not used
+	TCPMaxRetrans     uint32
+	TCPUnacknowledged uint32
+	UDP, UDPStream    uint32 // UDPLite has the same ones
+	ICMP, ICMPv6      uint32
+	GRE, GREStream    uint32
+	Generic           uint32
+}
+
+// Default returns one worker with the kernel's settings.
+func Default() Config {
+	return Config{
+		Workers: 1,
+		Loose:   true,
+		Timeouts: Timeouts{
+			TCP: [TCPStates]uint32{
+				TCPSynSent: 120, TCPSynRecv: 60, TCPEstablished: 432000, TCPFinWait: 120, TCPCloseWait: 60,
+				TCPLastAck: 30, TCPTimeWait: 120, TCPClose: 10, TCPSynSent2: 120,
+			},
+			TCPMaxRetrans: 300, TCPUnacknowledged: 300,
+			UDP: 30, UDPStream: 120, ICMP: 30, ICMPv6: 30, GRE: 30, GREStream: 180, Generic: 600,
+		},
+	}
+}
+
+// Validate says what is wrong with c, wrapping ErrConfig.
+func (c Config) Validate() error {
+	if c.Workers < 1 || c.Workers > MaxWorkers {
+		return fmt.Errorf("%w: workers %d, want 1..%d", ErrConfig, c.Workers, MaxWorkers)
+	}
+	if c.Max < 0 || c.Max > MaxEntries {
+		return fmt.Errorf("%w: max %d, want 0..%d", ErrConfig, c.Max, MaxEntries)
+	}
+	t := &c.Timeouts
+	for s := TCPSynSent; int(s) < TCPStates; s++ {
+		if err := checkTimeout("tcp "+s.String(), t.TCP[s]); err != nil {
+			return err
+		}
+	}
+	for _, x := range []struct {
+		name string
+		sec  uint32
+	}{
+		{"tcp max_retrans", t.TCPMaxRetrans}, {"tcp unacknowledged", t.TCPUnacknowledged},
+		{"udp", t.UDP}, {"udp stream", t.UDPStream}, {"icmp", t.ICMP}, {"icmpv6", t.ICMPv6},
+		{"gre", t.GRE}, {"gre stream", t.GREStream}, {"generic", t.Generic},
+	} {
+		if err := checkTimeout(x.name, x.sec); err != nil {
+			return err
+		}
+	}
+	for i := range c.Trackers {
+		if tr := &c.Trackers[i]; tr.Packet == nil || tr.Name == "" {
+			return fmt.Errorf("%w: tracker %d (protocol %d) without name or packet function", ErrConfig, i, tr.Proto)
+		}
+	}
+	return nil
+}
+
+func checkTimeout(name string, sec uint32) error {
+	if sec == 0 || sec > maxTimeout {
+		return fmt.Errorf("%w: %s timeout %d s, want 1..%d", ErrConfig, name, sec, maxTimeout)
+	}
+	return nil
+}
+
+// defaultMax sizes the table from memory in bytes as today's kernel does: one
+// entry for each bucket, a bucket for each 128 KiB, with fixed sizes above 1
+// and 4 GiB.
+func defaultMax(memory uint64) int {
+	switch {
+	case memory > 4<<30:
+		return 262144
+	case memory > 1<<30:
+		return 65536
+	default:
+		return max(1024, int(memory/16384/8))
+	}
+}
+
+// machineMemory returns MemTotal of /proc/meminfo in bytes; 0 when unknown.
+func machineMemory() uint64 {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(text) {
+		f := bytes.Fields(line)
+		if len(f) >= 2 && string(f[0]) == "MemTotal:" {
+			kb, _ := strconv.ParseUint(string(f[1]), 10, 64)
+			return kb << 10
+		}
+	}
+	return 0
+}

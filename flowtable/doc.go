@@ -1,0 +1,2 @@
+// Package flowtable x
+package flowtable

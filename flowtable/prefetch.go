@@ -1,0 +1,54 @@
+package flowtable
+
+// prefetchAhead is how many packets the first stage of Prefetch runs ahead of
+// the second. More requests than a core has miss buffers are dropped by it:
+// with all 64 buckets of a burst asked for first, lookup and tracker took 98
+// ns/packet at 1 M flows, with 16 ahead 59 (8: 70, 32: 74).
+const prefetchAhead = 16
+
+// Prefetch fetches what Track will read for the flows of a burst, given their
+// hashes. It changes nothing: Track looks again. Owner only.
+func (s *Shard) Prefetch(hashes []uint64) {
+	for _, h := range hashes[:min(prefetchAhead, len(hashes))] {
+		s.PrefetchBucket(h)
+	}
+	for i, h := range hashes {
+		if i+prefetchAhead < len(hashes) {
+			s.PrefetchBucket(hashes[i+prefetchAhead])
+		}
+		s.PrefetchEntry(h)
+	}
+}
+
+// PrefetchBucket fetches what a lookup of hash reads first. Stage one of a
+// burst.
+func (s *Shard) PrefetchBucket(hash uint64) {
+	prefetchBucket(&s.index.buckets[s.index.home(hash)])
+}
+
+// PrefetchEntry fetches the entries that a lookup of hash may read. Stage two:
+// it looks at the bucket. Track looks again, so this is only a hint.
+func (s *Shard) PrefetchEntry(hash uint64) {
+	x := &s.index
+	tag, h := tagOf(hash), x.home(hash)
+	b := &x.buckets[h]
+	m := b.matches(tag)
+	if m == 0 && b.displaced != 0 {
+		prefetchBucket(&x.buckets[x.alternative(h, tag)])
+	}
+	for ; m != 0; m &= m - 1 {
+		s.prefetchSlot(b, slot(m))
+	}
+}
+
+func (s *Shard) prefetchSlot(b *bucket, i int) {
+	n := b.entry[i&(slots-1)]
+	if s.acct {
+		prefetchEntry(&s.entries[n])
+	} else {
+		prefetchLine(&s.entries[n]) // the second line holds the counters
+	}
+	if b.reply&(1<<i) != 0 {
+		prefetchNAT(&s.nat[n])
+	}
+}

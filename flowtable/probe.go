@@ -1,0 +1,49 @@
+package flowtable
+
+// Kind says what the parser made of a packet.
+type Kind uint8
+
+const (
+	// KindInvalid: no tuple can be had (short, malformed, or non-first fragment).
+	KindInvalid Kind = iota
+	// KindFlow: Tuple is the packet's own.
+	KindFlow
+	// KindError: an ICMP error; Tuple is that of the packet it complains of,
+	// inverted, as if that packet's receiver had answered.
+	KindError
+	// KindUntracked: ND, MLD and whatever a rule exempted.
+	KindUntracked
+)
+
+// Probe is all that the table reads of a packet and all it says about it.
+// The parser fills the first part, Track the second.
+type Probe struct {
+	Tuple   Tuple
+	Hash    uint64 // Table.Hash of Tuple; the same for both directions
+	Bytes   uint32 // L3 length, IP header included
+	Seq     uint32 // TCP
+	Ack     uint32 // TCP
+	Payload uint32 // TCP: bytes behind the header
+	Window  uint16 // TCP: as on the wire
+	Flags   uint8  // TCP flags: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32
+	Kind    Kind
+	// Misdirected: with KindError, the outer destination is not the inner
+	// packet's source. Such an error belongs to no flow.
+	Misdirected bool
+	Foreign     bool // in: another worker sent it here because of the directory: create if it misses
+
+	Dir    uint8  // Original or Reply
+	Info   Info   // how the packet relates to Entry
+	Reason Reason // why Info is InfoInvalid, or why Track said ActionDrop
+	Owner  uint16 // with ActionForeign: the worker to hand the packet to
+	Entry  uint32 // number of the entry; 0 is none
+}
+
+// Action is what the caller does with a packet after Track.
+type Action uint8
+
+const (
+	ActionDrop    Action = iota // Reason says why
+	ActionAccept                // Info, Dir and Entry hold (Entry 0 with InfoInvalid and InfoUntracked)
+	ActionForeign               // hand to worker Owner, which owns the flow
+)

@@ -1,0 +1,78 @@
+package flowtable
+
+// Reason names why a packet is INVALID or why the table dropped it. The kernel
+// has only the words `invalid`, `drop` and `insert_failed` for all of them.
+type Reason uint8
+
+const (
+	ReasonNone Reason = iota
+
+	// Set by the parser together with KindInvalid.
+	ReasonMalformed // header lengths that contradict each other
+	ReasonTruncated // too short for the fields of a tuple
+	ReasonFragment  // a fragment that does not begin its datagram
+	ReasonChecksum  // wrong transport checksum
+	ReasonICMPType  // an ICMP type that is neither query, answer nor error
+	ReasonICMPInner // the packet inside an ICMP error gives no tuple
+
+	// Set by Track: INVALID, accepted unless a rule drops it.
+	ReasonNoInverse   // the tuple has no answer (an ICMP type without a pair)
+	ReasonNoFlow      // an ICMP error about a flow that is not there
+	ReasonMisdirected // an ICMP error not addressed to the inner packet's sender
+	ReasonNotQuery    // a first ICMP packet that is no query
+	ReasonTCPFlags    // an illegal set of TCP flags
+	ReasonTCPState    // a segment that the flow's state does not allow
+	ReasonTCPNotNew   // a first segment that neither opens nor may be picked up
+
+	// Set by Track and Confirm: dropped.
+	ReasonTableFull // no room and nothing to drop early (`drop`)
+	ReasonIndexFull // both buckets of a tuple are full (`chaintoolong`)
+	ReasonClash     // another flow has one of the tuples (`insert_failed`)
+	ReasonDying     // the flow ended before its first packet was through (`insert_failed`)
+
+	// Only counted: what ClaimReply met.
+	ReasonReplyTaken    // the reply tuple belongs to another flow
+	ReasonDirectoryFull // no free word in either directory bucket
+
+	reasons
+)
+
+// Reasons is the number of reasons, ReasonNone included.
+const Reasons = int(reasons)
+
+var reasonNames = [reasons]string{
+	ReasonNone:          "none",
+	ReasonMalformed:     "malformed",
+	ReasonTruncated:     "truncated",
+	ReasonFragment:      "fragment",
+	ReasonChecksum:      "checksum",
+	ReasonICMPType:      "icmp-type",
+	ReasonICMPInner:     "icmp-inner",
+	ReasonNoInverse:     "no-inverse",
+	ReasonNoFlow:        "icmp-no-flow",
+	ReasonMisdirected:   "icmp-misdirected",
+	ReasonNotQuery:      "icmp-not-query",
+	ReasonTCPFlags:      "tcp-flags",
+	ReasonTCPState:      "tcp-state",
+	ReasonTCPNotNew:     "tcp-not-new",
+	ReasonTableFull:     "table-full",
+	ReasonIndexFull:     "index-full",
+	ReasonClash:         "clash",
+	ReasonDying:         "dying",
+	ReasonReplyTaken:    "reply-taken",
+	ReasonDirectoryFull: "directory-full",
+}
+
+// String returns the reason as it stands in logs and metrics.
+func (r Reason) String() string {
+	if r < reasons {
+		return reasonNames[r]
+	}
+	return "unknown"
+}
+
+// isError reports whether the kernel counts the reason as `error` (its ICMP
+// error handler refused the packet) and not as `invalid`.
+func (r Reason) isError() bool {
+	return r == ReasonICMPType || r == ReasonICMPInner || r == ReasonNoFlow || r == ReasonMisdirected
+}

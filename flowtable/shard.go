@@ -1,0 +1,184 @@
+package flowtable
+
+import (
+	"sync/atomic"
+
+	"github.com/sluice-net/sluice/perf/offheap"
+)
+
+// Shard is one worker's part of the table. Every method is for the owning
+// worker alone, except those that say otherwise; none allocates.
+//
+// Entry numbers run from 1. An entry is free, unconfirmed (a number and a
+// place in the count, but not in the index), or confirmed. A freed entry keeps
+// its contents until the number is given out again, so that the packet that
+// ended a flow can still be rewritten by it.
+type Shard struct {
+	table   *Table
+	count   *atomic.Int64 // the table's
+	me      uint16
+	alone   bool // the only worker: no flow can be anywhere else
+	acct    bool
+	direct  bool // as the table's
+	ms      timeoutsMs
+	index   index
+	entries []Entry
+	nat     []NAT       // beside entries
+	memory  []tcpMemory // beside entries
+	freed   []uint32    // stack of free numbers
+	free    int         // height of that stack
+	high    uint32      // numbers above it were never given out
+	live    int         // entries of this shard, unconfirmed ones included
+	cursor  uint32      // where Expire goes on
+
+	stats     Stats
+	published published
+}
+
+func newShard(t *Table, i int) (*Shard, error) {
+	s := &Shard{table: t, count: &t.count, me: uint16(i), alone: t.cfg.Workers == 1, acct: t.cfg.Acct, direct: t.direct, ms: t.ms}
+	err := s.reserve(t.cfg.Max + 1) // number 0 is none
+	if err != nil {
+		_ = s.release() // the first failure is the one to report
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Shard) reserve(n int) (err error) {
+	if s.entries, err = offheap.Make[Entry](n); err != nil {
+		return err
+	}
+	if s.nat, err = offheap.Make[NAT](n); err != nil {
+		return err
+	}
+	if s.memory, err = offheap.Make[tcpMemory](n); err != nil {
+		return err
+	}
+	if s.freed, err = offheap.Make[uint32](n); err != nil {
+		return err
+	}
+	s.index.buckets, err = offheap.Make[bucket](indexBuckets(n))
+	s.index.mask = uint32(len(s.index.buckets) - 1)
+	return err
+}
+
+func (s *Shard) release() []error {
+	errs := []error{
+		offheap.Free(s.entries), offheap.Free(s.nat), offheap.Free(s.memory), offheap.Free(s.freed),
+		offheap.Free(s.index.buckets),
+	}
+	s.entries, s.nat, s.memory, s.freed, s.index.buckets = nil, nil, nil, nil, nil
+	return errs
+}
+
+// Entry returns entry n, 1 and up. It stays valid until Close, but the flow in
+// it may end with any later Track, Expire or Delete.
+func (s *Shard) Entry(n uint32) *Entry { return &s.entries[n] }
+
+// NAT returns what stands beside entry n. Reply holds only for a flow whose
+// reply tuple is not the inverse of its original one: ask ReplyTuple.
+func (s *Shard) NAT(n uint32) *NAT { return &s.nat[n] }
+
+// Len returns the number of entries of this shard, unconfirmed ones included.
+func (s *Shard) Len() int { return s.live }
+
+// find returns the entry that has tu as one of its tuples, and which; 0: none.
+func (s *Shard) find(tu *Tuple, key uint64) (n uint32, dir uint8) {
+	x := &s.index
+	tag, at := tagOf(key), x.home(key)
+	b := &x.buckets[at]
+	for round := 0; ; round++ {
+		for m := b.matches(tag); m != 0; m &= m - 1 {
+			i := slot(m)
+			n := b.entry[i&(slots-1)]
+			if b.reply&(1<<i) == 0 && same(&s.entries[n].Tuple, tu) {
+				return n, Original
+			}
+			if s.answers(b, i, tu) {
+				return n, Reply
+			}
+		}
+		if round == 1 || b.displaced == 0 {
+			return 0, Original
+		}
+		b = &x.buckets[x.alternative(at, tag)]
+	}
+}
+
+// answers reports whether tu is the reply tuple of the flow in slot i of b. A
+// flow without NAT has one slot for both directions, any other one for each.
+func (s *Shard) answers(b *bucket, i int, tu *Tuple) bool {
+	n := b.entry[i&(slots-1)]
+	if b.reply&(1<<i) != 0 {
+		return same(&s.nat[n].Reply, tu)
+	}
+	e := &s.entries[n]
+	return e.flags&flagMoved == 0 && inverse(&e.Tuple, tu)
+}
+
+// alloc takes an entry number and a place in the count for a new flow of tu,
+// as __nf_conntrack_alloc: over the limit it drops unassured flows near key
+// early. 0: the table is full.
+func (s *Shard) alloc(tu *Tuple, key uint64, now uint32) uint32 {
+	if s.count.Add(1) > s.table.max && !s.earlyDrop(key, now) {
+		s.count.Add(-1)
+		return 0
+	}
+	var n uint32
+	switch {
+	case s.free > 0:
+		s.free--
+		n = s.freed[s.free]
+	case int(s.high) < len(s.entries)-1:
+		s.high++
+		n = s.high
+	default:
+		s.count.Add(-1)
+		return 0
+	}
+	s.live++
+	s.stats.Created++
+	s.entries[n] = Entry{Tuple: *tu}
+	return n
+}
+
+// recycle gives the number of entry n back. Its contents stay for now.
+func (s *Shard) recycle(n uint32) {
+	s.freed[s.free] = n
+	s.free++
+	s.live--
+	s.count.Add(-1)
+}
+
+// kill ends a confirmed flow: out of the index and the directory, number free.
+func (s *Shard) kill(n uint32) {
+	e := &s.entries[n]
+	s.unfile(n, e)
+	e.Status |= StatusDying
+	s.recycle(n)
+}
+
+// unfile takes a confirmed entry out of the index and the directory.
+func (s *Shard) unfile(n uint32, e *Entry) {
+	s.index.remove(s.key(&e.Tuple), n, false)
+	if e.flags&flagMoved != 0 {
+		s.index.remove(s.key(&s.nat[n].Reply), n, true)
+		s.releaseClaim(n)
+	}
+}
+
+func (s *Shard) key(tu *Tuple) uint64 { return spread(tu, s.table.Hash(tu)) }
+
+// Live reports whether entry n is a confirmed flow that has not ended.
+func (e *Entry) Live() bool { return e.Status&(StatusConfirmed|StatusDying) == StatusConfirmed }
+
+func (e *Entry) expired(now uint32) bool { return int32(e.Expires-now) <= 0 }
+
+// Delete ends the confirmed flow of entry n now. It does nothing for an entry
+// that is free or unconfirmed.
+func (s *Shard) Delete(n uint32) {
+	if n != 0 && n <= s.high && s.entries[n].Live() {
+		s.kill(n)
+	}
+}

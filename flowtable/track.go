@@ -1,0 +1,173 @@
+package flowtable
+
+// Track finds or makes the flow of a packet and takes the packet through its
+// protocol's tracker, as nf_conntrack_in. now is the tick in milliseconds.
+// It fills the second part of p, which must not be a local variable: it goes
+// to trackers through a function value, so that would allocate.
+//
+// A new flow is unconfirmed until Confirm; the caller calls Confirm or Abandon
+// before the next Track.
+func (s *Shard) Track(p *Probe, now uint32) Action {
+	p.Entry, p.Dir, p.Info = 0, Original, InfoInvalid
+	switch p.Kind {
+	case KindFlow:
+		p.Reason = ReasonNone
+		return s.trackFlow(p, now)
+	case KindError:
+		p.Reason = ReasonNone
+		return s.trackError(p, now)
+	case KindUntracked:
+		p.Info = InfoUntracked
+		return ActionAccept
+	default:
+		if p.Reason == ReasonNone {
+			p.Reason = ReasonMalformed
+		}
+		return s.invalid(p)
+	}
+}
+
+// invalid counts p.Reason and lets the packet on without a flow.
+func (s *Shard) invalid(p *Probe) Action {
+	if p.Reason.isError() {
+		s.stats.Error++
+	} else {
+		s.stats.Invalid++
+	}
+	s.stats.Reasons[p.Reason%reasons]++
+	p.Entry, p.Dir, p.Info = 0, Original, InfoInvalid
+	return ActionAccept
+}
+
+func (s *Shard) trackFlow(p *Probe, now uint32) Action {
+	key := spread(&p.Tuple, p.Hash)
+	for {
+		n, dir := s.find(&p.Tuple, key)
+		if n != 0 && s.entries[n].expired(now) {
+			s.reap(n)
+			n = 0
+		}
+		if n == 0 {
+			if s.elsewhere(p) {
+				return ActionForeign
+			}
+			if _, ok := Invert(&p.Tuple); !ok {
+				p.Reason = ReasonNoInverse
+				return s.invalid(p)
+			}
+			if n = s.alloc(&p.Tuple, key, now); n == 0 {
+				p.Reason = ReasonTableFull
+				s.stats.Drop++
+				s.stats.Reasons[ReasonTableFull]++
+				return ActionDrop
+			}
+			dir = Original
+		}
+		e := &s.entries[n]
+		p.Entry, p.Dir = n, dir
+		switch {
+		case dir == Reply:
+			p.Info = InfoEstablishedReply
+		case e.Status&StatusSeenReply != 0:
+			p.Info = InfoEstablished
+		case e.Status&StatusExpected != 0:
+			p.Info = InfoRelated
+		default:
+			p.Info = InfoNew
+		}
+		switch s.protocol(p, n, now) {
+		case OutcomeAccept:
+			if dir == Reply {
+				e.setStatus(StatusSeenReply)
+			}
+			return ActionAccept
+		case OutcomeRepeat:
+			continue // the tracker killed the entry, so this ends
+		default:
+			s.Abandon(n)
+			if p.Reason == ReasonNone {
+				p.Reason = ReasonMalformed // a tracker from outside that gave none
+			}
+			return s.invalid(p)
+		}
+	}
+}
+
+// protocol calls the tracker, the two common ones directly.
+func (s *Shard) protocol(p *Probe, n uint32, now uint32) Outcome {
+	switch {
+	case p.Tuple.Proto == ProtoTCP && s.direct:
+		return trackTCP(s, p, n, now)
+	case p.Tuple.Proto == ProtoUDP && s.direct:
+		return trackUDP(s, p, n, now)
+	}
+	return s.table.tracker(&p.Tuple).Packet(s, p, n, now)
+}
+
+// elsewhere reports whether a packet that missed here must go to p.Owner: the
+// worker whose NATed flow it answers or, for a packet that the directory sent
+// here in vain, the one that owns its hash.
+func (s *Shard) elsewhere(p *Probe) bool {
+	if s.alone {
+		return false
+	}
+	owner := s.me
+	if p.Foreign {
+		owner = uint16(s.table.Owner(p.Hash))
+	} else if o, ok := s.table.dir.lookup(p.Hash, s.table.fingerprint(&p.Tuple)); ok {
+		owner = o
+	}
+	if owner == s.me {
+		return false
+	}
+	p.Owner = owner
+	s.stats.Foreign++
+	return true
+}
+
+// Locate returns the worker to which Track would have the packet go: this one,
+// or another because of the directory. For callers that do something before
+// Track which only the owner may do. It changes nothing.
+func (s *Shard) Locate(p *Probe, now uint32) int {
+	n, _ := s.find(&p.Tuple, spread(&p.Tuple, p.Hash))
+	if n != 0 && !s.entries[n].expired(now) {
+		return int(s.me)
+	}
+	if p.Kind == KindError && p.Foreign || !s.elsewhere(p) {
+		return int(s.me)
+	}
+	return int(p.Owner)
+}
+
+// trackError attaches an ICMP error to the flow it complains of. It neither
+// refreshes the flow nor counts in it (nf_conntrack_inet_error).
+func (s *Shard) trackError(p *Probe, now uint32) Action {
+	n, dir := s.find(&p.Tuple, spread(&p.Tuple, p.Hash))
+	if n != 0 && s.entries[n].expired(now) {
+		s.reap(n)
+		n = 0
+	}
+	if n == 0 && !p.Foreign && s.elsewhere(p) {
+		return ActionForeign
+	}
+	switch {
+	case n == 0:
+		p.Reason = ReasonNoFlow
+	case p.Misdirected:
+		p.Reason = ReasonMisdirected
+	default:
+		s.Attach(p, n, dir)
+		return ActionAccept
+	}
+	return s.invalid(p)
+}
+
+// Attach makes p a packet related to the flow of entry n, confirmed or not:
+// an ICMP error about it, or an answer that the box itself gives to one of its
+// packets. dir is the direction in which p travels.
+func (s *Shard) Attach(p *Probe, n uint32, dir uint8) {
+	p.Entry, p.Dir, p.Info, p.Reason = n, dir, InfoRelated, ReasonNone
+	if dir == Reply {
+		p.Info = InfoRelatedReply
+	}
+}

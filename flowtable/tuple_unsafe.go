@@ -1,0 +1,16 @@
+package flowtable
+
+import "unsafe"
+
+// The layouts that the code and its drawings rely on.
+const (
+	_ = -(unsafe.Sizeof(Tuple{}) ^ 40)
+	_ = -(unsafe.Sizeof(Entry{}) ^ 128)
+	_ = -(unsafe.Offsetof(Entry{}.Packets) ^ 64)
+	_ = -(unsafe.Sizeof(NAT{}) ^ 64)
+	_ = -(unsafe.Sizeof(bucket{}) ^ 64)
+)
+
+// words views a tuple as five machine words, for comparing and hashing. The
+// value of a word depends on the machine's byte order; equality does not.
+func words(tu *Tuple) *[5]uint64 { return (*[5]uint64)(unsafe.Pointer(tu)) }

@@ -1,0 +1,85 @@
+// Package offheap hands out the memory that workers touch: tables, images,
+// rings and frames. The garbage collector neither scans nor moves it.
+//
+// Ownership: whoever calls Make owns the slice and gives it back with Free.
+// Both are control-path calls and safe for concurrent use; a worker calls
+// neither.
+//
+// Pages come from mmap and cost nothing until they are written, so a table may
+// be reserved at its largest size. Regions of 2 MiB and more ask for huge
+// pages (hugetlb when the pool has enough, else transparent ones).
+//
+// Under the build tag race the same calls return pointer-free Go heap memory,
+// because the race detector does not see mmap memory at all. Nothing else may
+// differ between the two.
+//
+// Files in reading order: offheap.go, mmap_unsafe.go, race.go.
+package offheap
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync/atomic"
+)
+
+// CacheLine is the alignment, in bytes, that Make guarantees at least.
+const CacheLine = 64
+
+// ErrPointers is returned by Make for an element type that holds Go pointers.
+var ErrPointers = errors.New("offheap: element type holds Go pointers")
+
+var inUse atomic.Int64
+
+// InUse returns the bytes handed out and not yet given back.
+func InUse() int64 { return inUse.Load() }
+
+// Make returns n zeroed elements of a pointer-free type T, aligned to at least
+// a cache line. It fails with ErrPointers, or with what mmap answered.
+func Make[T any](n int) ([]T, error) {
+	t := reflect.TypeFor[T]()
+	if hasPointers(t) {
+		return nil, fmt.Errorf("make []%v: %w", t, ErrPointers)
+	}
+	if n < 0 || (t.Size() > 0 && uintptr(n) > (1<<46)/t.Size()) {
+		return nil, fmt.Errorf("make []%v: length %d out of range", t, n)
+	}
+	if n == 0 || t.Size() == 0 {
+		return nil, nil
+	}
+	s, err := alloc[T](n)
+	if err != nil {
+		return nil, fmt.Errorf("make []%v of %d: %w", t, n, err)
+	}
+	inUse.Add(int64(n) * int64(t.Size()))
+	return s, nil
+}
+
+// Free gives back a slice that Make returned, whole. Free of nil does nothing.
+func Free[T any](s []T) error {
+	if len(s) == 0 {
+		return nil
+	}
+	inUse.Add(-int64(len(s)) * int64(reflect.TypeFor[T]().Size()))
+	return free(s)
+}
+
+func hasPointers(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr,
+		reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return false
+	case reflect.Array:
+		return t.Len() > 0 && hasPointers(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if hasPointers(t.Field(i).Type) {
+				return true
+			}
+		}
+		return false
+	default:
+		return true
+	}
+}

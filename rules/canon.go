@@ -1,0 +1,177 @@
+package rules
+
+import (
+	"encoding/binary"
+	"hash"
+
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// canon writes a tree to a hash, unambiguously and without what an image does
+// not depend on: positions, handles, comments, counters' starting values, the
+// wording of log statements. Every list is preceded by its length and every kind
+// by a letter.
+type canon struct{ h hash.Hash }
+
+func (w *canon) num(ns ...uint64) {
+	var b [8]byte
+	for _, n := range ns {
+		binary.LittleEndian.PutUint64(b[:], n)
+		w.h.Write(b[:])
+	}
+}
+
+func (w *canon) str(s string) {
+	w.num(uint64(len(s)))
+	w.h.Write([]byte(s))
+}
+
+func (w *canon) flag(b bool) {
+	if b {
+		w.num(1)
+	} else {
+		w.num(0)
+	}
+}
+
+func (w *canon) tree(tree *nft.Ruleset) {
+	w.num(uint64(len(tree.Tables)))
+	for _, t := range tree.Tables {
+		w.num(uint64(t.Family), uint64(len(t.Chains)))
+		for _, c := range t.Chains {
+			w.str(c.Name)
+			w.flag(c.Base != nil)
+			if b := c.Base; b != nil {
+				w.num(uint64(b.Type), uint64(b.Hook), uint64(b.Priority), uint64(b.Policy))
+			}
+			w.num(uint64(len(c.Rules)))
+			for _, r := range c.Rules {
+				w.num(uint64(len(r.Stmts)))
+				for _, st := range r.Stmts {
+					w.stmt(st)
+				}
+			}
+		}
+	}
+}
+
+func (w *canon) stmt(st nft.Stmt) {
+	switch st := st.(type) {
+	case *nft.Match:
+		w.str("match")
+		w.expr(st.Left)
+		w.num(uint64(st.Op))
+		w.value(st.Right)
+	case *nft.VMap:
+		w.str("vmap")
+		w.expr(st.Left)
+		w.set(st.Set)
+	case *nft.Verdict:
+		w.verdict(st)
+	case *nft.Counter:
+		w.str("counter")
+	case *nft.Log:
+		w.str("log")
+	case *nft.NAT:
+		w.str("nat")
+		w.num(uint64(st.Kind), uint64(st.Family), uint64(st.PortMin), uint64(st.PortMax), uint64(st.Flags))
+		w.str(string(st.AddrMin))
+		w.str(string(st.AddrMax))
+	case *nft.Reject:
+		w.str("reject")
+		w.flag(st.Reset)
+		w.flag(st.Bare)
+		w.num(uint64(st.Proto), uint64(st.Code))
+	case *nft.Mangle:
+		w.str("mangle")
+		w.expr(st.Left)
+		w.expr(st.Value.Src)
+		w.num(uint64(st.Value.And), uint64(st.Value.Xor))
+	case *nft.Notrack:
+		w.str("notrack")
+	default:
+		w.str("unknown")
+	}
+}
+
+func (w *canon) verdict(v *nft.Verdict) {
+	w.str("verdict")
+	w.flag(v != nil)
+	if v != nil {
+		w.num(uint64(v.Kind))
+		w.str(v.Chain)
+	}
+}
+
+func (w *canon) expr(e nft.Expr) {
+	switch e := e.(type) {
+	case *nft.Payload:
+		f := e.Field
+		w.str("payload")
+		w.num(uint64(f.Base), uint64(f.Offset), uint64(f.Length), uint64(f.L3), uint64(f.L4))
+		w.flag(f.HasL4)
+		w.str(string(f.Types))
+	case *nft.Meta:
+		w.str("meta")
+		w.num(uint64(e.Key))
+	case *nft.CT:
+		w.str("ct")
+		w.num(uint64(e.Key), uint64(e.Dir), uint64(e.Family))
+	case *nft.Masked:
+		w.str("masked")
+		w.expr(e.E)
+		w.str(string(e.Mask))
+	case *nft.Concat:
+		w.str("concat")
+		w.num(uint64(len(e.Es)))
+		for _, part := range e.Es {
+			w.expr(part)
+		}
+	default:
+		w.str("none")
+	}
+}
+
+func (w *canon) value(v nft.Value) {
+	switch v := v.(type) {
+	case *nft.Const:
+		w.str("const")
+		w.str(string(v.Data))
+		w.num(uint64(v.PrefixLen))
+		w.str(v.Name)
+	case *nft.Range:
+		w.str("range")
+		w.str(string(v.Lo))
+		w.str(string(v.Hi))
+	case *nft.SetRef:
+		w.set(v.Set)
+	default:
+		w.str("unknown")
+	}
+}
+
+// set writes a set by its name and elements; the sharing of named sets needs no
+// mark, because equal names in one table are one set.
+func (w *canon) set(s *nft.Set) {
+	w.str("set")
+	w.flag(s == nil)
+	if s == nil {
+		return
+	}
+	w.str(s.Name)
+	w.flag(s.Verdicts)
+	w.num(uint64(len(s.Key)))
+	for i := range s.Key {
+		w.num(uint64(partBits(s, i)))
+	}
+	w.num(uint64(len(s.Elements)))
+	for _, el := range s.Elements {
+		w.num(uint64(len(el.Key)))
+		for _, k := range el.Key {
+			w.str(string(k.Lo))
+			w.str(string(k.Hi))
+			w.str(k.Name)
+		}
+		w.verdict(el.Verdict)
+	}
+}

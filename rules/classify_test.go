@@ -1,0 +1,194 @@
+package rules
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+var seedFlag = flag.Uint64("seed", 0, "seed of the random tests; 0 takes the time")
+
+func testSeed(t testing.TB) uint64 {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("seed %d (repeat with -seed)", seed)
+	return seed
+}
+
+// TestAgainstTwin demands that random rulesets do the same to random packets
+// whether compiled or read by the twin: verdict, deciding rule, reject, NAT,
+// logs, marks and in the end every counter.
+func TestAgainstTwin(t *testing.T) {
+	seed := testSeed(t)
+	rounds := 400
+	if testing.Short() {
+		rounds = 50
+	}
+	var hits [4]int
+	for round := range rounds {
+		g := &gen{r: rand.New(rand.NewPCG(seed, uint64(round))), tb: t}
+		compareWithTwin(t, g, round, 60, &hits)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("decisions of rules: drop %d, accept %d, reject %d, nat %d", hits[0], hits[1], hits[2], hits[3])
+	for code, n := range hits {
+		if n < rounds/20 {
+			t.Errorf("only %d decisions of rules were %v: the generator misses", n, Code(code))
+		}
+	}
+}
+
+func FuzzClassify(f *testing.F) {
+	f.Add(uint64(1), uint64(2))
+	f.Fuzz(func(t *testing.T, a, b uint64) {
+		var hits [4]int
+		compareWithTwin(t, &gen{r: rand.New(rand.NewPCG(a, b)), tb: t}, 0, 10, &hits)
+	})
+}
+
+func compareWithTwin(t *testing.T, g *gen, round, packets int, hits *[4]int) {
+	t.Helper()
+	tree := g.tree()
+	rs, err := Compile(tree, Options{Interfaces: testInterfaces})
+	if err != nil {
+		t.Fatalf("round %d: %v", round, err)
+	}
+	im, err := rs.Copy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer im.Free()
+	tw := newTwin(tree, testInterfaces)
+	env := &Env{Now: 500}
+	tw.now = env.Now
+	for n := range packets {
+		p := g.packet()
+		q := clone(p)
+		for _, hook := range []nft.Hook{nft.HookPrerouting, nft.HookForward} {
+			chains := im.Base(p.Family, hook)
+			for i := range chains {
+				env.NLogs, env.LogsLost = 0, 0
+				tw.logs = nil
+				v := im.Eval(&chains[i], p, env)
+				policy := rs.Rule(chains[i].PolicyID)
+				table, chain := chainOf(tree, policy.Table, policy.Chain)
+				want := tw.base(table, chain, q)
+				if !sameDecision(rs, tw, v, want, policy, env) || !bytes.Equal(marks(p), marks(q)) {
+					t.Fatalf("round %d packet %d chain %s/%s: compiled %v by %+v, twin %v by %+v\nenv %+v marks %v/%v packet %+v\n%s",
+						round, n, policy.Table, policy.Chain, v, rs.Rule(v.Rule), want, tw.decision, env, marks(p), marks(q), p, dump(table))
+				}
+				if v.Rule != policy.ID {
+					hits[v.Code]++
+				}
+			}
+		}
+	}
+	for _, c := range rs.Collect([]*Image{im}) {
+		if c.Packets != tw.packets[c.Counter] || c.Bytes != tw.bytes[c.Counter] {
+			t.Errorf("round %d: counter %+v, twin %d packets %d bytes", round, c, tw.packets[c.Counter], tw.bytes[c.Counter])
+		}
+	}
+}
+
+func sameDecision(rs *Ruleset, tw *twin, v Verdict, want Code, policy *RuleInfo, env *Env) bool {
+	info := rs.Rule(v.Rule)
+	if v.Code != want || info == nil || tw.decision != info.Rule || info.Policy && info.ID != policy.ID {
+		return false
+	}
+	switch v.Code {
+	case Reject:
+		if env.Reject != tw.reject {
+			return false
+		}
+	case NAT:
+		n := env.NAT
+		if n.Kind != tw.nat.Kind || n.Flags != tw.nat.Flags || n.PortMin != tw.nat.PortMin || n.PortMax != tw.nat.PortMax ||
+			n.HasAddr != (tw.nat.AddrMin != nil) || !bytes.HasPrefix(n.AddrMin[:], tw.nat.AddrMin) || !bytes.HasPrefix(n.AddrMax[:], tw.nat.AddrMax) ||
+			n.HasAddr && n.Family != uint8(tw.nat.Family) {
+			return false
+		}
+	}
+	if env.NLogs+int(env.LogsLost) != len(tw.logs) {
+		return false
+	}
+	for i, id := range env.Logs[:env.NLogs] {
+		rule := rs.Rule(rs.LogSpec(id).Rule).Rule
+		found := false
+		for _, st := range rule.Stmts {
+			found = found || st == nft.Stmt(tw.logs[i])
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+func clone(p *packet.Packet) *packet.Packet {
+	q := *p
+	q.Data = bytes.Clone(p.Data)
+	if p.Ct != nil {
+		ct := *p.Ct
+		q.Ct = &ct
+	}
+	return &q
+}
+
+func marks(p *packet.Packet) []byte {
+	b := []byte{byte(p.Mark), byte(p.Mark >> 8), byte(p.Mark >> 16), byte(p.Mark >> 24), byte(p.Info), byte(p.Kind)}
+	if p.Ct != nil {
+		m := p.Ct.Mark
+		b = append(b, byte(m), byte(m>>8), byte(m>>16), byte(m>>24))
+	}
+	return b
+}
+
+func chainOf(tree *nft.Ruleset, table, chain string) (*nft.Table, *nft.Chain) {
+	for _, t := range tree.Tables {
+		if t.Name != table {
+			continue
+		}
+		for _, c := range t.Chains {
+			if c.Name == chain {
+				return t, c
+			}
+		}
+	}
+	return nil, nil
+}
+
+// dump prints the rules of a chain's table, for failures.
+func dump(t *nft.Table) string {
+	var b bytes.Buffer
+	for _, c := range t.Chains {
+		fmt.Fprintf(&b, "chain %s base %+v\n", c.Name, c.Base)
+		for _, r := range c.Rules {
+			fmt.Fprintf(&b, "  rule %p:", r)
+			for _, st := range r.Stmts {
+				fmt.Fprintf(&b, " %T%+v", st, st)
+				switch st := st.(type) {
+				case *nft.Match:
+					fmt.Fprintf(&b, " [%T %+v | %+v", st.Left, st.Left, st.Right)
+					if p, ok := st.Left.(*nft.Payload); ok {
+						fmt.Fprintf(&b, " %s %s", p.Field.Proto, p.Field.Name)
+					}
+					b.WriteString("]")
+				case *nft.VMap:
+					fmt.Fprintf(&b, " [%T %+v]", st.Left, st.Left)
+				}
+			}
+			b.WriteString("\n")
+		}
+	}
+	return b.String()
+}

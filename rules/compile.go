@@ -1,0 +1,37 @@
+package rules
+
+import "github.com/sluice-net/sluice/rules/nft"
+
+// master is a compiled ruleset as words; immutable once made, and so shared by
+// the rulesets that the cache hands it to. The collector frees it.
+type master struct{ words []uint64 }
+
+// Compile turns a checked tree into a Ruleset. The tree must not be changed
+// afterwards. It takes no notice of handles and comments. Errors are *Error with
+// the place in the text. Safe for concurrent use; never called by a worker.
+func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
+	ports, err := newPorts(opt.Interfaces)
+	if err != nil {
+		return nil, err
+	}
+	ix, err := newIndex(tree)
+	if err != nil {
+		return nil, err
+	}
+	rs := &Ruleset{Tree: tree, ix: ix}
+	var key string
+	if opt.Cache.on() {
+		key = contentKey(tree, opt.Interfaces)
+		if m := opt.Cache.get(key); m != nil {
+			rs.master, rs.Cached = m, true
+			return rs, nil
+		}
+	}
+	if rs.master, err = build(ix, ports, opt.Pool); err != nil {
+		return nil, err
+	}
+	if opt.Cache.on() {
+		opt.Cache.put(key, rs.master)
+	}
+	return rs, nil
+}

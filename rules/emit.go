@@ -1,0 +1,112 @@
+package rules
+
+import "math/bits"
+
+// block is the code of one chain, or the entries of one set, before it has its
+// place: body numbers and data offsets count from the block's own start.
+type block struct {
+	heads []head
+	ins   []ins
+	data  []uint64
+	set   setDesc
+}
+
+// emitAll appends the rules of a chain and its end.
+func (b *block) emitAll(rules []*rule) {
+	seen := map[test]int{} // how many rules ask the same
+	for _, r := range rules {
+		for _, s := range r.steps[:r.lead()] {
+			if s.op == opTest {
+				seen[s.test]++
+			}
+		}
+	}
+	for _, r := range rules {
+		b.emit(r, seen)
+	}
+	b.end()
+}
+
+// lead returns the number of pure steps a rule begins with.
+func (r *rule) lead() int {
+	n := 0
+	for n < len(r.steps) && r.steps[n].pure {
+		n++
+	}
+	return n
+}
+
+// emit appends a rule: one head and its body. Of the tests the rule begins with
+// the one that will turn away most packets becomes the head.
+func (b *block) emit(r *rule, seen map[test]int) {
+	lead := r.lead()
+	g, best, score := r.guard, -1, 0
+	for i := range r.steps[:lead] {
+		s := &r.steps[i]
+		g = g.and(guard{s.need, s.needMask})
+		if s.op == opTest {
+			if n := selectivity(&s.test, seen[s.test]); best < 0 || n > score {
+				best, score = i, n
+			}
+		}
+	}
+	h := head{rule: r.id, body: uint32(len(b.ins))}
+	h.test = test{src: srcFacts} // masks everything away and finds 0: always holds
+	if best >= 0 {
+		h.test = r.steps[best].test
+	}
+	h.need, h.needMask = g.need, g.mask
+	b.heads = append(b.heads, h)
+	for i := range r.steps {
+		if i == best {
+			continue
+		}
+		s := r.steps[i]
+		if i < lead { // the head has asked for all of it
+			s.need, s.needMask = 0, 0
+		}
+		if s.words != nil {
+			s.arg = uint32(len(b.data))
+			b.data = append(b.data, s.words...)
+		}
+		b.ins = append(b.ins, s.ins)
+		if ends(s.op) {
+			return
+		}
+	}
+	b.ins = append(b.ins, ins{op: opNext})
+}
+
+// end appends the end of a chain.
+func (b *block) end() {
+	b.heads = append(b.heads, head{body: uint32(len(b.ins)), test: test{src: srcFacts}})
+	b.ins = append(b.ins, ins{op: opEnd})
+}
+
+// selectivity guesses how many packets a test turns away that came past the
+// rules before: the more bits it fixes the more, but a test that many rules of
+// the chain share tells them apart from nothing.
+func selectivity(t *test, shared int) int {
+	if t.neg != 0 {
+		return -2 * bits.Len(uint(shared))
+	}
+	return min(bits.OnesCount64(t.mask)-bits.Len64(t.span), 16) - 2*bits.Len(uint(shared))
+}
+
+// ends says whether the walk never goes on behind an instruction.
+func ends(op uint8) bool {
+	switch op {
+	case opDrop, opAccept, opReturn, opJump, opGoto, opReject, opNAT:
+		return true
+	}
+	return false
+}
+
+// placed says whether an instruction's arg is an offset in data.
+func placed(op uint8) bool {
+	switch op {
+	case opWide, opByteIn, opPorts, opWideKey:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,305 @@
+package rules
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+)
+
+// walk is what Eval knows of a packet while it walks a chain.
+type walk struct {
+	data  []byte  // the frame up to the end of the IP datagram
+	base  [4]uint // start of the link, network and transport header; noHeader
+	lim   uint    // last offset at which 8 bytes may be read
+	facts uint64
+}
+
+// begin fills a walk.
+func (w *walk) begin(p *packet.Packet) {
+	w.data = p.Data[:min(int(p.End), len(p.Data))]
+	w.base = [4]uint{0, noHeader, noHeader, noHeader}
+	if len(w.data) >= 8 {
+		w.lim = uint(len(w.data)) - 8
+	} else {
+		w.base[0] = noHeader
+	}
+	if p.Family != flowtable.FamilyNone {
+		w.base[srcNetwork] = uint(p.L3)
+		if transport(p) {
+			w.base[srcTransport] = uint(p.L4)
+		}
+	}
+	w.facts = uint64(p.Proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
+}
+
+// transport says whether the packet has a transport header that may be read.
+// Of protocols that the parser does not know it only says where they begin.
+func transport(p *packet.Packet) bool {
+	if p.Flags&packet.FlagLaterFrag != 0 {
+		return false
+	}
+	if p.Flags&packet.FlagL4 != 0 {
+		return true
+	}
+	switch p.Proto {
+	case flowtable.ProtoTCP, flowtable.ProtoUDP, flowtable.ProtoICMP, flowtable.ProtoICMPv6:
+		return false
+	}
+	return p.L4 > p.L3
+}
+
+// state is the bit of `ct state`. A packet without an entry is invalid unless it
+// is untracked, before conntrack too, as in nft_ct_get_eval.
+func state(p *packet.Packet) uint32 {
+	if p.Ct != nil || p.Entry != 0 {
+		return p.Info.State()
+	}
+	if p.Info == flowtable.InfoUntracked {
+		return flowtable.StateUntracked
+	}
+	return flowtable.StateInvalid
+}
+
+// Eval walks one base chain with a packet. It counts into the image's counters,
+// sets marks in p and p.Ct, appends to env.Logs and fills env.Reject or env.NAT
+// when the verdict says so. c must come from Base of the same image. It calls
+// nothing outside, does not allocate, and belongs to the image's worker. A dead
+// image drops with PoisonedRule, even one that dies during the walk.
+func (im *Image) Eval(c *BaseChain, p *packet.Packet, env *Env) Verdict {
+	poisoned := Verdict{Code: Drop, Rule: PoisonedRule}
+	if !im.Alive() {
+		return poisoned
+	}
+	var w walk
+	w.begin(p)
+	heads, code := im.heads, im.ins
+	at, depth := uint(c.Entry), 0
+
+nextRule:
+	for {
+		at = scan(heads, at, &w)
+		if at >= uint(len(heads)) {
+			return poisoned
+		}
+		h := &heads[at]
+		at++
+		if h.src > srcFacts {
+			v, ok := im.scalar(h.src, p, env)
+			if !ok || (v&h.mask-h.lo <= h.span) == (h.neg != 0) {
+				continue
+			}
+		}
+
+		// The body.
+		for pc := uint(h.body); ; pc++ {
+			if pc >= uint(len(code)) {
+				return poisoned
+			}
+			in := &code[pc]
+			if (uint16(w.facts)^in.need)&in.needMask != 0 {
+				continue nextRule
+			}
+			op, arg := in.op, in.arg
+			if op == opTest && in.src <= srcTransport { // most of them, by far
+				s := w.base[in.src] + uint(in.end) - 8
+				if s > w.lim {
+					continue nextRule
+				}
+				v := binary.BigEndian.Uint64(w.data[s:])
+				if (v&in.mask-in.lo <= in.span) == (in.neg != 0) {
+					continue nextRule
+				}
+				continue
+			}
+			switch op {
+			case opTest, opKey, opByteIn, opSetMark, opSetCtMark:
+				var v uint64
+				if in.src <= srcTransport {
+					s := w.base[in.src] + uint(in.end) - 8
+					if s > w.lim {
+						continue nextRule
+					}
+					v = binary.BigEndian.Uint64(w.data[s:])
+				} else if in.src == srcFacts {
+					v = w.facts
+				} else {
+					var ok bool
+					if v, ok = im.scalar(in.src, p, env); !ok {
+						continue nextRule
+					}
+				}
+				v &= in.mask
+				switch op {
+				case opTest:
+					if (v-in.lo <= in.span) == (in.neg != 0) {
+						continue nextRule
+					}
+				case opKey:
+					env.key[in.key%keyWords] = v >> (in.shift & 63)
+				case opByteIn:
+					if !im.bit(arg, uint32(v&0xff)) {
+						continue nextRule
+					}
+				case opSetMark:
+					p.Mark = uint32(v ^ in.lo)
+				case opSetCtMark:
+					if p.Ct != nil {
+						p.Ct.Mark = uint32(v ^ in.lo)
+					}
+				}
+				continue
+			case opWide:
+				if !im.testWide(in, &w, p) {
+					continue nextRule
+				}
+				continue
+			case opWideKey:
+				if !im.wideKey(in, &w, p, env) {
+					continue nextRule
+				}
+				continue
+			case opPorts:
+				port := p.InPort
+				if in.flag != 0 {
+					port = p.OutPort
+				}
+				if !im.bit(arg, min(uint32(port), im.ports)) {
+					continue nextRule
+				}
+				continue
+			case opLookup:
+				if (im.lookup(arg, &env.key) != 0) == (in.flag != 0) {
+					continue nextRule
+				}
+				continue
+			case opCounter:
+				if uint(arg) < uint(len(im.counters)) {
+					ctr := &im.counters[arg]
+					ctr.Packets++
+					ctr.Bytes += uint64(p.Bytes)
+				}
+				continue
+			case opLog:
+				if env.NLogs < MaxLogs {
+					env.Logs[env.NLogs] = arg
+					env.NLogs++
+				} else {
+					env.LogsLost++
+				}
+				continue
+			case opNotrack:
+				if notrack(p) {
+					w.facts = w.facts&^(0xff<<factState) | uint64(flowtable.StateUntracked)<<factState
+				}
+				continue
+			case opReject:
+				env.Reject = rejectSpec(in, p)
+				return Verdict{Code: Reject, Rule: h.rule}
+			case opNAT:
+				if uint(arg) >= uint(len(im.nats)) {
+					return poisoned
+				}
+				if need := im.nats[arg].needFamily; need != 0 && need != p.Family {
+					continue nextRule // as nft_nat_inet_eval: nothing happens
+				}
+				im.spec(arg, &env.NAT)
+				return Verdict{Code: NAT, Rule: h.rule, Arg: arg}
+			case opVMap:
+				value := im.lookup(arg, &env.key)
+				if value == 0 {
+					continue nextRule
+				}
+				op, arg = uint8(value>>setOpShift), uint32(value)
+				if op == opNext { // continue
+					continue
+				}
+			}
+
+			// Verdicts, of an instruction or from a map.
+			switch op {
+			case opNext:
+				continue nextRule
+			case opDrop:
+				return Verdict{Code: Drop, Rule: h.rule}
+			case opAccept:
+				return Verdict{Code: Accept, Rule: h.rule}
+			case opJump:
+				if depth == stackDepth { // Compile refuses such rulesets
+					return Verdict{Code: Drop, Rule: h.rule}
+				}
+				env.stack[depth] = uint32(at)
+				depth++
+				at = uint(arg)
+			case opGoto:
+				at = uint(arg)
+			case opReturn, opEnd:
+				if depth == 0 {
+					return Verdict{Code: c.Policy, Rule: c.PolicyID}
+				}
+				depth--
+				at = uint(env.stack[depth])
+			default:
+				return poisoned
+			}
+			continue nextRule
+		}
+	}
+}
+
+// scan looks for the first rule from at on whose head holds, or whose head
+// reads what only Image.scalar can. It returns len(heads) in a damaged image
+// only: the end of a chain always holds. It is a function of its own to keep
+// everything the loop needs in registers.
+func scan(heads []head, at uint, w *walk) uint {
+	if at >= uint(len(heads)) {
+		return uint(len(heads))
+	}
+	data, lim, facts := w.data, w.lim, w.facts
+	rest := heads[at:]
+	for i := range rest {
+		h := &rest[i]
+		if uint16(facts)&h.needMask != h.need {
+			continue
+		}
+		v := facts
+		if h.src <= srcTransport {
+			s := w.base[h.src] + uint(h.end) - 8
+			if s > lim {
+				continue
+			}
+			v = binary.BigEndian.Uint64(data[s : s+8 : s+8])
+		} else if h.src != srcFacts {
+			return at + uint(i)
+		}
+		if v&h.mask-h.lo <= h.span {
+			if h.neg == 0 {
+				return at + uint(i)
+			}
+		} else if h.neg != 0 {
+			return at + uint(i)
+		}
+	}
+	return uint(len(heads))
+}
+
+// notrack exempts a packet from tracking unless it is already tracked.
+func notrack(p *packet.Packet) bool {
+	if p.Ct != nil || p.Entry != 0 {
+		return false
+	}
+	p.Kind = flowtable.KindUntracked
+	p.Info = flowtable.InfoUntracked
+	return true
+}
+
+func rejectSpec(in *ins, p *packet.Packet) RejectSpec {
+	switch {
+	case in.flag != 0:
+		return RejectSpec{Reset: true}
+	case p.Family == flowtable.FamilyIPv6:
+		return RejectSpec{Type: 1, Code: uint8(in.arg >> 8)}
+	default:
+		return RejectSpec{Type: 3, Code: uint8(in.arg)}
+	}
+}

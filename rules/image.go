@@ -1,0 +1,136 @@
+package rules
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf/offheap"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// Image is one worker's copy of a compiled ruleset. Its memory is off the Go
+// heap and is read and counted into by that worker alone. Base and Eval belong
+// to the worker; Poison and Free to whoever knows that no worker uses it.
+type Image struct {
+	region   []uint64
+	counters []Counter
+
+	// views into region
+	heads []head
+	ins   []ins
+	data  []uint64
+	sets  []setDesc
+	nats  []natDesc
+	base  []BaseChain
+	span  [2][hooks + 1]uint32 // base chains of [IPv4, IPv6] and hook: base[span[f][h]:span[f][h+1]]
+	ports uint32
+	names uint32
+	index uint32
+}
+
+// hooks is the number of hooks an image knows: the five of IP.
+const hooks = 5
+
+// poisonedBase is what a dead image has at every hook: a chain that drops.
+var poisonedBase = []BaseChain{{Entry: ^uint32(0), Policy: Drop, PolicyID: PoisonedRule}}
+
+// Alive says whether the image may be used: neither poisoned nor freed.
+func (im *Image) Alive() bool {
+	return len(im.region) > hdrMagic && im.region[hdrMagic] == imageMagic
+}
+
+// Generation returns the number of the ruleset's publication, 0 of a dead image.
+func (im *Image) Generation() uint64 {
+	if !im.Alive() {
+		return 0
+	}
+	return im.region[hdrGeneration]
+}
+
+// NeedsConntrack says whether some rule reads or sets what connection tracking
+// knows, or some chain is of type nat.
+func (im *Image) NeedsConntrack() bool {
+	return im.Alive() && im.region[hdrFlags]&flagConntrk != 0
+}
+
+// Base returns the base chains for packets of an IP family at a hook, in the
+// order in which they see a packet: ascending priority, of equal ones the one
+// registered last first. The slice is the image's own: read only, valid as long
+// as the image. A dead image has one chain everywhere, which drops with
+// PoisonedRule. It does not allocate.
+func (im *Image) Base(family uint8, hook nft.Hook) []BaseChain {
+	if !im.Alive() {
+		return poisonedBase
+	}
+	if hook >= hooks {
+		return nil
+	}
+	switch family {
+	case flowtable.FamilyIPv4:
+		return im.base[im.span[0][hook]:im.span[0][hook+1]]
+	case flowtable.FamilyIPv6:
+		return im.base[im.span[1][hook]:im.span[1][hook+1]]
+	}
+	return nil
+}
+
+// Counters returns the image's counters, one for each counter statement in the
+// order of the tree.
+func (im *Image) Counters() []Counter { return im.counters }
+
+// Poison overwrites the image so that any later use is noticed: Alive is false,
+// Base has one chain and Eval drops with PoisonedRule. The counters stay. Call it
+// after the grace period, in checking mode, before Free.
+func (im *Image) Poison() {
+	for i := range im.region {
+		im.region[i] = poisonWord
+	}
+}
+
+// Free gives the memory back. The image is dead afterwards; a second Free does
+// nothing. No worker may be inside Eval.
+func (im *Image) Free() error {
+	region, counters := im.region, im.counters
+	*im = Image{}
+	err := offheap.Free(region)
+	if e := offheap.Free(counters); err == nil {
+		err = e
+	}
+	return err
+}
+
+// name returns the 16 bytes of a port's interface name as two words.
+func (im *Image) name(port uint16) (hi, lo uint64) {
+	i := uint64(im.names) + 2*uint64(min(uint32(port), im.ports))
+	if i+1 >= uint64(len(im.data)) {
+		return 0, 0
+	}
+	return im.data[i], im.data[i+1]
+}
+
+// ifindex returns a port's interface index, 0 for "none".
+func (im *Image) ifindex(port uint16) uint64 {
+	i := uint64(im.index) + uint64(min(uint32(port), im.ports))
+	if i >= uint64(len(im.data)) {
+		return 0
+	}
+	return im.data[i]
+}
+
+// spec returns NAT statement n.
+func (im *Image) spec(n uint32, out *NATSpec) bool {
+	if uint64(n) >= uint64(len(im.nats)) {
+		return false
+	}
+	d := &im.nats[n]
+	*out = NATSpec{
+		Kind: nft.NATKind(d.kind), Family: d.family, HasAddr: d.hasAddr != 0,
+		AddrMin: d.addrMin, AddrMax: d.addrMax,
+		PortMin: d.portMin, PortMax: d.portMax, Flags: d.flags,
+	}
+	return true
+}
+
+func words(b []byte) (hi, lo uint64) {
+	return binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
+}

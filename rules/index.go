@@ -1,0 +1,236 @@
+package rules
+
+import (
+	"math"
+
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// index numbers everything in a tree, in the order of the text: rule ids,
+// counters, logs, sets, NAT statements, chains and where each chain's heads
+// start. Equal text gives equal numbers, which is what lets a master image from
+// the cache serve a newly parsed tree.
+type index struct {
+	rules    []RuleInfo // id - 1
+	chains   []*chainRef
+	counters []counterRef
+	logs     []LogSpec
+	sets     []*nft.Set
+	setOf    map[*nft.Set]setUse
+	nats     []natRef
+	slots    map[nft.Stmt]uint32 // number of a Counter, Log or NAT
+	heads    int
+	conntrk  bool
+}
+
+type chainRef struct {
+	table  *nft.Table
+	chain  *nft.Chain
+	policy uint32 // id of the policy; 0: no base chain
+	first  uint32 // id of the first rule
+	entry  uint32 // its first head
+	number int
+	names  map[string]*chainRef // chains of the table
+	calls  []call
+}
+
+type call struct {
+	to  *chainRef
+	pos nft.Pos
+}
+
+type counterRef struct {
+	rule uint32
+	stmt *nft.Counter
+}
+
+type natRef struct {
+	stmt  *nft.NAT
+	table nft.Family
+}
+
+type setUse struct {
+	number uint32
+	names  map[string]*chainRef // of the table, for verdicts
+}
+
+// newIndex walks the tree. Errors: what the engine cannot run in this tree.
+func newIndex(tree *nft.Ruleset) (*index, error) {
+	ix := &index{setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}}
+	for _, t := range tree.Tables {
+		switch t.Family {
+		case nft.FamilyInet, nft.FamilyIP, nft.FamilyIP6:
+		default:
+			return nil, errorf(t.Pos, "tables of family %d are not supported", t.Family)
+		}
+		names := map[string]*chainRef{}
+		first := len(ix.chains)
+		for _, c := range t.Chains {
+			ref := &chainRef{table: t, chain: c, entry: uint32(ix.heads), number: len(ix.chains), names: names}
+			if names[c.Name] != nil {
+				return nil, errorf(c.Pos, "chain %s exists already", c.Name)
+			}
+			names[c.Name] = ref
+			ix.chains = append(ix.chains, ref)
+			ix.heads += len(c.Rules) + 1
+			if b := c.Base; b != nil {
+				if b.Hook >= hooks {
+					return nil, errorf(c.Pos, "hook %d is not supported", b.Hook)
+				}
+				ix.conntrk = ix.conntrk || b.Type == nft.TypeNAT
+				text := "policy accept"
+				if b.Policy == nft.VerdictDrop {
+					text = "policy drop"
+				} else if b.Policy != nft.VerdictAccept {
+					return nil, errorf(c.Pos, "policy of chain %s is neither accept nor drop", c.Name)
+				}
+				ref.policy = ix.add(RuleInfo{Pos: c.Pos, Family: t.Family, Table: t.Name, Chain: c.Name, Text: text, Policy: true})
+			}
+			ref.first = uint32(len(ix.rules)) + 1
+			for _, r := range c.Rules {
+				ix.add(RuleInfo{Pos: r.Pos, Family: t.Family, Table: t.Name, Chain: c.Name, Rule: r})
+			}
+		}
+		for _, ref := range ix.chains[first:] {
+			if err := ix.number(ref); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if ix.heads > math.MaxInt32 || len(ix.rules) > math.MaxInt32 {
+		return nil, errorf(nft.Pos{}, "too many rules")
+	}
+	return ix, ix.checkCalls()
+}
+
+func (ix *index) add(info RuleInfo) uint32 {
+	info.ID = uint32(len(ix.rules)) + 1
+	ix.rules = append(ix.rules, info)
+	return info.ID
+}
+
+// number gives the statements of a chain their numbers and notes its calls.
+func (ix *index) number(ref *chainRef) error {
+	for i, r := range ref.chain.Rules {
+		id := ref.first + uint32(i)
+		for _, st := range r.Stmts {
+			switch st := st.(type) {
+			case *nft.Counter:
+				ix.slots[st] = uint32(len(ix.counters))
+				ix.counters = append(ix.counters, counterRef{id, st})
+			case *nft.Log:
+				ix.slots[st] = uint32(len(ix.logs))
+				spec := LogSpec{Prefix: st.Prefix, Level: st.Level, Group: st.Group, Rule: id}
+				if spec.Level == "" {
+					spec.Level = "warn"
+				}
+				ix.logs = append(ix.logs, spec)
+			case *nft.NAT:
+				ix.slots[st] = uint32(len(ix.nats))
+				ix.nats = append(ix.nats, natRef{st, ref.table.Family})
+			case *nft.Match:
+				if s, ok := st.Right.(*nft.SetRef); ok {
+					if s.Set == nil {
+						return errorf(st.Pos, "set is not resolved")
+					}
+					ix.use(s.Set, ref)
+				}
+				ix.conntrk = ix.conntrk || usesCt(st.Left)
+			case *nft.VMap:
+				if st.Set == nil {
+					return errorf(st.Pos, "map is not resolved")
+				}
+				ix.use(st.Set, ref)
+				for _, el := range st.Set.Elements {
+					if err := ref.call(el.Verdict); err != nil {
+						return err
+					}
+				}
+				ix.conntrk = ix.conntrk || usesCt(st.Left)
+			case *nft.Verdict:
+				if err := ref.call(st); err != nil {
+					return err
+				}
+			case *nft.Mangle:
+				ix.conntrk = ix.conntrk || usesCt(st.Left) || usesCt(st.Value.Src)
+			}
+		}
+	}
+	return nil
+}
+
+func (ix *index) use(s *nft.Set, ref *chainRef) {
+	if _, ok := ix.setOf[s]; !ok {
+		ix.setOf[s] = setUse{uint32(len(ix.sets)), ref.names}
+		ix.sets = append(ix.sets, s)
+	}
+}
+
+// call notes where a verdict goes.
+func (ref *chainRef) call(v *nft.Verdict) error {
+	if v == nil || (v.Kind != nft.VerdictJump && v.Kind != nft.VerdictGoto) {
+		return nil
+	}
+	to := ref.names[v.Chain]
+	if to == nil {
+		return errorf(v.Pos, "chain %s does not exist", v.Chain)
+	}
+	if to.chain.Base != nil {
+		return errorf(v.Pos, "chain %s is a base chain and cannot be called", v.Chain)
+	}
+	ref.calls = append(ref.calls, call{to, v.Pos})
+	return nil
+}
+
+// checkCalls refuses loops and more than stackDepth nested calls. Goto counts
+// too, as in the kernel's nft_chain_validate.
+func (ix *index) checkCalls() error {
+	const open = -1
+	depth := make([]int, len(ix.chains)) // longest way down from a chain, plus 1; 0: not known
+	var visit func(ref *chainRef) (int, error)
+	visit = func(ref *chainRef) (int, error) {
+		if d := depth[ref.number]; d > 0 {
+			return d, nil
+		}
+		depth[ref.number] = open
+		deepest := 1
+		for _, c := range ref.calls {
+			if depth[c.to.number] == open {
+				return 0, errorf(c.pos, "chain %s calls itself: loop", c.to.chain.Name)
+			}
+			d, err := visit(c.to)
+			if err != nil {
+				return 0, err
+			}
+			if d+1 > stackDepth+1 {
+				return 0, errorf(c.pos, "more than %d nested calls", stackDepth)
+			}
+			deepest = max(deepest, d+1)
+		}
+		depth[ref.number] = deepest
+		return deepest, nil
+	}
+	for _, ref := range ix.chains {
+		if _, err := visit(ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// usesCt says whether an expression reads connection tracking.
+func usesCt(e nft.Expr) bool {
+	switch e := e.(type) {
+	case *nft.CT:
+		return true
+	case *nft.Masked:
+		return usesCt(e.E)
+	case *nft.Concat:
+		for _, part := range e.Es {
+			if usesCt(part) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,180 @@
+package rules
+
+// The image is an array of 64-bit words. The first words are the header; each
+// section has an offset and a length there, counted in words from the start:
+//
+//	| magic | generation | flags | section table | heads | instructions | data | sets | NAT | base chains |
+//
+// Nothing in it is a Go pointer, so copying the words copies the image.
+const (
+	hdrMagic = iota
+	hdrGeneration
+	hdrFlags
+	hdrPorts    // number of rows of the interface table without the one for "none"
+	hdrNames    // offset in data of the table of names, two words a row
+	hdrIndex    // offset in data of the table of interface indices
+	hdrSpans    // of base chains, see Image.span
+	hdrSections = hdrSpans + 2*(hooks+1)
+	hdrWords    = hdrSections + 2*sectionCount
+)
+
+// The sections.
+const (
+	secHeads = iota
+	secIns
+	secData
+	secSets
+	secNAT
+	secBase
+	sectionCount
+)
+
+const (
+	imageMagic  uint64 = 0x736c756963650001 // "sluice", layout 1
+	poisonWord  uint64 = 0xdbdbdbdbdbdbdbdb
+	flagConntrk uint64 = 1
+)
+
+// test compares a value of the packet with an interval. Values stay where they
+// are in the loaded word, masked, so no shift is needed:
+//
+//	holds = ((value & mask) - lo <= span) != (neg == 1)
+//
+// which covers ==, !=, <, >, ranges, prefixes and "some bit in common". need and
+// needMask first ask the packet's facts word for family and transport protocol;
+// a packet without them fails the test whatever neg says, and so does one that
+// has no such field.
+type test struct {
+	need, needMask uint16
+	end            uint16 // header windows: offset of the byte behind the value
+	src            uint8  // src*
+	neg            uint8
+	mask, lo, span uint64
+}
+
+// head is the first test of a rule. The heads of a chain lie side by side in
+// rule order, so that a run of rules that do not match is one linear scan; the
+// rest of the rule is at body. Behind the last rule's stands the chain's end.
+type head struct {
+	test
+	body uint32 // instruction to go on with
+	rule uint32 // id
+}
+
+// ins is one instruction of a rule's body. The walk goes to the next one when it
+// holds and to the next head when it does not.
+type ins struct {
+	op    uint8
+	shift uint8 // opKey: value >> shift
+	key   uint8 // first key word that is written
+	flag  uint8
+	arg   uint32 // by op: data offset, set, counter, rule id, head, ...
+	test
+}
+
+// Facts word of a packet, the low 16 bits of which test.need compares.
+const (
+	factProto       = 0       // 8 bits: transport protocol
+	factFamily      = 8       // 4 bits: NFPROTO_IPV4 or NFPROTO_IPV6
+	factNever       = 1 << 12 // never set: a need that nobody has
+	factState       = 16      // 7 bits: ct state
+	needProto       = 0x00ff
+	needFamily      = 0x0f00
+	noHeader   uint = 1 << 40 // base of a header that is not there
+)
+
+// Sources of a value. The first three are windows of 8 (or 16) bytes that end
+// at test.end behind the start of a header.
+const (
+	srcLink uint8 = iota
+	srcNetwork
+	srcTransport
+	srcFacts
+	srcMark
+	srcLength
+	srcProtocol
+	srcPkttype
+	srcIif
+	srcOif
+	srcIiftype
+	srcOiftype
+	srcCtStatus
+	srcCtMark
+	srcCtDirection
+	srcCtExpiration
+	srcCtL3
+	srcCtProtocol
+	srcCtSaddr4
+	srcCtDaddr4
+	srcCtSport
+	srcCtDport
+	// 16 bytes
+	srcIifname
+	srcOifname
+	srcCtSaddr6
+	srcCtDaddr6
+)
+
+const (
+	opInvalid   uint8 = iota
+	opNext            // rule ends: next head
+	opEnd             // chain ends
+	opTest            // test
+	opWide            // 128-bit test: data[arg:]: mask, lo, hi
+	opByteIn          // value < 256 is in the bit set data[arg:arg+4]
+	opPorts           // bit of the in (flag 0) or out (1) port in the bit set data[arg:]
+	opKey             // key[key] = value >> shift
+	opWideKey         // key[key:key+2] = value & data[arg:arg+2]
+	opLookup          // the key is in set arg; flag 1: is not
+	opVMap            // verdict of the key in set arg
+	opCounter         // counter arg
+	opLog             // log id arg
+	opSetMark         // meta mark = (value & mask) ^ lo
+	opSetCtMark       // ct mark = (value & mask) ^ lo
+	opNotrack
+	opReject // arg: code for IPv4, code for IPv6 << 8; flag 1: reset
+	opNAT    // spec arg
+	opDrop
+	opAccept
+	opReturn
+	opJump // head arg
+	opGoto // head arg
+)
+
+// setDesc describes a set. Its entries are in data from off on.
+type setDesc struct {
+	kind  uint8
+	words uint8 // of a key
+	parts uint8 // of a concatenation
+	_     uint8
+	n     uint32 // entries
+	off   uint32 // in data
+	slots uint32 // of the hash table, a power of two
+	wide  uint32 // bit i: part i takes two words
+	_     uint32
+	seed  [2]uint64
+}
+
+// natDesc is a NATSpec with sizes that the image can hold.
+type natDesc struct {
+	addrMin, addrMax [16]byte
+	flags            uint32
+	portMin, portMax uint16
+	kind, family     uint8
+	hasAddr          uint8
+	needFamily       uint8 // the packet's family must be this one; 0 any
+	_                uint32
+}
+
+// BaseChain is a chain that a hook calls.
+type BaseChain struct {
+	Entry    uint32 // where Eval starts
+	Priority int32
+	NAT      bool // of type nat: only first packets of a flow walk it
+	Policy   Code
+	PolicyID uint32 // rule id of the policy
+}
+
+// Counter counts packets and their L3 bytes. One worker's image has its own
+// array of them, written by that worker only.
+type Counter struct{ Packets, Bytes uint64 }

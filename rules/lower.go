@@ -1,0 +1,361 @@
+package rules
+
+import (
+	"math/bits"
+
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// rule is one rule between tree and image: the guard of its leading matches and
+// its steps.
+type rule struct {
+	id    uint32
+	guard guard // what nft puts before everything else, as for `reject with tcp reset`
+	steps []step
+}
+
+// step is an instruction whose data is not yet placed. A pure step has no
+// effect but to end the rule, so pure steps side by side may change places.
+type step struct {
+	ins
+	words []uint64
+	pure  bool
+}
+
+// lowering turns the rules of one chain into steps.
+type lowering struct {
+	ix    *index
+	ports *ports
+	ref   *chainRef
+	out   *rule
+}
+
+func (lw *lowering) rule(id uint32, r *nft.Rule) (*rule, error) {
+	lw.out = &rule{id: id}
+	for _, st := range r.Stmts {
+		if err := lw.stmt(st); err != nil {
+			return nil, err
+		}
+	}
+	return lw.out, nil
+}
+
+func (lw *lowering) add(op uint8, arg uint32, flag uint8) {
+	lw.out.steps = append(lw.out.steps, step{ins: ins{op: op, arg: arg, flag: flag}})
+}
+
+// load adds a pure step that reads an operand.
+func (lw *lowering) load(op uint8, o operand, s step) {
+	if len(o.types) > 0 {
+		set := make([]uint64, 4)
+		for _, t := range o.types {
+			set[t/64] |= 1 << (t % 64)
+		}
+		typ := operand{src: srcTransport, end: 1, mask: [2]uint64{0, 0xff}, guard: o.guard}
+		lw.load(opByteIn, typ, step{words: set})
+	}
+	s.op, s.src, s.end = op, o.src, o.end
+	s.need, s.needMask = o.guard.need, o.guard.mask
+	if op != opTest {
+		s.mask = o.mask[1]
+	}
+	s.pure = true
+	lw.out.steps = append(lw.out.steps, s)
+}
+
+func (lw *lowering) stmt(st nft.Stmt) error {
+	switch st := st.(type) {
+	case *nft.Match:
+		return lw.match(st)
+	case *nft.VMap:
+		if !st.Set.Verdicts {
+			return errorf(st.Pos, "vmap needs a verdict map")
+		}
+		if err := lw.keys(st.Pos, st.Left, st.Set); err != nil {
+			return err
+		}
+		lw.add(opVMap, lw.ix.setOf[st.Set].number, 0)
+	case *nft.Verdict:
+		op, to, err := verdictOp(st, lw.ref.names)
+		if err != nil {
+			return err
+		}
+		if op != opNext {
+			lw.add(op, to, 0)
+		}
+	case *nft.Counter:
+		lw.add(opCounter, lw.ix.slots[st], 0)
+	case *nft.Log:
+		lw.add(opLog, lw.ix.slots[st], 0)
+	case *nft.NAT:
+		if b := lw.ref.chain.Base; b != nil && b.Type != nft.TypeNAT {
+			return errorf(st.Pos, "nat statement in chain %s, which is not of type nat", lw.ref.chain.Name)
+		}
+		lw.add(opNAT, lw.ix.slots[st], 0)
+	case *nft.Reject:
+		return lw.reject(st)
+	case *nft.Mangle:
+		return lw.mangle(st)
+	case *nft.Notrack:
+		lw.add(opNotrack, 0, 0)
+	default:
+		return errorf(st.Position(), "statement %T is not supported", st)
+	}
+	return nil
+}
+
+// verdictOp returns the instruction of a verdict. Continue is opNext.
+func verdictOp(v *nft.Verdict, names map[string]*chainRef) (op uint8, to uint32, err error) {
+	switch v.Kind {
+	case nft.VerdictDrop:
+		return opDrop, 0, nil
+	case nft.VerdictAccept:
+		return opAccept, 0, nil
+	case nft.VerdictContinue:
+		return opNext, 0, nil
+	case nft.VerdictReturn:
+		return opReturn, 0, nil
+	case nft.VerdictJump, nft.VerdictGoto:
+		ref := names[v.Chain]
+		if ref == nil {
+			return 0, 0, errorf(v.Pos, "chain %s does not exist", v.Chain)
+		}
+		if v.Kind == nft.VerdictJump {
+			return opJump, ref.entry, nil
+		}
+		return opGoto, ref.entry, nil
+	}
+	return 0, 0, errorf(v.Pos, "verdict %d is not supported", v.Kind)
+}
+
+func (lw *lowering) reject(st *nft.Reject) error {
+	// A rule that rejects for one family or protocol is no rule for the others:
+	// nft puts this test first, so that nothing is counted or logged that is not
+	// rejected.
+	// By icmpx code: no-route, port-unreachable, host-unreachable, admin-prohibited.
+	v4, v6 := [4]uint8{0, 3, 1, 13}, [4]uint8{0, 4, 3, 1}
+	arg, flag := uint32(0), uint8(0)
+	switch {
+	case st.Reset:
+		lw.out.guard = lw.out.guard.and(protoGuard(6))
+		flag = 1
+	case st.Proto == 1 && !st.Bare:
+		lw.out.guard = lw.out.guard.and(familyGuard(nft.FamilyIP))
+		arg = uint32(st.Code)
+	case st.Proto == 58 && !st.Bare:
+		lw.out.guard = lw.out.guard.and(familyGuard(nft.FamilyIP6))
+		arg = uint32(st.Code) << 8
+	case st.Bare:
+		arg = uint32(v4[1]) | uint32(v6[1])<<8
+	case st.Proto == 255 && int(st.Code) < len(v4):
+		arg = uint32(v4[st.Code]) | uint32(v6[st.Code])<<8
+	default:
+		return errorf(st.Pos, "reject with protocol %d code %d is not supported", st.Proto, st.Code)
+	}
+	lw.add(opReject, arg, flag)
+	return nil
+}
+
+func (lw *lowering) mangle(st *nft.Mangle) error {
+	s := step{}
+	switch left := st.Left.(type) {
+	case *nft.Meta:
+		if left.Key == nft.MetaMark {
+			s.op = opSetMark
+		}
+	case *nft.CT:
+		if left.Key == nft.CTMark {
+			s.op = opSetCtMark
+		}
+	}
+	if s.op == opInvalid {
+		return errorf(st.Pos, "only meta mark and ct mark can be set")
+	}
+	s.src, s.lo = srcFacts, uint64(st.Value.Xor)
+	if st.Value.Src != nil {
+		o, err := newOperand(st.Pos, st.Value.Src)
+		if err != nil {
+			return err
+		}
+		if o.src != srcMark && o.src != srcCtMark {
+			return errorf(st.Pos, "a mark can be made of meta mark and ct mark only")
+		}
+		s.src, s.mask = o.src, uint64(st.Value.And)&o.mask[1]
+	}
+	lw.out.steps = append(lw.out.steps, s)
+	return nil
+}
+
+func (lw *lowering) match(m *nft.Match) error {
+	if meta, ok := m.Left.(*nft.Meta); ok && meta.Key <= nft.MetaOifname {
+		bits, err := lw.ports.bits(m, meta.Key == nft.MetaIifname || meta.Key == nft.MetaOifname)
+		if err != nil {
+			return err
+		}
+		out := uint8(0)
+		if meta.Key == nft.MetaOif || meta.Key == nft.MetaOifname {
+			out = 1
+		}
+		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opPorts, flag: out}, words: bits, pure: true})
+		return nil
+	}
+	if ref, ok := m.Right.(*nft.SetRef); ok {
+		neg := uint8(0)
+		switch m.Op {
+		case nft.OpEq, nft.OpAny:
+		case nft.OpNe:
+			neg = 1
+		default:
+			return errorf(m.Pos, "a set can only be compared with == and !=")
+		}
+		if err := lw.keys(m.Pos, m.Left, ref.Set); err != nil {
+			return err
+		}
+		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opLookup, arg: lw.ix.setOf[ref.Set].number, flag: neg}, pure: true})
+		return nil
+	}
+	o, err := newOperand(m.Pos, m.Left)
+	if err != nil {
+		return err
+	}
+	iv, err := newInterval(m, o)
+	if err != nil {
+		return err
+	}
+	neg := uint8(0)
+	if iv.neg {
+		neg = 1
+	}
+	if o.wide {
+		lw.load(opWide, o, step{
+			ins:   ins{test: test{neg: neg}},
+			words: []uint64{iv.mask[0], iv.mask[1], iv.lo[0], iv.lo[1], iv.hi[0], iv.hi[1]},
+		})
+		return nil
+	}
+	lw.load(opTest, o, step{ins: ins{test: test{neg: neg, mask: iv.mask[1], lo: iv.lo[1], span: iv.hi[1] - iv.lo[1]}}})
+	return nil
+}
+
+// interval is the right side of a match, in place: what the masked value must
+// lie in, or with neg must not.
+type interval struct {
+	mask, lo, hi [2]uint64
+	neg          bool
+}
+
+func newInterval(m *nft.Match, o operand) (interval, error) {
+	iv := interval{mask: o.mask, neg: m.Op == nft.OpNe}
+	switch r := m.Right.(type) {
+	case *nft.Const:
+		n, err := number(m.Pos, r.Data, o)
+		if err != nil {
+			return iv, err
+		}
+		iv.lo, iv.hi = n, n
+		if r.PrefixLen >= 0 {
+			if m.Op != nft.OpEq && m.Op != nft.OpNe || r.PrefixLen > o.bits {
+				return iv, errorf(m.Pos, "a prefix can only be compared with == and !=")
+			}
+			p := prefixMask(r.PrefixLen, o)
+			for i := range p {
+				iv.mask[i] &= p[i]
+				iv.lo[i] &= p[i]
+			}
+			iv.hi = iv.lo
+			return iv, nil
+		}
+		return iv, iv.compare(m, n)
+	case *nft.Range:
+		var err error
+		if iv.lo, err = number(m.Pos, r.Lo, o); err != nil {
+			return iv, err
+		}
+		if iv.hi, err = number(m.Pos, r.Hi, o); err != nil {
+			return iv, err
+		}
+		if less(iv.hi, iv.lo) {
+			return iv, errorf(m.Pos, "range ends before it begins")
+		}
+		if m.Op != nft.OpEq && m.Op != nft.OpNe {
+			return iv, errorf(m.Pos, "a range can only be compared with == and !=")
+		}
+		return iv, nil
+	}
+	return iv, errorf(m.Pos, "%T cannot be compared with", m.Right)
+}
+
+// compare makes the interval of an operator and one value.
+func (iv *interval) compare(m *nft.Match, n [2]uint64) error {
+	top := [2]uint64{^uint64(0), ^uint64(0)}
+	zero := [2]uint64{}
+	if m.Op == nft.OpLt && n == zero || m.Op == nft.OpGt && n == top {
+		*iv = interval{lo: top, hi: top} // nothing: 0 is outside
+		return nil
+	}
+	switch m.Op {
+	case nft.OpEq, nft.OpNe:
+	case nft.OpLt:
+		lo, borrow := bits.Sub64(n[1], 1, 0)
+		iv.lo, iv.hi = zero, [2]uint64{n[0] - borrow, lo}
+	case nft.OpLe:
+		iv.lo = zero
+	case nft.OpGt:
+		lo, carry := bits.Add64(n[1], 1, 0)
+		iv.lo, iv.hi = [2]uint64{n[0] + carry, lo}, top
+	case nft.OpGe:
+		iv.hi = top
+	case nft.OpAny:
+		iv.mask[0] &= n[0]
+		iv.mask[1] &= n[1]
+		iv.lo, iv.hi, iv.neg = zero, zero, true
+	default:
+		return errorf(m.Pos, "operator %d is not supported", m.Op)
+	}
+	return nil
+}
+
+// prefixMask returns the mask of the first n bits of an operand, in place.
+func prefixMask(n int, o operand) [2]uint64 {
+	if o.wide {
+		return [2]uint64{^ones(64 - min(n, 64)), ^ones(128 - max(n, 64))}
+	}
+	return [2]uint64{0, (ones(o.bits) &^ ones(o.bits-n)) << o.shift}
+}
+
+func less(a, b [2]uint64) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[1] }
+
+// keys adds the loads that form the key of a set.
+func (lw *lowering) keys(pos nft.Pos, left nft.Expr, s *nft.Set) error {
+	parts := []nft.Expr{left}
+	if c, ok := left.(*nft.Concat); ok {
+		parts = c.Es
+	}
+	if len(parts) != len(s.Key) {
+		return errorf(pos, "key of %d parts for a set of %d", len(parts), len(s.Key))
+	}
+	at := uint8(0)
+	for i, part := range parts {
+		o, err := newOperand(pos, part)
+		if err != nil {
+			return err
+		}
+		if bits := partBits(s, i); bits != 0 && (bits > 64) != o.wide {
+			return errorf(pos, "key of %d bits for a set of %d", o.bits, bits)
+		}
+		size := uint8(1)
+		if o.wide {
+			size = 2
+		}
+		if int(at)+int(size) > keyWords {
+			return errorf(pos, "key is too long")
+		}
+		if o.wide {
+			lw.load(opWideKey, o, step{ins: ins{key: at}, words: []uint64{o.mask[0], o.mask[1]}})
+		} else {
+			lw.load(opKey, o, step{ins: ins{key: at, shift: o.shift}})
+		}
+		at += size
+	}
+	return nil
+}

@@ -1,0 +1,379 @@
+package nft
+
+import "fmt"
+
+// checker applies commands to a rule set that begins empty, resolving names
+// and values.
+type checker struct {
+	reporter
+	rs     *Ruleset
+	ends   map[any]span // of statements, chains, ... for errors found late
+	count  int          // elements so far
+	handle map[*Table]uint64
+}
+
+type span struct{ pos, end Pos }
+
+func newChecker(r reporter) *checker {
+	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, handle: map[*Table]uint64{}}
+}
+
+// report records an error about r.
+func (c *checker) report(r *raw, format string, args ...any) {
+	c.errorf(r.pos, r.end, format, args...)
+}
+
+// fail records an error about r and ends the statement.
+func (c *checker) fail(r *raw, format string, args ...any) {
+	c.report(r, format, args...)
+	panic(bail{})
+}
+
+func (c *checker) failToken(t *token, format string, args ...any) {
+	c.errorf(t.pos, t.end, format, args...)
+	panic(bail{})
+}
+
+func (c *checker) failAt(s span, format string, args ...any) {
+	c.errorf(s.pos, s.end, format, args...)
+	panic(bail{})
+}
+
+// try runs f and tells whether it came through.
+func (c *checker) try(f func()) (ok bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, is := r.(bail); !is {
+				panic(r)
+			}
+		}
+	}()
+	f()
+	return true
+}
+
+// Parse reads a rule set: lexer, parser, then checker, which applies the
+// commands to an empty state. The error is an ErrorList; no rule set is
+// returned with it.
+func Parse(file string, text []byte, opt ParseOptions) (rs *Ruleset, err error) {
+	p := newParser(opt)
+	defer func() {
+		if r := recover(); r != nil {
+			if _, is := r.(stop); !is {
+				panic(r)
+			}
+			rs, err = nil, p.errs
+		}
+	}()
+	p.push(newSource(file, text))
+	for name, value := range opt.Defines {
+		p.define(name, value)
+	}
+	p.parseFile()
+	if len(p.errs) > 0 {
+		return nil, p.errs
+	}
+	c := newChecker(p.reporter)
+	defer func() { p.errs = c.errs }()
+	c.stopped(func() {
+		for _, cmd := range p.cmds {
+			c.try(func() { c.apply(cmd) })
+		}
+		c.validate()
+	})
+	if len(c.errs) > 0 {
+		return nil, c.errs
+	}
+	return c.rs, nil
+}
+
+// stopped runs f until it ends or enough errors have been found.
+func (c *checker) stopped(f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, is := r.(stop); !is {
+				panic(r)
+			}
+		}
+	}()
+	f()
+}
+
+// define reads a definition given beside the file.
+func (p *parser) define(name, value string) {
+	q := newParser(ParseOptions{NoInclude: true})
+	q.push(newSource("<define "+name+">", []byte(value)))
+	p.sources["<define "+name+">"] = q.stack[0]
+	func() {
+		defer func() {
+			if r := recover(); r != nil {
+				if _, is := r.(bail); !is {
+					panic(r)
+				}
+			}
+		}()
+		p.scopes[0][name] = q.parseInitializer()
+	}()
+	p.errs = append(p.errs, q.errs...)
+}
+
+func familyName(f Family) string {
+	switch f {
+	case FamilyIP:
+		return "ip"
+	case FamilyIP6:
+		return "ip6"
+	case FamilyInet:
+		return "inet"
+	}
+	return fmt.Sprintf("family %d", f)
+}
+
+func (c *checker) table(f Family, name string) *Table {
+	for _, t := range c.rs.Tables {
+		if t.Family == f && t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+func (t *Table) chain(name string) *Chain {
+	for _, ch := range t.Chains {
+		if ch.Name == name {
+			return ch
+		}
+	}
+	return nil
+}
+
+func (t *Table) set(name string) *Set {
+	for _, s := range t.Sets {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+func (c *checker) nextHandle(t *Table) uint64 {
+	c.handle[t]++
+	return c.handle[t]
+}
+
+const noEntry = "No such file or directory"
+
+func (c *checker) checkName(t *token) {
+	if len(t.text) > 255 {
+		c.failToken(t, "name too long, 255 bytes maximum allowed")
+	}
+}
+
+// apply runs one command.
+func (c *checker) apply(cmd *command) {
+	if cmd.object == "ruleset" {
+		c.rs.Tables = nil
+		return
+	}
+	c.checkName(&cmd.table)
+	c.checkName(&cmd.name)
+	t := c.table(cmd.family, cmd.table.text)
+	if cmd.object == "table" {
+		c.applyTable(cmd, t)
+		return
+	}
+	if t == nil {
+		var names []string
+		for _, o := range c.rs.Tables {
+			if o.Family == cmd.family {
+				names = append(names, o.Name)
+			}
+		}
+		if hint := c.nearTable(cmd); hint != "" {
+			c.failToken(&cmd.table, "%s%s", noEntry, hint)
+		}
+		c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, nearest(cmd.table.text, names))
+	}
+	switch cmd.object {
+	case "chain":
+		c.applyChain(cmd, t)
+	case "set", "map":
+		c.applySet(cmd, t)
+	case "element":
+		s := c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end})
+		if cmd.verb == "delete" {
+			c.deleteElements(s, cmd.elements)
+		} else {
+			c.addElements(t, s, cmd.elements)
+		}
+	case "rule":
+		if cmd.verb == "flush" {
+			return
+		}
+		ch := c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end})
+		c.addRule(t, ch, cmd.rule, cmd.front)
+	}
+}
+
+// nearTable finds the wanted table in another family.
+func (c *checker) nearTable(cmd *command) string {
+	for _, o := range c.rs.Tables {
+		if o.Name == cmd.table.text && o.Family != cmd.family {
+			return fmt.Sprintf("; did you mean table ‘%s’ in family %s?", o.Name, familyName(o.Family))
+		}
+	}
+	return ""
+}
+
+func (c *checker) findChain(t *Table, name string, at span) *Chain {
+	if ch := t.chain(name); ch != nil {
+		return ch
+	}
+	c.failAt(at, "%s", c.noChain(t, name))
+	return nil
+}
+
+// noChain words the error for a chain that is not there.
+func (c *checker) noChain(t *Table, name string) string {
+	var names []string
+	for _, ch := range t.Chains {
+		names = append(names, ch.Name)
+	}
+	if n := nearestName(name, names); n != "" {
+		return fmt.Sprintf("%s; did you mean chain ‘%s’ in table %s ‘%s’?", noEntry, n, familyName(t.Family), t.Name)
+	}
+	return "Could not process rule: " + noEntry
+}
+
+func (c *checker) findSet(t *Table, name string, at *raw) *Set {
+	if s := t.set(name); s != nil {
+		return s
+	}
+	var names []string
+	for _, s := range t.Sets {
+		names = append(names, s.Name)
+	}
+	if n := nearestName(name, names); n != "" {
+		kind := "set"
+		if t.set(n).Map {
+			kind = "map"
+		}
+		c.fail(at, "%s; did you mean %s ‘%s’ in table %s ‘%s’?", noEntry, kind, n, familyName(t.Family), t.Name)
+	}
+	c.fail(at, noEntry)
+	return nil
+}
+
+func (c *checker) applyTable(cmd *command, t *Table) {
+	switch cmd.verb {
+	case "delete", "flush":
+		if t == nil {
+			c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, c.nearTable(cmd))
+		}
+		if cmd.verb == "flush" {
+			for _, ch := range t.Chains {
+				ch.Rules = nil
+			}
+			return
+		}
+		for i, o := range c.rs.Tables {
+			if o == t {
+				c.rs.Tables = append(c.rs.Tables[:i], c.rs.Tables[i+1:]...)
+				return
+			}
+		}
+	case "create":
+		if t != nil {
+			c.failToken(&cmd.table, "Could not process rule: File exists")
+		}
+	}
+	if t == nil {
+		t = &Table{Pos: cmd.pos, Family: cmd.family, Name: cmd.table.text, Handle: uint64(len(c.handle) + 1)}
+		c.rs.Tables = append(c.rs.Tables, t)
+		c.handle[t] = 0
+	}
+	b := cmd.block
+	if b.comment != "" {
+		t.Comment = b.comment
+	}
+	// As nft does: all chains of the block, then its sets, then its rules.
+	for _, ch := range b.chains {
+		c.try(func() { c.addChain(t, ch, false) })
+	}
+	for _, s := range b.sets {
+		c.try(func() { c.addSet(t, s, false) })
+	}
+	for _, ch := range b.chains {
+		if real := t.chain(ch.name.text); real != nil {
+			for _, r := range ch.rules {
+				c.try(func() { c.addRule(t, real, r, false) })
+			}
+		}
+	}
+}
+
+func (c *checker) applyChain(cmd *command, t *Table) {
+	switch cmd.verb {
+	case "add", "create":
+		c.addChain(t, cmd.chain, cmd.verb == "create")
+		if ch := t.chain(cmd.name.text); ch != nil {
+			for _, r := range cmd.chain.rules {
+				c.try(func() { c.addRule(t, ch, r, false) })
+			}
+		}
+	case "flush":
+		c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end}).Rules = nil
+	case "delete":
+		ch := t.chain(cmd.name.text)
+		if ch == nil {
+			c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
+		}
+		if len(ch.Rules) > 0 || t.uses(ch.Name) {
+			c.failToken(&cmd.name, "Could not process rule: Device or resource busy")
+		}
+		for i, o := range t.Chains {
+			if o == ch {
+				t.Chains = append(t.Chains[:i], t.Chains[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+// uses tells whether some verdict of the table names the chain.
+func (t *Table) uses(chain string) bool {
+	found := false
+	t.verdicts(func(v *Verdict) { found = found || v.Chain == chain })
+	return found
+}
+
+// verdicts calls f for each verdict of the table's rules and maps.
+func (t *Table) verdicts(f func(*Verdict)) {
+	for _, ch := range t.Chains {
+		for _, r := range ch.Rules {
+			ruleVerdicts(r, f)
+		}
+	}
+	for _, s := range t.Sets {
+		setVerdicts(s, f)
+	}
+}
+
+func setVerdicts(s *Set, f func(*Verdict)) {
+	for _, e := range s.Elements {
+		if e.Verdict != nil {
+			f(e.Verdict)
+		}
+	}
+}
+
+func ruleVerdicts(r *Rule, f func(*Verdict)) {
+	for _, st := range r.Stmts {
+		switch st := st.(type) {
+		case *Verdict:
+			f(st)
+		case *VMap:
+			setVerdicts(st.Set, f)
+		}
+	}
+}

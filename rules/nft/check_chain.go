@@ -1,0 +1,314 @@
+package nft
+
+var hookNames = map[string]Hook{
+	"prerouting": HookPrerouting, "input": HookInput, "forward": HookForward, "output": HookOutput,
+	"postrouting": HookPostrouting,
+}
+
+func hookName(h Hook) string {
+	for n, v := range hookNames {
+		if v == h {
+			return n
+		}
+	}
+	return "ingress"
+}
+
+// priorityNames are the standard priorities and the one hook they need, or none.
+var priorityNames = []struct {
+	name string
+	prio int32
+	hook int // -1: any
+}{
+	{"raw", -300, -1}, {"mangle", -150, -1}, {"dstnat", -100, int(HookPrerouting)}, {"filter", 0, -1},
+	{"security", 50, -1}, {"srcnat", 100, int(HookPostrouting)},
+}
+
+func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
+	c.checkName(&b.name)
+	ch := t.chain(b.name.text)
+	if ch != nil && create {
+		c.failToken(&b.name, "Could not process rule: File exists")
+	}
+	var base *Base
+	if b.base {
+		base = c.base(b)
+	} else if b.policy != nil {
+		c.fail(b.policy, "Could not process rule: Operation not supported")
+	}
+	if ch != nil {
+		switch {
+		case base != nil && ch.Base == nil, base != nil && (ch.Base.Type != base.Type || ch.Base.Hook != base.Hook || ch.Base.Priority != base.Priority):
+			c.failToken(&b.name, "Could not process rule: Operation not supported")
+		case base != nil && b.policy != nil:
+			ch.Base.Policy = base.Policy
+		}
+		return
+	}
+	ch = &Chain{Pos: b.name.pos, Name: b.name.text, Comment: b.comment, Base: base, Handle: c.nextHandle(t)}
+	c.ends[ch] = span{b.name.pos, b.name.end}
+	t.Chains = append(t.Chains, ch)
+}
+
+// base checks what makes a chain a base chain.
+func (c *checker) base(b *chainBlock) *Base {
+	base := &Base{Policy: VerdictAccept}
+	switch b.typ.text {
+	case "filter":
+		base.Type = TypeFilter
+	case "nat":
+		base.Type = TypeNAT
+	case "route":
+		c.failToken(&b.typ, "not supported: chain type route")
+	default:
+		c.failToken(&b.typ, "unknown chain type%s", nearest(b.typ.text, []string{"filter", "nat", "route"}))
+	}
+	h, ok := hookNames[b.hook.text]
+	if !ok {
+		switch b.hook.text {
+		case "ingress", "egress":
+			c.failToken(&b.hook, "not supported: hook %s", b.hook.text)
+		}
+		c.failToken(&b.hook, "unknown chain hook%s", nearest(b.hook.text, []string{"prerouting", "input", "forward", "output", "postrouting"}))
+	}
+	base.Hook = h
+	base.Priority = c.priority(b, h)
+	if base.Type == TypeNAT && (h == HookForward || base.Priority <= -200) {
+		c.failToken(&b.name, "Could not process rule: Operation not supported")
+	}
+	if p := b.policy; p != nil {
+		switch p.text {
+		case "accept":
+		case "drop":
+			base.Policy = VerdictDrop
+		default:
+			c.fail(p, "syntax error, unexpected %s, expecting accept or drop", p.text)
+		}
+		if p.kind != rawWord && p.kind != rawString {
+			c.fail(p, "syntax error, expecting accept or drop")
+		}
+	}
+	return base
+}
+
+func (c *checker) priority(b *chainBlock, h Hook) int32 {
+	n := b.priority
+	v := n.num
+	if n.named {
+		found := false
+		for _, p := range priorityNames {
+			if p.name == n.name.text && (p.hook < 0 || p.hook == int(h)) {
+				v += int64(p.prio)
+				found = true
+			}
+		}
+		if !found {
+			c.failAt(span{n.pos, n.end}, "invalid priority expression value in this context.")
+		}
+	}
+	if v < -1<<31 || v > 1<<31-1 {
+		c.failAt(span{n.pos, n.end}, "invalid priority expression value in this context.")
+	}
+	return int32(v)
+}
+
+func (c *checker) applySet(cmd *command, t *Table) {
+	switch cmd.verb {
+	case "add", "create":
+		c.addSet(t, cmd.set, cmd.verb == "create")
+	case "flush":
+		c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end}).Elements = nil
+	case "delete":
+		s := t.set(cmd.name.text)
+		if s == nil || s.Map != (cmd.object == "map") {
+			c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
+		}
+		if t.looksUp(s) {
+			c.failToken(&cmd.name, "Could not process rule: Device or resource busy")
+		}
+		for i, o := range t.Sets {
+			if o == s {
+				t.Sets = append(t.Sets[:i], t.Sets[i+1:]...)
+				return
+			}
+		}
+	}
+}
+
+// looksUp tells whether a rule of the table uses the set.
+func (t *Table) looksUp(s *Set) bool {
+	for _, ch := range t.Chains {
+		for _, r := range ch.Rules {
+			for _, st := range r.Stmts {
+				switch st := st.(type) {
+				case *VMap:
+					if st.Set == s {
+						return true
+					}
+				case *Match:
+					if ref, ok := st.Right.(*SetRef); ok && ref.Set == s {
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (c *checker) addSet(t *Table, b *setBlock, create bool) {
+	c.checkName(&b.name)
+	at := &raw{pos: b.name.pos, end: b.name.end}
+	s := &Set{Pos: b.name.pos, Name: b.name.text, Comment: b.comment, Map: b.isMap, Flags: b.flags, Policy: b.policy}
+	kind := "set"
+	if b.isMap {
+		kind = "map"
+	}
+	if !b.hasType {
+		c.fail(at, "%s definition does not specify key", kind)
+	}
+	if b.size > 1<<32-1 {
+		c.fail(at, "Value %d is too large", b.size)
+	}
+	s.SizeGiven = uint32(b.size)
+	if b.keyExpr != nil {
+		k := &ruleCheck{checker: c, table: t, typeof: true, l4: -1}
+		k.start()
+		s.KeyExprs, s.Key = k.keyExprs(b.keyExpr)
+	} else {
+		s.Key = c.setTypes(b.key, kind, false)
+	}
+	switch {
+	case b.dataExpr != nil:
+		k := &ruleCheck{checker: c, table: t, typeof: true, l4: -1}
+		k.start()
+		_, s.Data = k.keyExprs(b.dataExpr)
+		c.fail(b.dataExpr, "not supported: maps of data")
+	case b.isMap:
+		s.Data = c.setTypes(b.data, kind, true)
+		if s.Data[0] == TypeVerdict {
+			s.Verdicts, s.Data = true, nil
+		} else {
+			c.failToken(&b.data[0], "not supported: maps of data")
+		}
+	}
+	old := t.set(s.Name)
+	if old != nil {
+		if create || old.Map != s.Map || !sameTypes(old.Key, s.Key) || old.Flags&SetInterval != s.Flags&SetInterval {
+			c.fail(at, "Could not process rule: File exists")
+		}
+		s = old
+	} else {
+		s.Handle = c.nextHandle(t)
+		t.Sets = append(t.Sets, s)
+	}
+	if b.elements != nil {
+		c.addElements(t, s, b.elements)
+	}
+}
+
+func sameTypes(a, b []*Type) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *checker) setTypes(names []token, kind string, data bool) []*Type {
+	var out []*Type
+	for i := range names {
+		n := &names[i]
+		t := typeByName(n.text)
+		if t == nil {
+			if n.text == "integer" || n.text == "string" {
+				c.failToken(n, "unqualified type %s specified in %s definition. Try \"typeof expression\" instead of \"type datatype\".", n.text, kind)
+			}
+			var all []string
+			for _, x := range namedTypes {
+				all = append(all, x.Name)
+			}
+			c.failToken(n, "unknown datatype %s%s", n.text, nearest(n.text, all))
+		}
+		if t == TypeVerdict && (!data || len(names) > 1) {
+			c.failToken(n, "unqualified type verdict specified in %s definition. Try \"typeof expression\" instead of \"type datatype\".", kind)
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// keyBits is the length of each part of the set's key.
+func (s *Set) keyBits() []int {
+	out := make([]int, len(s.Key))
+	for i, t := range s.Key {
+		out[i] = t.Bits
+		if i < len(s.KeyExprs) {
+			out[i] = s.KeyExprs[i].Bits()
+		}
+	}
+	return out
+}
+
+// addElements adds to a named set.
+func (c *checker) addElements(t *Table, s *Set, r *raw) {
+	places := map[*Element]*raw{}
+	had := len(s.Elements)
+	c.elements(s, r, s.keyBits(), places)
+	for _, e := range s.Elements[had:] {
+		k := places[e]
+		if e.isInterval() && s.Flags&SetInterval == 0 {
+			kind := "range"
+			if key := keyOf(k); key.kind == rawPrefix || e.Key[0].PrefixLen >= 0 {
+				kind = "prefix"
+			}
+			at := *keyOf(k)
+			s.Elements = s.Elements[:had]
+			c.fail(&at, "You must add 'flags interval' to your %s declaration if you want to add %s elements", map[bool]string{false: "set", true: "map"}[s.Map], kind)
+		}
+		if v := e.Verdict; v != nil && v.Chain != "" {
+			c.checkTarget(t, v, keyOf(k))
+		}
+	}
+	if s.SizeGiven > 0 && len(s.Elements) > int(s.SizeGiven) {
+		over := s.Elements[s.SizeGiven]
+		if k := places[over]; k != nil {
+			c.report(keyOf(k), "Could not process rule: Too many open files in system: the set's size is %d", s.SizeGiven)
+		}
+	}
+	c.settle(s, places)
+}
+
+// checkTarget wants a jump's chain to be there and no base chain.
+func (c *checker) checkTarget(t *Table, v *Verdict, at *raw) {
+	ch := t.chain(v.Chain)
+	if ch == nil {
+		c.fail(at, "%s", c.noChain(t, v.Chain))
+	}
+	if ch.Base != nil {
+		c.fail(at, "Could not process rule: Operation not supported")
+	}
+}
+
+func (c *checker) deleteElements(s *Set, r *raw) {
+	gone := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
+	places := map[*Element]*raw{}
+	c.elements(gone, r, s.keyBits(), places)
+	for _, e := range gone.Elements {
+		found := false
+		for i, o := range s.Elements {
+			if sameKey(o, e) {
+				s.Elements = append(s.Elements[:i:i], s.Elements[i+1:]...)
+				found = true
+				break
+			}
+		}
+		if !found {
+			c.fail(keyOf(places[e]), "Could not process rule: %s", noEntry)
+		}
+	}
+}

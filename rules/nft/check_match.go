@@ -1,0 +1,220 @@
+package nft
+
+import "bytes"
+
+// match checks `left op right`.
+func (k *ruleCheck) match(n *matchNode) Stmt {
+	e := k.left(n.left)
+	m := &Match{Pos: n.pos, Left: e, Op: n.op, inet: k.table.Family == FamilyInet}
+	r := n.right
+	if n.op >= OpLt && n.op <= OpGe {
+		k.orderable(n, e)
+	}
+	switch {
+	case n.mask != nil:
+		k.flagMask(n, m)
+	case r.kind == rawRef:
+		k.setMatch(n, m)
+	case r.kind == rawSet:
+		es, ts := []Expr{e}, []*Type{e.Type()}
+		if c, ok := e.(*Concat); ok {
+			es, ts = c.Es, nil
+			for _, x := range es {
+				ts = append(ts, x.Type())
+			}
+		}
+		s := k.anonymous(r, es, ts, false)
+		m.Right = &SetRef{Set: s}
+		if len(s.Elements) == 1 && len(es) == 1 && k.single(r) {
+			m.Right = partValue(ts[0], s.Elements[0].Key[0])
+			if ts[0].Bitmask {
+				m.Right = &SetRef{Set: s}
+			}
+		}
+	case isConcat(e):
+		c := e.(*Concat)
+		var ts []*Type
+		for _, x := range c.Es {
+			ts = append(ts, x.Type())
+		}
+		s := k.anonymous(&raw{kind: rawSet, pos: r.pos, end: r.end, kids: []*raw{r}}, c.Es, ts, false)
+		s.bare = true
+		m.Right = &SetRef{Set: s}
+	default:
+		k.valueMatch(n, m)
+	}
+	k.learn(n, m)
+	return m
+}
+
+func isConcat(e Expr) bool { _, ok := e.(*Concat); return ok }
+
+// single tells whether the literal was written with one element.
+func (k *ruleCheck) single(r *raw) bool {
+	return len(r.kids) == 1 && keyOf(r.kids[0]).kind != rawSet
+}
+
+func partValue(t *Type, p KeyPart) Value {
+	if p.PrefixLen >= 0 || bytes.Equal(p.Lo, p.Hi) {
+		return &Const{T: t, Data: p.Lo, PrefixLen: p.PrefixLen, Name: p.Name}
+	}
+	return &Range{T: t, Lo: p.Lo, Hi: p.Hi}
+}
+
+// orderable refuses <, > and the like where there is no order.
+func (k *ruleCheck) orderable(n *matchNode, e Expr) {
+	sign := map[Op]string{OpLt: "<", OpGt: ">", OpLe: "<=", OpGe: ">="}[n.op]
+	kind := ""
+	switch n.right.kind {
+	case rawRange:
+		kind = "range"
+	case rawSet, rawRef:
+		kind = "set"
+	case rawPrefix:
+		kind = "prefix"
+	case rawList:
+		kind = "list"
+	}
+	at := span{n.right.pos, n.right.end}
+	if kind == "" && isConcat(e) {
+		kind, at = "concat", span{n.left.pos, n.left.end}
+	}
+	if kind == "" && e.Type() == TypeIfname {
+		k.fail(n.right, "not supported: Relational expression (%s) for %s", sign, e.Type().Desc)
+	}
+	if kind != "" {
+		k.errorf(at.pos, at.end, "Relational expression (%s) is undefined for %s expressions", sign, kind)
+		k.also(n.opPos, n.opEnd)
+		panic(bail{})
+	}
+}
+
+// setMatch resolves `left @set`.
+func (k *ruleCheck) setMatch(n *matchNode, m *Match) {
+	s := k.findSet(k.table, n.right.text, n.right)
+	ts := []*Type{m.Left.Type()}
+	if c, ok := m.Left.(*Concat); ok {
+		ts = nil
+		for _, x := range c.Es {
+			ts = append(ts, x.Type())
+		}
+	}
+	if !sameTypes(s.Key, ts) {
+		k.errorf(n.right.pos, n.right.end, "datatype mismatch, expected %s, expression has type %s", describeKey(ts), describeKey(s.Key))
+		k.also(n.left.pos, n.left.end)
+		panic(bail{})
+	}
+	if s.Map {
+		k.fail(n.right, "not supported: a map as a set")
+	}
+	m.Right = &SetRef{Set: s}
+}
+
+// flagMask resolves `flags value / mask`.
+func (k *ruleCheck) flagMask(n *matchNode, m *Match) {
+	t := m.Left.Type()
+	if t == nil || !t.Bitmask || n.none || n.op > OpNe || masked(m.Left) != nil {
+		k.failAt(span{n.mask.pos, n.mask.end}, "a mask after '/' is possible for flags only")
+	}
+	v := k.constant(n.right, t, m.Left.Bits())
+	mask := k.constant(n.mask, t, m.Left.Bits())
+	m.Left = &Masked{E: m.Left, Mask: mask.Lo}
+	m.Right = &Const{T: t, Data: v.Lo, PrefixLen: -1}
+}
+
+func masked(e Expr) *Masked { m, _ := e.(*Masked); return m }
+
+func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
+
+// valueMatch resolves a value, range, prefix or list of flags.
+func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
+	t, bits := m.Left.Type(), m.Left.Bits()
+	if n.none {
+		if !t.Bitmask || masked(m.Left) != nil {
+			k.failAt(span{n.opPos, n.opEnd}, "Relational expression (!) is possible for flags only")
+		}
+		v := k.constant(n.right, t, bits)
+		m.Left = &Masked{E: m.Left, Mask: v.Lo}
+		m.Right = &Const{T: t, Data: make([]byte, len(v.Lo)), PrefixLen: -1}
+		return
+	}
+	o := k.operand(n.right, t, bits)
+	m.Right = partValue(t, o.KeyPart)
+	if o.kind == rawRange {
+		m.Right = &Range{T: t, Lo: o.Lo, Hi: o.Hi}
+	}
+	mask := masked(m.Left)
+	switch {
+	case mask == nil:
+		if t.Bitmask && !n.given && o.kind == rawWord {
+			m.Op = OpAny
+		}
+	case t.Bitmask && m.Op == OpNe && o.kind == rawWord && isZero(o.Lo):
+		// (flags & mask) != 0 is some bit in common.
+		m.Left, m.Op = mask.E, OpAny
+		m.Right = &Const{T: t, Data: mask.Mask, PrefixLen: -1}
+	case prefixTypes[t] && (m.Op == OpEq || m.Op == OpNe) && o.kind == rawWord:
+		// addr & 255.255.0.0 == v is a prefix.
+		hi := make([]byte, len(mask.Mask))
+		for i := range hi {
+			hi[i] = ^mask.Mask[i]
+		}
+		if plen := prefixOf(make([]byte, len(hi)), hi); plen >= 0 && plen < bits {
+			if lo, _ := prefixBounds(o.Lo, plen); bytes.Equal(lo, o.Lo) {
+				m.Left = mask.E
+				m.Right = &Const{T: t, Data: o.Lo, PrefixLen: plen}
+			}
+		}
+	}
+}
+
+// prefixTypes are listed as prefixes when a range or mask is one.
+var prefixTypes = map[*Type]bool{TypeIPv4: true, TypeIPv6: true}
+
+// learn notes what a match says about the packet's protocols.
+func (k *ruleCheck) learn(n *matchNode, m *Match) {
+	l4, l3 := false, false
+	switch e := m.Left.(type) {
+	case *Payload:
+		l4 = e.Field.Proto == "ip" && e.Field.Name == "protocol" || e.Field.Proto == "ip6" && e.Field.Name == "nexthdr"
+		l3 = e.Field.Proto == "ether" && e.Field.Name == "type"
+	case *Meta:
+		l4 = e.Key == MetaL4proto
+		l3 = e.Key == MetaNfproto || e.Key == MetaProtocol
+	}
+	if m.Op != OpEq {
+		return
+	}
+	v, ok := m.Right.(*Const)
+	if l4 {
+		k.ports = true
+	}
+	if !ok || v.PrefixLen >= 0 {
+		return
+	}
+	x := getUint(v.Data)
+	if l4 {
+		for _, f := range fields {
+			if f.HasL4 && uint64(f.L4) == x {
+				k.l4, k.l4Name = int(x), f.Proto
+				k.l4At = span{n.pos, n.left.end}
+				if n.right.end.Line == n.pos.Line {
+					k.l4At.end = n.right.end
+				}
+				break
+			}
+		}
+		if k.l4 < 0 {
+			k.l4, k.l4Name = int(x), "protocol "+TypeProto.Symbol(x)
+		}
+	}
+	if l3 && k.l3 == 0 {
+		switch x {
+		case 0x0800, uint64(FamilyIP):
+			k.l3 = FamilyIP
+		case 0x86dd, uint64(FamilyIP6):
+			k.l3 = FamilyIP6
+		}
+		k.l3At = span{n.pos, n.right.end}
+	}
+}

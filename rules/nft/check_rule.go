@@ -1,0 +1,260 @@
+package nft
+
+// ruleCheck is the state of checking one rule: what the matches so far say
+// about the packet.
+type ruleCheck struct {
+	*checker
+	table  *Table
+	l3     Family // ip or ip6 when known, 0
+	l4     int    // transport protocol when known, -1
+	l4Name string
+	ports  bool // some match on the transport protocol was made
+	l3At   span
+	l4At   span
+	typeof bool
+
+	implied []Stmt // matches to put before the statement being checked
+}
+
+func (k *ruleCheck) start() {
+	if k.table.Family != FamilyInet {
+		k.l3 = k.table.Family
+	}
+}
+
+// addRule checks a rule and adds it to the chain.
+func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, front bool) {
+	k := &ruleCheck{checker: c, table: t, l4: -1}
+	k.start()
+	r := &Rule{Pos: n.pos, End: n.end, Comment: n.comment}
+	var final *span
+	for _, sn := range n.stmts {
+		pos, end := sn.span()
+		if final != nil {
+			c.errorf(pos, end, "Statement after terminal statement has no effect")
+			c.also(final.pos, final.end)
+			panic(bail{})
+		}
+		st := k.statement(sn)
+		r.Stmts = append(r.Stmts, k.implied...)
+		k.implied = nil
+		c.ends[st] = span{pos, end}
+		r.Stmts = append(r.Stmts, st)
+		switch x := sn.(type) {
+		case *verdictNode:
+			if x.verdict.Kind != VerdictContinue {
+				final = &span{pos, end}
+			}
+		case *natNode:
+			final = &span{x.word.pos, x.word.end}
+		case *rejectNode:
+			final = &span{x.word.pos, x.word.end}
+		}
+	}
+	r.Handle = c.nextHandle(t)
+	if front {
+		ch.Rules = append([]*Rule{r}, ch.Rules...)
+	} else {
+		ch.Rules = append(ch.Rules, r)
+	}
+}
+
+func (k *ruleCheck) statement(sn stmtNode) Stmt {
+	switch n := sn.(type) {
+	case *matchNode:
+		return k.match(n)
+	case *vmapNode:
+		return k.vmap(n)
+	case *verdictNode:
+		if n.verdict.Chain != "" {
+			k.checkTarget(k.table, n.verdict, &raw{pos: n.chainPos, end: n.chainEnd})
+		}
+		v := *n.verdict
+		return &v
+	case *plainNode:
+		switch s := n.stmt.(type) {
+		case *Counter:
+			x := *s
+			return &x
+		case *Log:
+			x := *s
+			return &x
+		}
+		x := *n.stmt.(*Notrack)
+		return &x
+	case *natNode:
+		return k.nat(n)
+	case *rejectNode:
+		return k.reject(n)
+	case *mangleNode:
+		return k.mangle(n)
+	}
+	return nil
+}
+
+func protoName(f *Field) string { return f.Proto }
+
+// selector checks one selector against what is known and notes what it says.
+func (k *ruleCheck) selector(r *raw) Expr {
+	switch e := r.expr.(type) {
+	case *Payload:
+		f := e.Field
+		if f.L3 != 0 && f.Base == BaseNetwork {
+			if k.l3 != 0 && k.l3 != f.L3 {
+				k.fail(r, "conflicting protocols specified: %s vs. %s", familyName(k.l3), familyName(f.L3))
+			}
+			k.l3 = f.L3
+		}
+		if f.HasL4 {
+			if k.l4 >= 0 && k.l4 != int(f.L4) {
+				k.fail(r, "conflicting protocols specified: %s vs. %s", k.l4Name, f.Proto)
+			}
+			if k.l4 < 0 {
+				k.l4, k.l4Name = int(f.L4), f.Proto
+				k.l4At = span{r.pos, r.end}
+			}
+			k.ports = true
+			if f.L3 != 0 && k.l3 == 0 {
+				k.l3 = f.L3
+				k.l3At = span{r.pos, r.end}
+			}
+		}
+		if f.Base == BaseNetwork && k.l3At.pos.Line == 0 {
+			k.l3At = span{r.pos, r.end}
+		}
+		return e
+	case *Meta:
+		if e.Key == MetaNfproto && k.table.Family != FamilyInet && !k.typeof {
+			k.fail(r, "meta nfproto is only useful in the inet family")
+		}
+		return e
+	case *CT:
+		if e.Key == CTSaddr || e.Key == CTDaddr {
+			x := *e
+			if x.Family == 0 {
+				if k.l3 == 0 {
+					k.fail(r, "cannot determine ip protocol version, use \"ip saddr\" or \"ip6 saddr\" instead")
+				}
+				x.Family = k.l3
+			} else if k.l3 != 0 && k.l3 != x.Family {
+				k.fail(r, "conflicting protocols specified: %s vs. %s", familyName(k.l3), familyName(x.Family))
+			}
+			return &x
+		}
+		return e
+	}
+	k.fail(r, "No symbol type information")
+	return nil
+}
+
+// left resolves a left side.
+func (k *ruleCheck) left(r *raw) Expr {
+	switch r.kind {
+	case rawSel:
+		return k.selector(r)
+	case rawConcat:
+		es, _ := k.keyExprs(r)
+		if len(es) == 1 {
+			return es[0]
+		}
+		return &Concat{Es: es}
+	case rawBin:
+		if r.text != "&" {
+			k.fail(r, "not supported: %s on the left side of a match", r.text)
+		}
+		e := k.left(r.kids[0])
+		t := e.Type()
+		if t == nil || t == TypeIfname || t == TypeTime {
+			k.fail(r, "Binary operation (&) is undefined for %s types", "concat or string")
+		}
+		m := k.constant(r.kids[1], t, e.Bits())
+		if m.Name != "" || m.PrefixLen >= 0 {
+			k.fail(r, "Binary operation (&) needs a number")
+		}
+		mask := m.Lo
+		if in, ok := e.(*Masked); ok {
+			e = in.E
+			mask = append([]byte(nil), mask...)
+			for i := range mask {
+				mask[i] &= in.Mask[i]
+			}
+		}
+		return &Masked{E: e, Mask: mask}
+	}
+	k.fail(r, "No symbol type information")
+	return nil
+}
+
+// keyExprs resolves the parts of a left side that may be a concatenation.
+func (k *ruleCheck) keyExprs(r *raw) ([]Expr, []*Type) {
+	parts := []*raw{r}
+	if r.kind == rawConcat {
+		parts = r.kids
+	}
+	var es []Expr
+	var ts []*Type
+	words := 0
+	for _, p := range parts {
+		e := k.left(p)
+		es, ts = append(es, e), append(ts, e.Type())
+		words += (e.Bits() + 31) / 32
+	}
+	if words > 16 {
+		k.fail(r, "Concatenation size exceeds 512 bits")
+	}
+	return es, ts
+}
+
+// vmap checks a verdict map lookup.
+func (k *ruleCheck) vmap(n *vmapNode) Stmt {
+	es, ts := k.keyExprs(n.left)
+	st := &VMap{Pos: n.pos, Left: es[0]}
+	if len(es) > 1 {
+		st.Left = &Concat{Es: es}
+	}
+	if n.set.kind == rawRef {
+		s := k.findSet(k.table, n.set.text, n.set)
+		if !s.Map {
+			k.fail(n.set, "Expression is not a map")
+		}
+		if !s.Verdicts {
+			k.fail(n.set, "not supported: maps of data")
+		}
+		if !sameTypes(s.Key, ts) {
+			k.errorf(n.set.pos, n.set.end, "datatype mismatch, map expects %s, mapping expression has type %s", describeKey(s.Key), describeKey(ts))
+			k.also(n.left.pos, n.left.end)
+			panic(bail{})
+		}
+		st.Set = s
+		return st
+	}
+	st.Set = k.anonymous(n.set, es, ts, true)
+	return st
+}
+
+func describeKey(ts []*Type) string {
+	if len(ts) == 1 {
+		return ts[0].Desc
+	}
+	return "concatenation of (" + describeTypes(ts) + ")"
+}
+
+// anonymous makes the set of a literal.
+func (k *ruleCheck) anonymous(r *raw, es []Expr, ts []*Type, vmap bool) *Set {
+	s := &Set{Pos: r.pos, Key: ts, KeyExprs: es, Map: vmap, Verdicts: vmap, Flags: SetConstant}
+	places := map[*Element]*raw{}
+	k.elements(s, r, s.keyBits(), places)
+	if len(s.Elements) == 0 {
+		k.fail(r, "Set is empty")
+	}
+	for _, e := range s.Elements {
+		if e.isInterval() {
+			s.Flags |= SetInterval
+		}
+		if e.Verdict != nil && e.Verdict.Chain != "" {
+			k.checkTarget(k.table, e.Verdict, keyOf(places[e]))
+		}
+	}
+	k.settle(s, places)
+	return s
+}

@@ -1,0 +1,106 @@
+package nft
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error is one thing wrong with the text: what, where, and the line it is on.
+type Error struct {
+	Pos, End Pos    // of the first byte and of the one behind the last
+	Msg      string // without position
+	Line     string // the source line Pos is on
+
+	Also, AlsoEnd Pos // a second place on that line, marked with '~'; Line 0: none
+}
+
+// Error gives "file:line:col-col: Error: msg", the source line and a row of
+// carets, three lines in all.
+func (e *Error) Error() string {
+	var b strings.Builder
+	last := e.End.Col - 1
+	if e.End.Line != e.Pos.Line || last < e.Pos.Col {
+		last = e.Pos.Col
+		if e.End.Line > e.Pos.Line {
+			last = max(len(e.Line), e.Pos.Col)
+		}
+	}
+	fmt.Fprintf(&b, "%s:%d:%d-%d: Error: %s\n", e.Pos.File, e.Pos.Line, e.Pos.Col, last, e.Msg)
+	line := strings.ReplaceAll(e.Line, "\t", " ")
+	b.WriteString(line)
+	b.WriteByte('\n')
+	for i := 1; i < e.Pos.Col; i++ {
+		if e.Also.Line == e.Pos.Line && i >= e.Also.Col && i < e.AlsoEnd.Col {
+			b.WriteByte('~')
+		} else {
+			b.WriteByte(' ')
+		}
+	}
+	for i := e.Pos.Col; i <= last; i++ {
+		b.WriteByte('^')
+	}
+	return b.String()
+}
+
+// String is Error.
+func (e *Error) String() string { return e.Error() }
+
+// ErrorList is every error found in one run, in order of discovery.
+type ErrorList []*Error
+
+// Error gives all of them, each on its own lines.
+func (l ErrorList) Error() string {
+	parts := make([]string, len(l))
+	for i, e := range l {
+		parts[i] = e.Error()
+	}
+	return strings.Join(parts, "\n")
+}
+
+// maxErrors ends a run that has nothing but errors.
+const maxErrors = 20
+
+// nearest gives nft's "; did you mean" ending for a name close to one of names;
+// "" when none is close.
+func nearest(name string, names []string) string {
+	if n := nearestName(name, names); n != "" {
+		return "; did you mean '" + n + "'?"
+	}
+	return ""
+}
+
+// nearestName finds the name closest to name; "" when none is close.
+func nearestName(name string, names []string) string {
+	best, dist := "", 4
+	for _, n := range names {
+		if d := distance(name, n, dist); d < dist && d < len(n) && d < max(len(name), 2) {
+			best, dist = n, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of short names; limit when the lengths
+// differ by that much already.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(a) > 256 || len(b) > 256 {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diag := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			v := min(row[j]+1, row[j-1]+1, diag+cost)
+			diag, row[j] = row[j], v
+		}
+	}
+	return row[len(b)]
+}

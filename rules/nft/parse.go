@@ -1,0 +1,404 @@
+package nft
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
+const (
+	maxIncludeDepth = 16
+	maxIncludes     = 1000
+	maxNesting      = 64
+)
+
+// bail ends the statement being parsed; the error is recorded already.
+type bail struct{}
+
+// stop ends the run.
+type stop struct{}
+
+// reporter collects errors and knows the lines they are on.
+type reporter struct {
+	sources map[string]*source
+	errs    ErrorList
+}
+
+func (r *reporter) errorf(pos, end Pos, format string, args ...any) {
+	e := &Error{Pos: pos, End: end, Msg: fmt.Sprintf(format, args...)}
+	if s := r.sources[pos.File]; s != nil && pos.Line >= 1 && pos.Line <= len(s.lines) {
+		e.Line = strings.TrimSuffix(s.lines[pos.Line-1], "\r")
+	}
+	r.errs = append(r.errs, e)
+	if len(r.errs) >= maxErrors {
+		panic(stop{})
+	}
+}
+
+// also marks a second place on the line of the last error.
+func (r *reporter) also(pos, end Pos) {
+	e := r.errs[len(r.errs)-1]
+	e.Also, e.AlsoEnd = pos, end
+}
+
+// parser turns tokens into commands.
+type parser struct {
+	reporter
+	opt      ParseOptions
+	stack    []*source
+	ahead    []token
+	last     Pos // end of the last token taken
+	cmds     []*command
+	scopes   []map[string]*raw
+	includes int
+	depth    int
+}
+
+func newParser(opt ParseOptions) *parser {
+	p := &parser{opt: opt}
+	p.sources = map[string]*source{}
+	p.scopes = []map[string]*raw{{}}
+	return p
+}
+
+func (p *parser) push(s *source) {
+	p.sources[s.name] = s
+	p.stack = append(p.stack, s)
+}
+
+// fetch reads a token, leaving finished included files.
+func (p *parser) fetch() token {
+	s := p.stack[len(p.stack)-1]
+	t, bad := s.next()
+	if bad != "" {
+		p.errorf(t.pos, t.end, "%s", bad)
+		panic(bail{})
+	}
+	if t.kind == tokEOF && len(p.stack) > 1 {
+		p.stack = p.stack[:len(p.stack)-1]
+		t.kind = tokNewline
+	}
+	return t
+}
+
+func (p *parser) peek() *token { return p.peekAt(0) }
+
+func (p *parser) peekAt(n int) *token {
+	for len(p.ahead) <= n {
+		p.ahead = append(p.ahead, p.fetch())
+	}
+	return &p.ahead[n]
+}
+
+func (p *parser) take() token {
+	t := *p.peek()
+	if t.kind != tokEOF {
+		copy(p.ahead, p.ahead[1:])
+		p.ahead = p.ahead[:len(p.ahead)-1]
+	}
+	p.last = t.end
+	return t
+}
+
+func (t *token) is(text string) bool {
+	return (t.kind == tokPunct || t.kind == tokWord && !t.glob) && t.text == text
+}
+
+func (p *parser) accept(text string) bool {
+	if p.peek().is(text) {
+		p.take()
+		return true
+	}
+	return false
+}
+
+func (p *parser) expect(text string) token {
+	if !p.peek().is(text) {
+		p.unexpected(text)
+	}
+	return p.take()
+}
+
+func (p *parser) fail(t *token, format string, args ...any) {
+	p.errorf(t.pos, t.end, format, args...)
+	panic(bail{})
+}
+
+// unexpected reports a syntax error at the next token.
+func (p *parser) unexpected(want string) {
+	t := p.peek()
+	if want != "" {
+		p.fail(t, "syntax error, unexpected %s, expecting %s", t.what(), want)
+	}
+	p.fail(t, "syntax error, unexpected %s", t.what())
+}
+
+func (p *parser) unsupported(t *token) { p.fail(t, "not supported: %s", t.text) }
+
+func (p *parser) nest() func() {
+	p.depth++
+	if p.depth > maxNesting {
+		p.depth = 0
+		t := p.peek()
+		p.errorf(t.pos, t.end, "nested too deeply, max %d levels", maxNesting)
+		panic(stop{})
+	}
+	return func() {
+		if p.depth > 0 {
+			p.depth--
+		}
+	}
+}
+
+func (t *token) isSeparator() bool { return t.kind == tokNewline || t.is(";") }
+
+func (p *parser) skipSeparators() {
+	for p.peek().isSeparator() {
+		p.take()
+	}
+}
+
+// endStatement wants a separator, or the end of the block or file.
+func (p *parser) endStatement() {
+	t := p.peek()
+	if t.isSeparator() {
+		p.take()
+		return
+	}
+	if t.kind == tokEOF || t.is("}") {
+		return
+	}
+	p.unexpected("")
+}
+
+// guard runs f; after an error it skips to the end of the statement.
+func (p *parser) guard(f func()) {
+	depth := p.depth
+	defer func() {
+		switch r := recover(); r.(type) {
+		case nil:
+		case bail:
+			p.depth = depth
+			p.recoverStatement()
+		default:
+			panic(r)
+		}
+	}()
+	f()
+}
+
+// recoverStatement skips to a separator outside of any brace opened since.
+func (p *parser) recoverStatement() {
+	braces := 0
+	for {
+		var t token
+		ok := func() (ok bool) {
+			defer func() {
+				if r := recover(); r != nil {
+					if _, is := r.(bail); !is {
+						panic(r)
+					}
+				}
+			}()
+			t = *p.peek()
+			return true
+		}()
+		if !ok {
+			continue
+		}
+		switch {
+		case t.kind == tokEOF:
+			return
+		case t.is("{"):
+			braces++
+		case t.is("}"):
+			if braces == 0 {
+				return
+			}
+			braces--
+		case t.isSeparator() && braces == 0:
+			p.take()
+			return
+		}
+		p.take()
+	}
+}
+
+// parseFile reads the whole input into commands.
+func (p *parser) parseFile() {
+	for {
+		p.guard(func() { p.skipSeparators() })
+		if p.peek().kind == tokEOF {
+			return
+		}
+		p.guard(func() {
+			if p.peek().is("}") {
+				t := p.take()
+				p.fail(&t, "syntax error, unexpected }")
+			}
+			p.parseCommand()
+		})
+	}
+}
+
+// parseDefinition handles what may stand in any block: define, include.
+func (p *parser) parseDefinition() bool {
+	t := p.peek()
+	switch {
+	case t.is("include"):
+		p.parseInclude()
+	case t.is("define"), t.is("redefine"):
+		redo := p.take().text == "redefine"
+		name := p.name("name")
+		p.expect("=")
+		v := p.parseInitializer()
+		scope := p.scopes[len(p.scopes)-1]
+		if redo {
+			scope = nil
+			for i := len(p.scopes) - 1; i >= 0 && scope == nil; i-- {
+				if p.scopes[i][name.text] != nil {
+					scope = p.scopes[i]
+				}
+			}
+			if scope == nil {
+				p.fail(&name, "undefined symbol '%s'", name.text)
+			}
+		} else if scope[name.text] != nil {
+			p.fail(&name, "redefinition of symbol '%s'", name.text)
+		}
+		scope[name.text] = v
+		p.endStatement()
+	case t.is("undefine"):
+		p.take()
+		name := p.name("name")
+		scope := p.scopes[len(p.scopes)-1]
+		if scope[name.text] == nil {
+			p.fail(&name, "undefined symbol '%s'", name.text)
+		}
+		delete(scope, name.text)
+		p.endStatement()
+	default:
+		return false
+	}
+	return true
+}
+
+// variable takes `$name` and gives what it stands for.
+func (p *parser) variable() *raw {
+	p.expect("$")
+	t := p.peek()
+	if t.kind != tokWord {
+		p.unexpected("")
+	}
+	name := p.take()
+	for i := len(p.scopes) - 1; i >= 0; i-- {
+		if v := p.scopes[i][name.text]; v != nil {
+			return v
+		}
+	}
+	p.fail(&name, "unknown identifier '%s'%s", name.text, nearest(name.text, p.definedNames()))
+	return nil
+}
+
+func (p *parser) definedNames() []string {
+	var out []string
+	for _, s := range p.scopes {
+		for k := range s {
+			out = append(out, k)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// name takes a name: of a table, chain, set or definition.
+func (p *parser) name(what string) token {
+	t := p.peek()
+	if t.kind == tokWord && !t.glob && !t.addr || t.kind == tokQuoted && t.text != "" {
+		return p.take()
+	}
+	p.unexpected("string")
+	_ = what
+	return token{}
+}
+
+// parseInclude reads `include "glob"` and goes on in the file.
+func (p *parser) parseInclude() {
+	p.take()
+	t := p.peek()
+	if t.kind != tokQuoted {
+		p.unexpected("quoted string")
+	}
+	arg := p.take()
+	if p.opt.NoInclude {
+		p.fail(&arg, "not supported here: include")
+	}
+	sep := p.peek()
+	if !sep.isSeparator() && sep.kind != tokEOF {
+		p.unexpected("")
+	}
+	files := p.includeFiles(&arg)
+	if len(p.stack)+1 > maxIncludeDepth {
+		p.fail(&arg, "Include nested too deeply, max %d levels", maxIncludeDepth)
+	}
+	if sep.isSeparator() {
+		p.take()
+	} else {
+		p.ahead = p.ahead[:0]
+	}
+	// The last file pushed is read first.
+	for i := len(files) - 1; i >= 0; i-- {
+		p.includes++
+		if p.includes > maxIncludes {
+			p.fail(&arg, "too many included files, max %d", maxIncludes)
+		}
+		text, err := os.ReadFile(files[i])
+		if err != nil {
+			p.fail(&arg, "Could not open file \"%s\": %v", files[i], err)
+		}
+		p.push(newSource(files[i], text))
+	}
+}
+
+// includeFiles expands the pattern, sorted. Only a pattern may match nothing.
+func (p *parser) includeFiles(arg *token) []string {
+	pattern := arg.text
+	var tries []string
+	if filepath.IsAbs(pattern) {
+		tries = []string{pattern}
+	} else {
+		tries = []string{filepath.Join(filepath.Dir(arg.pos.File), pattern)}
+		for _, d := range p.opt.IncludeDirs {
+			tries = append(tries, filepath.Join(d, pattern))
+		}
+	}
+	wild := strings.ContainsAny(pattern, "*?[")
+	for _, try := range tries {
+		if !wild {
+			if st, err := os.Stat(try); err == nil && st.Mode().IsRegular() {
+				return []string{try}
+			}
+			continue
+		}
+		found, err := filepath.Glob(try)
+		if err != nil {
+			p.fail(arg, "Failed to match the pattern \"%s\"", pattern)
+		}
+		var files []string
+		for _, f := range found {
+			if st, err := os.Stat(f); err == nil && st.Mode().IsRegular() {
+				files = append(files, f)
+			}
+		}
+		if len(files) > 0 {
+			sort.Strings(files)
+			return files
+		}
+	}
+	if !wild {
+		p.fail(arg, "File not found: %s", pattern)
+	}
+	return nil
+}

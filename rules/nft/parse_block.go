@@ -1,0 +1,461 @@
+package nft
+
+import "strconv"
+
+// command is one command of the file before it is checked.
+type command struct {
+	verb, object string
+	pos, end     Pos
+	family       Family
+	table        token
+	name         token // chain or set; empty for a table
+	block        *tableBlock
+	chain        *chainBlock
+	set          *setBlock
+	rule         *ruleNode
+	elements     *raw
+	front        bool // insert rule
+}
+
+// tableBlock is what stands between a table's braces.
+type tableBlock struct {
+	comment string
+	chains  []*chainBlock
+	sets    []*setBlock
+}
+
+type chainBlock struct {
+	name     token
+	comment  string
+	base     bool
+	basePos  Pos
+	baseEnd  Pos
+	typ      token
+	hook     token
+	priority *priorityNode
+	policy   *raw
+	rules    []*ruleNode
+}
+
+// priorityNode is a name, a number, or a name and a number.
+type priorityNode struct {
+	name  token
+	num   int64
+	pos   Pos
+	end   Pos
+	named bool
+}
+
+type setBlock struct {
+	name     token
+	isMap    bool
+	comment  string
+	key      []token // of type
+	keyExpr  *raw    // of typeof
+	keyPos   Pos
+	keyEnd   Pos
+	data     []token
+	dataExpr *raw
+	flags    uint32
+	size     uint64
+	policy   string
+	elements *raw
+	hasType  bool
+}
+
+func (p *parser) family() (Family, bool) {
+	t := p.peek()
+	if t.kind != tokWord {
+		return FamilyIP, false
+	}
+	switch t.text {
+	case "ip":
+		p.take()
+		return FamilyIP, true
+	case "ip6":
+		p.take()
+		return FamilyIP6, true
+	case "inet":
+		p.take()
+		return FamilyInet, true
+	case "arp", "bridge", "netdev":
+		// A table may have this name; a family has a name after it.
+		if n := p.peekAt(1); n.kind == tokWord {
+			p.fail(t, "not supported: family %s", t.text)
+		}
+	}
+	return FamilyIP, false
+}
+
+// parseCommand reads one command of the top level.
+func (p *parser) parseCommand() {
+	if p.parseDefinition() {
+		return
+	}
+	first := *p.peek()
+	if first.kind != tokWord {
+		p.unexpected("")
+	}
+	c := &command{verb: "add", pos: first.pos}
+	switch first.text {
+	case "add", "create", "insert", "delete", "flush":
+		c.verb = first.text
+		p.take()
+	case "destroy", "list", "reset", "rename", "replace", "monitor", "describe", "export", "import", "get":
+		p.unsupported(&first)
+	}
+	obj := *p.peek()
+	if obj.kind != tokWord {
+		p.unexpected("")
+	}
+	c.object = obj.text
+	switch obj.text {
+	case "table", "chain", "rule", "set", "map", "element", "ruleset":
+	case "flowtable", "counter", "quota", "limit", "secmark", "synproxy", "ct", "meter", "hook":
+		p.unsupported(&obj)
+	default:
+		if c.verb == "insert" || c.verb == "flush" || c.verb == "delete" {
+			p.unexpected("")
+		}
+		c.object = "rule"
+		if c.verb == "create" {
+			p.unexpected("")
+		}
+		// `add rule` may leave out the word rule only after add.
+		p.unexpected("")
+	}
+	p.take()
+	if c.object == "ruleset" {
+		if c.verb != "flush" {
+			p.fail(&obj, "syntax error, unexpected ruleset")
+		}
+		if t := p.peek(); !t.isSeparator() && t.kind != tokEOF {
+			p.unsupported(t)
+		}
+		p.finish(c)
+		return
+	}
+	if (c.verb == "insert") != (c.verb == "insert" && c.object == "rule") || c.verb == "delete" && c.object == "rule" || c.verb == "create" && c.object == "rule" {
+		p.fail(&obj, "not supported: %s %s", c.verb, c.object)
+	}
+	c.family, _ = p.family()
+	if t := p.peek(); t.is("handle") {
+		p.unsupported(t)
+	}
+	c.table = p.name("table")
+	if c.object != "table" && !(c.verb == "flush" && c.object == "rule") {
+		c.name = p.name(c.object)
+	}
+	switch c.verb {
+	case "add", "create", "insert":
+		p.parseAdd(c)
+	case "delete":
+		if c.object == "element" {
+			c.elements = p.parseSetLiteral()
+		}
+	case "flush":
+		if c.object == "rule" || c.object == "element" {
+			p.fail(&obj, "syntax error, unexpected %s", obj.text)
+		}
+	}
+	p.finish(c)
+}
+
+func (p *parser) finish(c *command) {
+	c.end = p.last
+	p.endStatement()
+	p.cmds = append(p.cmds, c)
+}
+
+// parseAdd reads what follows the names in an add command.
+func (p *parser) parseAdd(c *command) {
+	switch c.object {
+	case "table":
+		c.block = &tableBlock{}
+		if p.accept("{") {
+			// The command stands even when part of its block is wrong: later
+			// ones that name its chains must not fail for that.
+			p.parseTable(c.block)
+		}
+	case "chain":
+		c.chain = &chainBlock{name: c.name}
+		if p.accept("{") {
+			p.parseChain(c.chain)
+		}
+	case "set", "map":
+		c.set = &setBlock{name: c.name, isMap: c.object == "map"}
+		p.expect("{")
+		p.parseSet(c.set)
+	case "element":
+		c.elements = p.parseSetLiteral()
+	case "rule":
+		c.front = c.verb == "insert"
+		if t := p.peek(); t.is("handle") || t.is("position") || t.is("index") {
+			p.unsupported(t)
+		}
+		c.rule = p.parseRule()
+	}
+}
+
+// block runs one for each statement up to the closing brace.
+func (p *parser) block(one func()) {
+	defer p.nest()()
+	p.scopes = append(p.scopes, map[string]*raw{})
+	n := len(p.scopes)
+	defer func() { p.scopes = p.scopes[:n-1] }()
+	for {
+		done := false
+		p.guard(func() {
+			p.skipSeparators()
+			t := p.peek()
+			if t.is("}") {
+				p.take()
+				done = true
+				return
+			}
+			if t.kind == tokEOF {
+				p.errorf(t.pos, t.end, "syntax error, unexpected end of file")
+				done = true
+				return
+			}
+			if !p.parseDefinition() {
+				one()
+			}
+		})
+		if done {
+			return
+		}
+	}
+}
+
+func (p *parser) comment() string {
+	p.expect("comment")
+	t := p.peek()
+	if t.kind != tokQuoted && t.kind != tokWord {
+		p.unexpected("string")
+	}
+	p.take()
+	if len(t.text) > 128 {
+		p.fail(t, "comment too long, 128 characters maximum allowed")
+	}
+	return t.text
+}
+
+func (p *parser) parseTable(b *tableBlock) {
+	p.block(func() {
+		t := *p.peek()
+		switch {
+		case t.is("chain"):
+			p.take()
+			c := &chainBlock{name: p.name("chain")}
+			p.expect("{")
+			b.chains = append(b.chains, c)
+			p.parseChain(c)
+		case t.is("set"), t.is("map"):
+			p.take()
+			s := &setBlock{name: p.name("set"), isMap: t.text == "map"}
+			p.expect("{")
+			b.sets = append(b.sets, s)
+			p.parseSet(s)
+		case t.is("comment"):
+			b.comment = p.comment()
+		case t.is("flags"), t.is("flowtable"), t.is("counter"), t.is("quota"), t.is("limit"), t.is("ct"), t.is("secmark"), t.is("synproxy"):
+			p.unsupported(&t)
+		default:
+			p.unexpected("")
+		}
+		p.endStatement()
+	})
+}
+
+func (p *parser) parseChain(c *chainBlock) {
+	p.block(func() {
+		t := *p.peek()
+		switch {
+		case t.is("type"):
+			p.parseBase(c, t)
+		case t.is("policy"):
+			p.take()
+			c.policy = p.parsePrimary()
+		case t.is("flags"), t.is("devices"), t.is("device"):
+			p.unsupported(&t)
+		case t.is("comment"):
+			c.comment = p.comment()
+		default:
+			c.rules = append(c.rules, p.parseRule())
+		}
+		p.endStatement()
+	})
+}
+
+// parseBase reads `type T hook H priority P`.
+func (p *parser) parseBase(c *chainBlock, t token) {
+	p.take()
+	c.base = true
+	c.basePos = t.pos
+	c.typ = p.name("type")
+	p.expect("hook")
+	c.hook = p.name("hook")
+	if d := p.peek(); d.is("device") || d.is("devices") {
+		p.unsupported(d)
+	}
+	p.expect("priority")
+	n := &priorityNode{pos: p.peek().pos}
+	if p.peek().is("$") {
+		v := p.variable()
+		n.pos = v.pos
+		switch v.kind {
+		case rawNumber:
+			n.num = p.number(&token{kind: tokNumber, text: v.text, pos: v.pos, end: v.end})
+		case rawNeg:
+			n.num = -p.number(&token{kind: tokNumber, text: v.text, pos: v.pos, end: v.end})
+		default:
+			n.name, n.named = token{kind: tokWord, text: v.text, pos: v.pos, end: v.end}, true
+		}
+	} else if k := p.peek(); k.kind == tokWord || k.kind == tokQuoted {
+		n.name, n.named = p.take(), true
+	} else {
+		sign := int64(1)
+		if p.accept("-") {
+			sign = -1
+		} else {
+			p.accept("+")
+		}
+		n.num = sign * p.takeNumber()
+	}
+	if n.named {
+		if p.accept("+") {
+			n.num = p.takeNumber()
+		} else if p.accept("-") {
+			n.num = -p.takeNumber()
+		}
+	}
+	n.end = p.last
+	c.priority = n
+	c.baseEnd = p.last
+}
+
+// takeNumber takes a number of at most 2^32-1 with a sign added later.
+func (p *parser) takeNumber() int64 {
+	t := p.peek()
+	if t.kind != tokNumber {
+		p.unexpected("number")
+	}
+	return p.number(t, true)
+}
+
+func (p *parser) number(t *token, take ...bool) int64 {
+	v, err := strconv.ParseUint(t.text, 0, 63)
+	if err != nil {
+		v, err = strconv.ParseUint(t.text, 10, 63)
+	}
+	if err != nil {
+		p.fail(t, "Value %s is too large", t.text)
+	}
+	if len(take) > 0 {
+		p.take()
+	}
+	return int64(v)
+}
+
+func (p *parser) parseSet(s *setBlock) {
+	p.block(func() {
+		t := *p.peek()
+		switch {
+		case t.is("type"), t.is("typeof"):
+			p.take()
+			p.parseSetType(s, t.text == "typeof")
+		case t.is("flags"):
+			p.take()
+			p.parseSetFlags(s)
+		case t.is("auto-merge"):
+			p.take()
+			s.flags |= SetAutoMerge
+		case t.is("size"):
+			p.take()
+			s.size = uint64(p.takeNumber())
+		case t.is("policy"):
+			p.take()
+			pol := p.name("policy")
+			if pol.text != "performance" && pol.text != "memory" {
+				p.fail(&pol, "syntax error, unexpected %s", pol.what())
+			}
+			s.policy = pol.text
+		case t.is("comment"):
+			s.comment = p.comment()
+		case t.is("elements"):
+			p.take()
+			p.expect("=")
+			if p.peek().is("$") {
+				s.elements = p.variable()
+				if s.elements.kind != rawSet {
+					p.errorf(s.elements.pos, s.elements.end, "elements of a set are needed")
+					panic(bail{})
+				}
+			} else {
+				s.elements = p.parseSetLiteral()
+			}
+		case t.is("timeout"), t.is("gc-interval"), t.is("counter"), t.is("quota"), t.is("limit"), t.is("ct"), t.is("last"):
+			p.unsupported(&t)
+		default:
+			p.unexpected("")
+		}
+		p.endStatement()
+	})
+}
+
+func (p *parser) parseSetType(s *setBlock, typeof bool) {
+	s.hasType = true
+	s.keyPos = p.peek().pos
+	if typeof {
+		s.keyExpr = p.parseSelectorConcat()
+	} else {
+		s.key = p.typeNames()
+	}
+	s.keyEnd = p.last
+	if !s.isMap {
+		return
+	}
+	p.expect(":")
+	if typeof && !p.peek().is("verdict") {
+		if t := p.peek(); t.is("interval") {
+			p.unsupported(t)
+		}
+		s.dataExpr = p.parseSelectorConcat()
+	} else {
+		if t := p.peek(); t.is("interval") || t.is("counter") || t.is("quota") || t.is("limit") || t.is("ct") {
+			p.unsupported(t)
+		}
+		s.data = p.typeNames()
+	}
+}
+
+func (p *parser) typeNames() []token {
+	out := []token{p.name("type")}
+	for p.accept(".") {
+		out = append(out, p.name("type"))
+		if len(out) > 16 {
+			p.unexpected("")
+		}
+	}
+	return out
+}
+
+func (p *parser) parseSetFlags(s *setBlock) {
+	for {
+		t := p.name("flag")
+		switch t.text {
+		case "constant":
+			s.flags |= SetConstant
+		case "interval":
+			s.flags |= SetInterval
+		case "timeout", "dynamic":
+			p.fail(&t, "not supported: flags %s", t.text)
+		default:
+			p.fail(&t, "syntax error, unexpected %s", t.what())
+		}
+		if !p.accept(",") {
+			return
+		}
+	}
+}

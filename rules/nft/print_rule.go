@@ -1,0 +1,209 @@
+package nft
+
+import (
+	"fmt"
+	"strings"
+)
+
+func ruleText(r *Rule, opt *PrintOptions) string {
+	var parts []string
+	for _, it := range arrange(r) {
+		if it.hidden {
+			continue
+		}
+		if t := stmtText(it, opt); t != "" {
+			parts = append(parts, t)
+		}
+	}
+	if r.Comment != "" {
+		parts = append(parts, `comment "`+r.Comment+`"`)
+	}
+	return strings.Join(parts, " ")
+}
+
+func stmtText(it *item, opt *PrintOptions) string {
+	switch s := it.stmt.(type) {
+	case *Match:
+		return it.before + matchText(s, it.th)
+	case *VMap:
+		return it.before + exprText(s.Left, it.th) + " vmap " + setText(s.Set)
+	case *Verdict:
+		return verdictText(s)
+	case *Counter:
+		if opt.Stateless {
+			return "counter"
+		}
+		pk, by := s.Packets, s.Bytes
+		if opt.Counters != nil {
+			pk, by = opt.Counters(s)
+		}
+		return fmt.Sprintf("counter packets %d bytes %d", pk, by)
+	case *Log:
+		return logText(s)
+	case *NAT:
+		return natText(s)
+	case *Reject:
+		return rejectText(s)
+	case *Mangle:
+		return exprText(s.Left, "") + " set " + mangleText(&s.Value)
+	case *Notrack:
+		return "notrack"
+	}
+	return ""
+}
+
+func verdictText(v *Verdict) string {
+	switch v.Kind {
+	case VerdictAccept:
+		return "accept"
+	case VerdictContinue:
+		return "continue"
+	case VerdictReturn:
+		return "return"
+	case VerdictJump:
+		return "jump " + v.Chain
+	case VerdictGoto:
+		return "goto " + v.Chain
+	}
+	return "drop"
+}
+
+func logText(l *Log) string {
+	s := "log"
+	if l.Prefix != "" {
+		s += ` prefix "` + l.Prefix + `"`
+	}
+	if l.Group >= 0 {
+		s += fmt.Sprintf(" group %d", l.Group)
+		if l.Snaplen > 0 {
+			s += fmt.Sprintf(" snaplen %d", l.Snaplen)
+		}
+		if l.QThresh > 0 {
+			s += fmt.Sprintf(" queue-threshold %d", l.QThresh)
+		}
+	}
+	if l.Level != "" && l.Level != "warn" {
+		s += " level " + l.Level
+	}
+	has := map[string]bool{}
+	for _, f := range l.LogFlags {
+		has[f] = true
+	}
+	if len(has) == len(logFlagNames) {
+		return s + " flags all"
+	}
+	switch {
+	case has["tcp sequence"] && has["tcp options"]:
+		s += " flags tcp sequence,options"
+	case has["tcp sequence"]:
+		s += " flags tcp sequence"
+	case has["tcp options"]:
+		s += " flags tcp options"
+	}
+	for _, f := range logFlagNames[2:] {
+		if has[f] {
+			s += " flags " + f
+		}
+	}
+	return s
+}
+
+func natText(n *NAT) string {
+	s := [...]string{"snat", "dnat", "masquerade", "redirect"}[n.Kind]
+	if n.AddrMin != nil && n.inet || n.FamilyGiven && n.AddrMin != nil && n.inet {
+		s += " " + familyName(n.Family)
+	}
+	if n.AddrMin != nil || n.PortMin != 0 {
+		s += " to "
+	}
+	if n.AddrMin != nil {
+		lo, hi := addrText(n.AddrMin), addrText(n.AddrMax)
+		if n.Family == FamilyIP6 && n.PortMin != 0 {
+			lo, hi = "["+lo+"]", "["+hi+"]"
+		}
+		plen := -1
+		if n.ranged {
+			plen = prefixOf(n.AddrMin, n.AddrMax)
+		}
+		switch {
+		case plen >= 0:
+			s += fmt.Sprintf("%s/%d", lo, plen)
+		case lo == hi:
+			s += lo
+		default:
+			s += lo + "-" + hi
+		}
+	}
+	if n.PortMin != 0 {
+		s += fmt.Sprintf(":%d", n.PortMin)
+		if n.PortMax != n.PortMin {
+			s += fmt.Sprintf("-%d", n.PortMax)
+		}
+	}
+	var flags []string
+	if n.Flags&NATRandom != 0 {
+		flags = append(flags, "random")
+	}
+	if n.Flags&NATFullyRandom != 0 {
+		flags = append(flags, "fully-random")
+	}
+	if n.Flags&NATPersistent != 0 {
+		flags = append(flags, "persistent")
+	}
+	if flags != nil {
+		s += " " + strings.Join(flags, ",")
+	}
+	return s
+}
+
+func rejectText(r *Reject) string {
+	code := func(t *Type) string {
+		if n := t.Symbol(uint64(r.Code)); n != "" {
+			return n
+		}
+		return fmt.Sprint(r.Code)
+	}
+	switch {
+	case r.Reset:
+		return "reject with tcp reset"
+	case r.Proto == 255:
+		if r.Code == 1 {
+			return "reject"
+		}
+		return "reject with icmpx " + code(TypeICMPXCode)
+	case r.Proto == protoICMPv6:
+		if r.Code == 4 && !r.inet {
+			return "reject"
+		}
+		return "reject with icmpv6 " + code(TypeICMPv6Code)
+	}
+	if r.Code == 3 && !r.inet {
+		return "reject"
+	}
+	return "reject with icmp " + code(TypeICMPCode)
+}
+
+// mangleText shows (src & And) ^ Xor as nft reads it back from its bitwise
+// operation: an and, a xor and an or.
+func mangleText(v *MangleValue) string {
+	if v.Src == nil {
+		return fmt.Sprintf("0x%08x", v.Xor)
+	}
+	and, xor, or := v.And, v.Xor, uint32(0)
+	if and != 1<<32-1 || xor == 0 {
+		or = and&xor ^ xor
+		xor &= and
+		and |= or
+	}
+	s := exprText(v.Src, "")
+	if and != 1<<32-1 {
+		s += fmt.Sprintf(" & 0x%08x", and)
+	}
+	if xor != 0 {
+		s += fmt.Sprintf(" ^ 0x%08x", xor)
+	}
+	if or != 0 {
+		s += fmt.Sprintf(" | 0x%08x", or)
+	}
+	return s
+}

@@ -1,0 +1,278 @@
+package nft
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// exprText shows a left side; th is the protocol to show for `th`.
+func exprText(e Expr, th string) string {
+	switch e := e.(type) {
+	case *Payload:
+		if e.Field.Proto == "th" && th != "" {
+			return th + " " + e.Field.Name
+		}
+		return e.Field.Proto + " " + e.Field.Name
+	case *Meta:
+		k := &metaKeys[e.Key]
+		switch e.Key {
+		case MetaIif, MetaOif, MetaIifname, MetaOifname:
+			return k.name
+		}
+		return "meta " + k.name
+	case *CT:
+		s := "ct "
+		name := ctKeys[e.Key].name
+		switch e.Key {
+		case CTSaddr, CTDaddr:
+			name = familyName(e.Family) + " " + name
+		}
+		if e.Dir >= 0 && ctKeys[e.Key].dir == 2 {
+			s += [...]string{"original ", "reply "}[e.Dir]
+		}
+		return s + name
+	case *Masked:
+		return exprText(e.E, th) + " & " + maskText(e)
+	case *Concat:
+		parts := make([]string, len(e.Es))
+		for i, x := range e.Es {
+			parts[i] = exprText(x, th)
+		}
+		return strings.Join(parts, " . ")
+	}
+	return ""
+}
+
+func maskText(m *Masked) string {
+	t := m.E.Type()
+	if !t.Bitmask {
+		return constText(t, m.Mask)
+	}
+	s := flagsText(t, m.Mask, " | ")
+	if strings.Contains(s, "|") {
+		return "(" + s + ")"
+	}
+	return s
+}
+
+// flagsText shows the names of the bits, lowest first.
+func flagsText(t *Type, b []byte, sep string) string {
+	v := getUint(b)
+	var parts []string
+	for bit := uint64(1); bit != 0 && v != 0; bit <<= 1 {
+		if v&bit == 0 {
+			continue
+		}
+		n := t.Symbol(bit)
+		if n == "" {
+			return hexText(t, b)
+		}
+		parts = append(parts, n)
+		v &^= bit
+	}
+	if parts == nil {
+		return hexText(t, b)
+	}
+	return strings.Join(parts, sep)
+}
+
+func hexText(t *Type, b []byte) string {
+	v := getUint(b)
+	if t.Bitmask {
+		return "0x" + strconv.FormatUint(v, 16)
+	}
+	return fmt.Sprintf("0x%0*x", 2*len(b), v)
+}
+
+var opText = [...]string{OpEq: "== ", OpNe: "!= ", OpLt: "< ", OpGt: "> ", OpLe: "<= ", OpGe: ">= ", OpAny: ""}
+
+func matchText(m *Match, th string) string {
+	mask := masked(m.Left)
+	t := m.Left.Type()
+	op := opText[m.Op]
+	if m.Op == OpEq {
+		op = ""
+		_, ranged := m.Right.(*Range)
+		if mask != nil && !ranged {
+			op = "== "
+		}
+	}
+	switch v := m.Right.(type) {
+	case *Const:
+		if t != nil && t.Bitmask {
+			return flagMatchText(m, mask, v, th)
+		}
+		return exprText(m.Left, th) + " " + op + partText(t, &KeyPart{Lo: v.Data, Hi: v.Data, PrefixLen: v.PrefixLen, Name: v.Name})
+	case *Range:
+		return exprText(m.Left, th) + " " + op + rangeText(t, v.Lo, v.Hi)
+	case *SetRef:
+		return exprText(m.Left, th) + " " + op + setText(v.Set)
+	}
+	return ""
+}
+
+// flagMatchText shows a match on flags.
+func flagMatchText(m *Match, mask *Masked, v *Const, th string) string {
+	t := m.Left.Type()
+	if mask == nil {
+		s := exprText(m.Left, th) + " "
+		switch m.Op {
+		case OpAny:
+			return s + flagsText(t, v.Data, ",")
+		case OpEq:
+			s += "== "
+		default:
+			s += opText[m.Op]
+		}
+		if t == TypeTCPFlag {
+			if n := t.Symbol(getUint(v.Data)); n != "" {
+				return s + n
+			}
+			return s + hexText(t, v.Data)
+		}
+		return s + flagsText(t, v.Data, " | ")
+	}
+	s := exprText(mask.E, th) + " "
+	if m.Op == OpEq && isZero(v.Data) {
+		return s + "! " + flagsText(t, mask.Mask, ",")
+	}
+	if bits := flagsText(t, mask.Mask, ","); strings.Contains(bits, ",") {
+		if m.Op == OpNe {
+			s += "!= "
+		}
+		return s + flagsText(t, v.Data, ",") + " / " + bits
+	}
+	op := opText[m.Op]
+	return s + "& " + maskText(mask) + " " + op + flagsText(t, v.Data, " | ")
+}
+
+func setText(s *Set) string {
+	if s.Name != "" {
+		return "@" + s.Name
+	}
+	var parts []string
+	for _, e := range s.Elements {
+		parts = append(parts, elementText(s, e))
+	}
+	if s.bare {
+		return strings.Join(parts, ", ")
+	}
+	return "{ " + strings.Join(parts, ", ") + " }"
+}
+
+func elementText(s *Set, e *Element) string {
+	parts := make([]string, len(e.Key))
+	for i := range e.Key {
+		k, t := e.Key[i], s.Key[i]
+		if k.PrefixLen < 0 && prefixTypes[t] && !bytes.Equal(k.Lo, k.Hi) {
+			k.PrefixLen = prefixOf(k.Lo, k.Hi)
+		}
+		if t.Bitmask && bytes.Equal(k.Lo, k.Hi) {
+			parts[i] = flagsText(t, k.Lo, " | ")
+		} else {
+			parts[i] = partText(t, &k)
+		}
+	}
+	out := strings.Join(parts, " . ")
+	if e.Comment != "" {
+		out += ` comment "` + e.Comment + `"`
+	}
+	if e.Verdict != nil {
+		out += " : " + verdictText(e.Verdict)
+	}
+	for i, d := range e.Data {
+		out += [...]string{" : ", " . "}[min(i, 1)] + constText(s.Data[i], d)
+	}
+	return out
+}
+
+// partText shows a value, prefix or range.
+func partText(t *Type, k *KeyPart) string {
+	switch {
+	case k.Name != "":
+		return `"` + k.Name + `"`
+	case t == TypeIfname && k.PrefixLen >= 0:
+		return `"` + string(k.Lo[:k.PrefixLen/8]) + `*"`
+	case k.PrefixLen >= 0:
+		return constText(t, k.Lo) + "/" + strconv.Itoa(k.PrefixLen)
+	case bytes.Equal(k.Lo, k.Hi):
+		return constText(t, k.Lo)
+	}
+	return rangeText(t, k.Lo, k.Hi)
+}
+
+// rangeText shows both ends as numbers, never as names.
+func rangeText(t *Type, lo, hi []byte) string {
+	if t == TypeTime {
+		return fmt.Sprintf("%ds-%ds", getUint(lo)/1000, getUint(hi)/1000)
+	}
+	if t != nil && t.Symbols != nil {
+		t = &Type{Name: t.Name, Bits: t.Bits, Hex: t.Hex}
+	}
+	return constText(t, lo) + "-" + constText(t, hi)
+}
+
+// constText shows one value of a type.
+func constText(t *Type, b []byte) string {
+	switch t {
+	case TypeIPv4, TypeIPv6:
+		return addrText(b)
+	case TypeEther:
+		var s []string
+		for _, c := range b {
+			s = append(s, fmt.Sprintf("%02x", c))
+		}
+		return strings.Join(s, ":")
+	case TypeIfname:
+		name := string(bytes.TrimRight(b, "\x00"))
+		if strings.HasSuffix(name, "*") {
+			name = name[:len(name)-1] + `\*`
+		}
+		return `"` + name + `"`
+	case TypeTime:
+		return timeText(getUint(b))
+	}
+	if len(b) > 8 {
+		return fmt.Sprintf("0x%x", b)
+	}
+	v := getUint(b)
+	if t.Symbols != nil && !t.Hidden {
+		if n := t.Symbol(v); n != "" {
+			return n
+		}
+	}
+	if t.Hex {
+		return hexText(t, b)
+	}
+	return strconv.FormatUint(v, 10)
+}
+
+// addrText shows an address as the C library does.
+func addrText(b []byte) string {
+	a, _ := netip.AddrFromSlice(b)
+	if len(b) == 16 && isZero(b[:12]) && (b[12] != 0 || b[13] != 0) {
+		return "::" + netip.AddrFrom4([4]byte(b[12:])).String()
+	}
+	return a.String()
+}
+
+// timeText shows milliseconds as 1d2h3m4s5ms.
+func timeText(ms uint64) string {
+	if ms == 0 {
+		return "0s"
+	}
+	s := ""
+	for _, u := range []struct {
+		n    uint64
+		name string
+	}{{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}} {
+		if ms >= u.n {
+			s += strconv.FormatUint(ms/u.n, 10) + u.name
+			ms %= u.n
+		}
+	}
+	return s
+}

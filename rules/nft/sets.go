@@ -1,0 +1,277 @@
+package nft
+
+import (
+	"bytes"
+	"sort"
+)
+
+// maxElements bounds what one file may put into its sets, variables spliced.
+const maxElements = 4 << 20
+
+// elements resolves the elements of a set literal into s, variables that are
+// sets spliced in.
+func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw) {
+	for _, k := range r.kids {
+		if k.kind == rawSet {
+			c.elements(s, k, bits, places)
+			continue
+		}
+		e, key := &Element{Pos: k.pos}, k
+		if k.kind == rawElem {
+			key, e.Comment = k.kids[0], k.comment
+		}
+		if key.kind == rawSet {
+			if k.kind == rawElem && (k.verdict != nil || len(k.kids) > 1) {
+				c.fail(key, "not supported: a set as a map's key")
+			}
+			c.elements(s, key, bits, places)
+			continue
+		}
+		if key.kind == rawList && !(len(s.Key) == 1 && s.Key[0].Bitmask && k.kind != rawElem) {
+			// A variable that holds a list stands for its members.
+			c.elements(s, &raw{kind: rawSet, pos: key.pos, end: key.end, kids: key.kids}, bits, places)
+			continue
+		}
+		c.count++
+		if c.count > maxElements {
+			c.fail(k, "too many elements, max %d", maxElements)
+		}
+		e.Key = c.key(s.Key, bits, key)
+		switch {
+		case !s.Map:
+			if k.kind == rawElem && (k.verdict != nil || len(k.kids) > 1) {
+				c.fail(k, "Set does not expect data")
+			}
+		case s.Verdicts:
+			if k.kind != rawElem || k.verdict == nil {
+				if k.kind == rawElem && len(k.kids) > 1 {
+					c.fail(k.kids[1], "Can't parse symbolic netfilter verdict expressions")
+				}
+				c.fail(key, "Could not process rule: Invalid argument")
+			}
+			v := *k.verdict
+			e.Verdict = &v
+		default:
+			if k.kind != rawElem || len(k.kids) < 2 {
+				c.fail(key, "Could not process rule: Invalid argument")
+			}
+			var data []int
+			for _, t := range s.Data {
+				data = append(data, t.Bits)
+			}
+			for _, p := range c.key(s.Data, data, k.kids[1]) {
+				if !bytes.Equal(p.Lo, p.Hi) {
+					c.fail(k.kids[1], "not supported: ranges as a map's data")
+				}
+				e.Data = append(e.Data, p.Lo)
+			}
+		}
+		s.Elements = append(s.Elements, e)
+		places[e] = k
+	}
+}
+
+// key resolves the parts of one key.
+func (c *checker) key(types []*Type, bits []int, r *raw) []KeyPart {
+	if len(types) == 1 {
+		if r.kind == rawConcat {
+			c.fail(r, "datatype mismatch, expected %s, expression has type concatenation", types[0].Desc)
+		}
+		return []KeyPart{c.operand(r, types[0], bits[0]).KeyPart}
+	}
+	parts := []*raw{r}
+	if r.kind == rawConcat {
+		parts = nil
+		for _, k := range r.kids {
+			if k.kind == rawConcat {
+				parts = append(parts, k.kids...)
+			} else {
+				parts = append(parts, k)
+			}
+		}
+	}
+	if len(parts) != len(types) {
+		c.fail(r, "invalid data type, expected concatenation of (%s)", describeTypes(types))
+	}
+	out := make([]KeyPart, len(parts))
+	for i, p := range parts {
+		out[i] = c.operand(p, types[i], bits[i]).KeyPart
+	}
+	return out
+}
+
+func describeTypes(types []*Type) string {
+	s := ""
+	for i, t := range types {
+		if i > 0 {
+			s += ", "
+		}
+		s += t.Desc
+	}
+	return s
+}
+
+func (e *Element) isInterval() bool {
+	for i := range e.Key {
+		if !bytes.Equal(e.Key[i].Lo, e.Key[i].Hi) || e.Key[i].PrefixLen >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func compareKeys(a, b *Element) int {
+	for i := range a.Key {
+		if d := bytes.Compare(a.Key[i].Lo, b.Key[i].Lo); d != 0 {
+			return d
+		}
+		if a.Key[i].Name != b.Key[i].Name {
+			if a.Key[i].Name < b.Key[i].Name {
+				return -1
+			}
+			return 1
+		}
+	}
+	return 0
+}
+
+func sameKey(a, b *Element) bool {
+	for i := range a.Key {
+		if !bytes.Equal(a.Key[i].Hi, b.Key[i].Hi) {
+			return false
+		}
+	}
+	return compareKeys(a, b) == 0
+}
+
+func sameData(a, b *Element) bool {
+	if a.Verdict != nil && b.Verdict != nil {
+		return a.Verdict.Kind == b.Verdict.Kind && a.Verdict.Chain == b.Verdict.Chain
+	}
+	if len(a.Data) != len(b.Data) {
+		return false
+	}
+	for i := range a.Data {
+		if !bytes.Equal(a.Data[i], b.Data[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// settle sorts the elements, drops repetitions, and merges or refuses those
+// that overlap. places gives where new ones were written.
+func (c *checker) settle(s *Set, places map[*Element]*raw) {
+	sort.SliceStable(s.Elements, func(i, j int) bool { return compareKeys(s.Elements[i], s.Elements[j]) < 0 })
+	if len(s.Key) > 1 || s.Flags&SetInterval == 0 {
+		s.Elements = c.unique(s, places)
+		return
+	}
+	merge := !s.Map && (s.Name == "" || s.Flags&SetAutoMerge != 0)
+	var out []*Element
+	for _, e := range s.Elements {
+		if len(out) == 0 {
+			out = append(out, e)
+			continue
+		}
+		last := out[len(out)-1]
+		k, l := &e.Key[0], &last.Key[0]
+		over := bytes.Compare(k.Lo, l.Hi) <= 0
+		switch {
+		case merge && (over || isNext(l.Hi, k.Lo)) && k.Name == "" && l.Name == "":
+			if bytes.Compare(k.Hi, l.Hi) <= 0 {
+				continue
+			}
+			m := *last
+			m.Key = []KeyPart{{Lo: l.Lo, Hi: k.Hi, PrefixLen: -1}}
+			if bytes.Equal(l.Lo, k.Lo) {
+				m.Key[0].PrefixLen = k.PrefixLen
+			}
+			places[&m] = places[last]
+			out[len(out)-1] = &m
+			continue
+		case over && k.Name == l.Name:
+			if sameKey(e, last) && sameData(e, last) {
+				continue
+			}
+			// The later one in the text is at fault.
+			bad, old := places[e], places[last]
+			if bad == nil || old != nil && bad.pos.before(old.pos) {
+				bad, old = old, bad
+			}
+			if bad == nil {
+				continue
+			}
+			c.report(keyOf(bad), "conflicting intervals specified")
+			if old != nil && keyOf(old).pos.before(keyOf(bad).pos) && old.pos.File == bad.pos.File && old.pos.Line == bad.pos.Line {
+				c.also(keyOf(old).pos, keyOf(old).end)
+			}
+			continue
+		}
+		out = append(out, e)
+	}
+	s.Elements = out
+}
+
+// keyOf is the key's own place in an element.
+func keyOf(r *raw) *raw {
+	if r.kind == rawElem {
+		return r.kids[0]
+	}
+	return r
+}
+
+func (p Pos) before(q Pos) bool {
+	return p.File == q.File && (p.Line < q.Line || p.Line == q.Line && p.Col < q.Col)
+}
+
+// unique drops repeated keys; in a map they must not differ in what they give.
+func (c *checker) unique(s *Set, places map[*Element]*raw) []*Element {
+	out := s.Elements[:0]
+	for _, e := range s.Elements {
+		if len(out) > 0 && sameKey(out[len(out)-1], e) {
+			if last := out[len(out)-1]; !sameData(last, e) {
+				bad := places[e]
+				if bad == nil || places[last] != nil && bad.pos.before(places[last].pos) {
+					bad = places[last]
+				}
+				if bad != nil {
+					c.report(keyOf(bad), "Could not process rule: File exists")
+				}
+			}
+			continue
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// isNext tells whether b is a plus one.
+func isNext(a, b []byte) bool {
+	carry := true
+	for i := len(a) - 1; i >= 0; i-- {
+		v := a[i]
+		if carry {
+			v++
+			carry = v == 0
+		}
+		if v != b[i] {
+			return false
+		}
+	}
+	return !carry
+}
+
+// prefixOf is the length of the prefix that is exactly lo to hi; -1: none.
+func prefixOf(lo, hi []byte) int {
+	n := 0
+	for n < 8*len(lo) && (lo[n/8]^hi[n/8])>>(7-n%8)&1 == 0 {
+		n++
+	}
+	for i := n; i < 8*len(lo); i++ {
+		if lo[i/8]>>(7-i%8)&1 != 0 || hi[i/8]>>(7-i%8)&1 != 1 {
+			return -1
+		}
+	}
+	return n
+}

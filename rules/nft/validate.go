@@ -1,0 +1,115 @@
+package nft
+
+// maxJumps is how many jumps may be nested below a base chain; the kernel's
+// stack has 16 places and the base chain takes one.
+const maxJumps = 15
+
+// validate checks what the kernel checks when it takes a rule set: loops,
+// depth, and statements that need a hook or a chain type.
+func (c *checker) validate() {
+	for _, t := range c.rs.Tables {
+		v := &validation{checker: c, table: t, state: map[*Chain]int{}, depth: map[*Chain]int{}}
+		for _, ch := range t.Chains {
+			v.loops(ch)
+		}
+		if v.looped {
+			continue
+		}
+		for _, ch := range t.Chains {
+			if ch.Base != nil {
+				v.seen = map[*Chain]bool{}
+				v.hook(ch, ch.Base)
+			}
+		}
+	}
+}
+
+type validation struct {
+	*checker
+	table  *Table
+	state  map[*Chain]int // 1 being walked, 2 done
+	depth  map[*Chain]int // of the deepest chain below
+	seen   map[*Chain]bool
+	looped bool
+}
+
+// targets calls f for each chain the rule may go to.
+func (v *validation) targets(r *Rule, f func(ch *Chain, at span)) {
+	for _, st := range r.Stmts {
+		at := v.ends[st]
+		visit := func(x *Verdict) {
+			if x.Chain == "" {
+				return
+			}
+			if ch := v.table.chain(x.Chain); ch != nil {
+				f(ch, at)
+			}
+		}
+		switch st := st.(type) {
+		case *Verdict:
+			visit(st)
+		case *VMap:
+			setVerdicts(st.Set, visit)
+		}
+	}
+}
+
+// loops finds chains that come back to themselves and jumps nested too deep.
+// It returns the number of chains on the longest way down from ch.
+func (v *validation) loops(ch *Chain) int {
+	if v.state[ch] == 2 {
+		return v.depth[ch]
+	}
+	v.state[ch] = 1
+	deep := 0
+	for _, r := range ch.Rules {
+		v.targets(r, func(to *Chain, at span) {
+			if v.state[to] == 1 {
+				v.errorf(at.pos, at.end, "Could not process rule: Too many links")
+				v.looped = true
+				return
+			}
+			d := v.loops(to) + 1
+			if d > maxJumps && d > deep && !v.looped && ch.Base != nil {
+				v.errorf(at.pos, at.end, "Could not process rule: Too many links")
+			}
+			deep = max(deep, d)
+		})
+	}
+	v.state[ch] = 2
+	v.depth[ch] = deep
+	return deep
+}
+
+// hook checks the statements a base chain reaches.
+func (v *validation) hook(ch *Chain, b *Base) {
+	if v.seen[ch] {
+		return
+	}
+	v.seen[ch] = true
+	for _, r := range ch.Rules {
+		for _, st := range r.Stmts {
+			ok := true
+			switch st := st.(type) {
+			case *NAT:
+				ok = b.Type == TypeNAT
+				switch st.Kind {
+				case NATSrc:
+					ok = ok && (b.Hook == HookPostrouting || b.Hook == HookInput)
+				case NATMasquerade:
+					ok = ok && b.Hook == HookPostrouting
+				default:
+					ok = ok && (b.Hook == HookPrerouting || b.Hook == HookOutput)
+				}
+			case *Reject:
+				ok = b.Hook != HookPostrouting
+			}
+			if at := v.ends[st]; !ok {
+				v.errorf(at.pos, at.end, "Could not process rule: Operation not supported")
+				// One report is enough though several base chains reach it.
+				v.ends[st] = at
+			}
+		}
+		v.targets(r, func(to *Chain, _ span) { v.hook(to, b) })
+	}
+}

@@ -1,0 +1,213 @@
+package rules
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// guard is what a packet must be before a rule may look at it: bits of its facts
+// word. never is a guard that contradicts itself.
+type guard struct{ need, mask uint16 }
+
+func familyGuard(f nft.Family) guard {
+	if f != nft.FamilyIP && f != nft.FamilyIP6 {
+		return guard{}
+	}
+	return guard{uint16(f) << factFamily, needFamily}
+}
+
+func protoGuard(proto uint8) guard { return guard{uint16(proto) << factProto, needProto} }
+
+// and returns the guard that asks for both.
+func (g guard) and(h guard) guard {
+	if (g.need^h.need)&g.mask&h.mask != 0 {
+		return guard{factNever, factNever}
+	}
+	return guard{g.need | h.need, g.mask | h.mask}
+}
+
+// operand is an expression in the engine's terms: where its value is read, and
+// where in the loaded word it lies.
+type operand struct {
+	src   uint8
+	wide  bool // 16 bytes
+	shift uint8
+	end   uint16
+	bits  int
+	mask  [2]uint64 // in place; mask[0] is the upper half of a wide value
+	guard guard
+	types []byte // icmp types, one of which the packet must have
+}
+
+// scalar returns an operand of one word that reads src.
+func scalar(src uint8, shift, bits int) operand {
+	return operand{src: src, shift: uint8(shift), bits: bits, mask: [2]uint64{0, ones(bits) << shift}}
+}
+
+// ones returns n low one bits.
+func ones(n int) uint64 {
+	if n >= 64 {
+		return ^uint64(0)
+	}
+	return 1<<n - 1
+}
+
+func newOperand(pos nft.Pos, e nft.Expr) (operand, error) {
+	switch e := e.(type) {
+	case *nft.Payload:
+		return payloadOperand(pos, e.Field)
+	case *nft.Meta:
+		return metaOperand(pos, e.Key)
+	case *nft.CT:
+		return ctOperand(pos, e)
+	case *nft.Masked:
+		o, err := newOperand(pos, e.E)
+		if err != nil {
+			return o, err
+		}
+		m, err := number(pos, e.Mask, o)
+		if err != nil {
+			return o, err
+		}
+		o.mask[0] &= m[0]
+		o.mask[1] &= m[1]
+		return o, nil
+	}
+	return operand{}, errorf(pos, "%T cannot be read from a packet", e)
+}
+
+func payloadOperand(pos nft.Pos, f *nft.Field) (operand, error) {
+	first, bits := int(f.Offset), int(f.Length)
+	endByte := (first + bits + 7) / 8
+	shift := endByte*8 - first - bits
+	o := operand{src: uint8(f.Base), bits: bits, end: uint16(endByte), shift: uint8(shift), types: f.Types}
+	if f.Base > nft.BaseTransport || bits == 0 || endByte > 1<<15 {
+		return o, errorf(pos, "header field %s %s is not supported", f.Proto, f.Name)
+	}
+	switch {
+	case shift+bits <= 64:
+		// The window must not begin before the frame.
+		if f.Base == nft.BaseLink && endByte < 8 {
+			o.end = 8
+			o.shift += uint8((8 - endByte) * 8)
+		}
+		if int(o.shift)+bits > 64 {
+			return o, errorf(pos, "header field %s %s is not supported", f.Proto, f.Name)
+		}
+		o.mask[1] = ones(bits) << o.shift
+	case bits <= 128 && shift == 0 && (f.Base != nft.BaseLink || endByte >= 16):
+		o.wide = true
+		o.mask = [2]uint64{ones(bits - 64), ^uint64(0)}
+	default:
+		return o, errorf(pos, "header field %s %s of %d bits is not supported", f.Proto, f.Name, bits)
+	}
+	o.guard = familyGuard(f.L3)
+	if f.HasL4 {
+		o.guard = o.guard.and(protoGuard(f.L4))
+	}
+	return o, nil
+}
+
+func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
+	switch key {
+	case nft.MetaIif:
+		return scalar(srcIif, 0, 32), nil
+	case nft.MetaOif:
+		return scalar(srcOif, 0, 32), nil
+	case nft.MetaIifname:
+		return operand{src: srcIifname, wide: true, bits: 128, mask: [2]uint64{^uint64(0), ^uint64(0)}}, nil
+	case nft.MetaOifname:
+		return operand{src: srcOifname, wide: true, bits: 128, mask: [2]uint64{^uint64(0), ^uint64(0)}}, nil
+	case nft.MetaMark:
+		return scalar(srcMark, 0, 32), nil
+	case nft.MetaL4proto:
+		return scalar(srcFacts, factProto, 8), nil
+	case nft.MetaNfproto:
+		o := scalar(srcFacts, factFamily, 8)
+		o.mask[1] = needFamily // the four bits above are no part of it and are zero in every family
+		return o, nil
+	case nft.MetaProtocol:
+		return scalar(srcProtocol, 0, 16), nil
+	case nft.MetaLength:
+		return scalar(srcLength, 0, 32), nil
+	case nft.MetaPkttype:
+		return scalar(srcPkttype, 0, 8), nil
+	case nft.MetaIiftype:
+		return scalar(srcIiftype, 0, 16), nil
+	case nft.MetaOiftype:
+		return scalar(srcOiftype, 0, 16), nil
+	}
+	return operand{}, errorf(pos, "meta key %d is not supported", key)
+}
+
+func ctOperand(pos nft.Pos, e *nft.CT) (operand, error) {
+	// The reply tuple of a translated flow is no part of its entry.
+	replyTuple := e.Dir == int8(flowtable.Reply)
+	switch e.Key {
+	case nft.CTState:
+		o := scalar(srcFacts, factState, 32)
+		return o, nil
+	case nft.CTStatus:
+		return scalar(srcCtStatus, 0, 32), nil
+	case nft.CTMark:
+		return scalar(srcCtMark, 0, 32), nil
+	case nft.CTDirection:
+		return scalar(srcCtDirection, 0, 8), nil
+	case nft.CTExpiration:
+		return scalar(srcCtExpiration, 0, 32), nil
+	case nft.CTL3proto:
+		return scalar(srcCtL3, 0, 8), nil
+	case nft.CTProtocol:
+		return scalar(srcCtProtocol, 0, 8), nil
+	}
+	if replyTuple {
+		return operand{}, errorf(pos, "addresses and ports of ct reply are not supported")
+	}
+	both := [2]uint64{^uint64(0), ^uint64(0)}
+	switch {
+	case e.Key == nft.CTSaddr && e.Family == nft.FamilyIP:
+		return scalar(srcCtSaddr4, 0, 32), nil
+	case e.Key == nft.CTDaddr && e.Family == nft.FamilyIP:
+		return scalar(srcCtDaddr4, 0, 32), nil
+	case e.Key == nft.CTSaddr && e.Family == nft.FamilyIP6:
+		return operand{src: srcCtSaddr6, wide: true, bits: 128, mask: both}, nil
+	case e.Key == nft.CTDaddr && e.Family == nft.FamilyIP6:
+		return operand{src: srcCtDaddr6, wide: true, bits: 128, mask: both}, nil
+	case e.Key == nft.CTProtoSrc:
+		return scalar(srcCtSport, 0, 16), nil
+	case e.Key == nft.CTProtoDst:
+		return scalar(srcCtDport, 0, 16), nil
+	}
+	return operand{}, errorf(pos, "ct key %d is not supported", e.Key)
+}
+
+// number reads a value's bytes and puts it where the operand's lies.
+func number(pos nft.Pos, data []byte, o operand) ([2]uint64, error) {
+	if o.wide {
+		if len(data) != 16 {
+			return [2]uint64{}, errorf(pos, "value of %d bytes where 16 are needed", len(data))
+		}
+		hi, lo := words(data)
+		return [2]uint64{hi, lo}, nil
+	}
+	n, err := number64(data)
+	if err != nil {
+		return [2]uint64{}, errorf(pos, "%v", err)
+	}
+	if n&^ones(o.bits) != 0 {
+		return [2]uint64{}, errorf(pos, "value %#x does not fit %d bits", n, o.bits)
+	}
+	return [2]uint64{0, n << o.shift}, nil
+}
+
+func number64(data []byte) (uint64, error) {
+	if len(data) > 8 {
+		return 0, fmt.Errorf("value of %d bytes where at most 8 are allowed", len(data))
+	}
+	var b [8]byte
+	copy(b[8-len(data):], data)
+	return binary.BigEndian.Uint64(b[:]), nil
+}

@@ -1,0 +1,42 @@
+package rules
+
+import (
+	"fmt"
+
+	"github.com/panjf2000/ants/v2"
+
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// Interface ties an interface's name to the dataplane's number for it.
+type Interface struct {
+	Name  string // at most 15 bytes, as the kernel's
+	Port  uint16 // the dataplane's port number; packet.NoPort is not allowed
+	Index uint32 // what `meta iif` compares
+}
+
+// Options says what Compile needs beside the tree. The zero value is valid: no
+// interface exists, chains compile one after the other, nothing is remembered.
+type Options struct {
+	// Interfaces lists every port that rules may name. A name that nobody bears
+	// is no error: it never matches.
+	Interfaces []Interface
+	// Cache remembers compiled rulesets of earlier generations; nil is none.
+	Cache *Cache
+	// Pool compiles chains and sets in parallel; nil compiles them in the
+	// caller's goroutine. Compile may itself run in the pool.
+	Pool *ants.Pool
+}
+
+// Error is why a tree could not be compiled, and where. errors.As finds it in
+// what Compile returns.
+type Error struct {
+	Pos nft.Pos
+	Msg string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%v: Error: %s", e.Pos, e.Msg) }
+
+func errorf(pos nft.Pos, format string, args ...any) error {
+	return &Error{Pos: pos, Msg: fmt.Sprintf(format, args...)}
+}

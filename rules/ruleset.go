@@ -1,0 +1,115 @@
+package rules
+
+import (
+	"github.com/sluice-net/sluice/perf/offheap"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// Ruleset is a compiled tree: the immutable master image and the control side's
+// view of it. It may be read from many goroutines; nothing needs to be freed.
+type Ruleset struct {
+	// Tree is what was compiled. It must not be changed as long as the Ruleset
+	// is in use.
+	Tree *nft.Ruleset
+	// Generation is stamped into the images that Copy makes. The publisher sets
+	// it before the first Copy.
+	Generation uint64
+	// Cached says that the master image came from Options.Cache.
+	Cached bool
+
+	ix     *index
+	master *master
+}
+
+// RuleInfo describes a rule or a policy to people.
+type RuleInfo struct {
+	ID     uint32
+	Pos    nft.Pos
+	Family nft.Family
+	Table  string
+	Chain  string
+	Text   string    // as the listing prints it; a policy: "policy drop"
+	Policy bool      // the policy of a base chain, at the chain's position
+	Rule   *nft.Rule // nil for a policy
+}
+
+// LogSpec is a log statement.
+type LogSpec struct {
+	Prefix string
+	Level  string // "warn" when none was written
+	Group  int    // -1: to the log
+	Rule   uint32 // id of its rule
+}
+
+// CounterTotal is one counter statement and what the images counted for it.
+// The starting values of the statement are not part of it.
+type CounterTotal struct {
+	RuleID  uint32
+	Counter *nft.Counter
+	Packets uint64
+	Bytes   uint64 // L3 length, IP header included
+}
+
+// Rule returns what an id from a Verdict stands for, nil for 0, PoisonedRule and
+// ids that do not exist. The result is the caller's own. It allocates.
+func (r *Ruleset) Rule(id uint32) *RuleInfo {
+	if id == 0 || uint64(id) > uint64(len(r.ix.rules)) {
+		return nil
+	}
+	info := r.ix.rules[id-1]
+	if !info.Policy {
+		info.Text = nft.RuleText(info.Rule)
+	}
+	return &info
+}
+
+// Rules returns the number of ids: they run from 1 to Rules().
+func (r *Ruleset) Rules() int { return len(r.ix.rules) }
+
+// LogSpec returns what an id from Env.Logs stands for; the zero value if there
+// is none.
+func (r *Ruleset) LogSpec(id uint32) LogSpec {
+	if uint64(id) >= uint64(len(r.ix.logs)) {
+		return LogSpec{}
+	}
+	return r.ix.logs[id]
+}
+
+// Bytes returns the size of one image, without counters.
+func (r *Ruleset) Bytes() int { return len(r.master.words) * 8 }
+
+// Copy makes one worker's image: a copy of the master image and zeroed counters.
+// The caller owns it and gives it back with Free. It fails when there is no
+// memory.
+func (r *Ruleset) Copy() (*Image, error) {
+	region, err := offheap.Make[uint64](len(r.master.words))
+	if err != nil {
+		return nil, err
+	}
+	counters, err := offheap.Make[Counter](len(r.ix.counters))
+	if err != nil {
+		_ = offheap.Free(region)
+		return nil, err
+	}
+	copy(region, r.master.words)
+	region[hdrGeneration] = r.Generation
+	return newImage(region, counters), nil
+}
+
+// Collect sums the counters of images made by Copy of this Ruleset (or of one
+// compiled from the same text), one row for each counter statement in the order
+// of the tree. The workers must have passed a grace period since their last
+// Eval, or the caller must accept slightly old figures and a race.
+func (r *Ruleset) Collect(images []*Image) []CounterTotal {
+	out := make([]CounterTotal, len(r.ix.counters))
+	for i, c := range r.ix.counters {
+		out[i] = CounterTotal{RuleID: c.rule, Counter: c.stmt}
+		for _, im := range images {
+			if i < len(im.counters) {
+				out[i].Packets += im.counters[i].Packets
+				out[i].Bytes += im.counters[i].Bytes
+			}
+		}
+	}
+	return out
+}

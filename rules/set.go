@@ -1,0 +1,198 @@
+package rules
+
+import "math/bits"
+
+// Kinds of sets. A new structure is a new kind: a builder in setbuild.go and a
+// case in lookup.
+const (
+	setEmpty     uint8 = iota
+	setLinear          // entries (value, key); at most linearMax
+	setHash            // open addressing, entries (value, key)
+	setInterval1       // sorted arrays of one-word keys: first, last, value
+	setInterval2       // the same with two-word keys
+	setRanges          // entries (value, first key, last key), in order
+)
+
+const (
+	linearMax         = 8
+	setHit     uint64 = 1 << 63 // in every value
+	setOpShift        = 32      // verdict maps: instruction, and its argument in the low half
+)
+
+// entryWords returns the words that one entry takes.
+func entryWords(d *setDesc) uint32 {
+	w := uint32(d.words)
+	switch d.kind {
+	case setInterval1, setInterval2, setRanges:
+		return 2*w + 1
+	}
+	return w + 1
+}
+
+// hash is keyed, so that nobody outside can choose slots: one folded
+// multiplication for each word.
+func (d *setDesc) hash(key []uint64) uint32 {
+	h := d.seed[0]
+	for _, k := range key {
+		hi, lo := bits.Mul64(h^k, d.seed[1])
+		h = hi ^ lo
+	}
+	return uint32(h ^ h>>32)
+}
+
+// lookup returns the value of a key, with setHit, or 0. A descriptor that does
+// not fit data (the image was poisoned under the caller) finds nothing.
+func (im *Image) lookup(n uint32, key *[keyWords]uint64) uint64 {
+	if uint64(n) >= uint64(len(im.sets)) {
+		return 0
+	}
+	d := &im.sets[n]
+	w := uint64(d.words)
+	entries := uint64(d.n)
+	if d.kind == setHash {
+		entries = uint64(d.slots)
+	}
+	size := entries * uint64(entryWords(d))
+	if w == 0 || w > keyWords || entries == 0 || uint64(d.off)+size > uint64(len(im.data)) {
+		return 0
+	}
+	data := im.data[d.off : uint64(d.off)+size]
+	switch d.kind {
+	case setLinear:
+		if w == 1 {
+			return linear1(data, key[0])
+		}
+		return linear(data, key[:w])
+	case setHash:
+		if w == 1 {
+			return hash1(data, d, key[0])
+		}
+		return hashN(data, d, key[:w])
+	case setInterval1:
+		return interval1(data, key[0])
+	case setInterval2:
+		return interval2(data, key[0], key[1])
+	case setRanges:
+		return ranges(data, key[:w], d.wide)
+	}
+	return 0
+}
+
+func linear1(data []uint64, key uint64) uint64 {
+	for ; len(data) >= 2; data = data[2:] {
+		if data[1] == key {
+			return data[0]
+		}
+	}
+	return 0
+}
+
+func linear(data, key []uint64) uint64 {
+next:
+	for ; len(data) > len(key); data = data[len(key)+1:] {
+		for i, k := range key {
+			if data[1+i] != k {
+				continue next
+			}
+		}
+		return data[0]
+	}
+	return 0
+}
+
+func hash1(data []uint64, d *setDesc, key uint64) uint64 {
+	hi, lo := bits.Mul64(d.seed[0]^key, d.seed[1])
+	h := hi ^ lo
+	slots := uint64(len(data) / 2)
+	at := uint64(uint32(h^h>>32)) & (slots - 1)
+	for range slots {
+		e := data[2*at : 2*at+2]
+		if e[0] == 0 || e[1] == key {
+			return e[0]
+		}
+		at = (at + 1) & (slots - 1)
+	}
+	return 0
+}
+
+func hashN(data []uint64, d *setDesc, key []uint64) uint64 {
+	w := uint64(len(key)) + 1
+	slots := uint64(len(data)) / w
+	at := uint64(d.hash(key)) & (slots - 1)
+next:
+	for range slots {
+		e := data[at*w : at*w+w]
+		at = (at + 1) & (slots - 1)
+		if e[0] == 0 {
+			return 0
+		}
+		for i, k := range key {
+			if e[1+i] != k {
+				continue next
+			}
+		}
+		return e[0]
+	}
+	return 0
+}
+
+// interval1 finds the last interval that begins at key or before it.
+func interval1(data []uint64, key uint64) uint64 {
+	n := len(data) / 3
+	first, last, value := data[:n], data[n:2*n], data[2*n:]
+	at := 0
+	for size := n; size > 1; {
+		half := size / 2
+		if first[at+half] <= key {
+			at += half
+		}
+		size -= half
+	}
+	if first[at] <= key && key <= last[at] {
+		return value[at]
+	}
+	return 0
+}
+
+func interval2(data []uint64, hi, lo uint64) uint64 {
+	n := len(data) / 5
+	first, last, value := data[:2*n], data[2*n:4*n], data[4*n:]
+	begins := func(i int) bool { return first[2*i] < hi || first[2*i] == hi && first[2*i+1] <= lo }
+	at := 0
+	for size := n; size > 1; {
+		half := size / 2
+		if begins(at + half) {
+			at += half
+		}
+		size -= half
+	}
+	if begins(at) && (hi < last[2*at] || hi == last[2*at] && lo <= last[2*at+1]) {
+		return value[at]
+	}
+	return 0
+}
+
+// ranges compares part by part: wide parts are two words that form one number.
+func ranges(data, key []uint64, wide uint32) uint64 {
+	w := len(key)
+next:
+	for ; len(data) > 2*w; data = data[2*w+1:] {
+		lo, hi := data[1:1+w], data[1+w:1+2*w]
+		mask := wide
+		for i := 0; i < w; i++ {
+			k := key[i]
+			if mask&1 != 0 && i+1 < w {
+				k2 := key[i+1]
+				if k < lo[i] || k == lo[i] && k2 < lo[i+1] || k > hi[i] || k == hi[i] && k2 > hi[i+1] {
+					continue next
+				}
+				i++
+			} else if k < lo[i] || k > hi[i] {
+				continue next
+			}
+			mask >>= 1
+		}
+		return data[0]
+	}
+	return 0
+}

@@ -1,0 +1,207 @@
+package rules
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// partBits returns the length of part i of a set's key; 0 when neither type,
+// expression nor any element tells it.
+func partBits(s *nft.Set, i int) int {
+	if t := s.Key[i]; t != nil && t.Bits > 0 {
+		return t.Bits
+	}
+	if i < len(s.KeyExprs) && s.KeyExprs[i] != nil {
+		return s.KeyExprs[i].Bits()
+	}
+	if len(s.Elements) > 0 && i < len(s.Elements[0].Key) {
+		return 8 * len(s.Elements[0].Key[i].Lo)
+	}
+	return 0
+}
+
+// element is an element in the engine's terms: the first and the last key, word
+// by word, and the word that a hit returns.
+type element struct {
+	lo, hi []uint64
+	value  uint64
+	pos    nft.Pos
+}
+
+// buildSet chooses a structure for a set and fills it.
+func buildSet(b *block, s *nft.Set, names map[string]*chainRef, ps *ports) error {
+	d := &b.set
+	d.parts = uint8(len(s.Key))
+	for i := range s.Key {
+		d.words++
+		if partBits(s, i) > 64 {
+			d.words++
+			d.wide |= 1 << i
+		}
+	}
+	if d.words == 0 || d.words > keyWords {
+		return errorf(s.Pos, "set %s has a key of %d words", s.Name, d.words)
+	}
+	els, exact, err := elements(s, d, names, ps)
+	if err != nil {
+		return err
+	}
+	d.seed = [2]uint64{rand.Uint64(), rand.Uint64() | 1}
+	switch {
+	case len(els) == 0:
+		d.kind = setEmpty
+	case exact:
+		err = b.exact(s, els)
+	case d.parts == 1:
+		err = b.intervals(s, els)
+	default:
+		b.ranges(els)
+	}
+	d.n = uint32(len(els))
+	if d.kind == setInterval1 || d.kind == setInterval2 || d.kind == setLinear {
+		d.n = uint32(len(b.data)) / entryWords(d)
+	}
+	return err
+}
+
+// elements reads the elements of a set. exact says that none is a range.
+func elements(s *nft.Set, d *setDesc, names map[string]*chainRef, ps *ports) (els []element, exact bool, err error) {
+	exact = true
+next:
+	for _, e := range s.Elements {
+		if len(e.Key) != int(d.parts) {
+			return nil, false, errorf(e.Pos, "element of %d parts in a set of %d", len(e.Key), d.parts)
+		}
+		el := element{pos: e.Pos, value: setHit}
+		for i, k := range e.Key {
+			lo, hi, ok := ps.keyPart(k)
+			if !ok {
+				continue next // never matches
+			}
+			if el.lo, err = appendKey(el.lo, e.Pos, lo, d.wide>>i&1 != 0); err != nil {
+				return nil, false, err
+			}
+			if el.hi, err = appendKey(el.hi, e.Pos, hi, d.wide>>i&1 != 0); err != nil {
+				return nil, false, err
+			}
+		}
+		if s.Verdicts {
+			if e.Verdict == nil {
+				return nil, false, errorf(e.Pos, "element has no verdict")
+			}
+			op, to, err := verdictOp(e.Verdict, names)
+			if err != nil {
+				return nil, false, err
+			}
+			el.value |= uint64(op)<<setOpShift | uint64(to)
+		}
+		exact = exact && slices.Equal(el.lo, el.hi)
+		els = append(els, el)
+	}
+	return els, exact, nil
+}
+
+func appendKey(key []uint64, pos nft.Pos, data []byte, wide bool) ([]uint64, error) {
+	if wide {
+		if len(data) != 16 {
+			return nil, errorf(pos, "key part of %d bytes where 16 are needed", len(data))
+		}
+		hi, lo := words(data)
+		return append(key, hi, lo), nil
+	}
+	n, err := number64(data)
+	if err != nil {
+		return nil, errorf(pos, "%v", err)
+	}
+	return append(key, n), nil
+}
+
+// exact fills a linear array (value, key words) or an open-addressed hash table
+// of the same entries, where a value of 0 is a free slot.
+func (b *block) exact(s *nft.Set, els []element) error {
+	d := &b.set
+	slices.SortStableFunc(els, func(x, y element) int { return slices.Compare(x.lo, y.lo) })
+	unique := els[:0:0]
+	for _, el := range els {
+		if n := len(unique); n > 0 && slices.Equal(unique[n-1].lo, el.lo) {
+			if unique[n-1].value != el.value {
+				return errorf(el.pos, "element is in map %s already, with another verdict", s.Name)
+			}
+			continue
+		}
+		unique = append(unique, el)
+	}
+	w := int(d.words) + 1
+	if len(unique) <= linearMax {
+		d.kind = setLinear
+		for _, el := range unique {
+			b.data = append(append(b.data, el.value), el.lo...)
+		}
+		return nil
+	}
+	d.kind = setHash
+	if len(unique) > 1<<26 {
+		return errorf(s.Pos, "set %s is too large", s.Name)
+	}
+	d.slots = 1 << bits.Len(uint(len(unique)*2-1)) // at most half full
+	b.data = make([]uint64, int(d.slots)*w)
+	for _, el := range unique {
+		at := d.hash(el.lo) & (d.slots - 1)
+		for b.data[int(at)*w] != 0 {
+			at = (at + 1) & (d.slots - 1)
+		}
+		copy(b.data[int(at)*w:], append([]uint64{el.value}, el.lo...))
+	}
+	return nil
+}
+
+// intervals fills three sorted arrays, first keys, last keys and values; the
+// keys are one word or two.
+func (b *block) intervals(s *nft.Set, els []element) error {
+	d := &b.set
+	d.kind = setInterval1
+	if d.words == 2 {
+		d.kind = setInterval2
+	}
+	slices.SortStableFunc(els, func(x, y element) int { return slices.Compare(x.lo, y.lo) })
+	var out []element
+	for _, el := range els {
+		if slices.Compare(el.hi, el.lo) < 0 {
+			return errorf(el.pos, "range ends before it begins")
+		}
+		if n := len(out); n > 0 && slices.Compare(el.lo, out[n-1].hi) <= 0 {
+			if out[n-1].value != el.value {
+				return errorf(el.pos, "element overlaps another one of map %s with another verdict", s.Name)
+			}
+			if slices.Compare(el.hi, out[n-1].hi) > 0 {
+				out[n-1].hi = el.hi
+			}
+			continue
+		}
+		out = append(out, el)
+	}
+	for _, el := range out {
+		b.data = append(b.data, el.lo...)
+	}
+	for _, el := range out {
+		b.data = append(b.data, el.hi...)
+	}
+	for _, el := range out {
+		b.data = append(b.data, el.value)
+	}
+	return nil
+}
+
+// ranges fills an array of (value, first key, last key), searched from the first
+// to the last: of overlapping elements the first one written wins.
+func (b *block) ranges(els []element) {
+	b.set.kind = setRanges
+	for _, el := range els {
+		b.data = append(b.data, el.value)
+		b.data = append(b.data, el.lo...)
+		b.data = append(b.data, el.hi...)
+	}
+}

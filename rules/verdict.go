@@ -1,0 +1,75 @@
+package rules
+
+import "github.com/sluice-net/sluice/rules/nft"
+
+// Code is what becomes of a packet. The zero value drops.
+type Code uint8
+
+const (
+	Drop   Code = iota
+	Accept      // go on with the next chain of the hook
+	Reject      // drop and answer as Env.Reject says
+	NAT         // set up the translation Env.NAT, then go on
+)
+
+var codeNames = [...]string{"drop", "accept", "reject", "nat"}
+
+func (c Code) String() string {
+	if int(c) < len(codeNames) {
+		return codeNames[c]
+	}
+	return "unknown"
+}
+
+// PoisonedRule is the rule id of verdicts from an image that was poisoned or
+// freed. No rule ever has it.
+const PoisonedRule uint32 = 0xffffffff
+
+// Verdict is the answer of one base chain.
+type Verdict struct {
+	Code Code
+	Rule uint32 // id of the rule that decided, or of the chain's policy
+	Arg  uint32 // NAT: number of the NAT statement in the ruleset; else 0
+}
+
+// RejectSpec is the answer to a rejected packet, resolved for its family.
+type RejectSpec struct {
+	Reset bool  // TCP reset instead of ICMP
+	Type  uint8 // ICMP 3 or ICMPv6 1 (destination unreachable)
+	Code  uint8
+}
+
+// NATSpec is a NAT statement. Addresses are in network byte order, an IPv4
+// address in the first four bytes; ports in host order, 0 is none.
+type NATSpec struct {
+	Kind             nft.NATKind
+	Family           uint8 // flowtable.FamilyIPv4 or FamilyIPv6 of the addresses; 0 without
+	HasAddr          bool
+	AddrMin, AddrMax [16]byte
+	PortMin, PortMax uint16
+	Flags            uint32 // nft.NATRandom ...
+}
+
+// MaxLogs is how many log statements one packet may hit in an Env.
+const MaxLogs = 8
+
+// stackDepth is the kernel's limit of nested jumps (NFT_JUMP_STACK_SIZE).
+const stackDepth = 16
+
+// keyWords is room for 16 parts of a concatenation of two words each.
+const keyWords = 32
+
+// Env is one worker's scratch room and what Eval says beside the verdict. A
+// worker reuses one Env for all packets and chains; it must set NLogs to 0
+// before each packet and read Reject and NAT before the next Eval.
+type Env struct {
+	Reject   RejectSpec // valid with code Reject
+	NAT      NATSpec    // valid with code NAT
+	Now      uint32     // in: tick in ms, for `ct expiration`
+	Logs     [MaxLogs]uint32
+	NLogs    int    // Logs[:NLogs] are ids for Ruleset.LogSpec, in order
+	LogsLost uint64 // log statements that found Logs full; never reset by Eval
+
+	stack [stackDepth]uint32
+	key   [keyWords]uint64
+}
