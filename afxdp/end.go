@@ -42,6 +42,9 @@ func NewEnd(p Port, i, frames int) (*End, error) {
 	return &End{umem: u, q: q}, nil
 }
 
+// Room returns how many frames can be queued before Flush must get rid of some.
+func (e *End) Room() int { return len(e.tx) - e.ntx }
+
 // Frame returns memory in which to build the next frame, as long as a frame may
 // be, or nil when the port takes no more for now. Its content is undefined.
 // Calling it again without Commit gives the same memory.

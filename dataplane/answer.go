@@ -39,9 +39,7 @@ func (w *worker) timeExceeded(t *tables, p *packet.Packet) {
 	w.drop(p, packet.DropTTL)
 }
 
-// tooBig answers a packet that does not fit. IPv4 without DF would be
-// fragmented by a kernel; the box does not fragment yet and says so to the
-// sender as if DF had been set.
+// tooBig answers a packet that does not fit and must not be fragmented.
 func (w *worker) tooBig(t *tables, p *packet.Packet, mtu int) {
 	w.complain(t, p, icmpTooBig, uint32(mtu))
 	w.drop(p, packet.DropMTU)

@@ -140,8 +140,9 @@ func (b *Box) newWorker(id int, ports []portInfo) (*worker, error) {
 		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),
 		kinds: make([]parcelKind, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
 		trace: b.cfg.Trace, check: b.cfg.Check,
-		stages: perf.NewStages(b.cfg.Stages),
+		stages: perf.NewStages(stageNames[:]...),
 	}
+	w.stages.Enable(b.cfg.Stages)
 	var err error
 	if w.umem, err = afxdp.NewUMEM(b.cfg.Frames, b.cfg.Chunk); err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
-	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -22,12 +21,12 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 			w.shard.PrefetchBucket(p.Hash)
 		}
 	}
-	w.stages.Lap(perf.StageParse)
+	w.stages.Lap(stageParse)
 	if t.track {
 		for i := range pkts {
 			w.shard.PrefetchEntry(pkts[i].Hash)
 		}
-		w.stages.Lap(perf.StagePrefetch)
+		w.stages.Lap(stagePrefetch)
 	}
 	for i := range pkts {
 		p := &pkts[i]
@@ -40,7 +39,7 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 			w.stats.Mixed++
 		}
 	}
-	w.stages.Lap(perf.StageWalk)
+	w.stages.Lap(stageWalk)
 }
 
 // packet decides whose packet it is, then takes it to completion.
@@ -143,11 +142,7 @@ func (w *worker) forward(t *tables, p *packet.Packet, hop *route.Hop) {
 		w.drop(p, packet.DropNoPort)
 		return
 	}
-	mtu := w.ports[p.OutPort].mtu
-	if hop != nil && hop.MTU != 0 {
-		mtu = min(mtu, int(hop.MTU))
-	}
-	if w.largest(p) > mtu {
+	if mtu := w.mtu(p, hop); w.largest(p) > mtu && mustFit(p) {
 		w.tooBig(t, p, mtu)
 		return
 	}
@@ -175,7 +170,16 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 		}
 		setMACs(p.Data, mac, &w.ports[hop.Port].mac)
 	}
-	w.sendWhole(p)
+	w.sendWhole(p, w.mtu(p, hop))
+}
+
+// mtu returns the largest L3 length that fits out of p's port on this way.
+func (w *worker) mtu(p *packet.Packet, hop *route.Hop) int {
+	mtu := w.ports[p.OutPort].mtu
+	if hop != nil && hop.MTU != 0 {
+		mtu = min(mtu, int(hop.MTU))
+	}
+	return mtu
 }
 
 // linkMulticast says that the frame went to more than one station.

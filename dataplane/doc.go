@@ -35,10 +35,8 @@
 //
 // # Limits
 //
-// IPv4 packets that are too large for the way out are answered with
-// "fragmentation needed" even without DF: the box does not fragment. Fragments
-// are collected before any chain, so chains below -400 see whole datagrams.
-// Packets for the box itself are counted and end here.
+// Fragments are collected before any chain, so chains below -400 see whole
+// datagrams. Packets for the box itself are counted and end here.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, hooks.go,
 // nat.go, natport.go, answer.go, limiter.go, fragments.go, handover.go,

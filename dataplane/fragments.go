@@ -82,16 +82,90 @@ func (w *worker) largest(p *packet.Packet) int {
 	return size
 }
 
+// mustFit says that nobody but the sender may cut p up: IPv6, or IPv4 with DF.
+func mustFit(p *packet.Packet) bool {
+	return p.Family == flowtable.FamilyIPv6 || p.Data[p.L3+6]&0x40 != 0
+}
+
 // sendWhole sends p, with all its fragments, and ends it.
-func (w *worker) sendWhole(p *packet.Packet) {
+func (w *worker) sendWhole(p *packet.Packet, mtu int) {
 	w.ended(p, FateSent, packet.DropNone)
-	w.transmit(p.OutPort, p)
+	w.emit(p, mtu)
 	for i := 1; i < len(w.parts); i++ {
 		var q packet.Packet
 		w.view(&q, &w.parts[i])
 		packet.Parse(&q, w.table)
+		q.OutPort = p.OutPort
 		follow(&q, p)
+		w.emit(&q, mtu)
+	}
+}
+
+// emit transmits one frame, in pieces if it is larger than the way out takes.
+func (w *worker) emit(p *packet.Packet, mtu int) {
+	if int(p.End)-int(p.L3) <= mtu || p.Family != flowtable.FamilyIPv4 {
+		w.transmit(p.OutPort, p)
+		return
+	}
+	w.split(p, mtu)
+	w.umem.Free(p.Addr)
+}
+
+// split sends an IPv4 packet as fragments of at most mtu bytes (ip_do_fragment).
+// The header is repeated; options that are not to be copied become no-ops
+// behind the first fragment (RFC 791 section 3.1).
+func (w *worker) split(p *packet.Packet, mtu int) {
+	l3, end := int(p.L3), int(p.End)
+	hl := int(p.Data[l3]&15) * 4
+	step := (mtu - hl) &^ 7
+	if step <= 0 {
+		w.stats.Drops[packet.DropMTU]++
+		return
+	}
+	word := binary.BigEndian.Uint16(p.Data[l3+6:])
+	for at := l3 + hl; at < end; at += step {
+		n := min(step, end-at)
+		addr, ok := w.umem.Alloc()
+		if !ok {
+			w.stats.Drops[packet.DropNoFrame]++
+			return
+		}
+		q := packet.Packet{Addr: addr, Data: w.umem.Frame(addr, uint32(l3+hl+n)), OutPort: p.OutPort}
+		q.Serial = p.Serial
+		copy(q.Data, p.Data[:l3+hl])
+		copy(q.Data[l3+hl:], p.Data[at:at+n])
+		h := q.Data[l3 : l3+hl]
+		if at > l3+hl {
+			blankOptions(h[20:])
+		}
+		off := word + uint16(at-l3-hl)/8
+		if at+n < end {
+			off |= 0x2000
+		}
+		binary.BigEndian.PutUint16(h[2:], uint16(hl+n))
+		binary.BigEndian.PutUint16(h[6:], off)
+		h[10], h[11] = 0, 0
+		binary.BigEndian.PutUint16(h[10:], packet.Checksum(h, 0))
 		w.transmit(p.OutPort, &q)
+	}
+}
+
+// blankOptions overwrites IPv4 options without the copied flag by no-ops.
+func blankOptions(opts []byte) {
+	for i := 0; i < len(opts) && opts[i] != 0; {
+		n := 1
+		if opts[i] != 1 {
+			if i+1 >= len(opts) || opts[i+1] < 2 || i+int(opts[i+1]) > len(opts) {
+				return
+			}
+			n = int(opts[i+1])
+		}
+		if opts[i]&0x80 == 0 {
+			for j := i; j < i+n; j++ {
+				opts[j] = 1
+			}
+		}
+		i += n
 	}
 }
 

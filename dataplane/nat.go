@@ -49,8 +49,7 @@ func (w *worker) nat(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool {
 	if status&flowtable.StatusNATMask == 0 || !w.applies(p, m, status) {
 		return true
 	}
-	target := w.target(p)
-	if d := rewrite(p, m, &target); d != packet.DropNone {
+	if d := w.rewrite(p, m); d != packet.DropNone {
 		w.drop(p, d)
 		return false
 	}
@@ -77,15 +76,21 @@ func (w *worker) target(p *packet.Packet) flowtable.Tuple {
 	return target
 }
 
-func rewrite(p *packet.Packet, m manip, target *flowtable.Tuple) packet.Drop {
-	if m == manipSrc {
-		return p.SetSrc(&target.Src, target.SrcPort)
+// rewrite gives half m of the packet the values of target. It reads them where
+// they lie: copying tuples costs more than all the rest.
+func (w *worker) rewrite(p *packet.Packet, m manip) packet.Drop {
+	other := &p.Ct.Tuple // as the other direction has it, so source and destination change places
+	if p.Dir == flowtable.Original {
+		other = &w.shard.NAT(p.Entry).Reply
 	}
-	port := target.DstPort
+	if m == manipDst {
+		return p.SetDst(&other.Src, other.SrcPort)
+	}
+	port := other.DstPort
 	if p.Proto == flowtable.ProtoICMP || p.Proto == flowtable.ProtoICMPv6 {
-		port = target.SrcPort // the identifier; DstPort is type and code
+		port = other.SrcPort // the identifier; DstPort is type and code
 	}
-	return p.SetDst(&target.Dst, port)
+	return p.SetSrc(&other.Dst, port)
 }
 
 // natError translates an ICMP error and the packet inside it

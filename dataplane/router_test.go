@@ -24,7 +24,7 @@ type exchange struct {
 func lanIn(l ...frame.Layer) []frame.Layer { return append([]frame.Layer{clientToBox}, l...) }
 func wanIn(l ...frame.Layer) []frame.Layer { return append([]frame.Layer{serverToBox}, l...) }
 
-const acceptAll = "table inet t { chain f { type filter hook forward priority 0; ct state new counter; } }\n"
+const acceptAll = "table inet t { chain f { type filter hook forward priority 0; ct state new counter; }\n}\n"
 
 func TestRouter(t *testing.T) {
 	ip4 := func(a, b string) frame.Layer { return frame.IPv4{Src: a, Dst: b} }
@@ -57,10 +57,10 @@ func TestRouter(t *testing.T) {
 			{in: []frame.Layer{frame.Ether{Dst: frame.MAC{2, 0, 0, 0, 0, 0x77}}, ip4("10.0.0.2", "198.51.100.1"), udp(1, 2)}, drop: packet.DropOtherHost},
 			{in: []frame.Layer{frame.Ether{Dst: frame.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, ip4("10.0.0.2", "198.51.100.1"), udp(1, 2)}, drop: packet.DropMulticast},
 		}},
-		{"policy drop leaves no flow", "table ip t { chain f { type filter hook forward priority 0; policy drop; ct state established accept; } }", []exchange{
+		{"policy drop leaves no flow", "table ip t { chain f { type filter hook forward priority 0; policy drop; ct state established accept; }\n}", []exchange{
 			{in: lanIn(ip4("10.0.0.2", "198.51.100.1"), udp(1, 2)), drop: packet.DropPolicy},
 		}},
-		{"reject with reset", "table ip t { chain f { type filter hook forward priority 0; tcp dport 23 reject with tcp reset; } }", []exchange{
+		{"reject with reset", "table ip t { chain f { type filter hook forward priority 0; tcp dport 23 reject with tcp reset; }\n}", []exchange{
 			{in: lanIn(ip4("10.0.0.2", "198.51.100.1"), frame.TCP{Src: 9, Dst: 23, Flags: "S", Seq: 41}), drop: packet.DropReject,
 				lan: []string{"198.51.100.1:23 > 10.0.0.2:9 tcp RA ttl 64 len 40"}},
 		}},
@@ -148,6 +148,56 @@ func (n *testNet) ends(step int, s exchange) {
 	}
 }
 
+// TestTooLarge sends packets larger than a port's MTU: IPv4 without DF leaves
+// in fragments that make the same datagram, everything else is answered.
+func TestTooLarge(t *testing.T) {
+	small := func(c *Config) {
+		c.Routes[0].MTU, c.Routes[1].MTU = 600, 1280
+	}
+	n := newNet(t, natRules, 1, small)
+	payload := frame.Zeros(1300)
+	n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1", ID: 7, Options: "\x94\x04\x00\x00\x01"}, frame.UDP{Src: 1000, Dst: 2}, payload)...))
+	n.box.Drain()
+	var body []byte
+	out := n.wan.take()
+	for i, f := range out {
+		d, err := frame.Decode(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := frame.VerifyChecksums(f); err != nil {
+			t.Error(err)
+		}
+		if d.IPLen > 600 || d.Offset != len(body) || d.MF != (i < len(out)-1) || d.ID != 7 || d.Src.String() != "203.0.113.1" {
+			t.Errorf("fragment %d: %v offset %d MF %v", i, d, d.Offset, d.MF)
+		}
+		body = append(body, f[14+int(f[14]&15)*4:14+d.IPLen]...)
+	}
+	if len(out) != 3 || len(body) != 8+1300 {
+		t.Errorf("%d fragments with %d bytes, want 3 with 1308", len(out), len(body))
+	}
+	n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1", DF: true}, frame.UDP{Src: 1, Dst: 2}, payload)...))
+	n.lan.put(frame.Build(lanIn(frame.IPv6{Src: "fd00:a::2", Dst: "2001:db8::1"}, frame.UDP{Src: 1, Dst: 2}, payload)...))
+	n.box.Drain()
+	for i, f := range n.lan.take() {
+		d, err := frame.Decode(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []struct {
+			typ, code uint8
+			mtu       uint32
+		}{{3, 4, 600}, {2, 0, 1280}}[i]
+		if d.Type != want.typ || d.Code != want.code || d.Info != want.mtu {
+			t.Errorf("answer %v with %d", d, d.Info)
+		}
+	}
+	if got := n.box.Stats().Total().Drops[packet.DropMTU]; got != 2 {
+		t.Errorf("%d packets dropped as too large, want 2", got)
+	}
+	n.checkLedger()
+}
+
 func TestNewFlowIsNotKeptWhenDropped(t *testing.T) {
 	n := newNet(t, natRules, 1)
 	n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.TCP{Src: 1, Dst: 23, Flags: "S"})...))
@@ -183,8 +233,8 @@ func TestBrokenRulesChangeNothing(t *testing.T) {
 	n := newNet(t, natRules, 2)
 	before := n.box.Rules()
 	for _, text := range []string{
-		"table ip t { chain c { type filter hook forward priority 0; frobnicate } }",
-		"table ip t { chain c { jump nowhere } }",
+		"table ip t { chain c { type filter hook forward priority 0; frobnicate }\n}",
+		"table ip t { chain c { jump nowhere }\n}",
 		"table ip t {",
 	} {
 		_, err := n.box.Load("broken.nft", []byte(text))

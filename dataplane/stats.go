@@ -3,8 +3,22 @@ package dataplane
 import (
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/rules"
 )
+
+// Stages of a worker's round, as its stage account names them.
+const (
+	stageReceive  = iota // frames from the ports' RX rings
+	stageHandover        // frames from other workers
+	stageParse           // headers, hash, first prefetch
+	stagePrefetch        // candidates in the flow table
+	stageWalk            // everything with an effect: track, rules, NAT, rewrite
+	stageTransmit        // TX rings, expiry
+	stageCount
+)
+
+var stageNames = [stageCount]string{"receive", "handover", "parse", "prefetch", "walk", "transmit"}
 
 // WorkerStats counts packets since the box was made. The worker writes its
 // own; others get copies through the mailbox.
@@ -22,10 +36,12 @@ type WorkerStats struct {
 
 // Stats is a copy of the box's counters. Workers are read one after the other.
 type Stats struct {
-	Workers            []WorkerStats
-	Conntrack          []flowtable.Stats // by worker
-	Flows              int               // entries now
-	FreeFrames, Frames int               // of all UMEMs
+	Workers   []WorkerStats
+	Conntrack []flowtable.Stats // by worker
+	Stages    perf.Account      // where the workers' time went; with Config.Stages
+	Flows     int               // entries now
+	// UMEM frames of all workers, and how many of them are free.
+	Frames, FreeFrames int
 }
 
 // Total sums the workers.
@@ -67,6 +83,7 @@ func (b *Box) Stats() Stats {
 			return true
 		})
 		s.Frames += w.umem.Frames()
+		s.Stages.Add(w.stages.Snapshot())
 	}
 	return s
 }

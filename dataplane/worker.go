@@ -100,7 +100,7 @@ func (w *worker) round() bool {
 	w.now = uint32(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()
 
-	busy := false
+	busy, seen := false, w.stats.RxFrames+w.stats.HandoversIn
 	for _, h := range w.in {
 		if h != nil && h.waiting() > 0 {
 			w.fromWorker(t, h)
@@ -112,7 +112,7 @@ func (w *worker) round() bool {
 		if n == 0 {
 			continue
 		}
-		w.stages.Lap(perf.StageReceive)
+		w.stages.Lap(stageReceive)
 		busy = true
 		for i, d := range w.descs[:n] {
 			p := &w.pkts[i]
@@ -128,9 +128,8 @@ func (w *worker) round() bool {
 		w.expireFragments()
 	}
 	w.flush()
-	if busy {
-		w.stages.Lap(perf.StageTransmit)
-	}
+	w.stages.Lap(stageTransmit)
+	w.stages.End(int(w.stats.RxFrames + w.stats.HandoversIn - seen))
 	w.epoch.Add(1) // even: quiescent
 
 	if m := w.mail.Load(); m != nil {
@@ -169,7 +168,7 @@ func (w *worker) fromWorker(t *tables, h *handover) {
 		n++
 	}
 	w.stats.HandoversIn += uint64(n)
-	w.stages.Lap(perf.StageHandover)
+	w.stages.Lap(stageHandover)
 	if n > 0 {
 		w.burst(t, w.pkts[:n])
 		return

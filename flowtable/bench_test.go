@@ -22,13 +22,16 @@ func BenchmarkTrack(b *testing.B) {
 			if acct {
 				name += "-acct"
 			}
-			b.Run(name, func(b *testing.B) { benchTrack(b, n, acct, true) })
+			b.Run(name, func(b *testing.B) { benchTrack(b, n, acct, (*Shard).prefetch) })
 		}
 	}
-	b.Run("1M-no-prefetch", func(b *testing.B) { benchTrack(b, 1<<20, false, false) })
+	b.Run("1M-prefetch-calls", func(b *testing.B) { benchTrack(b, 1<<20, false, (*Shard).prefetchGo) })
+	b.Run("1M-no-prefetch", func(b *testing.B) {
+		benchTrack(b, 1<<20, false, func(*Shard, []uint64) uint64 { return 0 })
+	})
 }
 
-func benchTrack(b *testing.B, flows int, acct, prefetch bool) {
+func benchTrack(b *testing.B, flows int, acct bool, prefetch func(*Shard, []uint64) uint64) {
 	t := newTable(b, func(c *Config) { c.Max, c.Acct = flows+1024, acct })
 	s := t.Shard(0)
 	now := start
@@ -49,20 +52,18 @@ func benchTrack(b *testing.B, flows int, acct, prefetch bool) {
 		}
 		trace[i] = probe(t, tu)
 	}
-	var burst [benchBurst]Probe
-	var hashes [benchBurst]uint64
+	burst := new([benchBurst]Probe)
+	hashes := new([benchBurst]uint64)
 	at, hits := 0, 0
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
 		copy(burst[:], trace[at:at+benchBurst])
 		at = (at + benchBurst) & (len(trace) - 1)
-		if prefetch {
-			for i := range burst {
-				hashes[i] = burst[i].Hash
-			}
-			s.Prefetch(hashes[:])
+		for i := range burst {
+			hashes[i] = burst[i].Hash
 		}
+		prefetch(s, hashes[:])
 		for i := range burst {
 			s.Track(&burst[i], now)
 			if burst[i].Info != InfoNew {

@@ -53,6 +53,7 @@ func (s *Shard) ClaimReply(n uint32, reply *Tuple) bool {
 	}
 	if inverse(&e.Tuple, reply) {
 		s.releaseClaim(n)
+		s.nat[n].Reply = *reply // NAT there and back: who has a NAT status looks here
 		e.flags &^= flagMoved
 		return true
 	}

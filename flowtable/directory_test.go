@@ -62,7 +62,7 @@ func TestDirectory(t *testing.T) {
 type world struct {
 	words   [window]uint64
 	claims  [3]claimant
-	deleter uint8 // 0 none, 1 about to release word 0's first holder, 2 done
+	deleter uint8 // 0 none, 1 about to empty a word, 2 done
 }
 
 // TestClaimInterleavings tries every order in which two or three claims for
@@ -72,21 +72,24 @@ type world struct {
 func TestClaimInterleavings(t *testing.T) {
 	const fp, busy = 77, settled | 9<<ownerShift | 5
 	for _, row := range []struct {
-		name    string
-		claims  int
-		empty   []int // positions that are free; the rest is others'
-		held    int   // position where owner 8 holds fp already, or -1
-		release bool  // owner 8 releases it meanwhile
-		alone   bool  // one claimant must succeed in at least one order
+		name   string
+		claims int
+		empty  []int // positions that are free; the rest is others'
+		held   int   // position where owner 8 holds fp already, or -1
+		freed  int   // position whose word, whatever it is, goes away meanwhile, or -1
+		alone  bool  // one claimant must succeed in at least one order
 	}{
-		{"two, two empty words", 2, []int{3, 11}, -1, false, true},
-		{"two, one empty word", 2, []int{6}, -1, false, true},
-		{"three, three empty words", 3, []int{0, 7, 15}, -1, false, true},
-		{"three, two empty words", 3, []int{0, 9}, -1, false, true},
-		{"two, against a holder", 2, []int{2, 12}, 8, false, false},
-		{"two, holder below releases", 2, []int{2, 12}, 1, true, true},
-		{"two, holder above releases", 2, []int{2, 12}, 14, true, true},
-		{"three, holder between releases", 3, []int{2, 12}, 8, true, true},
+		{"two, two empty words", 2, []int{3, 11}, -1, -1, true},
+		{"two, one empty word", 2, []int{6}, -1, -1, true},
+		{"three, three empty words", 3, []int{0, 7, 15}, -1, -1, true},
+		{"three, two empty words", 3, []int{0, 9}, -1, -1, true},
+		{"two, against a holder", 2, []int{2, 12}, 8, -1, false},
+		{"two, holder below releases", 2, []int{2, 12}, 1, 1, true},
+		{"two, holder above releases", 2, []int{2, 12}, 14, 14, true},
+		{"three, holder between releases", 3, []int{2, 12}, 8, 8, true},
+		{"two, room below appears", 2, []int{4, 12}, -1, 1, true},
+		{"two, room between appears", 2, []int{4, 12}, -1, 9, true},
+		{"three, room below appears", 3, []int{5, 12}, -1, 1, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var w world
@@ -105,7 +108,7 @@ func TestClaimInterleavings(t *testing.T) {
 			for i := row.claims; i < len(w.claims); i++ {
 				w.claims[i].result = claimFull // takes no part
 			}
-			if row.release {
+			if row.freed >= 0 {
 				w.deleter = 1
 			}
 			seen := map[world]bool{}
@@ -138,7 +141,7 @@ func TestClaimInterleavings(t *testing.T) {
 				if w.deleter == 1 {
 					moved = true
 					next := w
-					next.words[row.held], next.deleter = 0, 2
+					next.words[row.freed], next.deleter = 0, 2
 					walk(next)
 				}
 				if moved {

@@ -1,2 +1,69 @@
-// Package flowtable x
+// Package flowtable remembers flows: conntrack's table, cut into one shard for
+// each worker.
+//
+// # Terms
+//
+// A tuple identifies one direction of a flow: the original one, of the packet
+// that began it, or the reply. Without NAT the reply tuple is the inverse of
+// the original one. An entry is one flow; its number names it within a shard.
+// Ticks are milliseconds in 32 bits that wrap; they are compared by signed
+// distance.
+//
+// # Life of a flow
+//
+// Track makes an entry for a packet that belongs to none. The entry is
+// unconfirmed: it counts, but no lookup finds it. NAT may give it another reply
+// tuple (ReplyTaken, ClaimReply). When the packet has passed every hook Confirm
+// enters it into the index; when it was dropped Abandon frees it. A confirmed
+// flow ends by Delete, by its timeout (met in a lookup or by Expire), by early
+// drop when the table is full, or by its protocol's tracker. What is left of
+// it stays readable until the next Track.
+//
+// # Ownership and concurrency
+//
+// A Shard belongs to one worker, which is its only reader and writer, for all
+// but ReadStats. A flow belongs to the worker that Owner names for the hash of
+// its original wire tuple. The hash is the same for both directions, so both
+// reach that worker by themselves unless NAT changes the reply tuple. Such
+// reply tuples stand in the directory, which all workers read and write with
+// single atomic words: Track looks there after a miss, and ClaimReply puts
+// them there, so that no two workers give out the same one.
+//
+// Safe from any goroutine: Hash, Owner, Count, Max, Stats of Table, and
+// ReadStats of Shard. New and Close are control-path calls.
+//
+// # Index
+//
+// A bucket is a cache line of eight 16-bit tags and eight entry numbers. A slot
+// stands in the bucket its hash names or in one alternative; a lookup reads
+// the alternative only when the first bucket says that something of its own is
+// there. A flow without NAT has one slot, which answers for both directions,
+// any other flow two. Nothing is chained: when both buckets are full and no
+// slot can move the flow is refused (ChainTooLong).
+//
+// # Limits
+//
+//	entries          Config.Max in all shards together, at most MaxEntries
+//	workers          MaxWorkers
+//	index            16 slots for a hash; sized for Max flows with NAT at 4/5 load
+//	directory        16 words for a hash; sized for Max claims at 4/5 load
+//	timeouts         2^21 s
+//	Expire           bounded by its argument; early drop by 8 buckets
+//
+// TCP segments go through the state table but are not compared with windows.
+// A plain flow of another worker is not seen by ReplyTaken (see there).
+//
+// # Files in reading order
+//
+//   - tuple.go, tuple_unsafe.go: tuples and their inverses; layout checks
+//   - entry.go, probe.go, reason.go: a flow, a packet as the table sees it, why not
+//   - config.go: settings and their defaults
+//   - table.go, hash.go: what workers share; the keyed hash
+//   - index.go, shard.go: buckets and slots; one worker's flows
+//   - prefetch.go, prefetch_amd64.go, prefetch_amd64.s, prefetch_generic.go: fetching ahead
+//   - track.go: a packet's way through the table
+//   - tracker.go, state.go, tcp.go: protocols
+//   - claim.go, directory.go: reply tuples, confirming, the shared directory
+//   - expire.go: timeouts and early drop
+//   - stats.go, flows.go, text.go: counters, listings, the conntrack tool's lines
 package flowtable

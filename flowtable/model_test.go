@@ -268,6 +268,20 @@ func TestIndexLoad(t *testing.T) {
 	if refused > 3 {
 		t.Errorf("seed %d: %d refused at nine tenths full", seed, refused)
 	}
+	for range 20000 { // coming and going, so that slots also move home again
+		n := uint32(1 + r.IntN(64*slots))
+		if k, ok := keys[n]; ok {
+			if r.IntN(8) != 0 {
+				continue
+			}
+			if !x.remove(k, n, n%3 == 0) {
+				t.Fatalf("seed %d: entry %d not found", seed, n)
+			}
+			delete(keys, n)
+		} else if k := r.Uint64(); x.insert(k, n, n%3 == 0) {
+			keys[n] = k
+		}
+	}
 	for n, k := range keys {
 		if x.remove(k, n, n%3 != 0) || x.remove(k, n+1, n%3 == 0) {
 			t.Fatalf("seed %d: removed what is not there", seed)

@@ -4,11 +4,17 @@ package flowtable
 // the second. More requests than a core has miss buffers are dropped by it:
 // with all 64 buckets of a burst asked for first, lookup and tracker took 98
 // ns/packet at 1 M flows, with 16 ahead 59 (8: 70, 32: 74).
+// The assembly routine has the same number.
 const prefetchAhead = 16
 
 // Prefetch fetches what Track will read for the flows of a burst, given their
 // hashes. It changes nothing: Track looks again. Owner only.
-func (s *Shard) Prefetch(hashes []uint64) {
+func (s *Shard) Prefetch(hashes []uint64) { s.prefetch(hashes) }
+
+// prefetchGo is what prefetch does, for machines without the assembly routine
+// and to compare that with. Both return the sum of the entry numbers they met,
+// the one thing about a prefetch that a test can see.
+func (s *Shard) prefetchGo(hashes []uint64) (sum uint64) {
 	for _, h := range hashes[:min(prefetchAhead, len(hashes))] {
 		s.PrefetchBucket(h)
 	}
@@ -16,8 +22,9 @@ func (s *Shard) Prefetch(hashes []uint64) {
 		if i+prefetchAhead < len(hashes) {
 			s.PrefetchBucket(hashes[i+prefetchAhead])
 		}
-		s.PrefetchEntry(h)
+		sum += s.PrefetchEntry(h)
 	}
+	return sum
 }
 
 // PrefetchBucket fetches what a lookup of hash reads first. Stage one of a
@@ -27,8 +34,9 @@ func (s *Shard) PrefetchBucket(hash uint64) {
 }
 
 // PrefetchEntry fetches the entries that a lookup of hash may read. Stage two:
-// it looks at the bucket. Track looks again, so this is only a hint.
-func (s *Shard) PrefetchEntry(hash uint64) {
+// it looks at the bucket. Track looks again, so this is only a hint. It returns
+// the sum of the entry numbers it met.
+func (s *Shard) PrefetchEntry(hash uint64) (sum uint64) {
 	x := &s.index
 	tag, h := tagOf(hash), x.home(hash)
 	b := &x.buckets[h]
@@ -37,8 +45,12 @@ func (s *Shard) PrefetchEntry(hash uint64) {
 		prefetchBucket(&x.buckets[x.alternative(h, tag)])
 	}
 	for ; m != 0; m &= m - 1 {
-		s.prefetchSlot(b, slot(m))
+		if i := slot(m); b.tag(i) == tag {
+			sum += uint64(b.entry[i&(slots-1)])
+			s.prefetchSlot(b, i)
+		}
 	}
+	return sum
 }
 
 func (s *Shard) prefetchSlot(b *bucket, i int) {

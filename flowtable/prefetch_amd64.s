@@ -26,3 +26,105 @@ TEXT ·prefetchNAT(SB), NOSPLIT, $0-8
 	MOVQ n+0(FP), AX
 	PREFETCHT0 (AX)
 	RET
+
+// func prefetchFlows(hashes *uint64, n int, buckets *bucket, mask uint32, entries *Entry, nat *NAT, second int) (sum uint64)
+//
+// R14 is the bucket of hash R12, BX the slots in it whose tag matches.
+TEXT ·prefetchFlows(SB), NOSPLIT, $0-64
+	MOVQ hashes+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ buckets+16(FP), DI
+	MOVL mask+24(FP), R8
+	MOVQ entries+32(FP), R9
+	MOVQ nat+40(FP), R10
+	MOVQ second+48(FP), R11
+	XORQ AX, AX
+	XORQ R12, R12
+	TESTQ CX, CX
+	JLE  done
+
+	// Sixteen buckets to begin with.
+first:
+	MOVL (SI)(R12*8), R13
+	ANDL R8, R13
+	SHLQ $6, R13
+	PREFETCHT0 (DI)(R13*1)
+	INCQ R12
+	CMPQ R12, CX
+	JGE  begin
+	CMPQ R12, $16
+	JLT  first
+
+begin:
+	XORQ R12, R12
+
+flow:
+	LEAQ 16(R12), R13
+	CMPQ R13, CX
+	JGE  look
+	MOVL (SI)(R13*8), R13
+	ANDL R8, R13
+	SHLQ $6, R13
+	PREFETCHT0 (DI)(R13*1)
+
+look:
+	MOVQ (SI)(R12*8), R13
+	MOVL R13, R14
+	ANDL R8, R14
+	MOVL R14, R15
+	SHLQ $6, R14
+	ADDQ DI, R14
+	SHRQ $32, R13
+	MOVWLZX R13, R13
+	CMPL R13, $1
+	ADCL $0, R13            // tag 0 is 1
+	MOVQ R13, X0
+	PSHUFLW $0, X0, X0
+	PUNPCKLQDQ X0, X0
+	MOVOU (R14), X1
+	PCMPEQW X0, X1
+	PACKSSWB X1, X1
+	PMOVMSKB X1, BX
+	ANDL $0xff, BX
+	JNZ  match
+
+	// Nothing here; is something of it in its alternative?
+	CMPL 48(R14), $0
+	JEQ  next
+	IMULL $0x9e3779b1, R13
+	SHRL $7, R13
+	ORL  $1, R13
+	ANDL R8, R13
+	XORL R15, R13
+	SHLQ $6, R13
+	PREFETCHT0 (DI)(R13*1)
+	JMP  next
+
+match:
+	BSFL BX, DX
+	MOVL 16(R14)(DX*4), R13
+	ADDQ R13, AX
+	MOVBLZX 53(R14), R15
+	BTL  DX, R15
+	JCC  entry
+	MOVQ R13, R15
+	SHLQ $6, R15
+	PREFETCHT0 (R10)(R15*1)
+
+entry:
+	SHLQ $7, R13
+	PREFETCHT0 (R9)(R13*1)
+	ADDQ R11, R13
+	PREFETCHT0 (R9)(R13*1)
+	LEAL -1(BX), DX
+	ANDL DX, BX
+	JNZ  match
+
+next:
+	INCQ R12
+	CMPQ R12, CX
+	JLT  flow
+
+done:
+	MOVQ AX, sum+56(FP)
+	RET

@@ -8,3 +8,5 @@ func prefetchBucket(*bucket) {}
 func prefetchLine(*Entry)    {}
 func prefetchEntry(*Entry)   {}
 func prefetchNAT(*NAT)       {}
+
+func (s *Shard) prefetch(hashes []uint64) uint64 { return s.prefetchGo(hashes) }

@@ -9,6 +9,11 @@ const (
 	_ = -(unsafe.Offsetof(Entry{}.Packets) ^ 64)
 	_ = -(unsafe.Sizeof(NAT{}) ^ 64)
 	_ = -(unsafe.Sizeof(bucket{}) ^ 64)
+
+	// prefetch_amd64.s has these as numbers.
+	_ = -(unsafe.Offsetof(bucket{}.entry) ^ 16)
+	_ = -(unsafe.Offsetof(bucket{}.displaced) ^ 48)
+	_ = -(unsafe.Offsetof(bucket{}.reply) ^ 53)
 )
 
 // words views a tuple as five machine words, for comparing and hashing. The

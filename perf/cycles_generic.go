@@ -6,6 +6,6 @@ import "time"
 
 var cyclesStart = time.Now()
 
-// Cycles returns nanoseconds since the program began: where there is no
-// assembly the monotonic clock stands in for the time stamp counter.
+// Cycles returns the nanoseconds of the monotonic clock, for want of a cycle
+// counter.
 func Cycles() uint64 { return uint64(time.Since(cyclesStart)) }

@@ -8,7 +8,12 @@
 //
 // Ownership: counters, accounts and histograms belong to one worker, which
 // alone writes them, without locks or allocation. Any goroutine may read them:
-// the owner publishes with atomic stores, at most once per burst.
+// the owner publishes with atomic stores, at most once per burst. What the
+// owner writes lies on cache lines of its own.
 //
-// Files in reading order: clock.go, counters.go.
+// Limits: 16 stages in an account; quantiles of a histogram are at most a 32nd
+// too high.
+//
+// Files in reading order: clock.go, cycles.go, cycles_amd64.go, cycles_amd64.s,
+// cycles_generic.go, counters.go, stages.go, histogram.go.
 package perf

@@ -1,56 +1,142 @@
 package perf
 
-// Stage is a part of a worker's round.
-type Stage uint8
-
-const (
-	StageReceive  Stage = iota // frames from the ports' RX rings
-	StageHandover              // frames from other workers
-	StageParse                 // headers, hash, first prefetch
-	StagePrefetch              // candidates in the flow table
-	StageWalk                  // everything with an effect: track, rules, NAT, rewrite
-	StageTransmit              // TX rings, expiry
-	StageCount                 // number of stages
+import (
+	"fmt"
+	"sync/atomic"
 )
 
-var stageNames = [StageCount]string{"receive", "handover", "parse", "prefetch", "walk", "transmit"}
+// MaxStages is how many stages an account can have.
+const MaxStages = 16
 
-func (s Stage) String() string {
-	if s < StageCount {
-		return stageNames[s]
-	}
-	return "unknown"
-}
-
-// Stages accounts a worker's time to stages: one clock read for each stage of a
-// burst, none when off. One goroutine owns it.
+// Stages says which stage of its bursts a worker spends its cycles in. The
+// worker calls Begin at the start of a burst, Lap at the end of each stage and
+// End at the end of the burst. While the account is off, each of these is one
+// branch, always taken the same way.
 type Stages struct {
-	on     bool
-	last   uint64
-	cycles [StageCount]uint64
+	names []string
+	want  atomic.Bool // set by Enable, looked at by Begin
+
+	_       Pad
+	on      bool // for the burst under way
+	last    uint64
+	burst   [MaxStages]uint64 // cycles of the burst under way
+	cycles  [MaxStages]Counter
+	idle    Counter
+	bursts  Counter
+	packets Counter
+	_       Pad
 }
 
-// NewStages returns accounts that count, or that do nothing.
-func NewStages(on bool) *Stages { return &Stages{on: on} }
+// NewStages makes an account, switched off, with stages numbered from 0 in the
+// order of their names. It panics for more than MaxStages, as names are fixed in
+// the program.
+func NewStages(names ...string) *Stages {
+	if len(names) > MaxStages {
+		panic(fmt.Sprintf("perf: %d stages: at most %d", len(names), MaxStages))
+	}
+	return &Stages{names: append([]string(nil), names...)}
+}
 
-// Begin starts the clock of a round.
+// Enable switches the account on or off from the owner's next burst on. Any
+// goroutine.
+func (s *Stages) Enable(on bool) { s.want.Store(on) }
+
+// Begin starts a burst. Owner only.
 func (s *Stages) Begin() {
-	if s.on {
+	if s.on = s.want.Load(); s.on {
 		s.last = Cycles()
 	}
 }
 
-// Lap gives the time since Begin or the last Lap to a stage.
-func (s *Stages) Lap(stage Stage) {
+// Lap ends a stage: the cycles since the last Lap or Begin are its own. A stage
+// may end several times in a burst. Owner only.
+func (s *Stages) Lap(stage int) {
 	if s.on {
-		now := Cycles()
-		s.cycles[stage] += now - s.last
-		s.last = now
+		s.lap(stage)
 	}
 }
 
-// Spent returns the time by stage so far, in cycles of Cycles.
-func (s *Stages) Spent() [StageCount]uint64 { return s.cycles }
+// lap stays a call, so that Lap is small enough to be inlined.
+//
+//go:noinline
+func (s *Stages) lap(stage int) {
+	now := Cycles()
+	s.burst[stage&(MaxStages-1)] += now - s.last
+	s.last = now
+}
 
-// Reset forgets what was counted.
-func (s *Stages) Reset() { s.cycles = [StageCount]uint64{} }
+// End ends a burst of so many packets and publishes it. All cycles of a burst
+// without packets count as idle. Owner only.
+func (s *Stages) End(packets int) {
+	if s.on {
+		s.end(packets)
+	}
+}
+
+//go:noinline
+func (s *Stages) end(packets int) {
+	if packets == 0 {
+		var sum uint64
+		for i := range s.names {
+			sum += s.burst[i]
+		}
+		s.idle.Add(sum)
+	} else {
+		for i := range s.names {
+			s.cycles[i].Add(s.burst[i])
+		}
+		s.bursts.Add(1)
+		s.packets.Add(uint64(packets))
+	}
+	s.burst = [MaxStages]uint64{}
+}
+
+// Account is what a stage account held at some moment. Accounts of several
+// workers add up with Add.
+type Account struct {
+	Names           []string // of the stages
+	Cycles          []uint64 // by stage, in bursts with packets
+	Idle            uint64   // cycles in bursts without packets
+	Bursts, Packets uint64   // bursts with packets
+}
+
+// Snapshot returns the account. Any goroutine; taken while the owner publishes
+// a burst, it may hold a part of that burst only.
+func (s *Stages) Snapshot() Account {
+	a := Account{Names: s.names, Cycles: make([]uint64, len(s.names)),
+		Idle: s.idle.Load(), Bursts: s.bursts.Load(), Packets: s.packets.Load()}
+	for i := range a.Cycles {
+		a.Cycles[i] = s.cycles[i].Load()
+	}
+	return a
+}
+
+// Add adds the account of another worker, which must have the same stages.
+func (a *Account) Add(o Account) {
+	if a.Names == nil {
+		a.Names, a.Cycles = o.Names, make([]uint64, len(o.Cycles))
+	}
+	for i, c := range o.Cycles {
+		a.Cycles[i] += c
+	}
+	a.Idle += o.Idle
+	a.Bursts += o.Bursts
+	a.Packets += o.Packets
+}
+
+// Total returns the cycles of all stages.
+func (a *Account) Total() (sum uint64) {
+	for _, c := range a.Cycles {
+		sum += c
+	}
+	return sum
+}
+
+// PerPacket returns the cycles that a stage takes for a packet; 0 without
+// packets.
+func (a *Account) PerPacket(stage int) float64 {
+	if a.Packets == 0 {
+		return 0
+	}
+	return float64(a.Cycles[stage]) / float64(a.Packets)
+}

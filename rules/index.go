@@ -182,11 +182,12 @@ func (ref *chainRef) call(v *nft.Verdict) error {
 	return nil
 }
 
-// checkCalls refuses loops and more than stackDepth nested calls. Goto counts
-// too, as in the kernel's nft_chain_validate.
+// checkCalls refuses loops and base chains from which calls nest deeper than the
+// kernel allows: with the base chain itself stackDepth chains. Goto counts like
+// jump, as in nft_chain_validate.
 func (ix *index) checkCalls() error {
 	const open = -1
-	depth := make([]int, len(ix.chains)) // longest way down from a chain, plus 1; 0: not known
+	depth := make([]int, len(ix.chains)) // chains on the longest way down, itself included; 0: not known
 	var visit func(ref *chainRef) (int, error)
 	visit = func(ref *chainRef) (int, error) {
 		if d := depth[ref.number]; d > 0 {
@@ -202,8 +203,8 @@ func (ix *index) checkCalls() error {
 			if err != nil {
 				return 0, err
 			}
-			if d+1 > stackDepth+1 {
-				return 0, errorf(c.pos, "more than %d nested calls", stackDepth)
+			if ref.policy != 0 && d >= stackDepth {
+				return 0, errorf(c.pos, "more than %d nested calls", stackDepth-1)
 			}
 			deepest = max(deepest, d+1)
 		}

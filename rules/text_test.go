@@ -23,11 +23,11 @@ func parse(tb testing.TB, text string) *nft.Ruleset {
 // at forward; the first rule of the base chain is on line 10.
 func inChain(rules string) string {
 	return `table inet t {
-	set net4 { type ipv4_addr; flags interval; elements = { 10.0.0.0/24, 192.168.1.1-192.168.1.9 } }
-	set ports { type inet_service; elements = { 22, 53, 80, 443, 8080, 8443, 1, 2, 3, 4 } }
+	set net4 { type ipv4_addr; flags interval; elements = { 10.0.0.0/24, 192.168.1.1-192.168.1.9 }; }
+	set ports { type inet_service; elements = { 22, 53, 80, 443, 8080, 8443, 1, 2, 3, 4 }; }
 	chain allow { tcp dport 80 accept
-		return }
-	chain deny { counter drop }
+		return; }
+	chain deny { counter drop; }
 	chain base {
 		type filter hook forward priority 0; policy drop;
 		counter
@@ -121,7 +121,7 @@ func TestText(t *testing.T) {
 		{"ct status", "ct status dnat accept", pk{ct: ct(flowtable.StatusDstNAT, 0)}, Accept, 1},
 		{"no entry has no status", "ct status != dnat accept", pk{}, Drop, 0},
 		{"ct direction", "ct direction reply accept", pk{ct: ct(0, 0), dir: 1}, Accept, 1},
-		{"ct original", "ct original ip saddr 10.0.0.1 ct original proto-dst 80 accept", pk{ct: ct(0, 0)}, Accept, 1},
+		{"ct original", "meta l4proto tcp ct original ip saddr 10.0.0.1 ct original proto-dst 80 accept", pk{ct: ct(0, 0)}, Accept, 1},
 		{"length", "meta length 40 accept", pk{}, Accept, 1},
 		{"padding is no part", "ip length 40 meta length 40 accept", pk{}, Accept, 1},
 		{"pkttype", "meta pkttype broadcast accept", pk{mac: [6]byte{255, 255, 255, 255, 255, 255}}, Accept, 1},
@@ -193,19 +193,22 @@ func TestRejectSpecs(t *testing.T) {
 // a tree made by hand can hold: the error names the place.
 func TestErrors(t *testing.T) {
 	at := nft.Pos{File: "x.nft", Line: 3, Col: 7}
-	calls := func(n int) *nft.Ruleset { // c0 calls c1 calls ... c(n)
-		tree := forward(nft.VerdictDrop)
-		for i := range n + 1 {
+	jump := func(name string) *nft.Rule {
+		return ruleOf(&nft.Verdict{Pos: at, Kind: nft.VerdictJump, Chain: name})
+	}
+	calls := func(n int) *nft.Ruleset { // the base chain calls A calls B ..., n calls
+		tree := forward(nft.VerdictDrop, jump("A"))
+		for i := range n {
 			c := &nft.Chain{Name: string(rune('A' + i))}
-			if i < n {
-				c.Rules = []*nft.Rule{ruleOf(&nft.Verdict{Pos: at, Kind: nft.VerdictJump, Chain: string(rune('A' + i + 1))})}
+			if i < n-1 {
+				c.Rules = []*nft.Rule{jump(string(rune('A' + i + 1)))}
 			}
 			tree.Tables[0].Chains = append(tree.Tables[0].Chains, c)
 		}
 		return tree
 	}
 	loop := calls(2)
-	loop.Tables[0].Chains[3].Rules = []*nft.Rule{ruleOf(&nft.Verdict{Pos: at, Kind: nft.VerdictGoto, Chain: "A"})}
+	loop.Tables[0].Chains[2].Rules = []*nft.Rule{ruleOf(&nft.Verdict{Pos: at, Kind: nft.VerdictGoto, Chain: "A"})}
 	overlap := forward(nft.VerdictDrop, ruleOf(&nft.VMap{Pos: at, Left: field("tcp", "dport"), Set: &nft.Set{
 		Key: []*nft.Type{nft.TypeService}, Verdicts: true,
 		Elements: []*nft.Element{
@@ -219,9 +222,9 @@ func TestErrors(t *testing.T) {
 		want string
 	}{
 		{"loop", loop, "x.nft:3:7: Error: chain A calls itself: loop"},
-		{"too deep", calls(17), "x.nft:3:7: Error: more than 16 nested calls"},
-		{"no chain", forward(nft.VerdictDrop, ruleOf(&nft.Verdict{Pos: at, Kind: nft.VerdictJump, Chain: "x"})), "x.nft:3:7: Error: chain x does not exist"},
-		{"call of a base chain", forward(nft.VerdictDrop, ruleOf(&nft.Verdict{Pos: at, Kind: nft.VerdictJump, Chain: "forward"})), "x.nft:3:7: Error: chain forward is a base chain"},
+		{"too deep", calls(16), "x.nft:3:7: Error: more than 15 nested calls"},
+		{"no chain", forward(nft.VerdictDrop, jump("x")), "x.nft:3:7: Error: chain x does not exist"},
+		{"call of a base chain", forward(nft.VerdictDrop, jump("forward")), "x.nft:3:7: Error: chain forward is a base chain"},
 		{"overlapping map", overlap, "x.nft:3:7: Error: element overlaps"},
 		{"reply tuple", parse(t, inChain("ct reply ip saddr 10.0.0.1 accept")), "test.nft:10:1: Error: addresses and ports of ct reply"},
 		{"nat in filter chain", forward(nft.VerdictDrop, ruleOf(&nft.NAT{Pos: at, Kind: nft.NATMasquerade})), "x.nft:3:7: Error: nat statement in chain forward"},
@@ -236,8 +239,8 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Compile(calls(16), Options{}); err != nil {
-		t.Errorf("16 nested calls: %v", err)
+	if _, err := Compile(calls(15), Options{}); err != nil {
+		t.Errorf("15 nested calls: %v", err)
 	}
 }
 
@@ -252,11 +255,11 @@ func TestInterfaceErrors(t *testing.T) {
 	}
 }
 
-// TestStack walks 16 nested calls and back.
+// TestStack walks the deepest calls allowed and back.
 func TestStack(t *testing.T) {
-	text := "table ip t {\nchain c16 { counter return }\n"
-	for i := 15; i >= 1; i-- {
-		text += "chain c" + strconv.Itoa(i) + " { jump c" + strconv.Itoa(i+1) + "; counter }\n"
+	text := "table ip t {\nchain c15 { counter return; }\n"
+	for i := 14; i >= 1; i-- {
+		text += "chain c" + strconv.Itoa(i) + " { jump c" + strconv.Itoa(i+1) + "; counter; }\n"
 	}
 	text += "chain b { type filter hook input priority 0; policy drop; jump c1; accept; }\n}\n"
 	_, im := mustImage(t, parse(t, text))

@@ -148,13 +148,13 @@ func (w *captureWriter) write(at time.Time, data []byte) error {
 	return err
 }
 
-// writeAll writes frames that left at one time; a nil writer writes none.
-func (w *captureWriter) writeAll(at time.Time, frames []leaving) error {
+// writeAll writes frames that left; a nil writer writes none.
+func (w *captureWriter) writeAll(frames []leaving) error {
 	if w == nil {
 		return nil
 	}
 	for _, f := range frames {
-		if err := w.write(at, f.data); err != nil {
+		if err := w.write(f.at, f.data); err != nil {
 			return err
 		}
 	}

@@ -1,5 +1,176 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
 
-func newDemo() *cobra.Command { return &cobra.Command{Use: "demo"} }
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-net/sluice/dataplane"
+	"github.com/sluice-net/sluice/perf"
+)
+
+func newDemo() *cobra.Command {
+	var (
+		length  time.Duration
+		workers int
+		plain   bool
+	)
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "run traffic through a home router in memory, and check the result",
+		Long: `Starts a router with two ports in memory and the ruleset of a home router:
+stateful filter, masquerading, a forwarded port, some services forbidden. Then
+
+  - plays captures of real traffic into it,
+  - lets hosts on both sides open sessions (TCP, UDP, ICMP; IPv4 and IPv6), some
+    of which the policy forbids, and shows the rates once a second,
+  - reports what passed, what was dropped by which rule, the counters of the
+    rules, some of the connections, and nanoseconds per packet,
+  - and checks itself: every permitted session completed with the right bytes, no
+    forbidden one did, no frame was lost or leaked, and the router's counters
+    agree with what the hosts counted.
+
+It touches no network interface and needs no privileges. Exit status 1 means that
+a check failed; it is named.`,
+		Example: `  sluice demo
+  sluice demo --for 60s --workers 4`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case length <= 0 || length > 24*time.Hour:
+				return fmt.Errorf("--for %v: want more than 0s, at most 24h", length)
+			case workers < 0 || workers > 64:
+				return fmt.Errorf("--workers %d: want 1 to 64, or 0", workers)
+			}
+			if workers == 0 {
+				workers = min(max(2, runtime.GOMAXPROCS(0)-1), 4)
+			}
+			out := cmd.OutOrStdout()
+			return runDemo(out, length, workers, !plain && isTerminal(out))
+		},
+	}
+	f := cmd.Flags()
+	f.DurationVar(&length, "for", 10*time.Second, "how `LONG` hosts open sessions")
+	f.IntVar(&workers, "workers", 0, "`NUMBER` of workers; 0: CPUs less one, 2 to 4")
+	f.BoolVar(&plain, "plain", false, "print a line a second even on a terminal")
+	return cmd
+}
+
+// isTerminal says whether w is a terminal, or near enough: a character device
+// that is not the null device.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && f.Name() != os.DevNull
+}
+
+// measureTime is how long the time of a packet is measured.
+const measureTime = 2 * time.Second
+
+func runDemo(out io.Writer, length time.Duration, workers int, live bool) error {
+	fmt.Fprintf(out, "A home router in memory: ports lan and wan, %d workers, ruleset cmd/sluice/demo.nft\n", workers)
+	d, err := newDemoBox(workers)
+	if err != nil {
+		return failed(err)
+	}
+	defer d.close()
+	if err := d.box.Start(); err != nil {
+		return failed(err)
+	}
+	results, err := d.playCaptures()
+	if err != nil {
+		return failed(err)
+	}
+	reportCaptures(out, results)
+
+	played := d.snapshot()
+	w, err := newWorld(d, perf.NewClock())
+	if err != nil {
+		return failed(err)
+	}
+	fmt.Fprintf(out, "\nSessions for %v: %s\n", length, "permitted ones must complete, forbidden ones must not")
+	if err := w.live(out, length, live); err != nil {
+		return failed(err)
+	}
+	d.box.Stop()
+	for _, f := range d.far {
+		f.take() // what is still on the wires
+	}
+	end := d.snapshot()
+	reportSessions(out, w)
+	reportBox(out, d, end)
+	took, packets, err := measure(min(measureTime, length))
+	if err != nil {
+		return failed(fmt.Errorf("measurement: %w", err))
+	}
+	reportMeasure(out, took, packets)
+
+	checks := check(d, w, results, played, end)
+	if reportChecks(out, checks) {
+		return nil
+	}
+	return errReported
+}
+
+// live runs the world for a time and shows the rates once a second.
+func (w *world) live(out io.Writer, length time.Duration, live bool) error {
+	stop := make(chan struct{})
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		w.d.showRates(out, live, stop)
+	}()
+	defer func() { close(stop); <-shown }()
+	end := time.Now().Add(length)
+	for {
+		more := time.Now().Before(end)
+		work, rest, err := w.step(more)
+		if err != nil {
+			return err
+		}
+		if rest && !more && !work {
+			break
+		}
+		if !work {
+			time.Sleep(20 * time.Microsecond)
+		}
+	}
+	return nil
+}
+
+// showRates prints what the router does once a second until told to stop.
+func (d *demoBox) showRates(out io.Writer, live bool, stop chan struct{}) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	start := time.Now()
+	last, at := d.box.Stats(), start
+	for {
+		select {
+		case <-stop:
+			if live {
+				fmt.Fprint(out, "\n")
+			}
+			return
+		case now := <-tick.C:
+			stats := d.box.Stats()
+			t := since(stats.Total(), last.Total())
+			seconds := now.Sub(at).Seconds()
+			line := fmt.Sprintf("%4.0f s %9.0f packets/s in %9.0f out %7.0f dropped %7.0f between workers %7d connections",
+				now.Sub(start).Seconds(), float64(t.RxFrames)/seconds, float64(t.TxFrames)/seconds,
+				float64(t.Fates[dataplane.FateDropped]+t.Fates[dataplane.FateRejected])/seconds, float64(t.HandoversIn)/seconds, stats.Flows)
+			if live {
+				fmt.Fprintf(out, "\r%s\x1b[K", line)
+			} else {
+				fmt.Fprintln(out, line)
+			}
+			last, at = stats, now
+		}
+	}
+}

@@ -127,7 +127,7 @@ func (r *rig) records(frames []captured, first uint32, left [2][]leaving) []reco
 		} else {
 			all[i].at = r.clock.Wall() // held until now
 		}
-		all[i].since = all[i].at.Sub(r.clock.Start())
+		all[i].since = all[i].at.Sub(r.start)
 		if n := all[i].number; all[i].before == nil && n >= first {
 			all[i].before = endpointsIn(frames[n-first].data)
 		}

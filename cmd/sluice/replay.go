@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -167,6 +168,7 @@ type rig struct {
 	clock *perf.Clock
 	wires [2]*wire
 	rules *rules.Ruleset
+	start time.Time // of the first packet
 	total totals
 }
 
@@ -187,10 +189,11 @@ func newRig(o *replayOptions, net *network, frames []captured) (*rig, error) {
 			mtu = min(max(mtu, len(frames[i].data)-etherHeader), maxMTU)
 		}
 	}
-	r := &rig{clock: perf.NewVirtual(startOf(frames))}
+	r := &rig{clock: perf.NewVirtual(tickOf(startOf(frames))), start: startOf(frames)}
 	r.total.init()
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Burst, cfg.Clock, cfg.Trace = o.workers, o.burst, r.clock, true
+	cfg.SamePorts = true
 	cfg.Chunk, cfg.Frames = chunkFor(mtu), 4*maxRun
 	cfg.Conntrack.HashKey, cfg.Conntrack.Acct, cfg.Conntrack.Max = replayKey, true, replayFlows
 	cfg.Routes, cfg.Neighbours = net.routes, net.neighbours
@@ -235,7 +238,7 @@ func (r *rig) play(frames []captured, w recorder, out *outputs) error {
 	number := uint32(1)
 	for len(frames) > 0 {
 		n := runLength(frames, len(r.wires[0].ends))
-		r.clock.Set(frames[0].at)
+		r.clock.Set(tickOf(frames[0].at))
 		for i := range frames[:n] {
 			r.wires[frames[i].port].put(&frames[i], number+uint32(i))
 		}
@@ -244,7 +247,14 @@ func (r *rig) play(frames []captured, w recorder, out *outputs) error {
 		left := [2][]leaving{r.wires[0].collect(), r.wires[1].collect()}
 		for port := range left {
 			r.total.sent[port] += len(left[port])
-			if err := out.files[port].writeAll(r.clock.Wall(), left[port]); err != nil {
+			for i := range left[port] {
+				l := &left[port][i]
+				l.at = r.clock.Wall()
+				if l.serial >= number && !mayBeFragment(l.data) {
+					l.at = frames[l.serial-number].at
+				}
+			}
+			if err := out.files[port].writeAll(left[port]); err != nil {
 				return err
 			}
 		}

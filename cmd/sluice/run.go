@@ -26,13 +26,29 @@ func runLength(frames []captured, workers int) int {
 	n := 1
 	for n < len(frames) && n < maxRun {
 		f := &frames[n]
-		if f.port != first.port || f.at.Truncate(time.Millisecond) != first.at.Truncate(time.Millisecond) ||
+		if f.port != first.port || !tickOf(f.at).Equal(tickOf(first.at)) ||
 			workers > 1 && f.key != first.key {
 			break
 		}
 		n++
 	}
 	return n
+}
+
+// tickOf is the clock's time for packets of a moment: what shares a
+// millisecond shares it, however it is divided into runs.
+func tickOf(at time.Time) time.Time { return at.Truncate(time.Millisecond) }
+
+// mayBeFragment says whether a frame could have waited for others: which run
+// lets it go depends on how runs are divided, the millisecond does not.
+func mayBeFragment(frame []byte) bool {
+	switch ip, family := network3(frame); family {
+	case 4:
+		return binary.BigEndian.Uint16(ip[6:])&0x3fff != 0
+	case 6:
+		return slices.Contains([]byte{0, 43, 44, 60}, ip[6]) // the fragment header, or what can stand before it
+	}
+	return false
 }
 
 func startOf(frames []captured) time.Time {

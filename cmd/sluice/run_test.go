@@ -82,7 +82,7 @@ func TestFlowKey(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	frames := []captured{
 		{data: frame.Build(frame.Ether{}, frame.IPv6{Src: "2001:db8::1", Dst: "2001:db8::2"}, frame.UDP{})},
-		{data: frame.Build(frame.Ether{}, frame.VLAN{ID: 5}, frame.IPv4{Src: "192.0.2.2", Dst: "192.0.2.1"}, frame.UDP{})},
+		{data: frame.Build(frame.Ether{}, frame.VLAN{TCI: 5}, frame.IPv4{Src: "192.0.2.2", Dst: "192.0.2.1"}, frame.UDP{})},
 		{data: []byte{1, 2, 3}},
 	}
 	var got []string

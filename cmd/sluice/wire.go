@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net"
+	"time"
 
 	"github.com/sluice-net/sluice/afxdp"
 )
@@ -67,6 +68,7 @@ func (w *wire) flush() {
 type leaving struct {
 	serial uint32
 	data   []byte
+	at     time.Time
 }
 
 // collect takes what the box sent, in order of the packets that caused it.
@@ -78,7 +80,7 @@ func (w *wire) collect() []leaving {
 			if !ok {
 				break
 			}
-			all = append(all, leaving{serial, append([]byte(nil), data...)})
+			all = append(all, leaving{serial: serial, data: append([]byte(nil), data...)})
 		}
 	}
 	sortBy(all, func(l leaving) uint32 { return l.serial })

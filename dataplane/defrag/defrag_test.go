@@ -192,6 +192,51 @@ func permute(n int, f func([]int)) {
 	rec(0)
 }
 
+// TestWholeAgain rewrites a gathered datagram as the dataplane does, by its first
+// fragment's tuple, and wants the joined bytes to be a sound datagram.
+func TestWholeAgain(t *testing.T) {
+	for _, v6 := range []bool{false, true} {
+		b := newBench(t, Default())
+		whole := datagram(v6, 4, 300)
+		frames := map[uint64][]byte{}
+		var list []Frag
+		for _, f := range Split(whole, 64, 9) {
+			p := b.parse(f)
+			frames[p.Addr] = f
+			var res Result
+			if res, list = b.addPacket(p, 0); res == Refused {
+				t.Fatal(res)
+			}
+		}
+		want := packet.Packet{Data: whole}
+		if d := packet.Parse(&want, b.tab); d != packet.DropNone {
+			t.Fatal(d)
+		}
+		first := packet.Packet{Data: frames[list[0].Addr]}
+		if d := packet.Parse(&first, b.tab) + packet.ParseDatagram(&first, b.tab, Payload(list)); d != packet.DropNone {
+			t.Fatal(d)
+		}
+		if first.Probe != want.Probe {
+			t.Errorf("\n%+v\n%+v", first.Probe, want.Probe)
+		}
+		to := [16]byte{0x20, 1, 2, 3}
+		if want.SetSrc(&to, 99) != packet.DropNone {
+			t.Fatal("rewrite")
+		}
+		joined := whole[:want.L4:want.L4]
+		for _, f := range list {
+			p := packet.Packet{Data: frames[f.Addr]}
+			if d := packet.Parse(&p, b.tab) + p.SetSrc(&to, 99); d != packet.DropNone {
+				t.Fatal(d)
+			}
+			joined = append(joined, p.Transport()...)
+		}
+		if err := VerifyChecksums(joined); err != nil || len(joined) != len(whole) {
+			t.Error(err)
+		}
+	}
+}
+
 // piece is a fragment by offset and length in bytes.
 type piece struct {
 	off, n int

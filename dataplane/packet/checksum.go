@@ -89,7 +89,7 @@ func checksumAt(proto uint8) (off int, pseudo bool) {
 // adjust returns checksum old (in host order) after delta was added to the sum
 // it covers (RFC 1624, equation 3). delta is a sum of ^old and new words.
 func adjust(old uint16, delta uint64) uint16 {
-	return ^fold(uint64(^old) + uint64(fold(delta)))
+	return ^fold(uint64(^old) + delta)
 }
 
 // diff16 and diff32 return what to add for a changed word.

@@ -12,6 +12,7 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf/offheap"
 	. "github.com/sluice-net/sluice/tools/frame"
 )
 
@@ -181,7 +182,7 @@ func TestMutations(t *testing.T) {
 	tab, r := newTable(t), random(t)
 	all := seeds()
 	n := 200_000
-	if testing.Short() {
+	if testing.Short() || offheap.RaceTwin { // the race detector has nothing to find here
 		n = 20_000
 	}
 	for range n {

@@ -105,8 +105,8 @@ type Match struct {
 	Op    Op
 	Right Value
 
-	implied bool // added by the checker, for a statement that needs it
-	inet    bool // stands in an inet table
+	implied bool   // added by the checker, for a statement that needs it
+	fam     Family // of the table
 }
 
 // VMap looks Left up in a verdict map and takes its verdict; no hit goes on.
@@ -353,8 +353,6 @@ type Set struct {
 	Policy    string
 	Timeout   uint64 // milliseconds; 0: none
 	Elements  []*Element
-
-	bare bool // of an anonymous set: a lone concatenation, written without braces
 }
 
 // Element is one element: a range for each part of the key (Lo equals Hi for a

@@ -59,7 +59,7 @@ func (c *checker) base(b *chainBlock) *Base {
 	case "nat":
 		base.Type = TypeNAT
 	case "route":
-		c.failToken(&b.typ, "not supported: chain type route")
+		base.Type = TypeRoute
 	default:
 		c.failToken(&b.typ, "unknown chain type%s", nearest(b.typ.text, []string{"filter", "nat", "route"}))
 	}
@@ -73,6 +73,9 @@ func (c *checker) base(b *chainBlock) *Base {
 	}
 	base.Hook = h
 	base.Priority = c.priority(b, h)
+	if base.Type == TypeRoute && h != HookOutput {
+		c.failToken(&b.name, "Could not process rule: Operation not supported")
+	}
 	if base.Type == TypeNAT && (h == HookForward || base.Priority <= -200) {
 		c.failToken(&b.name, "Could not process rule: Operation not supported")
 	}

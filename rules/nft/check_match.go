@@ -5,7 +5,7 @@ import "bytes"
 // match checks `left op right`.
 func (k *ruleCheck) match(n *matchNode) Stmt {
 	e := k.left(n.left)
-	m := &Match{Pos: n.pos, Left: e, Op: n.op, inet: k.table.Family == FamilyInet}
+	m := &Match{Pos: n.pos, Left: e, Op: n.op, fam: k.table.Family}
 	r := n.right
 	if n.op >= OpLt && n.op <= OpGe {
 		k.orderable(n, e)
@@ -37,9 +37,10 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 		for _, x := range c.Es {
 			ts = append(ts, x.Type())
 		}
-		s := k.anonymous(&raw{kind: rawSet, pos: r.pos, end: r.end, kids: []*raw{r}}, c.Es, ts, false)
-		s.bare = true
-		m.Right = &SetRef{Set: s}
+		k.anonymous(&raw{kind: rawSet, pos: r.pos, end: r.end, kids: []*raw{r}}, c.Es, ts, false)
+		k.errorf(n.left.pos, n.left.end, "Use concatenations with sets and maps, not singleton values")
+		k.also(r.pos, r.end)
+		panic(bail{})
 	default:
 		k.valueMatch(n, m)
 	}
@@ -169,7 +170,7 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 }
 
 // prefixTypes are listed as prefixes when a range or mask is one.
-var prefixTypes = map[*Type]bool{TypeIPv4: true, TypeIPv6: true}
+var prefixTypes = map[*Type]bool{TypeIPv4: true, TypeIPv6: true, TypeMark: true}
 
 // learn notes what a match says about the packet's protocols.
 func (k *ruleCheck) learn(n *matchNode, m *Match) {
@@ -189,24 +190,26 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 	if l4 {
 		k.ports = true
 	}
+	if ref, set := m.Right.(*SetRef); set && l4 && n.right.kind == rawSet && len(n.right.kids) > 0 {
+		// nft goes by the element written last.
+		last := n.right.kids[len(n.right.kids)-1]
+		for _, e := range ref.Set.Elements {
+			if keyOf(last).pos == e.Pos && len(e.Key) == 1 {
+				k.transport(n, getUint(e.Key[0].Lo))
+				k.l4Set = true
+			}
+		}
+	}
 	if !ok || v.PrefixLen >= 0 {
 		return
 	}
 	x := getUint(v.Data)
+	if p, is := m.Left.(*Payload); is && p.Field.Name == "type" && len(p.Field.Proto) > 3 && p.Field.Proto[:4] == "icmp" {
+		k.icmpType = int(x)
+	}
 	if l4 {
-		for _, f := range fields {
-			if f.HasL4 && uint64(f.L4) == x {
-				k.l4, k.l4Name = int(x), f.Proto
-				k.l4At = span{n.pos, n.left.end}
-				if n.right.end.Line == n.pos.Line {
-					k.l4At.end = n.right.end
-				}
-				break
-			}
-		}
-		if k.l4 < 0 {
-			k.l4, k.l4Name = int(x), "protocol "+TypeProto.Symbol(x)
-		}
+		k.transport(n, x)
+		k.l4Set = false
 	}
 	if l3 && k.l3 == 0 {
 		switch x {
@@ -216,5 +219,22 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 			k.l3 = FamilyIP6
 		}
 		k.l3At = span{n.pos, n.right.end}
+	}
+}
+
+// transport notes the transport protocol a match states.
+func (k *ruleCheck) transport(n *matchNode, x uint64) {
+	k.l4, k.l4Name = int(x), TypeProto.Symbol(x)
+	for _, f := range fields {
+		if f.HasL4 && uint64(f.L4) == x {
+			k.l4Name = f.Proto
+		}
+	}
+	if k.l4Name == "" {
+		k.l4Name = "unknown"
+	}
+	k.l4At = span{n.pos, n.left.end}
+	if n.right.end.Line == n.pos.Line {
+		k.l4At.end = n.right.end
 	}
 }

@@ -1,22 +1,28 @@
 package nft
 
+import "bytes"
+
 // ruleCheck is the state of checking one rule: what the matches so far say
 // about the packet.
 type ruleCheck struct {
 	*checker
-	table  *Table
-	l3     Family // ip or ip6 when known, 0
-	l4     int    // transport protocol when known, -1
-	l4Name string
-	ports  bool // some match on the transport protocol was made
-	l3At   span
-	l4At   span
-	typeof bool
+	table    *Table
+	l3       Family // ip or ip6 when known, 0
+	l4       int    // transport protocol when known, -1
+	l4Name   string
+	ports    bool // some match on the transport protocol was made
+	l3At     span
+	l4At     span
+	typeof   bool
+	l4Set    bool // l4 comes from a set of several
+	ctProto  bool // ct protocol was matched
+	icmpType int  // icmp type a match asked for, -1
 
 	implied []Stmt // matches to put before the statement being checked
 }
 
 func (k *ruleCheck) start() {
+	k.icmpType = -1
 	if k.table.Family != FamilyInet {
 		k.l3 = k.table.Family
 	}
@@ -92,8 +98,6 @@ func (k *ruleCheck) statement(sn stmtNode) Stmt {
 	return nil
 }
 
-func protoName(f *Field) string { return f.Proto }
-
 // selector checks one selector against what is known and notes what it says.
 func (k *ruleCheck) selector(r *raw) Expr {
 	switch e := r.expr.(type) {
@@ -119,6 +123,9 @@ func (k *ruleCheck) selector(r *raw) Expr {
 				k.l3At = span{r.pos, r.end}
 			}
 		}
+		if f.Types != nil && k.icmpType >= 0 && bytes.IndexByte(f.Types, byte(k.icmpType)) < 0 {
+			k.fail(r, "incompatible icmp match: rule has %d, need %d", k.icmpType, f.Types[0])
+		}
 		if f.Base == BaseNetwork && k.l3At.pos.Line == 0 {
 			k.l3At = span{r.pos, r.end}
 		}
@@ -140,6 +147,12 @@ func (k *ruleCheck) selector(r *raw) Expr {
 				k.fail(r, "conflicting protocols specified: %s vs. %s", familyName(k.l3), familyName(x.Family))
 			}
 			return &x
+		}
+		if (e.Key == CTProtoSrc || e.Key == CTProtoDst) && k.l4 < 0 && !k.ctProto && !k.typeof {
+			k.fail(r, "cannot determine the transport protocol, a match on it must come before")
+		}
+		if e.Key == CTProtocol {
+			k.ctProto = true
 		}
 		return e
 	}

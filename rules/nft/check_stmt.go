@@ -21,7 +21,7 @@ func (k *ruleCheck) nat(n *natNode) Stmt {
 		}
 		o := k.operand(n.addr, t, t.Bits)
 		st.AddrMin, st.AddrMax = o.Lo, o.Hi
-		st.ranged = o.kind != rawWord
+		st.ranged = n.addr.kind == rawPrefix || n.addr.kind == rawRange
 	}
 	if n.port != nil {
 		if !k.ports && !(k.l4 >= 0) {
@@ -68,7 +68,7 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 			st.Proto, st.Code = 255, 1
 		}
 	case "tcp reset":
-		if k.l4 >= 0 && k.l4 != protoTCP {
+		if k.l4 >= 0 && k.l4 != protoTCP && !k.l4Set {
 			k.errorf(n.word.pos, n.word.end, "you cannot use tcp reset with this protocol")
 			if k.l4At.pos.Line == n.pos.Line {
 				k.also(k.l4At.pos, k.l4At.end)
@@ -76,7 +76,7 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 			panic(bail{})
 		}
 		st.Reset = true
-		if k.l4 < 0 {
+		if k.l4 < 0 || k.l4Set {
 			k.imply(n.pos, MetaL4proto, TypeProto, protoTCP)
 		}
 	case "icmp":
@@ -110,7 +110,8 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 // imply adds the match a statement needs and that was not written.
 func (k *ruleCheck) imply(pos Pos, key MetaKey, t *Type, v uint64) {
 	k.implied = append(k.implied, &Match{
-		Pos: pos, Left: &Meta{Key: key}, Right: &Const{T: t, Data: putUint(v, 1), PrefixLen: -1}, implied: true,
+		Pos: pos, Left: &Meta{Key: key}, Right: &Const{T: t, Data: putUint(v, 1), PrefixLen: -1},
+		implied: true, fam: k.table.Family,
 	})
 }
 

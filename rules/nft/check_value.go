@@ -112,7 +112,7 @@ func (c *checker) constant(r *raw, t *Type, bits int) KeyPart {
 		return plain(out)
 	case rawList:
 		if !t.Bitmask {
-			c.fail(r, "a list is not possible here: %s is no set of flags; use { }", t.Desc)
+			c.fail(r.kids[0], "Basetype of type %s is not bitmask; a set in braces is needed", t.Desc)
 		}
 		out := make([]byte, sizeOf(bits))
 		for _, k := range r.kids {

@@ -49,12 +49,11 @@ var fields = []*Field{
 	icmp4("type", 0, 8, TypeICMPType, nil), icmp4("code", 8, 8, TypeICMPCode, nil),
 	icmp4("checksum", 16, 16, TypeInteger, nil),
 	icmp4("id", 32, 16, TypeInteger, []byte{8, 0}), icmp4("sequence", 48, 16, TypeInteger, []byte{8, 0}),
-	icmp4("mtu", 48, 16, TypeInteger, []byte{3}), icmp4("gateway", 32, 32, TypeIPv4, []byte{5}),
+	icmp4("mtu", 48, 16, TypeInteger, []byte{3}), icmp4("gateway", 32, 32, TypeInteger, []byte{5}),
 
 	icmp6("type", 0, 8, TypeICMPv6Type, nil), icmp6("code", 8, 8, TypeICMPv6Code, nil),
 	icmp6("checksum", 16, 16, TypeInteger, nil),
-	icmp6("parameter-problem", 32, 32, TypeInteger, []byte{4}),
-	icmp6("packet-too-big", 32, 32, TypeInteger, []byte{2}), icmp6("mtu", 32, 32, TypeInteger, []byte{2}),
+	icmp6("mtu", 32, 32, TypeInteger, []byte{2}),
 	icmp6("id", 32, 16, TypeInteger, []byte{128, 129}), icmp6("sequence", 48, 16, TypeInteger, []byte{128, 129}),
 	icmp6("max-delay", 32, 16, TypeInteger, []byte{130}),
 }

@@ -37,8 +37,15 @@ func (t *token) what() string {
 	case tokQuoted:
 		return "quoted string"
 	case tokPunct:
-		if t.text == ";" {
+		switch t.text {
+		case ";":
 			return "semicolon"
+		case ":":
+			return "colon"
+		case ",":
+			return "comma"
+		case "{", "}", "(", ")", "[", "]", "$", "=", "!", "+":
+			return "'" + t.text + "'"
 		}
 		return t.text
 	}

@@ -146,7 +146,6 @@ ct original ip6 daddr ::1
 meta nfproto ipv4 ct original saddr 1.2.3.4
 ct original ip saddr . meta mark { 1.1.1.1 . 5 }
 meta l4proto tcp ct original proto-dst 5
-ct original proto-src 1-5
 ct protocol udp
 ct l3proto ipv4
 tcp flags syn
@@ -266,8 +265,6 @@ tcp dport { ssh, http, 443 }
 tcp dport vmap { 22 : accept, 80-90 : drop }
 tcp dport vmap { 90 : accept, 22 : jump u, 5 : goto u, 6 : return, 7 : continue }
 ip saddr . tcp dport { 1.2.3.4 . 22, 1.2.3.0/24 . 5-9 }
-ip saddr . tcp dport 1.2.3.4 . 22
-ip saddr . tcp dport != 1.2.3.4 . 22
 ip saddr . tcp dport != { 1.2.3.4 . 22 }
 ip saddr . ip daddr . tcp dport { 5.5.5.5 . 1.1.1.1 . 2, 1.1.1.1 . 2.2.2.2 . 3 }
 iifname . oifname { "b" . "a", "a" . "b" }

@@ -167,10 +167,10 @@ func (p *parser) endStatement() {
 		p.take()
 		return
 	}
-	if t.kind == tokEOF || t.is("}") {
+	if t.kind == tokEOF {
 		return
 	}
-	p.unexpected("")
+	p.unexpected("newline or semicolon")
 }
 
 // guard runs f; after an error it skips to the end of the statement.
@@ -236,7 +236,7 @@ func (p *parser) parseFile() {
 		p.guard(func() {
 			if p.peek().is("}") {
 				t := p.take()
-				p.fail(&t, "syntax error, unexpected }")
+				p.fail(&t, "syntax error, unexpected '}'")
 			}
 			p.parseCommand()
 		})

@@ -114,14 +114,6 @@ func (p *parser) parseCommand() {
 	case "flowtable", "counter", "quota", "limit", "secmark", "synproxy", "ct", "meter", "hook":
 		p.unsupported(&obj)
 	default:
-		if c.verb == "insert" || c.verb == "flush" || c.verb == "delete" {
-			p.unexpected("")
-		}
-		c.object = "rule"
-		if c.verb == "create" {
-			p.unexpected("")
-		}
-		// `add rule` may leave out the word rule only after add.
 		p.unexpected("")
 	}
 	p.take()
@@ -135,7 +127,7 @@ func (p *parser) parseCommand() {
 		p.finish(c)
 		return
 	}
-	if (c.verb == "insert") != (c.verb == "insert" && c.object == "rule") || c.verb == "delete" && c.object == "rule" || c.verb == "create" && c.object == "rule" {
+	if isRule := c.object == "rule"; isRule != (c.verb == "insert") && (c.verb == "insert" || isRule && c.verb != "add") {
 		p.fail(&obj, "not supported: %s %s", c.verb, c.object)
 	}
 	c.family, _ = p.family()

@@ -450,7 +450,7 @@ func (p *parser) parseNAT() stmtNode {
 			}
 		}
 	}
-	if p.accept("to") || n.kind <= NATDst && p.peek().addr {
+	if p.accept("to") || n.kind <= NATDst && (p.peek().addr || p.peek().is("[")) {
 		p.natTarget(n)
 	} else if n.kind <= NATDst {
 		p.unexpected("to")

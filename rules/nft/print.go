@@ -141,13 +141,13 @@ func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
 
 // elementsPerRow is how many elements nft puts on a line.
 func elementsPerRow(s *Set) int {
-	if s.Map || len(s.Key) > 1 {
+	if len(s.Key) > 1 {
 		return 1
 	}
 	switch s.Key[0] {
-	case TypeNfproto, TypeProto, TypeService:
+	case TypeNfproto, TypeProto, TypeService, TypeInteger, TypeMark, TypeTCPFlag:
 		return 5
-	case TypeIPv4:
+	case TypeIPv4, TypeCTState, TypeCTStatus, TypePkttype, TypeCTDir:
 		return 2
 	}
 	return 1

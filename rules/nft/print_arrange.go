@@ -42,7 +42,7 @@ func mergeable(it *item) *Field {
 }
 
 // maxMerge is how many bits nft loads at once for several fields: the kernel's
-// fast comparison takes 32.
+// fast comparison takes 32. What is longer anyway may grow to a register, 128.
 const maxMerge = 32
 
 // mergeFields puts fields next to each other in the header, compared with the
@@ -71,7 +71,7 @@ func mergeFields(items []*item) []*item {
 	for _, i := range idx[1:] {
 		f, g := mergeable(items[first]), mergeable(items[i])
 		same := items[first].stmt.(*Match).Op == items[i].stmt.(*Match).Op
-		if same && f.Base == g.Base && end == g.Offset && bits+g.Length <= maxMerge {
+		if same && f.Base == g.Base && end == g.Offset && (bits+g.Length <= maxMerge || bits > maxMerge && bits+g.Length <= 128) {
 			after[first] = append(after[first], items[i])
 			moved[i] = true
 			bits += g.Length
@@ -96,9 +96,28 @@ func hideDependencies(items []*item) {
 	var l3, l4 *item // the last match that says the network or transport protocol
 	known := 256     // transport protocol known so far
 	typed := false   // an icmp type was matched already
-	for _, it := range items {
+	var l2, typ *item
+	for i, it := range items {
 		switch s := it.stmt.(type) {
 		case *Match:
+			if statesFamily(s) && i < len(items)-1 {
+				it.hidden = true
+				continue
+			}
+			if m, ok := s.Left.(*Meta); ok && m.Key == MetaIiftype && isValue(s, 1) {
+				l2 = it
+			}
+			if p, ok := s.Left.(*Payload); ok {
+				if p.Field.Base == BaseLink && l2 != nil {
+					l2.hidden, l2 = true, nil
+				}
+				if p.Field.Types != nil && typ != nil && len(p.Field.Types) == 1 && isValue(typ.stmt.(*Match), uint64(p.Field.Types[0])) {
+					typ.hidden, typ = true, nil
+				}
+				if p.Field.T == TypeICMPType || p.Field.T == TypeICMPv6Type {
+					typ = it
+				}
+			}
 			if dep3, dep4 := dependency(s); dep3 >= 0 {
 				l3 = it
 				continue
@@ -114,6 +133,9 @@ func hideDependencies(items []*item) {
 		case *VMap:
 			useAll(s.Left, it, &l3, &l4, &known)
 		case *Reject:
+			if s.Reset && !s.inet && l4 != nil && isValue(l4.stmt.(*Match), protoTCP) {
+				l4.hidden, l4 = true, nil
+			}
 			if s.Proto == protoICMP {
 				hide(&l3, FamilyIP)
 			} else if s.Proto == protoICMPv6 {
@@ -121,9 +143,21 @@ func hideDependencies(items []*item) {
 			}
 		case *NAT:
 		default:
-			l3, l4 = nil, nil
+			l3, l4, l2, typ = nil, nil, nil, nil
 		}
 	}
+}
+
+// isValue tells whether m wants one value and it is v.
+func isValue(m *Match, v uint64) bool {
+	c, ok := m.Right.(*Const)
+	return ok && m.Op == OpEq && c.PrefixLen < 0 && getUint(c.Data) == v
+}
+
+// statesFamily tells whether a match only says what the table's family does.
+func statesFamily(m *Match) bool {
+	e, ok := m.Left.(*Meta)
+	return ok && e.Key == MetaProtocol && (m.fam == FamilyIP && isValue(m, 0x0800) || m.fam == FamilyIP6 && isValue(m, 0x86dd))
 }
 
 // implyType shows the icmp types `icmp id` needs when none was matched.
@@ -236,7 +270,7 @@ func useAll(e Expr, it *item, l3, l4 **item, known *int) {
 			return
 		}
 		// `ip protocol` in an inet table also says that the packet is IPv4.
-		if _, ok := m.Left.(*Payload); ok && m.inet {
+		if _, ok := m.Left.(*Payload); ok && m.fam == FamilyInet {
 			return
 		}
 		(*l4).hidden = true

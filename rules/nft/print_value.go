@@ -157,9 +157,6 @@ func setText(s *Set) string {
 	for _, e := range s.Elements {
 		parts = append(parts, elementText(s, e))
 	}
-	if s.bare {
-		return strings.Join(parts, ", ")
-	}
 	return "{ " + strings.Join(parts, ", ") + " }"
 }
 

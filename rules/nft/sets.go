@@ -162,11 +162,14 @@ func sameData(a, b *Element) bool {
 // settle sorts the elements, drops repetitions, and merges or refuses those
 // that overlap. places gives where new ones were written.
 func (c *checker) settle(s *Set, places map[*Element]*raw) {
-	sort.SliceStable(s.Elements, func(i, j int) bool { return compareKeys(s.Elements[i], s.Elements[j]) < 0 })
 	if len(s.Key) > 1 || s.Flags&SetInterval == 0 {
-		s.Elements = c.unique(s, places)
+		c.unique(s, places)
+		if len(s.Key) == 1 || s.Flags&SetInterval == 0 {
+			listingOrder(s)
+		}
 		return
 	}
+	sort.SliceStable(s.Elements, func(i, j int) bool { return compareKeys(s.Elements[i], s.Elements[j]) < 0 })
 	merge := !s.Map && (s.Name == "" || s.Flags&SetAutoMerge != 0)
 	var out []*Element
 	for _, e := range s.Elements {
@@ -226,22 +229,58 @@ func (p Pos) before(q Pos) bool {
 }
 
 // unique drops repeated keys; in a map they must not differ in what they give.
-func (c *checker) unique(s *Set, places map[*Element]*raw) []*Element {
+// The order stays.
+func (c *checker) unique(s *Set, places map[*Element]*raw) {
+	seen := make(map[string]*Element, len(s.Elements))
 	out := s.Elements[:0]
+	var b []byte
 	for _, e := range s.Elements {
-		if len(out) > 0 && sameKey(out[len(out)-1], e) {
-			if last := out[len(out)-1]; !sameData(last, e) {
-				bad := places[e]
-				if bad == nil || places[last] != nil && bad.pos.before(places[last].pos) {
-					bad = places[last]
-				}
-				if bad != nil {
-					c.report(keyOf(bad), "Could not process rule: File exists")
-				}
-			}
+		b = b[:0]
+		for i := range e.Key {
+			k := &e.Key[i]
+			b = append(append(append(append(b, k.Lo...), k.Hi...), k.Name...), 0)
+		}
+		old := seen[string(b)]
+		if old == nil {
+			seen[string(b)] = e
+			out = append(out, e)
 			continue
 		}
-		out = append(out, e)
+		if k := places[e]; k != nil && !sameData(old, e) {
+			c.report(keyOf(k), "Could not process rule: File exists")
+		}
+	}
+	s.Elements = out
+}
+
+// listingOrder sorts as nft lists: by value; names, and what is joined of
+// several, as numbers that begin with the lowest byte.
+func listingOrder(s *Set) {
+	if len(s.Key) == 1 && s.Key[0] != TypeIfname {
+		sort.SliceStable(s.Elements, func(i, j int) bool { return compareKeys(s.Elements[i], s.Elements[j]) < 0 })
+		return
+	}
+	keys := make(map[*Element][]byte, len(s.Elements))
+	for _, e := range s.Elements {
+		var b []byte
+		for i, k := range e.Key {
+			if t := s.Key[i]; t.Host && t != TypeIfname {
+				b = append(b, reversed(k.Lo)...)
+			} else {
+				b = append(b, k.Lo...)
+			}
+		}
+		keys[e] = reversed(b)
+	}
+	sort.SliceStable(s.Elements, func(i, j int) bool {
+		return bytes.Compare(keys[s.Elements[i]], keys[s.Elements[j]]) < 0
+	})
+}
+
+func reversed(b []byte) []byte {
+	out := make([]byte, len(b))
+	for i, c := range b {
+		out[len(b)-1-i] = c
 	}
 	return out
 }

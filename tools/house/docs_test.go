@@ -11,6 +11,16 @@ import (
 
 var goName = regexp.MustCompile(`\b[a-z0-9_]+\.go\b`)
 
+var filesLine = regexp.MustCompile(`(?m)^(# )?Files`)
+
+// filesHeading returns where the list of files begins in a package comment, or -1.
+func filesHeading(comment string) int {
+	if at := filesLine.FindStringIndex(comment); at != nil {
+		return at[0]
+	}
+	return -1
+}
+
 // TestPackageDocs: every package has a doc.go whose comment has a line beginning
 // with "Files", and from there on it names exactly the folder's Go files.
 func TestPackageDocs(t *testing.T) {
@@ -41,7 +51,7 @@ func TestPackageDocs(t *testing.T) {
 			continue
 		}
 		comment := f.Doc.Text()
-		at := strings.Index(comment, "\nFiles")
+		at := filesHeading(comment)
 		if at < 0 {
 			t.Errorf("%s/doc.go: no line that begins with \"Files\"", dir)
 			continue

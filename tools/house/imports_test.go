@@ -20,6 +20,7 @@ type layer struct {
 var layers = []layer{
 	{dir: "perf/offheap", third: []string{"golang.org/x/sys"}},
 	{dir: "perf", third: []string{"golang.org/x/sys"}},
+	{dir: "afxdp/pcap", ours: []string{"perf", "afxdp"}, third: []string{"github.com/gopacket/gopacket"}},
 	{dir: "afxdp", ours: []string{"perf"},
 		third: []string{"github.com/asavie/xdp", "github.com/cilium/ebpf", "golang.org/x/sys"}},
 	{dir: "flowtable", ours: []string{"perf"}},

@@ -1,0 +1,135 @@
+package perf
+
+import (
+	"math"
+	"math/bits"
+)
+
+const (
+	histSubBits = 5 // each power of two is cut into 32 equal buckets
+	histSub     = 1 << histSubBits
+	histBuckets = (64 - histSubBits + 1) * histSub
+)
+
+// Histogram counts values by size: exactly up to 63, then in buckets whose
+// width is a 32nd of their lower bound at most. The zero value is ready to use.
+// Its owner records, any goroutine takes snapshots.
+//
+// It is our own because a worker's histogram must be readable while the worker
+// records, without a lock, and must never allocate or move. The known HDR
+// histograms record with plain additions, so a reader needs a lock or a copy
+// made by the owner; the part of them that is needed here is the hundred lines
+// below.
+type Histogram struct {
+	_      Pad
+	counts [histBuckets]Counter
+	sum    Counter
+	max    Counter
+	_      Pad
+}
+
+// bucket returns the number of the bucket of v.
+func bucket(v uint64) int {
+	if v < 2*histSub {
+		return int(v)
+	}
+	shift := bits.Len64(v) - histSubBits - 1
+	return shift*histSub + int(v>>shift)
+}
+
+// upper returns the largest value of a bucket.
+func upper(b int) uint64 {
+	if b < 2*histSub {
+		return uint64(b)
+	}
+	shift := b/histSub - 1
+	return (uint64(b%histSub+histSub)+1)<<shift - 1
+}
+
+// Record counts v. Owner only; no allocation.
+func (h *Histogram) Record(v uint64) {
+	h.counts[bucket(v)].Add(1)
+	h.sum.Add(v)
+	if v > h.max.Load() {
+		h.max.v.Store(v)
+	}
+}
+
+// Snapshot returns a copy. Any goroutine; values recorded meanwhile may be in
+// some of its parts and not in others.
+func (h *Histogram) Snapshot() *Distribution {
+	d := &Distribution{sum: h.sum.Load(), max: h.max.Load()}
+	for i := range h.counts {
+		n := h.counts[i].Load()
+		d.counts[i] = n
+		d.n += n
+	}
+	return d
+}
+
+// Distribution is what a histogram held at some moment. Distributions of
+// several workers add up with Add.
+type Distribution struct {
+	counts      [histBuckets]uint64
+	n, sum, max uint64
+}
+
+// Add adds another distribution.
+func (d *Distribution) Add(o *Distribution) {
+	for i, n := range o.counts {
+		d.counts[i] += n
+	}
+	d.n += o.n
+	d.sum += o.sum
+	d.max = max(d.max, o.max)
+}
+
+// Sub takes an earlier snapshot of the same histograms away, which leaves what
+// was recorded since. Max then is that of the highest bucket left, at most the
+// largest value ever.
+func (d *Distribution) Sub(earlier *Distribution) {
+	highest := -1
+	for i, n := range earlier.counts {
+		d.counts[i] -= n
+		if d.counts[i] > 0 {
+			highest = i
+		}
+	}
+	d.n -= earlier.n
+	d.sum -= earlier.sum
+	if highest < 0 {
+		d.max = 0
+	} else {
+		d.max = min(d.max, upper(highest))
+	}
+}
+
+// Count returns how many values there are.
+func (d *Distribution) Count() uint64 { return d.n }
+
+// Max returns the largest value, exactly unless Sub was used.
+func (d *Distribution) Max() uint64 { return d.max }
+
+// Mean returns the mean, exactly as long as the sum of all values fits 64 bits;
+// 0 without values.
+func (d *Distribution) Mean() float64 {
+	if d.n == 0 {
+		return 0
+	}
+	return float64(d.sum) / float64(d.n)
+}
+
+// Quantile returns a value that a share q, 0 to 1, of all values does not
+// exceed: the upper bound of its bucket, but never more than Max; 0 without
+// values.
+func (d *Distribution) Quantile(q float64) uint64 {
+	rank := uint64(math.Ceil(min(max(q, 0), 1) * float64(d.n)))
+	rank = max(rank, 1)
+	var seen uint64
+	for i, n := range d.counts {
+		if seen += n; seen >= rank {
+			return min(upper(i), d.max)
+		}
+	}
+	return d.max
+}

@@ -1,0 +1,67 @@
+// Package rules turns a checked nftables tree (rules/nft) into a flat image and
+// judges packets with it.
+//
+// # Terms
+//
+//	tree      what nft.Parse returns: tables, chains, rules, typed values
+//	id        number of a rule or of a base chain's policy, from 1, in text order
+//	step      a rule's instruction before it is placed (the IR between tree and image)
+//	image     64-bit words with a header and sections: heads, instructions, data,
+//	          sets, NAT statements, base chains; integers and offsets only
+//	master    the image as Compile leaves it, immutable, on the Go heap
+//	head      the first test of a rule; the heads of a chain lie side by side
+//	body      the rest of a rule's instructions
+//	facts     a word with what most rules ask of a packet: protocol, family, ct state
+//	guard     bits of the facts a packet must have before a rule looks at it
+//	poisoned  overwritten in checking mode; drops everything with PoisonedRule
+//
+// # How a packet is judged
+//
+// Image.Base gives the base chains of a hook in order; Image.Eval walks one of
+// them. The walk scans heads until one holds, runs that rule's body, and goes on
+// with the next head where a test of the body fails. Calls keep the next head on a
+// stack in Env; there is no recursion. What `ip saddr`, `tcp dport` or `reject
+// with tcp reset` imply about family and protocol is a guard, checked with the
+// head. A field that a packet does not have (ports of a later fragment, ct mark
+// without an entry) ends the rule, whatever the operator, as nft's break does.
+//
+// # Who owns what
+//
+// Compile and all methods of Ruleset belong to the control side; a Ruleset may
+// be shared and is freed by the collector. Ruleset.Copy makes an Image for one
+// worker: one copy of the master into off-heap memory, and zeroed counters beside
+// it. The worker alone calls Base and Eval. When it has passed a grace period,
+// the control side collects the counters, may Poison the image, and frees it.
+// A Cache and a pool only change how long Compile takes.
+//
+// # Limits
+//
+// Tables of families inet, ip and ip6; the five hooks of IP; 15 nested calls as in
+// the kernel; keys of 32 words of 64 bits; 8 log statements for a packet (more are
+// counted in Env.LogsLost). Sets are constant. Not supported and refused with their
+// place: addresses and ports of `ct reply`, NAT in chains of type filter. Ether
+// fields are read from the frame as it came, in front of VLAN tags. Meta pkttype
+// knows broadcast, multicast and host.
+//
+// Files in reading order:
+//
+//	options.go       Interface, Options, Error
+//	verdict.go       Code, Verdict, Env and what it returns
+//	ruleset.go       Ruleset: copies, names of ids, sums of counters
+//	compile.go       Compile
+//	index.go         the numbers of everything in a tree; loops and depth
+//	ports.go         interface names and indices, decided at compile time
+//	operand.go       expressions: where in a packet a value lies
+//	lower.go         rules to steps
+//	emit.go          steps to heads and bodies
+//	setbuild.go      elements to hash tables, intervals and lists
+//	build.go         all of it in parallel, and linked into one master
+//	layout.go        sections, instructions and descriptors of an image
+//	image.go         Image: base chains, poison, free
+//	image_unsafe.go  typed views of its words
+//	eval.go          the walk
+//	load.go          values that are in no header window
+//	set.go           lookups
+//	cache.go         compiled rulesets of earlier generations
+//	canon.go         their key: what an image depends on
+package rules
