@@ -27,5 +27,5 @@
 // long as MTU, Ethernet header and two VLAN tags unless a pipe is told otherwise.
 //
 // Files in reading order: port.go, umem.go, ring.go, pipe.go, pipequeue.go,
-// end.go.
+// steer.go, end.go.
 package afxdp

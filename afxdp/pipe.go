@@ -24,12 +24,14 @@ type PipeConfig struct {
 	MAC    [2]net.HardwareAddr // nil: 02:00:00:00:00:00 and :01
 	MTU    int                 // L3 bytes, 0: 1500
 	Frame  int                 // longest frame in bytes, 0: MTU, Ethernet header and two VLAN tags
-	Queues int                 // of each end, 0: 1
+	Queues int                 // of the first end, 0: 1
+	Peer   int                 // queues of the second end, 0: as many as the first
 	Ring   int                 // frames in flight per ring, a power of two, 0: 1024
 
 	// Steer picks the receiving end's queue for a frame, as a network card
-	// does; the result counts modulo Queues. It must be a pure function: every
-	// sending queue calls it. nil: the queue with the number of the sending one.
+	// does; the result counts modulo that end's queues. It must be a pure
+	// function: every sending queue calls it. SteerFlow is one. nil: the queue
+	// with the number of the sending one, modulo as well.
 	Steer func(frame []byte) int
 }
 
@@ -41,9 +43,9 @@ func NewPipe(cfg PipeConfig) (a, b Port, err error) {
 	}
 	p := &pipe{cfg: cfg, slot: (cfg.Frame + 63) &^ 63, open: 2}
 	for dir := range p.lanes {
-		for from := range cfg.Queues {
-			for to := range cfg.Queues {
-				if cfg.Steer == nil && from != to {
+		for from := range p.queues(dir) {
+			for to := range p.queues(1 - dir) {
+				if cfg.Steer == nil && to != from%p.queues(1-dir) {
 					p.lanes[dir] = append(p.lanes[dir], nil)
 					continue
 				}
@@ -57,7 +59,7 @@ func NewPipe(cfg PipeConfig) (a, b Port, err error) {
 	}
 	ends := [2]*pipePort{}
 	for i := range ends {
-		ends[i] = &pipePort{pipe: p, end: i, opened: make([]bool, cfg.Queues)}
+		ends[i] = &pipePort{pipe: p, end: i, opened: make([]bool, p.queues(i))}
 	}
 	return ends[0], ends[1], nil
 }
@@ -92,8 +94,13 @@ func (c *PipeConfig) complete() error {
 	if c.Frame < c.MTU+14 || c.Frame > maxFrame {
 		return fmt.Errorf("frames of %d bytes for MTU %d: want the MTU and 14 at least, %d at most", c.Frame, c.MTU, maxFrame)
 	}
-	if c.Queues < 1 || c.Queues > maxPipeQueues {
-		return fmt.Errorf("%d queues: want 1 to %d", c.Queues, maxPipeQueues)
+	if c.Peer == 0 {
+		c.Peer = c.Queues
+	}
+	for _, n := range [2]int{c.Queues, c.Peer} {
+		if n < 1 || n > maxPipeQueues {
+			return fmt.Errorf("%d queues: want 1 to %d", n, maxPipeQueues)
+		}
 	}
 	return nil
 }
@@ -102,10 +109,23 @@ func (c *PipeConfig) complete() error {
 type pipe struct {
 	cfg   PipeConfig
 	slot  int        // bytes per frame in flight
-	lanes [2][]*lane // by sending end, then [from*Queues + to]; nil where Steer is nil and from != to
+	lanes [2][]*lane // by sending end, then by sending and receiving queue; nil for pairs never used
 
 	mu   sync.Mutex
 	open int // ends not yet closed
+}
+
+// queues returns how many queues an end has.
+func (p *pipe) queues(end int) int {
+	if end == 0 {
+		return p.cfg.Queues
+	}
+	return p.cfg.Peer
+}
+
+// lane returns the lane from a queue of an end to one of the other.
+func (p *pipe) lane(end, from, to int) *lane {
+	return p.lanes[end][from*p.queues(1-end)+to]
 }
 
 func (p *pipe) free() error {
@@ -157,7 +177,7 @@ type pipePort struct {
 func (p *pipePort) Name() string          { return p.pipe.cfg.Name[p.end] }
 func (p *pipePort) MAC() net.HardwareAddr { return p.pipe.cfg.MAC[p.end] }
 func (p *pipePort) MTU() int              { return p.pipe.cfg.MTU }
-func (p *pipePort) Queues() int           { return p.pipe.cfg.Queues }
+func (p *pipePort) Queues() int           { return p.pipe.queues(p.end) }
 
 // Open fails for a queue that does not exist or is open, a closed port, and a
 // UMEM whose frames are too small for the longest frame.
@@ -168,8 +188,8 @@ func (p *pipePort) Open(i int, u *UMEM) (Queue, error) {
 	switch {
 	case p.closed:
 		return nil, fmt.Errorf("%s: port is closed", p.Name())
-	case i < 0 || i >= cfg.Queues:
-		return nil, fmt.Errorf("%s: queue %d: there are %d", p.Name(), i, cfg.Queues)
+	case i < 0 || i >= p.Queues():
+		return nil, fmt.Errorf("%s: queue %d: there are %d", p.Name(), i, p.Queues())
 	case p.opened[i]:
 		return nil, fmt.Errorf("%s: queue %d is open already", p.Name(), i)
 	case u.Room() < cfg.Frame:
@@ -177,13 +197,12 @@ func (p *pipePort) Open(i int, u *UMEM) (Queue, error) {
 	}
 	p.opened[i] = true
 	q := &pipeQueue{umem: u, limit: cfg.Frame, steer: cfg.Steer}
-	if cfg.Steer == nil {
-		q.out = p.pipe.lanes[p.end][i*cfg.Queues+i : i*cfg.Queues+i+1]
-		q.in = p.pipe.lanes[1-p.end][i*cfg.Queues+i : i*cfg.Queues+i+1]
-	} else {
-		q.out = p.pipe.lanes[p.end][i*cfg.Queues : (i+1)*cfg.Queues]
-		for from := range cfg.Queues {
-			q.in = append(q.in, p.pipe.lanes[1-p.end][from*cfg.Queues+i])
+	for other := range p.pipe.queues(1 - p.end) {
+		if l := p.pipe.lane(p.end, i, other); l != nil {
+			q.out = append(q.out, l)
+		}
+		if l := p.pipe.lane(1-p.end, other, i); l != nil {
+			q.in = append(q.in, l)
 		}
 	}
 	q.pending = make([]pending, len(q.out))

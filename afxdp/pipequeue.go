@@ -6,7 +6,7 @@ import "github.com/sluice-net/sluice/perf"
 type pipeQueue struct {
 	umem    *UMEM
 	limit   int     // longest frame in bytes
-	out, in []*lane // one of each, or with steering one per queue of the far end
+	out, in []*lane // out: one, or with steering one per queue of the far end, in their order
 	steer   func(frame []byte) int
 	pending []pending // one per lane of out; all zero between calls
 	turn    int       // lane of in that Recv looks at first

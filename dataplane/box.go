@@ -138,7 +138,7 @@ func (b *Box) newWorker(id int, ports []portInfo) (*worker, error) {
 		id: id, box: b, clock: b.cfg.Clock, table: b.table, shard: b.table.Shard(id), ports: ports,
 		in: make([]*handover, b.cfg.Workers), out: make([]*handover, b.cfg.Workers),
 		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),
-		kinds: make([]parcelKind, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
+		kinds: make([]parcelKind, b.cfg.Burst), hashes: make([]uint64, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
 		trace: b.cfg.Trace, check: b.cfg.Check,
 		stages: perf.NewStages(stageNames[:]...),
 	}

@@ -17,15 +17,11 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 	for i := range pkts {
 		p := &pkts[i]
 		w.drops[i] = packet.Parse(p, w.table)
-		if t.track {
-			w.shard.PrefetchBucket(p.Hash)
-		}
+		w.hashes[i] = p.Hash
 	}
 	w.stages.Lap(stageParse)
 	if t.track {
-		for i := range pkts {
-			w.shard.PrefetchEntry(pkts[i].Hash)
-		}
+		w.shard.Prefetch(w.hashes[:len(pkts)])
 		w.stages.Lap(stagePrefetch)
 	}
 	for i := range pkts {
@@ -158,12 +154,9 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 		return
 	}
 	if hop != nil {
-		var next [16]byte
-		p.DstAddr(&next)
-		if hop.HasGateway {
-			next = hop.Gateway
-		}
-		mac := t.routes.Neighbour(p.Family, hop.Port, &next)
+		var dst [16]byte
+		p.DstAddr(&dst)
+		mac := t.routes.NextHop(hop, p.Family, &dst)
 		if mac == nil {
 			w.unreachable(t, p, icmpHostUnreachable, packet.DropNoNeighbour)
 			return

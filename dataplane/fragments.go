@@ -198,7 +198,7 @@ func (w *worker) freeWhole(p *packet.Packet) {
 func (w *worker) handOverWhole(p *packet.Packet, to int, kind parcelKind) bool {
 	ring := w.out[to]
 	if w.parts == nil {
-		if !ring.put(p.Data, p.InPort, kind, 0, p.Serial) {
+		if !ring.put(p.Data, parcel{inPort: p.InPort, serial: p.Serial, kind: kind}) {
 			return false
 		}
 		w.stats.HandoversOut++
@@ -206,7 +206,8 @@ func (w *worker) handOverWhole(p *packet.Packet, to int, kind parcelKind) bool {
 		return true
 	}
 	n := len(w.parts)
-	if !ring.roomFor(n) {
+	at, room := ring.ring.Reserve(n)
+	if room < n {
 		return false
 	}
 	if kind == parcelDirected {
@@ -216,36 +217,34 @@ func (w *worker) handOverWhole(p *packet.Packet, to int, kind parcelKind) bool {
 	}
 	for i := range w.parts {
 		f := &w.parts[i]
-		ring.put(w.umem.Frame(f.Addr, f.Len), f.InPort, kind, uint8(n-1-i), f.Serial)
+		m := parcel{inPort: f.InPort, serial: f.Serial, kind: kind, parts: uint8(n - 1 - i)}
+		ring.write(at+uint32(i), w.umem.Frame(f.Addr, f.Len), m)
 		w.umem.Free(f.Addr)
 	}
+	ring.ring.Publish(n) // all at once: the other side never sees a part of it
 	w.stats.HandoversOut += uint64(n)
 	return true
 }
 
-// datagramFromWorker takes one datagram in fragments from a handover ring. Its
-// parts stand one behind the other; the last ones may not be there yet.
+// datagramFromWorker takes one datagram in fragments from a handover ring,
+// where its parts stand one behind the other.
 func (w *worker) datagramFromWorker(t *tables, h *handover) {
-	first := h.peek()
+	at, _ := h.ring.Peek(1)
+	first := *h.ring.Slot(at)
 	n := int(first.parts) + 1
-	if h.waiting() < n {
-		return
-	}
+	h.ring.Peek(n)
 	list := w.taken[:0]
 	var q packet.Packet
-	for range n {
-		m := h.peek()
-		if addr, ok := w.umem.Alloc(); ok {
-			q.Data, q.Addr, q.InPort, q.Serial = w.umem.Frame(addr, uint32(len(m.frame))), addr, m.inPort, m.serial
-			copy(q.Data, m.frame)
+	for i := range n {
+		frame, m := h.read(at + uint32(i))
+		if w.unpack(&q, frame, m) {
 			packet.Parse(&q, w.table) // it was sound on the other side
 			list = append(list, defrag.Part(&q))
 		}
-		h.pop()
 	}
+	h.ring.Release(n)
 	w.stats.HandoversIn += uint64(n)
 	if len(list) < n {
-		w.stats.Drops[packet.DropNoFrame] += uint64(n - len(list))
 		w.refuse(list, packet.DropNoFrame)
 		return
 	}

@@ -30,7 +30,7 @@ func (w *worker) log(t *tables, p *packet.Packet) {
 	n := logHeader + copy(rec[logHeader:], p.Data)
 	for _, id := range w.env.Logs[:w.env.NLogs] {
 		binary.LittleEndian.PutUint32(rec[8:], id)
-		if !w.logs.put(rec[:n], 0, 0, 0, 0) {
+		if !w.logs.put(rec[:n], parcel{}) {
 			w.stats.LogsLost++
 		}
 	}
@@ -59,10 +59,12 @@ func (b *Box) dispatchLogs(stop chan struct{}) {
 // box runs, Drain and Stop otherwise.
 func (b *Box) writeLogs() {
 	for _, w := range b.workers {
-		for n := w.logs.waiting(); n > 0; n-- {
-			b.writeLog(w.logs.peek().frame)
-			w.logs.pop()
+		at, n := w.logs.ring.Peek(logSlots)
+		for i := range n {
+			rec, _ := w.logs.read(at + uint32(i))
+			b.writeLog(rec)
 		}
+		w.logs.ring.Release(n)
 	}
 }
 

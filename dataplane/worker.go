@@ -34,18 +34,19 @@ type worker struct {
 	ports  []portInfo    // by port; read only
 	frags  *defrag.Reassembler
 
-	now   uint32 // tick of this round, milliseconds
-	nanos int64  // clock of this round
-	env   rules.Env
-	pkts  []packet.Packet
-	drops []packet.Drop // what parse said of pkts
-	kinds []parcelKind  // how pkts came
-	descs []afxdp.Desc
-	head  packet.Packet  // first fragment of the datagram in parts
-	parts []defrag.Frag  // the datagram that is walking; nil: a plain frame
-	taken []defrag.Frag  // parts of a datagram from another worker
-	made  packet.Packet  // what the box itself sends: one at a time
-	tx    [][]afxdp.Desc // by port: frames that leave at the end of the round
+	now    uint32 // tick of this round, milliseconds
+	nanos  int64  // clock of this round
+	env    rules.Env
+	pkts   []packet.Packet
+	drops  []packet.Drop // what parse said of pkts
+	kinds  []parcelKind  // how pkts came
+	hashes []uint64      // of pkts, for the prefetch
+	descs  []afxdp.Desc
+	head   packet.Packet  // first fragment of the datagram in parts
+	parts  []defrag.Frag  // the datagram that is walking; nil: a plain frame
+	taken  []defrag.Frag  // parts of a datagram from another worker
+	made   packet.Packet  // what the box itself sends: one at a time
+	tx     [][]afxdp.Desc // by port: frames that leave at the end of the round
 
 	parcels  []parcel  // of the datagram being taken from a handover ring
 	logs     *handover // records for the log, see log.go
@@ -102,8 +103,7 @@ func (w *worker) round() bool {
 
 	busy, seen := false, w.stats.RxFrames+w.stats.HandoversIn
 	for _, h := range w.in {
-		if h != nil && h.waiting() > 0 {
-			w.fromWorker(t, h)
+		if h != nil && w.fromWorker(t, h) {
 			busy = true
 		}
 	}
@@ -142,38 +142,47 @@ func (w *worker) round() bool {
 	return busy
 }
 
-// fromWorker takes what another worker handed over, a burst at most.
-func (w *worker) fromWorker(t *tables, h *handover) {
-	n := 0
-	for n < len(w.pkts) && h.waiting() > 0 {
-		m := h.peek()
+// fromWorker takes what another worker handed over, a burst at most; false when
+// there is nothing. A datagram in fragments is a burst of its own.
+func (w *worker) fromWorker(t *tables, h *handover) bool {
+	at, waiting := h.ring.Peek(len(w.pkts))
+	if waiting == 0 {
+		return false
+	}
+	if h.ring.Slot(at).kind >= parcelDatagram {
+		w.datagramFromWorker(t, h)
+		return true
+	}
+	taken, n := 0, 0
+	for ; taken < waiting; taken++ {
+		frame, m := h.read(at + uint32(taken))
 		if m.kind >= parcelDatagram {
 			break // the packets before it come first
 		}
-		addr, ok := w.umem.Alloc()
-		if !ok || len(m.frame) > w.umem.Room() {
-			if ok {
-				w.umem.Free(addr)
-			}
-			w.stats.Drops[packet.DropNoFrame]++
-			h.pop()
-			continue
+		if p := &w.pkts[n]; w.unpack(p, frame, m) {
+			w.kinds[n] = m.kind
+			n++
 		}
-		p := &w.pkts[n]
-		p.Data, p.Addr = w.umem.Frame(addr, uint32(len(m.frame))), addr
-		copy(p.Data, m.frame)
-		p.InPort, p.Serial = m.inPort, m.serial
-		w.kinds[n] = m.kind
-		h.pop()
-		n++
 	}
-	w.stats.HandoversIn += uint64(n)
+	h.ring.Release(taken)
+	w.stats.HandoversIn += uint64(taken)
 	w.stages.Lap(stageHandover)
-	if n > 0 {
-		w.burst(t, w.pkts[:n])
-		return
+	w.burst(t, w.pkts[:n])
+	return true
+}
+
+// unpack copies a parcel into a frame of this worker; false: none is free.
+func (w *worker) unpack(p *packet.Packet, frame []byte, m parcel) bool {
+	addr, ok := w.umem.Alloc()
+	if !ok {
+		w.stats.Drops[packet.DropNoFrame]++
+		w.stats.Fates[FateDropped]++
+		return false
 	}
-	w.datagramFromWorker(t, h)
+	p.Data, p.Addr = w.umem.Frame(addr, uint32(len(frame))), addr
+	p.InPort, p.Serial = m.inPort, m.serial
+	copy(p.Data, frame)
+	return true
 }
 
 // flush sends what the round queued and ends the burst on every port.

@@ -33,7 +33,6 @@ type Config struct {
 // nf_conntrack_*_timeout settings.
 type Timeouts struct {
 	TCP               [TCPStates]uint32 // by TCPState; TCPNone is not used
-	TCPMaxRetrans     uint32
 	TCPUnacknowledged uint32
 	UDP, UDPStream    uint32 // UDPLite has the same ones
 	ICMP, ICMPv6      uint32
@@ -51,8 +50,8 @@ func Default() Config {
 				TCPSynSent: 120, TCPSynRecv: 60, TCPEstablished: 432000, TCPFinWait: 120, TCPCloseWait: 60,
 				TCPLastAck: 30, TCPTimeWait: 120, TCPClose: 10, TCPSynSent2: 120,
 			},
-			TCPMaxRetrans: 300, TCPUnacknowledged: 300,
-			UDP: 30, UDPStream: 120, ICMP: 30, ICMPv6: 30, GRE: 30, GREStream: 180, Generic: 600,
+			TCPUnacknowledged: 300,
+			UDP:               30, UDPStream: 120, ICMP: 30, ICMPv6: 30, GRE: 30, GREStream: 180, Generic: 600,
 		},
 	}
 }
@@ -75,7 +74,7 @@ func (c Config) Validate() error {
 		name string
 		sec  uint32
 	}{
-		{"tcp max_retrans", t.TCPMaxRetrans}, {"tcp unacknowledged", t.TCPUnacknowledged},
+		{"tcp unacknowledged", t.TCPUnacknowledged},
 		{"udp", t.UDP}, {"udp stream", t.UDPStream}, {"icmp", t.ICMP}, {"icmpv6", t.ICMPv6},
 		{"gre", t.GRE}, {"gre stream", t.GREStream}, {"generic", t.Generic},
 	} {

@@ -60,7 +60,6 @@ func checkIndex(tb testing.TB, s *Shard) {
 // model is the slow obvious twin of one shard with UDP flows only.
 type model struct {
 	flows map[Tuple]*modelFlow // by both tuples
-	max   int
 	count int
 }
 

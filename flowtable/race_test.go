@@ -47,36 +47,3 @@ func plantRace(t *testing.T) {
 	}
 	wg.Wait()
 }
-
-// TestConfig names what Validate refuses.
-func TestConfig(t *testing.T) {
-	for _, row := range []struct {
-		name   string
-		change func(*Config)
-		ok     bool
-	}{
-		{"default", func(*Config) {}, true},
-		{"no worker", func(c *Config) { c.Workers = 0 }, false},
-		{"too many workers", func(c *Config) { c.Workers = MaxWorkers + 1 }, false},
-		{"negative max", func(c *Config) { c.Max = -1 }, false},
-		{"huge max", func(c *Config) { c.Max = MaxEntries + 1 }, false},
-		{"zero timeout", func(c *Config) { c.Timeouts.UDP = 0 }, false},
-		{"zero TCP timeout", func(c *Config) { c.Timeouts.TCP[TCPClose] = 0 }, false},
-		{"timeout beyond the tick", func(c *Config) { c.Timeouts.TCP[TCPEstablished] = maxTimeout + 1 }, false},
-		{"tracker without function", func(c *Config) { c.Trackers = []Tracker{{Name: "x"}} }, false},
-	} {
-		c := Default()
-		row.change(&c)
-		if err := c.Validate(); (err == nil) != row.ok {
-			t.Errorf("%s: %v", row.name, err)
-		}
-	}
-	for _, row := range []struct {
-		memory uint64
-		want   int
-	}{{24 << 30, 262144}, {2 << 30, 65536}, {512 << 20, 4096}, {0, 1024}} {
-		if got := defaultMax(row.memory); got != row.want {
-			t.Errorf("%d bytes of memory: %d entries, want %d", row.memory, got, row.want)
-		}
-	}
-}

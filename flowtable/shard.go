@@ -23,13 +23,13 @@ type Shard struct {
 	ms      timeoutsMs
 	index   index
 	entries []Entry
-	nat     []NAT       // beside entries
-	memory  []tcpMemory // beside entries
-	freed   []uint32    // stack of free numbers
-	free    int         // height of that stack
-	high    uint32      // numbers above it were never given out
-	live    int         // entries of this shard, unconfirmed ones included
-	cursor  uint32      // where Expire goes on
+	nat     []NAT    // beside entries
+	ignored []uint32 // beside entries: where a TCP segment that was let through unjudged ends
+	freed   []uint32 // stack of free numbers
+	free    int      // height of that stack
+	high    uint32   // numbers above it were never given out
+	live    int      // entries of this shard, unconfirmed ones included
+	cursor  uint32   // where Expire goes on
 
 	stats     Stats
 	published published
@@ -52,7 +52,7 @@ func (s *Shard) reserve(n int) (err error) {
 	if s.nat, err = offheap.Make[NAT](n); err != nil {
 		return err
 	}
-	if s.memory, err = offheap.Make[tcpMemory](n); err != nil {
+	if s.ignored, err = offheap.Make[uint32](n); err != nil {
 		return err
 	}
 	if s.freed, err = offheap.Make[uint32](n); err != nil {
@@ -65,10 +65,10 @@ func (s *Shard) reserve(n int) (err error) {
 
 func (s *Shard) release() []error {
 	errs := []error{
-		offheap.Free(s.entries), offheap.Free(s.nat), offheap.Free(s.memory), offheap.Free(s.freed),
+		offheap.Free(s.entries), offheap.Free(s.nat), offheap.Free(s.ignored), offheap.Free(s.freed),
 		offheap.Free(s.index.buckets),
 	}
-	s.entries, s.nat, s.memory, s.freed, s.index.buckets = nil, nil, nil, nil, nil
+	s.entries, s.nat, s.ignored, s.freed, s.index.buckets = nil, nil, nil, nil, nil
 	return errs
 }
 

@@ -102,16 +102,8 @@ const (
 
 const (
 	tcpLastReply   uint8 = 0x80
-	tcpLastIgnored uint8 = 0x40 // tcpMemory holds the segment
+	tcpLastIgnored uint8 = 0x40 // Shard.ignored holds its end
 )
-
-// tcpMemory is what an ignored segment left behind. It stands beside the
-// entries because few flows ever need it.
-type tcpMemory struct {
-	seq, end, ack uint32
-	window        uint16
-	_             uint16
-}
 
 // tcpLast reports whether the last segment was this event from this side.
 func (e *Entry) tcpLast(event, dir uint8) bool {
@@ -187,23 +179,19 @@ func (s *Shard) tcpBegin(event uint8) bool {
 func (s *Shard) tcpRemember(e *Entry, p *Probe, n uint32, event uint8) {
 	e.tcpNote(event, p.Dir)
 	e.TCP[1] |= tcpLastIgnored
-	m := &s.memory[n]
-	m.seq, m.end, m.window = p.Seq, p.Seq+tcpLength(p), p.Window
+	s.ignored[n] = p.Seq + tcpLength(p)
 	if event == eventSYN && p.Dir == Original {
 		e.TCP[0] &^= tcpChallenge
 		if e.State == TCPLastAck {
 			e.TCP[0] |= tcpChallenge
 		}
 	}
-	if e.State == TCPSynSent && event == eventACK && p.Dir == Reply {
-		m.ack = p.Ack
-	}
 }
 
 // tcpResync reports whether p is a SYN+ACK that acknowledges the ignored SYN
 // of the other side: both ends are in step, and the entry was not.
 func (s *Shard) tcpResync(e *Entry, p *Probe, n uint32, event uint8) bool {
-	if event != eventSYNACK || !e.tcpLast(eventSYN, p.Dir^1) || e.TCP[1]&tcpLastIgnored == 0 || p.Ack != s.memory[n].end {
+	if event != eventSYNACK || !e.tcpLast(eventSYN, p.Dir^1) || e.TCP[1]&tcpLastIgnored == 0 || p.Ack != s.ignored[n] {
 		return false
 	}
 	e.TCP[0] &^= tcpChallenge

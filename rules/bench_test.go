@@ -157,3 +157,41 @@ func BenchmarkEval(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkCompile(b *testing.B) {
+	tree := manyRules(1000, false)
+	cache, err := NewCache(1 << 24)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cache.Close()
+	for _, row := range []struct {
+		name string
+		opt  Options
+	}{{"1000rules", Options{}}, {"1000rules/cached", Options{Cache: cache}}} {
+		b.Run(row.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Compile(tree, row.opt); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("1000rules/copy", func(b *testing.B) {
+		rs, err := Compile(tree, Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.SetBytes(int64(rs.Bytes()))
+		for b.Loop() {
+			im, err := rs.Copy()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := im.Free(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

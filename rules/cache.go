@@ -60,7 +60,7 @@ func (c *Cache) put(key string, m *master) {
 
 // contentKey is the hash of all that a master image depends on.
 func contentKey(tree *nft.Ruleset, ifs []Interface) string {
-	w := canon{h: sha256.New()}
+	var w canon
 	w.num(imageMagic)
 	w.num(uint64(len(ifs)))
 	for _, i := range ifs {
@@ -68,5 +68,6 @@ func contentKey(tree *nft.Ruleset, ifs []Interface) string {
 		w.num(uint64(i.Port), uint64(i.Index))
 	}
 	w.tree(tree)
-	return string(w.h.Sum(nil))
+	sum := sha256.Sum256(w.b)
+	return string(sum[:])
 }

@@ -2,28 +2,24 @@ package rules
 
 import (
 	"encoding/binary"
-	"hash"
 
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
-// canon writes a tree to a hash, unambiguously and without what an image does
-// not depend on: positions, handles, comments, counters' starting values, the
+// canon writes a tree as bytes, unambiguously and without what an image does not
+// depend on: positions, handles, comments, counters' starting values, the
 // wording of log statements. Every list is preceded by its length and every kind
-// by a letter.
-type canon struct{ h hash.Hash }
+// by its name.
+type canon struct{ b []byte }
 
 func (w *canon) num(ns ...uint64) {
-	var b [8]byte
 	for _, n := range ns {
-		binary.LittleEndian.PutUint64(b[:], n)
-		w.h.Write(b[:])
+		w.b = binary.AppendUvarint(w.b, n)
 	}
 }
 
 func (w *canon) str(s string) {
-	w.num(uint64(len(s)))
-	w.h.Write([]byte(s))
+	w.b = append(binary.AppendUvarint(w.b, uint64(len(s))), s...)
 }
 
 func (w *canon) flag(b bool) {

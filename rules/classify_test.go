@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -29,8 +30,8 @@ func testSeed(t testing.TB) uint64 {
 func TestAgainstTwin(t *testing.T) {
 	seed := testSeed(t)
 	rounds := 400
-	if testing.Short() {
-		rounds = 50
+	if testing.Short() || offheap.RaceTwin {
+		rounds = 100
 	}
 	var hits [4]int
 	for round := range rounds {
@@ -58,10 +59,15 @@ func FuzzClassify(f *testing.F) {
 
 func compareWithTwin(t *testing.T, g *gen, round, packets int, hits *[4]int) {
 	t.Helper()
-	tree := g.tree()
+	compareTree(t, g, g.tree(), fmt.Sprintf("round %d", round), packets, hits)
+}
+
+// compareTree gives packets to all chains of a tree and to the twin.
+func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets int, hits *[4]int) {
+	t.Helper()
 	rs, err := Compile(tree, Options{Interfaces: testInterfaces})
 	if err != nil {
-		t.Fatalf("round %d: %v", round, err)
+		t.Fatalf("%s: %v", round, err)
 	}
 	im, err := rs.Copy()
 	if err != nil {
@@ -74,7 +80,7 @@ func compareWithTwin(t *testing.T, g *gen, round, packets int, hits *[4]int) {
 	for n := range packets {
 		p := g.packet()
 		q := clone(p)
-		for _, hook := range []nft.Hook{nft.HookPrerouting, nft.HookForward} {
+		for _, hook := range []nft.Hook{nft.HookPrerouting, nft.HookInput, nft.HookForward, nft.HookOutput, nft.HookPostrouting} {
 			chains := im.Base(p.Family, hook)
 			for i := range chains {
 				env.NLogs, env.LogsLost = 0, 0
@@ -84,7 +90,7 @@ func compareWithTwin(t *testing.T, g *gen, round, packets int, hits *[4]int) {
 				table, chain := chainOf(tree, policy.Table, policy.Chain)
 				want := tw.base(table, chain, q)
 				if !sameDecision(rs, tw, v, want, policy, env) || !bytes.Equal(marks(p), marks(q)) {
-					t.Fatalf("round %d packet %d chain %s/%s: compiled %v by %+v, twin %v by %+v\nenv %+v marks %v/%v packet %+v\n%s",
+					t.Fatalf("%s packet %d chain %s/%s: compiled %v by %+v, twin %v by %+v\nenv %+v marks %v/%v packet %+v\n%s",
 						round, n, policy.Table, policy.Chain, v, rs.Rule(v.Rule), want, tw.decision, env, marks(p), marks(q), p, dump(table))
 				}
 				if v.Rule != policy.ID {
@@ -95,7 +101,7 @@ func compareWithTwin(t *testing.T, g *gen, round, packets int, hits *[4]int) {
 	}
 	for _, c := range rs.Collect([]*Image{im}) {
 		if c.Packets != tw.packets[c.Counter] || c.Bytes != tw.bytes[c.Counter] {
-			t.Errorf("round %d: counter %+v, twin %d packets %d bytes", round, c, tw.packets[c.Counter], tw.bytes[c.Counter])
+			t.Errorf("%s: counter %+v, twin %d packets %d bytes", round, c, tw.packets[c.Counter], tw.bytes[c.Counter])
 		}
 	}
 }

@@ -18,16 +18,15 @@ type walk struct {
 // begin fills a walk.
 func (w *walk) begin(p *packet.Packet) {
 	w.data = p.Data[:min(int(p.End), len(p.Data))]
-	w.base = [4]uint{0, noHeader, noHeader, noHeader}
+	w.base = [4]uint{noHeader, noHeader, noHeader, noHeader}
 	if len(w.data) >= 8 {
 		w.lim = uint(len(w.data)) - 8
-	} else {
-		w.base[0] = noHeader
-	}
-	if p.Family != flowtable.FamilyNone {
-		w.base[srcNetwork] = uint(p.L3)
-		if transport(p) {
-			w.base[srcTransport] = uint(p.L4)
+		w.base[srcLink] = 0
+		if p.Family != flowtable.FamilyNone {
+			w.base[srcNetwork] = uint(p.L3)
+			if transport(p) {
+				w.base[srcTransport] = uint(p.L4)
+			}
 		}
 	}
 	w.facts = uint64(p.Proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState

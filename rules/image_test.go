@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -145,6 +146,30 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+func TestRuleInfo(t *testing.T) {
+	rs, err := Compile(parse(t, inChain("tcp dport 80 counter accept")), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for id := range rs.Rules() + 2 {
+		info := rs.Rule(uint32(id))
+		if info == nil {
+			got = append(got, "none")
+			continue
+		}
+		if int(info.ID) != id || info.Table != "t" || info.Family != nft.FamilyInet || info.Policy != (info.Rule == nil) {
+			t.Errorf("id %d: %+v", id, info)
+		}
+		got = append(got, fmt.Sprintf("%d %s: %s", info.Pos.Line, info.Chain, info.Text))
+	}
+	want := []string{"none", "4 allow: tcp dport 80 accept", "5 allow: return", "6 deny: counter packets 0 bytes 0 drop",
+		"7 base: policy drop", "9 base: counter packets 0 bytes 0", "10 base: tcp dport 80 counter packets 0 bytes 0 accept", "none"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+}
+
 // TestCopies: images of one ruleset share nothing, and Collect sums them.
 func TestCopies(t *testing.T) {
 	before := offheap.InUse()
@@ -262,6 +287,29 @@ func TestEvalAllocatesNothing(t *testing.T) {
 			im.Base(p.Family, nft.HookForward)
 		}); n != 0 {
 			t.Errorf("%+v: %v allocations", k, n)
+		}
+	}
+}
+
+// TestOddPackets: whatever the offsets say, Eval stays inside the frame.
+func TestOddPackets(t *testing.T) {
+	_, im := mustImage(t, parse(t, inChain(`ip version 4 ip daddr 10.0.0.0/8 ip dscp 0 counter
+		ether daddr 02:00:00:00:00:01 counter
+		ip6 saddr fd00::/8 ip6 daddr { fd00::1-fd00::5 } counter
+		tcp dport 80 tcp flags syn counter
+		icmp id 5 counter
+		th sport 1 counter
+		accept`)), testInterfaces...)
+	for _, family := range []uint8{flowtable.FamilyNone, flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
+		for size := range 100 {
+			for _, off := range []uint16{0, 1, 7, 14, 60, 99, 0xffff} {
+				p := pk{}.packet(t)
+				p.Data, p.End, p.L3, p.L4, p.Family = make([]byte, size), uint16(size+2), off, off, family
+				chain := &im.Base(flowtable.FamilyIPv4, nft.HookForward)[0]
+				if v := im.Eval(chain, p, &Env{}); v.Code != Accept {
+					t.Errorf("family %d, %d bytes, offsets %d: %+v", family, size, off, v)
+				}
+			}
 		}
 	}
 }

@@ -20,7 +20,6 @@ type gen struct {
 	table *nft.Table
 	chain int // number of the chain in work; calls go to later ones
 	base  *nft.Base
-	depth int
 }
 
 func pick[T any](g *gen, from ...T) T { return from[g.r.IntN(len(from))] }
@@ -249,7 +248,9 @@ func (g *gen) rule() *nft.Rule {
 			}
 		default:
 			r.Stmts = append(r.Stmts, g.last())
-			return r
+			if _, ok := r.Stmts[len(r.Stmts)-1].(*nft.VMap); !ok || g.one(2) {
+				return r // what stands behind a map sees the packets of `continue`
+			}
 		}
 		if len(r.Stmts) > 6 {
 			return r

@@ -136,16 +136,16 @@ next:
 	return 0
 }
 
-// interval1 finds the last interval that begins at key or before it.
+// interval1 finds the last interval that begins at key or before it. Which half
+// it is in is computed from a borrow, because nobody can predict it.
 func interval1(data []uint64, key uint64) uint64 {
-	n := len(data) / 3
+	n := uint(len(data) / 3)
 	first, last, value := data[:n], data[n:2*n], data[2*n:]
-	at := 0
+	at := uint(0)
 	for size := n; size > 1; {
 		half := size / 2
-		if first[at+half] <= key {
-			at += half
-		}
+		_, before := bits.Sub64(key, first[at+half], 0)
+		at += half & (uint(before) - 1)
 		size -= half
 	}
 	if first[at] <= key && key <= last[at] {
@@ -154,22 +154,27 @@ func interval1(data []uint64, key uint64) uint64 {
 	return 0
 }
 
+// interval2 is interval1 for keys of two words, the upper one first.
 func interval2(data []uint64, hi, lo uint64) uint64 {
-	n := len(data) / 5
+	n := uint(len(data) / 5)
 	first, last, value := data[:2*n], data[2*n:4*n], data[4*n:]
-	begins := func(i int) bool { return first[2*i] < hi || first[2*i] == hi && first[2*i+1] <= lo }
-	at := 0
+	at := uint(0)
 	for size := n; size > 1; {
 		half := size / 2
-		if begins(at + half) {
-			at += half
-		}
+		i := 2 * (at + half)
+		_, before := bits.Sub64(lo, first[i+1], 0)
+		_, before = bits.Sub64(hi, first[i], before)
+		at += half & (uint(before) - 1)
 		size -= half
 	}
-	if begins(at) && (hi < last[2*at] || hi == last[2*at] && lo <= last[2*at+1]) {
-		return value[at]
+	_, before := bits.Sub64(lo, first[2*at+1], 0)
+	_, before = bits.Sub64(hi, first[2*at], before)
+	_, behind := bits.Sub64(last[2*at+1], lo, 0)
+	_, behind = bits.Sub64(last[2*at], hi, behind)
+	if before|behind != 0 {
+		return 0
 	}
-	return 0
+	return value[at]
 }
 
 // ranges compares part by part: wide parts are two words that form one number.

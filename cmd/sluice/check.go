@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -82,5 +83,14 @@ func summary(tree *nft.Ruleset) string {
 			count += len(c.Rules)
 		}
 	}
-	return fmt.Sprintf("%d tables, %d chains, %d rules, %d sets", len(tree.Tables), chains, count, sets)
+	return strings.Join([]string{
+		amount(len(tree.Tables), "table"), amount(chains, "chain"), amount(count, "rule"), amount(sets, "set"),
+	}, ", ")
+}
+
+func amount(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

@@ -75,6 +75,7 @@ func TestCommandsGolden(t *testing.T) {
 		{"check-several", "", "check -v testdata/rules/broken.nft testdata/rules/home.nft"},
 		{"check-stdin", "table ip t {\n\tchain c {\n\t\tdorp\n\t}\n}\n", "check -"},
 		{"check-jump-to-base", "table ip t {\n\tchain a {\n\t\ttype filter hook input priority 0;\n\t}\n\tchain b {\n\t\tjump a\n\t}\n}\n", "check -"},
+		{"check-loop", "table ip t {\n\tchain a {\n\t\tjump b\n\t}\n\tchain b {\n\t\tjump a\n\t}\n\tchain c {\n\t\ttype filter hook input priority 0;\n\t\tjump a\n\t}\n}\n", "check -"},
 		{"check-define", "table ip t {\n\tchain c {\n\t\ttcp dport $p accept\n\t}\n}\n", "check -v -D p=22 -"},
 		{"check-missing-file", "", "check testdata/rules/absent.nft"},
 		{"check-empty", "", "check -v -"},

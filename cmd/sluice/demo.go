@@ -47,7 +47,7 @@ a check failed; it is named.`,
 				return fmt.Errorf("--workers %d: want 1 to 64, or 0", workers)
 			}
 			if workers == 0 {
-				workers = min(max(2, runtime.GOMAXPROCS(0)-1), 4)
+				workers = min(max(2, runtime.NumCPU()-1), 4)
 			}
 			out := cmd.OutOrStdout()
 			return runDemo(out, length, workers, !plain && isTerminal(out))
@@ -106,11 +106,11 @@ func runDemo(out io.Writer, length time.Duration, workers int, live bool) error 
 	end := d.snapshot()
 	reportSessions(out, w)
 	reportBox(out, d, end)
-	took, packets, err := measure(min(measureTime, length))
+	measured, err := measure(min(measureTime, length))
 	if err != nil {
 		return failed(fmt.Errorf("measurement: %w", err))
 	}
-	reportMeasure(out, took, packets)
+	reportMeasure(out, &measured)
 
 	checks := check(d, w, results, played, end)
 	if reportChecks(out, checks) {

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/route"
+	"github.com/sluice-net/sluice/flowtable"
 )
 
 // The demonstration's two ports.
@@ -113,6 +114,11 @@ func (d *demoBox) open(workers int) error {
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Stages, cfg.Check = workers, true, true
 	cfg.Conntrack.Acct = true
+	// Hosts open thousands of connections a second: shorter timeouts keep a long
+	// demonstration from filling the table.
+	cfg.Conntrack.Max = 1 << 20
+	cfg.Conntrack.Timeouts.TCP[flowtable.TCPTimeWait] = 20
+	cfg.Conntrack.Timeouts.UDPStream = 30
 	cfg.HandoverSlots = 4096 // more than the hosts ever have under way: nothing may be lost
 	addrs := [2][]netip.Prefix{{n.lan4, n.lan6}, {n.wan4, n.wan6}}
 	for port, name := range portNames {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/perf"
 )
 
 // The measurement's load: established flows, taken in turn.
@@ -15,13 +16,20 @@ const (
 	measureFrame = 60 // bytes, without the Ethernet checksum
 )
 
+// measurement is the time of packets and where it went.
+type measurement struct {
+	packets   int
+	perPacket time.Duration
+	stages    perf.Account
+}
+
 // measure times packets of established, masqueraded UDP flows through the whole
 // ruleset on one worker and this goroutine. It counts the box's work and both
 // copies of the pipe, not the making of frames.
-func measure(duration time.Duration) (perPacket time.Duration, packets int, err error) {
+func measure(duration time.Duration) (m measurement, err error) {
 	d, err := newDemoBox(1)
 	if err != nil {
-		return 0, 0, err
+		return m, err
 	}
 	defer d.close()
 	frames := make([][]byte, measureFlows)
@@ -43,19 +51,20 @@ func measure(duration time.Duration) (perPacket time.Duration, packets int, err 
 		return nil
 	}
 	if err := round(); err != nil { // makes the flows
-		return 0, 0, err
+		return m, err
 	}
 	spent = 0
-	for end := time.Now().Add(duration); time.Now().Before(end); packets += measureFlows {
+	for end := time.Now().Add(duration); time.Now().Before(end); m.packets += measureFlows {
 		if err := round(); err != nil {
-			return 0, 0, err
+			return m, err
 		}
 	}
 	stats := d.box.Stats()
-	if t := stats.Total(); t.Fates[dataplane.FateSent] != t.RxFrames || packets == 0 {
-		return 0, 0, fmt.Errorf("%d of %d packets passed", t.Fates[dataplane.FateSent], t.RxFrames)
+	if t := stats.Total(); t.Fates[dataplane.FateSent] != t.RxFrames || m.packets == 0 {
+		return m, fmt.Errorf("%d of %d packets passed", t.Fates[dataplane.FateSent], t.RxFrames)
 	}
-	return spent / time.Duration(packets), packets, nil
+	m.perPacket, m.stages = spent/time.Duration(m.packets), stats.Stages
+	return m, nil
 }
 
 // measuredFrame is a UDP datagram without checksum from a host on the LAN.

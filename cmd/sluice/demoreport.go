@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/packet"
@@ -140,7 +139,13 @@ func reportConnections(w io.Writer, flows []flowtable.Flow) {
 	}
 }
 
-func reportMeasure(w io.Writer, perPacket time.Duration, packets int) {
+func reportMeasure(w io.Writer, m *measurement) {
 	fmt.Fprintf(w, "\nTime: %d ns/packet on one worker (%d packets of %d established, masqueraded UDP flows of %d bytes,\n"+
-		"the whole ruleset, both copies of the pipes included)\n", perPacket.Nanoseconds(), packets, measureFlows, measureFrame)
+		"the whole ruleset, both copies of the pipes included)\n", m.perPacket.Nanoseconds(), m.packets, measureFlows, measureFrame)
+	total := m.stages.Total()
+	for i, name := range m.stages.Names {
+		if c := m.stages.Cycles[i]; c > 0 {
+			fmt.Fprintf(w, "  %5.1f %%  %s\n", 100*float64(c)/float64(total), name)
+		}
+	}
 }

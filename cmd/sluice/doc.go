@@ -17,7 +17,8 @@
 // (reading rulesets), check.go, advice.go (what check warns of), format.go;
 // replay.go (flags, the box on two wires), topology.go (its network, from
 // flags), capture.go (files in and out), run.go (which frames go in together),
-// wire.go, record.go (what became of a packet), print.go; demo.go (the command
+// wire.go, rulelog.go (log statements), record.go (what became of a packet),
+// print.go; demo.go (the command
 // and its course), demobox.go (the router), democaptures.go, demoplay.go
 // (captures through it), demosessions.go (hosts and what they do),
 // demoreport.go, demomeasure.go, democheck.go.

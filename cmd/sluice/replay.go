@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/flowtable"
@@ -52,8 +53,8 @@ A line for each packet, in order of arrival:
   ct state, port out, the packet, and after => what it was translated to
 
 then totals, the counters of the rules, and the connections as conntrack -L
-prints them. Results are the same in every run, and for every number of workers
-and size of burst.
+prints them. What log statements of rules say goes to standard error. Results
+are the same in every run, and for every number of workers and size of burst.
 
 With --json each line is one object with a field "type":
 
@@ -132,7 +133,7 @@ func (o *replayOptions) run(cmd *cobra.Command) error {
 	splitByInside(frames, inside)
 	net.resolve(addresses(frames))
 
-	r, err := newRig(o, net, frames)
+	r, err := newRig(o, net, frames, newRuleLog(cmd.ErrOrStderr()))
 	if err != nil {
 		return failed(err)
 	}
@@ -181,7 +182,7 @@ var replayKey = [2]uint64{0x736c75696365, 0x7265706c6179}
 const replayFlows = 1 << 18
 
 // newRig builds the box, on a clock that stands at the first packet.
-func newRig(o *replayOptions, net *network, frames []captured) (*rig, error) {
+func newRig(o *replayOptions, net *network, frames []captured, log *zap.Logger) (*rig, error) {
 	mtu := o.mtu
 	if mtu == 0 {
 		mtu = 1500
@@ -193,7 +194,7 @@ func newRig(o *replayOptions, net *network, frames []captured) (*rig, error) {
 	r.total.init()
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Burst, cfg.Clock, cfg.Trace = o.workers, o.burst, r.clock, true
-	cfg.SamePorts = true
+	cfg.SamePorts, cfg.Log = true, log
 	cfg.Chunk, cfg.Frames = chunkFor(mtu), 4*maxRun
 	cfg.Conntrack.HashKey, cfg.Conntrack.Acct, cfg.Conntrack.Max = replayKey, true, replayFlows
 	cfg.Routes, cfg.Neighbours = net.routes, net.neighbours

@@ -419,3 +419,32 @@ func TestCompleteChecksum(t *testing.T) {
 		}
 	}
 }
+
+// TestZeroChecksum steers a UDP checksum to the value 0, which would mean none
+// and must become 0xffff.
+func TestZeroChecksum(t *testing.T) {
+	tab := newTable(t)
+	src := addr(a4)
+	for name, l4 := range map[string]func(sport uint16) Layer{
+		"udp":     func(sport uint16) Layer { return UDP{Src: sport, Dst: 80} },
+		"udplite": func(sport uint16) Layer { return UDPLite{Src: sport, Dst: 80} },
+	} {
+		b := Build(Ether{}, h4, l4(1024), Data("data"))
+		p := parsed(t, tab, b)
+		// The sum lacks just the checksum's value to be all ones.
+		port := fold(uint64(be16(p.Transport()[6:])) + 1024)
+		if p.SetSrc(&src, port) != DropNone || be16(p.Transport()[6:]) != 0xffff {
+			t.Errorf("%s: port %d makes checksum %#04x", name, port, be16(p.Transport()[6:]))
+		}
+		if want := Build(Ether{}, h4, l4(port), Data("data")); !bytes.Equal(b, want) {
+			t.Errorf("%s:\n%x\n%x", name, b, want)
+		}
+	}
+	right := parsed(t, tab, Build(Ether{}, h6, UDP{Src: 1, Dst: 2}, Zeros(2)))
+	c := right.Transport()[6:8]
+	b := Build(Ether{}, h6, UDP{Src: 1, Dst: 2, Sum: SumBare}, Data(c))
+	p := parsed(t, tab, b)
+	if !CompleteChecksum(p) || be16(p.Transport()[6:]) != 0xffff || !p.ChecksumOK() {
+		t.Errorf("completed checksum is %#04x", be16(p.Transport()[6:]))
+	}
+}

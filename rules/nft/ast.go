@@ -303,7 +303,8 @@ type Value interface{ value() }
 
 // Const is one value, or a prefix when PrefixLen is 0 or more (-1: none).
 // Data is big endian (host-order types such as marks too), as long as the left
-// side's bits rounded up to bytes. Interface names are 16 bytes, zero padded;
+// side's bits rounded up to bytes; a value of 6 bits is in the low bits of its
+// byte. Interface names are 16 bytes, zero padded;
 // a wildcard "eth*" has PrefixLen 8*len("eth").
 //
 // Of iif and oif (type iface_index) a name is kept in Name and Data is zero:

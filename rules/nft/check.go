@@ -6,16 +6,20 @@ import "fmt"
 // and values.
 type checker struct {
 	reporter
-	rs     *Ruleset
-	ends   map[any]span // of statements, chains, ... for errors found late
-	count  int          // elements so far
-	handle map[*Table]uint64
+	rs    *Ruleset
+	ends  map[any]span // of statements, chains, ... for errors found late
+	count int          // elements so far
+	steps int          // values evaluated so far
+	opt   ParseOptions
+
+	unsettled map[*Set]map[*Element]*raw // named sets with new elements, and where those were written
+	handle    map[*Table]uint64
 }
 
 type span struct{ pos, end Pos }
 
 func newChecker(r reporter) *checker {
-	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, handle: map[*Table]uint64{}}
+	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, handle: map[*Table]uint64{}, unsettled: map[*Set]map[*Element]*raw{}}
 }
 
 // report records an error about r.
@@ -74,11 +78,12 @@ func Parse(file string, text []byte, opt ParseOptions) (rs *Ruleset, err error) 
 		return nil, p.errs
 	}
 	c := newChecker(p.reporter)
-	defer func() { p.errs = c.errs }()
+	c.opt = opt
 	c.stopped(func() {
 		for _, cmd := range p.cmds {
 			c.try(func() { c.apply(cmd) })
 		}
+		c.settleAll()
 		c.validate()
 	})
 	if len(c.errs) > 0 {
@@ -204,6 +209,13 @@ func (c *checker) apply(cmd *command) {
 		if cmd.verb == "delete" {
 			c.deleteElements(s, cmd.elements)
 		} else {
+			if s.Flags&SetConstant != 0 {
+				first := cmd.elements
+				if len(first.kids) > 0 {
+					first = keyOf(first.kids[0])
+				}
+				c.fail(first, "Could not process rule: Too many open files in system: the set is constant")
+			}
 			c.addElements(t, s, cmd.elements)
 		}
 	case "rule":

@@ -34,7 +34,7 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 	if b.base {
 		base = c.base(b)
 	} else if b.policy != nil {
-		c.fail(b.policy, "Could not process rule: Operation not supported")
+		c.failAt(span{b.policyPos, b.policy.end}, "Could not process rule: Operation not supported")
 	}
 	if ch != nil {
 		switch {
@@ -120,7 +120,9 @@ func (c *checker) applySet(cmd *command, t *Table) {
 	case "add", "create":
 		c.addSet(t, cmd.set, cmd.verb == "create")
 	case "flush":
-		c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end}).Elements = nil
+		s := c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end})
+		c.settleNamed(s)
+		s.Elements = nil
 	case "delete":
 		s := t.set(cmd.name.text)
 		if s == nil || s.Map != (cmd.object == "map") {
@@ -168,7 +170,7 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 		kind = "map"
 	}
 	if !b.hasType {
-		c.fail(at, "%s definition does not specify key", kind)
+		c.failToken(&b.brace, "%s definition does not specify key", kind)
 	}
 	if b.size > 1<<32-1 {
 		c.fail(at, "Value %d is too large", b.size)
@@ -257,9 +259,14 @@ func (s *Set) keyBits() []int {
 	return out
 }
 
-// addElements adds to a named set.
+// addElements adds to a named set. Overlaps and order are settled when all
+// commands have run, so that a file may add elements one by one.
 func (c *checker) addElements(t *Table, s *Set, r *raw) {
-	places := map[*Element]*raw{}
+	places := c.unsettled[s]
+	if places == nil {
+		places = map[*Element]*raw{}
+		c.unsettled[s] = places
+	}
 	had := len(s.Elements)
 	c.elements(s, r, s.keyBits(), places)
 	for _, e := range s.Elements[had:] {
@@ -277,13 +284,6 @@ func (c *checker) addElements(t *Table, s *Set, r *raw) {
 			c.checkTarget(t, v, keyOf(k))
 		}
 	}
-	if s.SizeGiven > 0 && len(s.Elements) > int(s.SizeGiven) {
-		over := s.Elements[s.SizeGiven]
-		if k := places[over]; k != nil {
-			c.report(keyOf(k), "Could not process rule: Too many open files in system: the set's size is %d", s.SizeGiven)
-		}
-	}
-	c.settle(s, places)
 }
 
 // checkTarget wants a jump's chain to be there and no base chain.
@@ -298,6 +298,7 @@ func (c *checker) checkTarget(t *Table, v *Verdict, at *raw) {
 }
 
 func (c *checker) deleteElements(s *Set, r *raw) {
+	c.settleNamed(s)
 	gone := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
 	places := map[*Element]*raw{}
 	c.elements(gone, r, s.keyBits(), places)

@@ -1,6 +1,9 @@
 package nft
 
-import "bytes"
+import (
+	"bytes"
+	mathbits "math/bits"
+)
 
 // match checks `left op right`.
 func (k *ruleCheck) match(n *matchNode) Stmt {
@@ -125,6 +128,15 @@ func (k *ruleCheck) flagMask(n *matchNode, m *Match) {
 
 func masked(e Expr) *Masked { m, _ := e.(*Masked); return m }
 
+// allOnes tells whether a mask leaves all bits.
+func allOnes(mask []byte, bits int) bool {
+	n := 0
+	for _, b := range mask {
+		n += mathbits.OnesCount8(b)
+	}
+	return n == bits
+}
+
 func isZero(b []byte) bool { return len(bytes.Trim(b, "\x00")) == 0 }
 
 // valueMatch resolves a value, range, prefix or list of flags.
@@ -146,6 +158,8 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 	}
 	mask := masked(m.Left)
 	switch {
+	case mask != nil && allOnes(mask.Mask, bits):
+		m.Left = mask.E
 	case mask == nil:
 		if t.Bitmask && !n.given && o.kind == rawWord {
 			m.Op = OpAny
@@ -181,7 +195,7 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 		l3 = e.Field.Proto == "ether" && e.Field.Name == "type"
 	case *Meta:
 		l4 = e.Key == MetaL4proto
-		l3 = e.Key == MetaNfproto || e.Key == MetaProtocol
+		l3 = e.Key == MetaNfproto
 	}
 	if m.Op != OpEq {
 		return
@@ -211,7 +225,7 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 		k.transport(n, x)
 		k.l4Set = false
 	}
-	if l3 && k.l3 == 0 {
+	if l3 {
 		switch x {
 		case 0x0800, uint64(FamilyIP):
 			k.l3 = FamilyIP

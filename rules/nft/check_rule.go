@@ -57,12 +57,35 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, front bool) {
 			final = &span{x.word.pos, x.word.end}
 		}
 	}
+	// As in the kernel, the sets written in a rule take handles before it does.
+	for _, st := range r.Stmts {
+		if s := anonymousSet(st); s != nil {
+			s.Handle = c.nextHandle(t)
+		}
+	}
 	r.Handle = c.nextHandle(t)
 	if front {
 		ch.Rules = append([]*Rule{r}, ch.Rules...)
 	} else {
 		ch.Rules = append(ch.Rules, r)
 	}
+}
+
+// anonymousSet is the set written in a statement, nil when there is none.
+func anonymousSet(st Stmt) *Set {
+	var s *Set
+	switch st := st.(type) {
+	case *VMap:
+		s = st.Set
+	case *Match:
+		if ref, ok := st.Right.(*SetRef); ok {
+			s = ref.Set
+		}
+	}
+	if s == nil || s.Name != "" {
+		return nil
+	}
+	return s
 }
 
 func (k *ruleCheck) statement(sn stmtNode) Stmt {
@@ -162,6 +185,7 @@ func (k *ruleCheck) selector(r *raw) Expr {
 
 // left resolves a left side.
 func (k *ruleCheck) left(r *raw) Expr {
+	k.step(r)
 	switch r.kind {
 	case rawSel:
 		return k.selector(r)

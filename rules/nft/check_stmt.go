@@ -4,7 +4,9 @@ package nft
 func (k *ruleCheck) nat(n *natNode) Stmt {
 	st := &NAT{Pos: n.pos, Kind: n.kind, Flags: n.flags, FamilyGiven: n.fam != 0, inet: k.table.Family == FamilyInet}
 	if n.fam != 0 && k.l3 != 0 && k.l3 != n.fam {
-		k.failToken(&n.word, "conflicting protocols specified: %s vs. %s. You must specify ip or ip6 family in NAT statement", familyName(k.l3), familyName(n.fam))
+		k.errorf(n.word.pos, n.word.end, "conflicting protocols specified: %s vs. %s. You must specify ip or ip6 family in nat statement", familyName(k.l3), familyName(n.fam))
+		k.also(k.l3At.pos, k.l3At.end)
+		panic(bail{})
 	}
 	if n.addr != nil {
 		fam := n.fam
@@ -143,6 +145,7 @@ func (k *ruleCheck) mangle(n *mangleNode) Stmt {
 
 // markValue folds an expression over one mark into (source & And) ^ Xor.
 func (k *ruleCheck) markValue(n *mangleNode, r *raw) MangleValue {
+	k.step(r)
 	switch r.kind {
 	case rawSel:
 		if t := r.expr.Type(); t != TypeMark {

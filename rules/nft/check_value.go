@@ -43,7 +43,9 @@ func (c *checker) operand(r *raw, t *Type, bits int) operand {
 			c.fail(r, "ranges of %s are not possible", t.Desc)
 		}
 		if t == TypeIfname {
-			c.fail(r, "Byteorder conversion needed for range expression: ranges of %s are not possible", t.Desc)
+			c.report(r.kids[0], "Range expression is undefined for %s types", t.Desc)
+			c.also(r.pos, r.end)
+			panic(bail{})
 		}
 		if compareBytes(lo.Lo, hi.Lo) > 0 {
 			c.fail(r, "Range has zero or negative size")
@@ -90,6 +92,7 @@ func prefixBounds(b []byte, plen int) (lo, hi []byte) {
 
 // constant resolves one value.
 func (c *checker) constant(r *raw, t *Type, bits int) KeyPart {
+	c.step(r)
 	switch r.kind {
 	case rawBin:
 		a, b := c.constant(r.kids[0], t, bits), c.constant(r.kids[1], t, bits)
@@ -143,6 +146,18 @@ func (c *checker) constant(r *raw, t *Type, bits int) KeyPart {
 	return KeyPart{}
 }
 
+// maxSteps bounds the work of one file: variables that name each other several
+// times grow exponentially.
+const maxSteps = 8 << 20
+
+func (c *checker) step(r *raw) {
+	c.steps++
+	if c.steps > maxSteps {
+		c.report(r, "too much to evaluate, max %d values", maxSteps)
+		panic(stop{})
+	}
+}
+
 func plain(b []byte) KeyPart { return KeyPart{Lo: b, Hi: b, PrefixLen: -1} }
 
 // symbol resolves a word, number or string.
@@ -156,7 +171,15 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 			if len(r.text) >= 16 || r.text == "" {
 				c.fail(r, "Interface does not exist")
 			}
-			return KeyPart{Lo: make([]byte, 4), Hi: make([]byte, 4), PrefixLen: -1, Name: r.text}
+			var index uint32
+			if c.opt.Interface != nil {
+				var ok bool
+				if index, ok = c.opt.Interface(r.text); !ok {
+					c.fail(r, "Interface does not exist")
+				}
+			}
+			b := putUint(uint64(index), 4)
+			return KeyPart{Lo: b, Hi: b, PrefixLen: -1, Name: r.text}
 		}
 	case TypeIPv4, TypeIPv6:
 		if r.kind != rawNumber {

@@ -29,15 +29,20 @@ func (e *Error) Error() string {
 	line := strings.ReplaceAll(e.Line, "\t", " ")
 	b.WriteString(line)
 	b.WriteByte('\n')
-	for i := 1; i < e.Pos.Col; i++ {
-		if e.Also.Line == e.Pos.Line && i >= e.Also.Col && i < e.AlsoEnd.Col {
+	to := last
+	also := e.Also.Line == e.Pos.Line && e.Also.Line > 0
+	if also {
+		to = max(last, e.AlsoEnd.Col-1)
+	}
+	for i := 1; i <= to; i++ {
+		switch {
+		case i >= e.Pos.Col && i <= last:
+			b.WriteByte('^')
+		case also && i >= e.Also.Col && i < e.AlsoEnd.Col:
 			b.WriteByte('~')
-		} else {
+		default:
 			b.WriteByte(' ')
 		}
-	}
-	for i := e.Pos.Col; i <= last; i++ {
-		b.WriteByte('^')
 	}
 	return b.String()
 }
@@ -63,17 +68,22 @@ const maxErrors = 20
 // nearest gives nft's "; did you mean" ending for a name close to one of names;
 // "" when none is close.
 func nearest(name string, names []string) string {
-	if n := nearestName(name, names); n != "" {
+	if n := closest(name, names, 4); n != "" && len(name) > 3 {
 		return "; did you mean '" + n + "'?"
 	}
 	return ""
 }
 
-// nearestName finds the name closest to name; "" when none is close.
-func nearestName(name string, names []string) string {
-	best, dist := "", 4
+// nearestName finds the name closest to name; "" when none is close: when
+// more than half of the letters differ.
+func nearestName(name string, names []string) string { return closest(name, names, 2) }
+
+// closest allows one difference and one more for each share letters.
+func closest(name string, names []string, share int) string {
+	best, dist := "", 256
 	for _, n := range names {
-		if d := distance(name, n, dist); d < dist && d < len(n) && d < max(len(name), 2) {
+		d := distance(name, n, dist)
+		if d < dist && d > 0 && d <= max(len(name), len(n))/share+1 && d < max(len(name), len(n)) {
 			best, dist = n, d
 		}
 	}

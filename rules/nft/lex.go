@@ -49,7 +49,7 @@ func (t *token) what() string {
 		}
 		return t.text
 	}
-	if keywords[t.text] {
+	if reserved[t.text] || namedWords[t.text] {
 		return t.text
 	}
 	return "string"
@@ -340,19 +340,4 @@ func parseTime(s string) (ms uint64, ok bool) {
 		v = 0
 	}
 	return ms, true
-}
-
-// keywords are words nft names in syntax errors; others are just "string".
-var keywords = map[string]bool{
-	"accept": true, "drop": true, "continue": true, "jump": true, "goto": true, "return": true, "counter": true,
-	"log": true, "reject": true, "snat": true, "dnat": true, "masquerade": true, "redirect": true, "notrack": true,
-	"meta": true, "ct": true, "ip": true, "ip6": true, "tcp": true, "udp": true, "udplite": true, "sctp": true,
-	"dccp": true, "th": true, "icmp": true, "icmpv6": true, "ether": true, "set": true, "map": true, "vmap": true,
-	"table": true, "chain": true, "rule": true, "element": true, "add": true, "create": true, "insert": true,
-	"delete": true, "flush": true, "define": true, "redefine": true, "undefine": true, "include": true, "type": true,
-	"typeof": true, "hook": true, "priority": true, "policy": true, "flags": true, "elements": true, "timeout": true,
-	"comment": true, "to": true, "with": true, "iif": true, "oif": true, "iifname": true, "oifname": true,
-	"mark": true, "saddr": true, "daddr": true, "sport": true, "dport": true, "protocol": true, "fwd": true,
-	"dup": true, "queue": true, "limit": true, "quota": true, "fib": true, "vlan": true, "arp": true, "inet": true,
-	"last": true,
 }

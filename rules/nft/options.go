@@ -6,6 +6,11 @@ type ParseOptions struct {
 	IncludeDirs []string          // tried in order when an include is not absolute nor found beside its file
 	Defines     map[string]string // name (without $) to text, as `nft -D`
 	NoInclude   bool              // refuse `include`
+
+	// Interface finds the index of an interface a rule names by iif or oif. A
+	// name it does not know is an error, as in nft. Without it every name is
+	// taken and the value is left zero, for the compiler to find by Const.Name.
+	Interface func(name string) (index uint32, ok bool)
 }
 
 // PrintOptions chooses what Fprint shows.

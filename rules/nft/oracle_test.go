@@ -125,7 +125,6 @@ ct state new
 ct state != established,related
 ct state != new
 ct state == new
-ct state == new,established
 ct state ! new
 ct state { new, established }
 ct state new|established
@@ -167,6 +166,23 @@ tcp flags ! fin,rst
 tcp flags { syn, ack }
 tcp flags & (syn|ack) == { syn, ack }
 tcp flags 0x12
+tcp dport 22 log tcp sport 1-5
+ct state & (new|established) == new
+ct state & (new|established) != new
+ct status & assured == assured
+tcp flags & (syn|ack) == 0x40
+tcp flags & 0xff == syn
+ip saddr & 255.0.255.0 == 1.0.1.0
+meta mark & 0xffffff00 { 0x100, 0x200 }
+tcp dport & 0xff00 == 0x100
+ip6 saddr & ffff:: == dead::
+ether saddr & ff:ff:00:00:00:00 == 01:02:00:00:00:00
+ip ttl & 0xf0 == 0x10
+ip protocol != tcp
+meta l4proto != { tcp, udp }
+meta nfproto != ipv4
+meta length & 0xff == 5
+ip saddr . meta mark . tcp flags { 1.1.1.1 . 5 . syn }
 tcp flags == 0
 ip saddr & 255.255.255.0 == 10.0.0.0
 ip saddr & 255.255.255.0 != 10.0.0.0

@@ -2,17 +2,11 @@ package nft
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"sort"
 	"strings"
 )
 
-const (
-	maxIncludeDepth = 16
-	maxIncludes     = 1000
-	maxNesting      = 64
-)
+// maxNesting bounds braces and parentheses inside each other.
+const maxNesting = 64
 
 // bail ends the statement being parsed; the error is recorded already.
 type bail struct{}
@@ -68,13 +62,14 @@ func (p *parser) push(s *source) {
 	p.stack = append(p.stack, s)
 }
 
-// fetch reads a token, leaving finished included files.
+// fetch reads a token, leaving finished included files. What is no token is
+// reported and left out.
 func (p *parser) fetch() token {
 	s := p.stack[len(p.stack)-1]
 	t, bad := s.next()
-	if bad != "" {
+	for bad != "" {
 		p.errorf(t.pos, t.end, "%s", bad)
-		panic(bail{})
+		t, bad = s.next()
 	}
 	if t.kind == tokEOF && len(p.stack) > 1 {
 		p.stack = p.stack[:len(p.stack)-1]
@@ -193,21 +188,7 @@ func (p *parser) guard(f func()) {
 func (p *parser) recoverStatement() {
 	braces := 0
 	for {
-		var t token
-		ok := func() (ok bool) {
-			defer func() {
-				if r := recover(); r != nil {
-					if _, is := r.(bail); !is {
-						panic(r)
-					}
-				}
-			}()
-			t = *p.peek()
-			return true
-		}()
-		if !ok {
-			continue
-		}
+		t := *p.peek()
 		switch {
 		case t.kind == tokEOF:
 			return
@@ -243,162 +224,20 @@ func (p *parser) parseFile() {
 	}
 }
 
-// parseDefinition handles what may stand in any block: define, include.
-func (p *parser) parseDefinition() bool {
-	t := p.peek()
-	switch {
-	case t.is("include"):
-		p.parseInclude()
-	case t.is("define"), t.is("redefine"):
-		redo := p.take().text == "redefine"
-		name := p.name("name")
-		p.expect("=")
-		v := p.parseInitializer()
-		scope := p.scopes[len(p.scopes)-1]
-		if redo {
-			scope = nil
-			for i := len(p.scopes) - 1; i >= 0 && scope == nil; i-- {
-				if p.scopes[i][name.text] != nil {
-					scope = p.scopes[i]
-				}
-			}
-			if scope == nil {
-				p.fail(&name, "undefined symbol '%s'", name.text)
-			}
-		} else if scope[name.text] != nil {
-			p.fail(&name, "redefinition of symbol '%s'", name.text)
-		}
-		scope[name.text] = v
-		p.endStatement()
-	case t.is("undefine"):
-		p.take()
-		name := p.name("name")
-		scope := p.scopes[len(p.scopes)-1]
-		if scope[name.text] == nil {
-			p.fail(&name, "undefined symbol '%s'", name.text)
-		}
-		delete(scope, name.text)
-		p.endStatement()
-	default:
-		return false
-	}
-	return true
-}
-
-// variable takes `$name` and gives what it stands for.
-func (p *parser) variable() *raw {
-	p.expect("$")
-	t := p.peek()
-	if t.kind != tokWord {
-		p.unexpected("")
-	}
-	name := p.take()
-	for i := len(p.scopes) - 1; i >= 0; i-- {
-		if v := p.scopes[i][name.text]; v != nil {
-			return v
-		}
-	}
-	p.fail(&name, "unknown identifier '%s'%s", name.text, nearest(name.text, p.definedNames()))
-	return nil
-}
-
-func (p *parser) definedNames() []string {
-	var out []string
-	for _, s := range p.scopes {
-		for k := range s {
-			out = append(out, k)
-		}
-	}
-	sort.Strings(out)
-	return out
-}
-
 // name takes a name: of a table, chain, set or definition.
-func (p *parser) name(what string) token {
+func (p *parser) name() token {
 	t := p.peek()
-	if t.kind == tokWord && !t.glob && !t.addr || t.kind == tokQuoted && t.text != "" {
-		return p.take()
+	if t.kind != tokWord || t.glob || t.addr || reserved[t.text] {
+		p.unexpected("string")
 	}
-	p.unexpected("string")
-	_ = what
-	return token{}
+	return p.take()
 }
 
-// parseInclude reads `include "glob"` and goes on in the file.
-func (p *parser) parseInclude() {
-	p.take()
+// word takes a word of the language.
+func (p *parser) word() token {
 	t := p.peek()
-	if t.kind != tokQuoted {
-		p.unexpected("quoted string")
-	}
-	arg := p.take()
-	if p.opt.NoInclude {
-		p.fail(&arg, "not supported here: include")
-	}
-	sep := p.peek()
-	if !sep.isSeparator() && sep.kind != tokEOF {
+	if t.kind != tokWord || t.glob || t.addr {
 		p.unexpected("")
 	}
-	files := p.includeFiles(&arg)
-	if len(p.stack)+1 > maxIncludeDepth {
-		p.fail(&arg, "Include nested too deeply, max %d levels", maxIncludeDepth)
-	}
-	if sep.isSeparator() {
-		p.take()
-	} else {
-		p.ahead = p.ahead[:0]
-	}
-	// The last file pushed is read first.
-	for i := len(files) - 1; i >= 0; i-- {
-		p.includes++
-		if p.includes > maxIncludes {
-			p.fail(&arg, "too many included files, max %d", maxIncludes)
-		}
-		text, err := os.ReadFile(files[i])
-		if err != nil {
-			p.fail(&arg, "Could not open file \"%s\": %v", files[i], err)
-		}
-		p.push(newSource(files[i], text))
-	}
-}
-
-// includeFiles expands the pattern, sorted. Only a pattern may match nothing.
-func (p *parser) includeFiles(arg *token) []string {
-	pattern := arg.text
-	var tries []string
-	if filepath.IsAbs(pattern) {
-		tries = []string{pattern}
-	} else {
-		tries = []string{filepath.Join(filepath.Dir(arg.pos.File), pattern)}
-		for _, d := range p.opt.IncludeDirs {
-			tries = append(tries, filepath.Join(d, pattern))
-		}
-	}
-	wild := strings.ContainsAny(pattern, "*?[")
-	for _, try := range tries {
-		if !wild {
-			if st, err := os.Stat(try); err == nil && st.Mode().IsRegular() {
-				return []string{try}
-			}
-			continue
-		}
-		found, err := filepath.Glob(try)
-		if err != nil {
-			p.fail(arg, "Failed to match the pattern \"%s\"", pattern)
-		}
-		var files []string
-		for _, f := range found {
-			if st, err := os.Stat(f); err == nil && st.Mode().IsRegular() {
-				files = append(files, f)
-			}
-		}
-		if len(files) > 0 {
-			sort.Strings(files)
-			return files
-		}
-	}
-	if !wild {
-		p.fail(arg, "File not found: %s", pattern)
-	}
-	return nil
+	return p.take()
 }

@@ -25,16 +25,17 @@ type tableBlock struct {
 }
 
 type chainBlock struct {
-	name     token
-	comment  string
-	base     bool
-	basePos  Pos
-	baseEnd  Pos
-	typ      token
-	hook     token
-	priority *priorityNode
-	policy   *raw
-	rules    []*ruleNode
+	name      token
+	comment   string
+	base      bool
+	basePos   Pos
+	baseEnd   Pos
+	typ       token
+	hook      token
+	priority  *priorityNode
+	policy    *raw
+	policyPos Pos
+	rules     []*ruleNode
 }
 
 // priorityNode is a name, a number, or a name and a number.
@@ -61,6 +62,7 @@ type setBlock struct {
 	policy   string
 	elements *raw
 	hasType  bool
+	brace    token
 }
 
 func (p *parser) family() (Family, bool) {
@@ -127,16 +129,17 @@ func (p *parser) parseCommand() {
 		p.finish(c)
 		return
 	}
-	if isRule := c.object == "rule"; isRule != (c.verb == "insert") && (c.verb == "insert" || isRule && c.verb != "add") {
+	isRule := c.object == "rule"
+	if c.verb == "insert" && !isRule || isRule && c.verb != "add" && c.verb != "insert" {
 		p.fail(&obj, "not supported: %s %s", c.verb, c.object)
 	}
 	c.family, _ = p.family()
 	if t := p.peek(); t.is("handle") {
 		p.unsupported(t)
 	}
-	c.table = p.name("table")
+	c.table = p.name()
 	if c.object != "table" && !(c.verb == "flush" && c.object == "rule") {
-		c.name = p.name(c.object)
+		c.name = p.name()
 	}
 	switch c.verb {
 	case "add", "create", "insert":
@@ -176,7 +179,7 @@ func (p *parser) parseAdd(c *command) {
 		}
 	case "set", "map":
 		c.set = &setBlock{name: c.name, isMap: c.object == "map"}
-		p.expect("{")
+		c.set.brace = p.expect("{")
 		p.parseSet(c.set)
 	case "element":
 		c.elements = p.parseSetLiteral()
@@ -239,14 +242,14 @@ func (p *parser) parseTable(b *tableBlock) {
 		switch {
 		case t.is("chain"):
 			p.take()
-			c := &chainBlock{name: p.name("chain")}
+			c := &chainBlock{name: p.name()}
 			p.expect("{")
 			b.chains = append(b.chains, c)
 			p.parseChain(c)
 		case t.is("set"), t.is("map"):
 			p.take()
-			s := &setBlock{name: p.name("set"), isMap: t.text == "map"}
-			p.expect("{")
+			s := &setBlock{name: p.name(), isMap: t.text == "map"}
+			s.brace = p.expect("{")
 			b.sets = append(b.sets, s)
 			p.parseSet(s)
 		case t.is("comment"):
@@ -268,6 +271,7 @@ func (p *parser) parseChain(c *chainBlock) {
 			p.parseBase(c, t)
 		case t.is("policy"):
 			p.take()
+			c.policyPos = t.pos
 			c.policy = p.parsePrimary()
 		case t.is("flags"), t.is("devices"), t.is("device"):
 			p.unsupported(&t)
@@ -285,17 +289,15 @@ func (p *parser) parseBase(c *chainBlock, t token) {
 	p.take()
 	c.base = true
 	c.basePos = t.pos
-	c.typ = p.name("type")
+	c.typ = p.word()
 	p.expect("hook")
-	c.hook = p.name("hook")
+	c.hook = p.word()
 	if d := p.peek(); d.is("device") || d.is("devices") {
 		p.unsupported(d)
 	}
-	p.expect("priority")
-	n := &priorityNode{pos: p.peek().pos}
+	n := &priorityNode{pos: p.expect("priority").pos}
 	if p.peek().is("$") {
 		v := p.variable()
-		n.pos = v.pos
 		switch v.kind {
 		case rawNumber:
 			n.num = p.number(&token{kind: tokNumber, text: v.text, pos: v.pos, end: v.end})
@@ -310,8 +312,6 @@ func (p *parser) parseBase(c *chainBlock, t token) {
 		sign := int64(1)
 		if p.accept("-") {
 			sign = -1
-		} else {
-			p.accept("+")
 		}
 		n.num = sign * p.takeNumber()
 	}
@@ -348,106 +348,4 @@ func (p *parser) number(t *token, take ...bool) int64 {
 		p.take()
 	}
 	return int64(v)
-}
-
-func (p *parser) parseSet(s *setBlock) {
-	p.block(func() {
-		t := *p.peek()
-		switch {
-		case t.is("type"), t.is("typeof"):
-			p.take()
-			p.parseSetType(s, t.text == "typeof")
-		case t.is("flags"):
-			p.take()
-			p.parseSetFlags(s)
-		case t.is("auto-merge"):
-			p.take()
-			s.flags |= SetAutoMerge
-		case t.is("size"):
-			p.take()
-			s.size = uint64(p.takeNumber())
-		case t.is("policy"):
-			p.take()
-			pol := p.name("policy")
-			if pol.text != "performance" && pol.text != "memory" {
-				p.fail(&pol, "syntax error, unexpected %s", pol.what())
-			}
-			s.policy = pol.text
-		case t.is("comment"):
-			s.comment = p.comment()
-		case t.is("elements"):
-			p.take()
-			p.expect("=")
-			if p.peek().is("$") {
-				s.elements = p.variable()
-				if s.elements.kind != rawSet {
-					p.errorf(s.elements.pos, s.elements.end, "elements of a set are needed")
-					panic(bail{})
-				}
-			} else {
-				s.elements = p.parseSetLiteral()
-			}
-		case t.is("timeout"), t.is("gc-interval"), t.is("counter"), t.is("quota"), t.is("limit"), t.is("ct"), t.is("last"):
-			p.unsupported(&t)
-		default:
-			p.unexpected("")
-		}
-		p.endStatement()
-	})
-}
-
-func (p *parser) parseSetType(s *setBlock, typeof bool) {
-	s.hasType = true
-	s.keyPos = p.peek().pos
-	if typeof {
-		s.keyExpr = p.parseSelectorConcat()
-	} else {
-		s.key = p.typeNames()
-	}
-	s.keyEnd = p.last
-	if !s.isMap {
-		return
-	}
-	p.expect(":")
-	if typeof && !p.peek().is("verdict") {
-		if t := p.peek(); t.is("interval") {
-			p.unsupported(t)
-		}
-		s.dataExpr = p.parseSelectorConcat()
-	} else {
-		if t := p.peek(); t.is("interval") || t.is("counter") || t.is("quota") || t.is("limit") || t.is("ct") {
-			p.unsupported(t)
-		}
-		s.data = p.typeNames()
-	}
-}
-
-func (p *parser) typeNames() []token {
-	out := []token{p.name("type")}
-	for p.accept(".") {
-		out = append(out, p.name("type"))
-		if len(out) > 16 {
-			p.unexpected("")
-		}
-	}
-	return out
-}
-
-func (p *parser) parseSetFlags(s *setBlock) {
-	for {
-		t := p.name("flag")
-		switch t.text {
-		case "constant":
-			s.flags |= SetConstant
-		case "interval":
-			s.flags |= SetInterval
-		case "timeout", "dynamic":
-			p.fail(&t, "not supported: flags %s", t.text)
-		default:
-			p.fail(&t, "syntax error, unexpected %s", t.what())
-		}
-		if !p.accept(",") {
-			return
-		}
-	}
 }

@@ -300,7 +300,7 @@ func (p *parser) parsePrimary() *raw {
 		return &raw{kind: rawAny, pos: t.pos, end: t.end, text: "*"}
 	case t.is("@"):
 		p.take()
-		n := p.name("set")
+		n := p.name()
 		return &raw{kind: rawRef, pos: t.pos, end: n.end, text: n.text}
 	case t.is("["):
 		p.take()
@@ -374,117 +374,4 @@ func (p *parser) parseConcatValue() *raw {
 		return parts[0]
 	}
 	return join(rawConcat, "", parts...)
-}
-
-// parseList reads the rest of a comma list.
-func (p *parser) parseList(first *raw) *raw {
-	parts := []*raw{first}
-	for p.accept(",") {
-		parts = append(parts, p.parseMultiton())
-	}
-	return join(rawList, "", parts...)
-}
-
-// parseRight reads the right side of a match.
-func (p *parser) parseRight() *raw {
-	if p.peek().is("{") {
-		return p.parseSetLiteral()
-	}
-	r := p.parseConcatValue()
-	if p.peek().is(",") {
-		return p.parseList(r)
-	}
-	return r
-}
-
-// parseInitializer reads what a definition stands for.
-func (p *parser) parseInitializer() *raw {
-	if p.peek().is("{") && p.peekAt(1).is("}") {
-		t := p.take()
-		p.take()
-		return &raw{kind: rawSet, pos: t.pos, end: p.last}
-	}
-	return p.parseRight()
-}
-
-// skipLines passes newlines inside braces.
-func (p *parser) skipLines() {
-	for p.peek().kind == tokNewline {
-		p.take()
-	}
-}
-
-// parseSetLiteral reads { elements }, newlines allowed between them.
-func (p *parser) parseSetLiteral() *raw {
-	defer p.nest()()
-	if p.peek().is("$") {
-		v := p.variable()
-		if v.kind != rawSet {
-			p.errorf(v.pos, v.end, "elements in braces are needed")
-			panic(bail{})
-		}
-		return v
-	}
-	t := p.expect("{")
-	r := &raw{kind: rawSet, pos: t.pos}
-	for {
-		p.skipLines()
-		if p.peek().is("}") {
-			if len(r.kids) == 0 {
-				p.unexpected("")
-			}
-			break
-		}
-		r.kids = append(r.kids, p.parseElement())
-		p.skipLines()
-		if !p.accept(",") {
-			p.skipLines()
-			break
-		}
-	}
-	p.expect("}")
-	r.end = p.last
-	return r
-}
-
-// parseElement reads a key with its options and, in a map, its data.
-func (p *parser) parseElement() *raw {
-	if p.peek().is("{") {
-		return p.parseSetLiteral()
-	}
-	key := p.parseConcatValue()
-	if key.kind == rawSet || key.kind == rawList {
-		if !p.peek().is(":") {
-			return key
-		}
-	}
-	e := &raw{kind: rawElem, kids: []*raw{key}, pos: key.pos, end: key.end}
-	for {
-		t := p.peek()
-		if t.is("comment") {
-			e.comment = p.comment()
-			continue
-		}
-		if t.is("timeout") || t.is("expires") || t.is("counter") || t.is("limit") || t.is("quota") || t.is("last") {
-			p.unsupported(t)
-		}
-		break
-	}
-	if p.peek().is(":") {
-		p.take()
-		p.skipLines()
-		if p.atVerdict() {
-			from := p.peek().pos
-			n := p.parseVerdict()
-			e.verdict = n.verdict
-			e.chainPos, e.chainEnd = n.chainPos, n.chainEnd
-			e.verdict.Pos = from
-			e.end = p.last
-			return e
-		}
-		data := p.parseConcatValue()
-		e.kids = append(e.kids, data)
-		e.end = p.last
-	}
-	return e
 }

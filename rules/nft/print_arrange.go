@@ -19,9 +19,22 @@ func arrange(r *Rule) []*item {
 	for i, s := range r.Stmts {
 		items[i] = &item{stmt: s}
 	}
-	items = mergeFields(items)
-	hideDependencies(items)
-	return items
+	// Fields are not moved over a statement that does something, as nft 1.0.6
+	// does: that would say another thing than the rule.
+	var out []*item
+	from := 0
+	for i, it := range items {
+		switch it.stmt.(type) {
+		case *Match, *VMap:
+			continue
+		}
+		out = append(out, mergeFields(items[from:i])...)
+		out = append(out, it)
+		from = i + 1
+	}
+	out = append(out, mergeFields(items[from:])...)
+	hideDependencies(out)
+	return out
 }
 
 // mergeable is the field of a match that nft may load together with its

@@ -6,12 +6,13 @@ import (
 )
 
 // maxElements bounds what one file may put into its sets, variables spliced.
-const maxElements = 4 << 20
+const maxElements = 2 << 20
 
 // elements resolves the elements of a set literal into s, variables that are
 // sets spliced in.
 func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw) {
 	for _, k := range r.kids {
+		c.step(k)
 		if k.kind == rawSet {
 			c.elements(s, k, bits, places)
 			continue
@@ -34,7 +35,8 @@ func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw)
 		}
 		c.count++
 		if c.count > maxElements {
-			c.fail(k, "too many elements, max %d", maxElements)
+			c.report(k, "too many elements, max %d", maxElements)
+			panic(stop{})
 		}
 		e.Key = c.key(s.Key, bits, key)
 		switch {
@@ -164,6 +166,9 @@ func sameData(a, b *Element) bool {
 func (c *checker) settle(s *Set, places map[*Element]*raw) {
 	if len(s.Key) > 1 || s.Flags&SetInterval == 0 {
 		c.unique(s, places)
+		if len(s.Key) > 1 && s.Flags&SetInterval != 0 {
+			c.boxes(s, places)
+		}
 		if len(s.Key) == 1 || s.Flags&SetInterval == 0 {
 			listingOrder(s)
 		}
@@ -253,6 +258,40 @@ func (c *checker) unique(s *Set, places map[*Element]*raw) {
 	s.Elements = out
 }
 
+// maxBoxes bounds the elements whose overlaps are searched pair by pair.
+const maxBoxes = 4096
+
+// boxes refuses joined ranges of which a later one begins or ends inside an
+// earlier one, as the kernel does.
+func (c *checker) boxes(s *Set, places map[*Element]*raw) {
+	if len(s.Elements) > maxBoxes {
+		return
+	}
+	inside := func(e, o *Element, end bool) bool {
+		for i := range e.Key {
+			at := e.Key[i].Lo
+			if end {
+				at = e.Key[i].Hi
+			}
+			if bytes.Compare(at, o.Key[i].Lo) < 0 || bytes.Compare(at, o.Key[i].Hi) > 0 || e.Key[i].Name != o.Key[i].Name {
+				return false
+			}
+		}
+		return true
+	}
+	for n, e := range s.Elements {
+		for _, o := range s.Elements[:n] {
+			if !inside(e, o, false) && !inside(e, o, true) {
+				continue
+			}
+			if k := places[e]; k != nil {
+				c.report(keyOf(k), "Could not process rule: File exists")
+			}
+			break
+		}
+	}
+}
+
 // listingOrder sorts as nft lists: by value; names, and what is joined of
 // several, as numbers that begin with the lowest byte.
 func listingOrder(s *Set) {
@@ -313,4 +352,28 @@ func prefixOf(lo, hi []byte) int {
 		}
 	}
 	return n
+}
+
+// settleNamed settles a named set that has new elements.
+func (c *checker) settleNamed(s *Set) {
+	places := c.unsettled[s]
+	if places == nil {
+		return
+	}
+	delete(c.unsettled, s)
+	if s.SizeGiven > 0 && len(s.Elements) > int(s.SizeGiven) {
+		if k := places[s.Elements[s.SizeGiven]]; k != nil {
+			c.report(keyOf(k), "Could not process rule: Too many open files in system: the set's size is %d", s.SizeGiven)
+		}
+	}
+	c.settle(s, places)
+}
+
+// settleAll settles every named set, at the end of the commands.
+func (c *checker) settleAll() {
+	for _, t := range c.rs.Tables {
+		for _, s := range t.Sets {
+			c.settleNamed(s)
+		}
+	}
 }

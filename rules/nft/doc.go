@@ -1,0 +1,72 @@
+// Package nft is the rule language: it reads nftables text, checks it as nft
+// 1.0.6 and the kernel do, and lists it back as `nft list ruleset` does.
+//
+// # What it takes
+//
+// Tables of the families ip, ip6 and inet; chains, rules, sets and verdict
+// maps, in block form or as add, create, insert, delete and flush commands that
+// run in order on a state that begins empty; define, redefine, undefine,
+// include. Everything else of nft is refused by name: the message begins with
+// "not supported". Nothing is ignored.
+//
+// # Terms
+//
+// The parser makes commands of raw expressions, whose types are not known yet.
+// The checker applies the commands to a [Ruleset], gives every value its type
+// and its bytes, and looks names up. A selector is what a rule reads from the
+// packet (`tcp dport`), a right side what it is compared with. A definition
+// stands for its raw expression wherever $name is; a set among the elements of
+// a set is spliced in.
+//
+// # Differences from nft
+//
+//   - Host names are refused; service and protocol names come from a table here.
+//   - Interfaces named by iif and oif need not exist, unless
+//     [ParseOptions].Interface is given.
+//   - `ct state == established | new` is listed with its operator. nft leaves it
+//     out, and reads its own listing back as another match.
+//   - A nat statement reached over a jump from a wrong hook, and a loop, are
+//     marked where they stand and not at the base chain's jump.
+//   - Fields compared together are listed in header order, but never moved over a
+//     counter or another statement that does something.
+//   - `not equal` on two neighbouring fields means that each differs.
+//
+// # Errors
+//
+// [Parse] returns an [ErrorList]: the parser goes on with the next statement,
+// the checker with the next rule or object. Each [Error] has the exact place of
+// the token at fault. Up to 20 are collected.
+//
+// # Ownership and concurrency
+//
+// There is no shared state: calls of Parse may run at the same time. A Ruleset
+// belongs to the caller, may be read by many goroutines, and must not be
+// changed once it has been compiled. Listing changes nothing. All of it is
+// control path: it allocates freely.
+//
+// # Limits
+//
+// 64 nested braces or parentheses, 16 nested includes and 1000 included files,
+// 128 statements in a rule, 15 nested jumps below a base chain, 255 bytes in a
+// name, 128 in a comment, 2 Mi elements and 8 Mi evaluated values in a file.
+//
+// # Files in reading order
+//
+//   - ast.go: the tree, the contract with the compiler
+//   - types.go, symbols.go, fields.go: types, names of values, header fields
+//   - options.go, errors.go: what Parse takes and how it fails
+//   - lex.go, words.go: tokens and reserved words
+//   - parse.go: the parser's frame and recovery after errors
+//   - parse_define.go: define and include
+//   - parse_block.go, parse_set.go: commands, tables, chains, sets
+//   - parse_stmt.go, parse_log.go, parse_nat.go: rules and statements
+//   - parse_expr.go, parse_element.go: expressions and elements
+//   - check.go: Parse itself, and commands applied to the state
+//   - check_chain.go: chains, sets and elements
+//   - check_rule.go, check_match.go, check_stmt.go: rules
+//   - check_value.go: values of each type
+//   - sets.go: elements, their order, overlaps and merging
+//   - validate.go: loops, depth, statements at the wrong hook
+//   - print.go, print_rule.go, print_value.go: the listing
+//   - print_arrange.go: what nft's listing moves and leaves out
+package nft

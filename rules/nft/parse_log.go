@@ -1,0 +1,166 @@
+package nft
+
+func (p *parser) parseCounter() stmtNode {
+	t := p.take()
+	c := &Counter{Pos: t.pos}
+	if n := p.peek(); n.is("name") || n.kind == tokQuoted {
+		p.fail(n, "not supported: named counters")
+	}
+	for {
+		switch {
+		case p.accept("packets"):
+			c.Packets = uint64(p.takeNumber())
+			continue
+		case p.accept("bytes"):
+			c.Bytes = uint64(p.takeNumber())
+			continue
+		}
+		break
+	}
+	return &plainNode{place{t.pos, p.last}, c}
+}
+
+var logLevels = []string{"emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit"}
+
+var logFlagNames = []string{"tcp sequence", "tcp options", "ip options", "skuid", "ether"}
+
+func (p *parser) parseLog() stmtNode {
+	t := p.take()
+	l := &Log{Pos: t.pos, Group: -1}
+	set := map[string]bool{}
+	once := func(k *token) {
+		if set[k.text] {
+			p.fail(k, "Multiple log statements of type %s", k.text)
+		}
+		set[k.text] = true
+	}
+	for {
+		k := *p.peek()
+		switch {
+		case k.is("prefix"):
+			once(&k)
+			p.take()
+			var s *raw
+			if p.peek().is("$") {
+				s = p.variable()
+			} else {
+				v := p.peek()
+				if v.kind != tokQuoted && v.kind != tokWord {
+					p.unexpected("string")
+				}
+				s = p.parsePrimary()
+			}
+			if len(s.text) > 127 {
+				p.errorf(s.pos, s.end, "log prefix is too long")
+				panic(bail{})
+			}
+			l.Prefix = s.text
+			continue
+		case k.is("level"):
+			once(&k)
+			p.take()
+			v := *p.peek()
+			if v.kind != tokWord && v.kind != tokQuoted {
+				p.unexpected("string")
+			}
+			lv := v.text
+			switch lv {
+			case "error":
+				lv = "err"
+			case "warning":
+				lv = "warn"
+			}
+			found := false
+			for _, x := range logLevels {
+				found = found || x == lv
+			}
+			if !found {
+				p.fail(&v, "invalid log level")
+			}
+			if lv == "audit" {
+				p.fail(&v, "not supported: log level audit")
+			}
+			p.take()
+			l.Level = lv
+			continue
+		case k.is("group"):
+			once(&k)
+			p.take()
+			n := *p.peek()
+			v := p.takeNumber()
+			if v > 65535 {
+				p.fail(&n, "Value %d exceeds valid range 0-65535", v)
+			}
+			l.Group = int(v)
+			continue
+		case k.is("snaplen"), k.is("queue-threshold"):
+			once(&k)
+			p.take()
+			n := *p.peek()
+			v := p.takeNumber()
+			if v > 1<<32-1 || k.text != "snaplen" && v > 65535 {
+				p.fail(&n, "Value %d is too large", v)
+			}
+			if k.text == "snaplen" {
+				l.Snaplen = uint32(v)
+			} else {
+				l.QThresh = uint32(v)
+			}
+			continue
+		case k.is("flags"):
+			p.take()
+			p.parseLogFlags(l)
+			continue
+		}
+		break
+	}
+	if l.Group >= 0 && (l.Level != "" || len(l.LogFlags) > 0) {
+		p.errorf(t.pos, t.end, "%s and group are mutually exclusive", map[bool]string{true: "level", false: "flags"}[l.Level != ""])
+		panic(bail{})
+	}
+	return &plainNode{place{t.pos, p.last}, l}
+}
+
+func (p *parser) parseLogFlags(l *Log) {
+	add := func(f string) {
+		for _, x := range l.LogFlags {
+			if x == f {
+				return
+			}
+		}
+		l.LogFlags = append(l.LogFlags, f)
+	}
+	k := *p.peek()
+	switch {
+	case k.is("tcp"):
+		p.take()
+		for {
+			f := *p.peek()
+			if !f.is("sequence") && !f.is("options") && !f.is("seq") {
+				p.unexpected("")
+			}
+			p.take()
+			if f.is("seq") {
+				f.text = "sequence"
+			}
+			add("tcp " + f.text)
+			if !p.accept(",") {
+				return
+			}
+		}
+	case k.is("ip"):
+		p.take()
+		p.expect("options")
+		add("ip options")
+	case k.is("skuid"), k.is("ether"):
+		p.take()
+		add(k.text)
+	case k.is("all"):
+		p.take()
+		for _, f := range logFlagNames {
+			add(f)
+		}
+	default:
+		p.unexpected("")
+	}
+}
