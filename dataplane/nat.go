@@ -137,7 +137,6 @@ func (w *worker) bind(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool 
 			w.log(t, p)
 		}
 		if v.Code == rules.NAT {
-			p.Rule = v.Rule
 			spec, bound = w.env.NAT, true
 			break
 		}

@@ -30,7 +30,7 @@ func check(d *demoBox, w *world, captures []captureResult, played, end *snapshot
 
 	for i := range captures {
 		if c := &captures[i]; !c.settled {
-			hold(false, "the router deals with every frame of "+c.capture.name, "frames are missing after 5 s")
+			hold(false, "the router deals with every frame of "+c.capture.name, "frames are missing after %v", settleTime)
 		}
 	}
 	for _, a := range w.actors {

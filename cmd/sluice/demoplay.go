@@ -25,11 +25,14 @@ type ruleShare struct {
 	packets uint64
 }
 
+// settleTime is how long the router may take for a burst of a capture.
+const settleTime = 20 * time.Second
+
 // settle waits until the box has dealt with everything it was sent: all frames
 // are received, none is between workers, and two looks show the same.
 func (d *demoBox) settle() (dataplane.WorkerStats, bool) {
 	var last dataplane.WorkerStats
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(settleTime); time.Now().Before(end); {
 		stats := d.box.Stats()
 		t := stats.Total()
 		if t.RxFrames == d.far[portLAN].sent+d.far[portWAN].sent && t.HandoversIn == t.HandoversOut && t == last {

@@ -247,3 +247,45 @@ func TestBadRulesChangeNothing(t *testing.T) {
 		t.Errorf("an output file was made: %v", err)
 	}
 }
+
+// TestReplayWritesWhatLeft reads the captures that a replay wrote.
+func TestReplayWritesWhatLeft(t *testing.T) {
+	dir := t.TempDir()
+	toLAN, toWAN := filepath.Join(dir, "lan.pcap"), filepath.Join(dir, "wan.pcap")
+	tcp := func(src, dst string, sport, dport uint16, flags string) []byte {
+		return frame.Build(frame.Ether{}, frame.IPv4{Src: src, Dst: dst, TTL: 60}, frame.TCP{Src: sport, Dst: dport, Flags: flags, Seq: 1, Ack: 2})
+	}
+	play(t, masquerade, []testFrame{
+		{1234, 0, tcp("192.168.1.7", "198.51.100.1", 5000, 80, "S")},
+		{5678, 1, tcp("198.51.100.1", "203.0.113.1", 80, 5000, "SA")},
+		{9999, 1, tcp("198.51.100.9", "192.168.1.7", 1, 2, "S")}, // dropped
+	}, "--addr", "lan=192.168.1.1/24", "--addr", "wan=203.0.113.1/24", "--out", toWAN, "--out2", toLAN)
+	for _, row := range []struct {
+		file, src, dst string
+		micros         int
+	}{
+		{toWAN, "203.0.113.1", "198.51.100.1", 1234},
+		{toLAN, "198.51.100.1", "192.168.1.7", 5678},
+	} {
+		frames, skipped, err := readCapture(row.file, 0)
+		if err != nil || len(frames) != 1 || skipped != 0 {
+			t.Errorf("%s: %d frames, %d skipped, %v: want one", row.file, len(frames), skipped, err)
+			continue
+		}
+		f := frames[0]
+		d, err := frame.Decode(f.data)
+		if err != nil {
+			t.Errorf("%s: %v", row.file, err)
+			continue
+		}
+		if d.Src.String() != row.src || d.Dst.String() != row.dst || !f.at.Equal(at(row.micros)) {
+			t.Errorf("%s: %v > %v at %v, want %s > %s at %v", row.file, d.Src, d.Dst, f.at, row.src, row.dst, at(row.micros))
+		}
+		if err := frame.VerifyChecksums(f.data); err != nil {
+			t.Errorf("%s: %v", row.file, err)
+		}
+		if ip, _ := network3(f.data); ip[8] != 59 {
+			t.Errorf("%s: TTL %d, want 59", row.file, ip[8])
+		}
+	}
+}

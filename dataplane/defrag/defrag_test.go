@@ -409,6 +409,7 @@ func TestExpire(t *testing.T) {
 			t.Error("the first fragment is not first")
 		}
 	}
+	step(start+50, 0) // the deadline has wrapped, the tick has not
 	step(start+999, 0)
 	step(start+1000, 2)
 	step(start+1000, 0)

@@ -34,7 +34,6 @@ type verdictNode struct {
 	place
 	verdict            *Verdict
 	chainPos, chainEnd Pos
-	chainVar           *raw
 }
 
 // plainNode needs no check: counter, log, notrack.

@@ -110,7 +110,7 @@ func logText(l *Log) string {
 
 func natText(n *NAT) string {
 	s := [...]string{"snat", "dnat", "masquerade", "redirect"}[n.Kind]
-	if n.AddrMin != nil && n.inet || n.FamilyGiven && n.AddrMin != nil && n.inet {
+	if n.AddrMin != nil && n.inet {
 		s += " " + familyName(n.Family)
 	}
 	if n.AddrMin != nil || n.PortMin != 0 {

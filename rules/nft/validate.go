@@ -8,7 +8,7 @@ const maxJumps = 15
 // depth, and statements that need a hook or a chain type.
 func (c *checker) validate() {
 	for _, t := range c.rs.Tables {
-		v := &validation{checker: c, table: t, state: map[*Chain]int{}, depth: map[*Chain]int{}}
+		v := &validation{checker: c, table: t, state: map[*Chain]int{}, depth: map[*Chain]int{}, named: map[Stmt]bool{}}
 		for _, ch := range t.Chains {
 			v.loops(ch)
 		}
@@ -30,6 +30,7 @@ type validation struct {
 	state  map[*Chain]int // 1 being walked, 2 done
 	depth  map[*Chain]int // of the deepest chain below
 	seen   map[*Chain]bool
+	named  map[Stmt]bool // statements reported already
 	looped bool
 }
 
@@ -104,10 +105,10 @@ func (v *validation) hook(ch *Chain, b *Base) {
 			case *Reject:
 				ok = b.Hook != HookPostrouting
 			}
-			if at := v.ends[st]; !ok {
+			// One report is enough though several base chains reach it.
+			if at := v.ends[st]; !ok && !v.named[st] {
+				v.named[st] = true
 				v.errorf(at.pos, at.end, "Could not process rule: Operation not supported")
-				// One report is enough though several base chains reach it.
-				v.ends[st] = at
 			}
 		}
 		v.targets(r, func(to *Chain, _ span) { v.hook(to, b) })
