@@ -48,6 +48,7 @@ func (f *feed) Open(_ int, u *afxdp.UMEM) (afxdp.Queue, error) {
 			return nil, fmt.Errorf("umem too small")
 		}
 		f.ring = append(f.ring, a)
+		u.Frame(a, 60)[0] = 1 // the page is there before the clock runs
 	}
 	return f, nil
 }
@@ -58,7 +59,9 @@ func (f *feed) Recv(descs []afxdp.Desc) int {
 	}
 	for i := range descs {
 		a := f.ring[f.at]
-		f.at = (f.at + 1) & (feedFrames - 1)
+		if f.at++; f.at == len(f.ring) {
+			f.at = 0
+		}
 		copy(f.umem.Frame(a, 60), f.headers[f.next*64:f.next*64+60])
 		if f.next++; f.next*64 == len(f.headers) {
 			f.next = 0

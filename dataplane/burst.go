@@ -163,7 +163,12 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 		}
 		setMACs(p.Data, mac, &w.ports[hop.Port].mac)
 	}
-	w.sendWhole(p, w.mtu(p, hop))
+	if mtu := w.mtu(p, hop); w.parts != nil || int(p.End)-int(p.L3) > mtu {
+		w.sendWhole(p, mtu)
+		return
+	}
+	w.ended(p, FateSent, packet.DropNone)
+	w.transmit(p.OutPort, p)
 }
 
 // mtu returns the largest L3 length that fits out of p's port on this way.

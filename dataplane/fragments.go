@@ -76,8 +76,7 @@ func (w *worker) expireFragments() {
 func (w *worker) largest(p *packet.Packet) int {
 	size := int(p.End) - int(p.L3)
 	for i := 1; i < len(w.parts); i++ {
-		f := &w.parts[i]
-		size = max(size, int(f.Len)-int(p.L3))
+		size = max(size, int(w.parts[i].Len)-int(p.L3))
 	}
 	return size
 }

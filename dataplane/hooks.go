@@ -11,22 +11,19 @@ import (
 // it is gone (dropped, rejected or handed to another worker).
 func (w *worker) hook(t *tables, h nft.Hook, p *packet.Packet) bool {
 	hs := &t.hooks[familyIndex(p.Family)][h]
-	for i := range hs.steps {
-		s := &hs.steps[i]
-		ok := true
-		switch s.kind {
-		case stepChain:
-			ok = w.chain(t, &s.chain, p)
-		case stepTrack:
-			ok = w.track(p)
-		case stepNATDst:
-			ok = w.nat(t, hs, p, manipDst)
-		case stepNATSrc:
-			ok = w.nat(t, hs, p, manipSrc)
-		case stepConfirm:
-			ok = w.confirm(p)
-		}
-		if !ok {
+	return (len(hs.before) == 0 || w.chains(t, hs.before, p)) &&
+		(!hs.track || w.track(p)) &&
+		(!hs.natSrc || settled(p, manipSrc) || w.nat(t, hs, p, manipSrc)) &&
+		(len(hs.between) == 0 || w.chains(t, hs.between, p)) &&
+		(!hs.natDst || settled(p, manipDst) || w.nat(t, hs, p, manipDst)) &&
+		(!hs.confirm || p.Ct == nil || p.Ct.Status&flowtable.StatusConfirmed != 0 || w.confirm(p)) &&
+		(len(hs.after) == 0 || w.chains(t, hs.after, p))
+}
+
+// chains evaluates filter base chains in turn.
+func (w *worker) chains(t *tables, chains []rules.BaseChain, p *packet.Packet) bool {
+	for i := range chains {
+		if !w.chain(t, &chains[i], p) {
 			return false
 		}
 	}
@@ -81,7 +78,7 @@ func (w *worker) track(p *packet.Packet) bool {
 
 // confirm inserts a new flow: the last thing that happens before it leaves.
 func (w *worker) confirm(p *packet.Packet) bool {
-	if p.Entry == 0 || w.shard.Confirm(&p.Probe, w.now) {
+	if w.shard.Confirm(&p.Probe, w.now) {
 		return true
 	}
 	p.Entry, p.Ct = 0, nil

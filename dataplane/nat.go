@@ -29,24 +29,26 @@ func (m manip) done() uint32 {
 	return flowtable.StatusDstNATDone
 }
 
+// settled says that manip m has nothing to do with p: there is no flow, or the
+// flow is past its first packets and not translated on this side.
+func settled(p *packet.Packet, m manip) bool {
+	return p.Ct == nil || (p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply) &&
+		!applies(p, m)
+}
+
 // nat is the NAT step of a hook (nf_nat_inet_fn): the first packet of a flow
 // asks the nat chains, every packet is rewritten as the flow's tuples say.
 // Invalid and untracked packets pass as they are.
 func (w *worker) nat(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool {
-	if p.Ct == nil {
-		return true
-	}
 	if p.Flags&packet.FlagRelatedError != 0 {
 		return w.natError(p, m)
 	}
-	switch p.Info {
-	case flowtable.InfoNew, flowtable.InfoRelated, flowtable.InfoRelatedReply:
-		if p.Ct.Status&m.done() == 0 && !w.bind(t, hs, p, m) {
-			return false
-		}
+	// Only packets that are new or related find this half undecided.
+	if p.Info != flowtable.InfoEstablished && p.Info != flowtable.InfoEstablishedReply &&
+		p.Ct.Status&m.done() == 0 && !w.bind(t, hs, p, m) {
+		return false
 	}
-	status := p.Ct.Status
-	if status&flowtable.StatusNATMask == 0 || !w.applies(p, m, status) {
+	if !applies(p, m) {
 		return true
 	}
 	if d := w.rewrite(p, m); d != packet.DropNone {
@@ -58,12 +60,8 @@ func (w *worker) nat(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool {
 
 // applies says whether manip m rewrites packets of this direction: in replies
 // the roles of source and destination are exchanged.
-func (w *worker) applies(p *packet.Packet, m manip, status uint32) bool {
-	bit := m.status()
-	if p.Dir == flowtable.Reply {
-		bit ^= flowtable.StatusNATMask
-	}
-	return status&bit != 0
+func applies(p *packet.Packet, m manip) bool {
+	return p.Ct.Status&(m.status()^uint32(p.Dir)*flowtable.StatusNATMask) != 0
 }
 
 // target is the tuple that the packet shall have when it leaves the box.
@@ -97,8 +95,7 @@ func (w *worker) rewrite(p *packet.Packet, m manip) packet.Drop {
 // (nf_nat_icmp_reply_translation): the inner one back to what its sender
 // sent, the outer one on as an answer to it.
 func (w *worker) natError(p *packet.Packet, m manip) bool {
-	status := p.Ct.Status
-	if status&flowtable.StatusNATMask == 0 || !w.applies(p, m, status) {
+	if !applies(p, m) {
 		return true
 	}
 	// The inner packet is of the other direction; its sender knows it by this tuple.

@@ -77,6 +77,18 @@ func TestRouter(t *testing.T) {
 			{in: lanIn(ip4("10.0.0.9", "198.51.100.1"), frame.TCP{Src: 80, Dst: 555, Flags: "SA", Seq: 1, Ack: 8}),
 				wans: []string{"203.0.113.1:8080 > 198.51.100.1:555 tcp SA ttl 63 len 40"}},
 		}},
+		{"hairpin: both halves translated", `table ip nat {
+	chain pre { type nat hook prerouting priority dstnat; ip daddr 203.0.113.1 tcp dport 8080 dnat to 10.0.0.9:80; }
+	chain post { type nat hook postrouting priority srcnat; oifname "lan" ct status dnat masquerade; }
+}
+`, []exchange{
+			{in: lanIn(ip4("10.0.0.2", "203.0.113.1"), frame.TCP{Src: 555, Dst: 8080, Flags: "S", Seq: 7}),
+				lan: []string{"10.0.0.1:555 > 10.0.0.9:80 tcp S ttl 63 len 40"}},
+			{in: lanIn(ip4("10.0.0.9", "10.0.0.1"), frame.TCP{Src: 80, Dst: 555, Flags: "SA", Seq: 1, Ack: 8}),
+				lan: []string{"203.0.113.1:8080 > 10.0.0.2:555 tcp SA ttl 63 len 40"}},
+			{in: lanIn(ip4("10.0.0.2", "203.0.113.1"), frame.TCP{Src: 555, Dst: 8080, Flags: "A", Seq: 8, Ack: 2}),
+				lan: []string{"10.0.0.1:555 > 10.0.0.9:80 tcp A ttl 63 len 40"}},
+		}},
 		{"icmp error through masquerade", natRules, []exchange{
 			{in: lanIn(ip4("10.0.0.2", "198.51.100.1"), udp(4000, 33434)), wans: []string{"203.0.113.1:4000 > 198.51.100.1:33434 udp ttl 63 len 28"}},
 			{wan: true, in: wanIn(ip4("192.0.2.77", "203.0.113.1"), frame.ICMP{Type: 11}, frame.Cut(28), frame.IPv4{Src: "203.0.113.1", Dst: "198.51.100.1", TTL: 1}, udp(4000, 33434)),

@@ -42,6 +42,7 @@ type Stats struct {
 	Flows     int               // entries now
 	// UMEM frames of all workers, and how many of them are free.
 	Frames, FreeFrames int
+	Held               int // of the others: fragments that wait for the rest of their datagram
 }
 
 // Total sums the workers.
@@ -80,6 +81,7 @@ func (b *Box) Stats() Stats {
 			s.Workers[i] = w.stats
 			s.Conntrack[i] = *w.shard.Stats()
 			s.FreeFrames += w.umem.FreeFrames()
+			s.Held += int(w.frags.Stats().Held)
 			return true
 		})
 		s.Frames += w.umem.Frames()

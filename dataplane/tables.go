@@ -18,28 +18,18 @@ const (
 	prioConfirm   = math.MaxInt32
 )
 
-// stepKind is what happens at one place of a hook.
-type stepKind uint8
-
-const (
-	stepChain stepKind = iota // a base chain
-	stepTrack
-	stepNATDst
-	stepNATSrc
-	stepConfirm
-)
-
-type step struct {
-	kind     stepKind
-	priority int32
-	chain    rules.BaseChain // of stepChain
-}
-
-// hookSteps is a hook's walk in ascending priority, and the nat chains that the
-// NAT steps consult in theirs.
+// hookSteps is a hook's walk: base chains in ascending priority, and between
+// them the two steps that the box itself takes there. At prerouting and output
+// these are conntrack and destination NAT, at input and postrouting source NAT
+// and confirming. Written out as fields, not as a list of steps, because a
+// processor predicts straight code and not a switch in a loop.
 type hookSteps struct {
-	steps []step
-	nat   []rules.BaseChain
+	before          []rules.BaseChain // before both own steps
+	track, natSrc   bool              // the first
+	between         []rules.BaseChain
+	natDst, confirm bool // the second
+	after           []rules.BaseChain
+	nat             []rules.BaseChain // what the NAT step asks
 }
 
 // tables is one generation as one worker sees it: its own copies of the rules
@@ -81,53 +71,42 @@ func newTables(generation uint64, rs *rules.Ruleset, routes *route.Table) (*tabl
 	return t, nil
 }
 
-// build sorts the base chains of a family and the steps between them into walks.
+// build sorts the base chains of a family around the box's own steps. As in
+// Linux, conntrack is there only while some rule needs it, NAT while there is a
+// nat chain.
 func (t *tables) build(f int, family uint8) {
-	anyNAT := false
+	nat := false
 	for h := nft.HookPrerouting; h <= nft.HookPostrouting; h++ {
 		for _, c := range t.image.Base(family, h) {
-			anyNAT = anyNAT || c.NAT
+			nat = nat || c.NAT
 		}
 	}
 	for h := nft.HookPrerouting; h <= nft.HookPostrouting; h++ {
-		w := &t.hooks[f][h]
-		own := t.ownSteps(h, anyNAT)
+		hs := &t.hooks[f][h]
+		first, second := int64(prioNATSrc), int64(prioConfirm)
+		switch h {
+		case nft.HookPrerouting, nft.HookOutput:
+			first, second = prioConntrack, prioNATDst
+			hs.track, hs.natDst = t.track, nat
+		case nft.HookInput, nft.HookPostrouting:
+			hs.natSrc, hs.confirm = nat, t.track
+		}
 		for _, c := range t.image.Base(family, h) {
-			if c.NAT {
-				w.nat = append(w.nat, c)
-				continue
+			switch p := int64(c.Priority); {
+			case c.NAT:
+				hs.nat = append(hs.nat, c)
+			case p < first:
+				hs.before = append(hs.before, c)
+			case p < second:
+				hs.between = append(hs.between, c)
+			default:
+				hs.after = append(hs.after, c)
 			}
-			for len(own) > 0 && own[0].priority <= c.Priority {
-				w.steps, own = append(w.steps, own[0]), own[1:]
-			}
-			w.steps = append(w.steps, step{kind: stepChain, priority: c.Priority, chain: c})
-			t.early = t.early || h == nft.HookPrerouting && c.Priority < prioConntrack
 		}
-		w.steps = append(w.steps, own...)
-	}
-}
-
-// ownSteps returns what the box itself does in a hook, ascending. As in Linux,
-// conntrack is there only while some rule needs it, NAT while there is a nat chain.
-func (t *tables) ownSteps(h nft.Hook, nat bool) []step {
-	if !t.track {
-		return nil
-	}
-	var s []step
-	add := func(when bool, kind stepKind, priority int32) {
-		if when {
-			s = append(s, step{kind: kind, priority: priority})
+		if h == nft.HookPrerouting && len(hs.before) > 0 {
+			t.early = true
 		}
 	}
-	switch h {
-	case nft.HookPrerouting, nft.HookOutput:
-		add(true, stepTrack, prioConntrack)
-		add(nat, stepNATDst, prioNATDst)
-	case nft.HookInput, nft.HookPostrouting:
-		add(nat, stepNATSrc, prioNATSrc)
-		add(true, stepConfirm, prioConfirm)
-	}
-	return s
 }
 
 func (t *tables) free() error {

@@ -48,7 +48,6 @@ type worker struct {
 	made   packet.Packet  // what the box itself sends: one at a time
 	tx     [][]afxdp.Desc // by port: frames that leave at the end of the round
 
-	parcels  []parcel  // of the datagram being taken from a handover ring
 	logs     *handover // records for the log, see log.go
 	stages   *perf.Stages
 	stats    WorkerStats

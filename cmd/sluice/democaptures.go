@@ -17,19 +17,18 @@ type demoCapture struct {
 	name   string
 	what   string
 	client string // its frames arrive on lan, those of the others on wan; empty: all on wan
-	alone  int    // fragments in it whose datagram never becomes whole
 	nat    bool   // the others answer the router's address, as they would behind masquerading
 }
 
 // demoCaptures stand in captures/, see ATTRIBUTION there.
 var demoCaptures = []demoCapture{
-	{"irc.pcap", "IPv4 TCP conversation", "192.168.6.110", 0, true},
-	{"ntp.pcap", "IPv4 DNS and NTP", "192.168.50.50", 0, true},
-	{"quic.pcap", "IPv4 QUIC", "82.239.54.117", 0, true},
-	{"ftp6.pcap", "IPv6 TCP conversation", "2001:470:1f11:81f:c999:d94:aa7c:2e3e", 0, false},
-	{"dns6-fragments.pcap", "IPv6 DNS in fragments", "2001:470:1f11:81f:d138:5f55:6d4:1fe2", 1, false},
-	{"icmp6.pcap", "ICMPv6 of all kinds", "3ffe:507:0:1:200:86ff:fe05:80da", 0, false},
-	{"scan.pcap", "ARP and port scan from outside", "", 0, false},
+	{"irc.pcap", "IPv4 TCP conversation", "192.168.6.110", true},
+	{"ntp.pcap", "IPv4 DNS and NTP", "192.168.50.50", true},
+	{"quic.pcap", "IPv4 QUIC", "82.239.54.117", true},
+	{"ftp6.pcap", "IPv6 TCP conversation", "2001:470:1f11:81f:c999:d94:aa7c:2e3e", false},
+	{"dns6-fragments.pcap", "IPv6 DNS in fragments", "2001:470:1f11:81f:d138:5f55:6d4:1fe2", false},
+	{"icmp6.pcap", "ICMPv6 of all kinds", "3ffe:507:0:1:200:86ff:fe05:80da", false},
+	{"scan.pcap", "ARP and port scan from outside", "", false},
 }
 
 // frames reads the capture by way of folder dir and says on which port each frame arrives.

@@ -1,6 +1,10 @@
 package packet
 
-import "github.com/sluice-net/sluice/flowtable"
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/flowtable"
+)
 
 // ShouldAnswer says whether an ICMP error may be sent about p at all (RFC 1122
 // section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e); icmp_send
@@ -59,16 +63,15 @@ func (p *Packet) answerable(toMulticast bool) bool {
 // loopback, multicast or class E source, loopback or zero destination), for
 // IPv6 an unspecified source. Multicast destinations are no martians.
 func (p *Packet) Martian() bool {
-	var src, dst [16]byte
 	switch p.Family {
 	case flowtable.FamilyIPv4:
-		p.SrcAddr(&src)
-		p.DstAddr(&dst)
-		return src[0] == 0 || src[0] == 127 || src[0] >= 224 ||
-			dst[0] == 0 || dst[0] == 127 || dst[0] >= 240
+		h := p.Data[p.L3:][:ip4Len]
+		src, dst := h[ip4Src], h[ip4Dst]
+		// 0, 127, and from 224 (a destination: from 240) on, each by one compare.
+		return src-1 >= 223 || src == 127 || dst-1 >= 239 || dst == 127
 	case flowtable.FamilyIPv6:
-		p.SrcAddr(&src)
-		return src == [16]byte{}
+		h := p.Data[p.L3:][:ip6Len]
+		return binary.LittleEndian.Uint64(h[ip6Src:])|binary.LittleEndian.Uint64(h[ip6Src+8:]) == 0
 	}
 	return false
 }

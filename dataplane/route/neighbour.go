@@ -45,7 +45,7 @@ func buildNeighbours(list []Neighbour) ([]slot, uint64, error) {
 			return nil, 0, fmt.Errorf("neighbour %x on port %d: no address", e.MAC, e.Port)
 		}
 		addr, family := Addr(e.Addr.WithZone(""))
-		*n.find(family, e.Port, &addr) = slot{addr: addr, mac: e.MAC, port: e.Port, family: family}
+		n.slots[n.find(family, e.Port, &addr)] = slot{addr: addr, mac: e.MAC, port: e.Port, family: family}
 	}
 	return n.slots, n.seed, nil
 }
@@ -53,7 +53,7 @@ func buildNeighbours(list []Neighbour) ([]slot, uint64, error) {
 // Neighbour returns the link address of an IP address (as in Hop) on a port, or
 // nil when it is not known.
 func (t *Table) Neighbour(family uint8, port uint16, addr *[16]byte) *[6]byte {
-	s := t.neigh.find(family, port, addr)
+	s := &t.neigh.slots[t.neigh.find(family, port, addr)]
 	if s.family == 0 {
 		return nil
 	}
@@ -65,19 +65,22 @@ func (t *Table) Neighbour(family uint8, port uint16, addr *[16]byte) *[6]byte {
 // when there is none.
 func (t *Table) NextHop(h *Hop, family uint8, dst *[16]byte) *[6]byte {
 	if h.HasGateway {
-		return t.Neighbour(h.GatewayFamily, h.Port, &h.Gateway)
+		if h.mac == 0 {
+			return nil
+		}
+		return &t.neigh.slots[h.mac-1].mac
 	}
 	return t.Neighbour(family, h.Port, dst)
 }
 
-// find returns the slot of a neighbour, or the empty one where it would be.
-// There always is an empty one.
-func (n *neighbours) find(family uint8, port uint16, addr *[16]byte) *slot {
+// find returns the place of a neighbour's slot, or of the empty one where it
+// would be. There always is an empty one.
+func (n *neighbours) find(family uint8, port uint16, addr *[16]byte) uint32 {
 	mask := uint64(len(n.slots) - 1)
 	for i := n.hash(family, port, addr); ; i++ {
 		s := &n.slots[i&mask]
 		if s.family == 0 || (s.addr == *addr && s.port == port && s.family == family) {
-			return s
+			return uint32(i & mask)
 		}
 	}
 }

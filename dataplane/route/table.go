@@ -23,7 +23,8 @@ type Hop struct {
 	Kind          Kind
 	HasGateway    bool
 	GatewayFamily uint8 // 2 or 10 with HasGateway, else 0
-	_             [5]byte
+	_             [1]byte
+	mac           uint32 // slot of the gateway's neighbour plus one; 0: not known
 }
 
 // Table is one copy of the routes and neighbours.
@@ -55,8 +56,15 @@ func Build(routes []Route, neigh []Neighbour) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return flat(&Table{root4: root4, root6: root6, nodes: b.nodes, answers: b.answers, hops: b.hops,
-		neigh: neighbours{slots: slots, seed: seed}})
+	n := neighbours{slots: slots, seed: seed}
+	for i := range b.hops { // so that packets to gateways need no search
+		if h := &b.hops[i]; h.HasGateway {
+			if at := n.find(h.GatewayFamily, h.Port, &h.Gateway); n.slots[at].family != 0 {
+				h.mac = at + 1
+			}
+		}
+	}
+	return flat(&Table{root4: root4, root6: root6, nodes: b.nodes, answers: b.answers, hops: b.hops, neigh: n})
 }
 
 // Copy returns a table of its own memory with the same answers.

@@ -48,6 +48,7 @@ const (
 // name is resolved, every value has a type and its bytes.
 type Ruleset struct{ Tables []*Table }
 
+// Table is one table with its sets, maps and chains in order of declaration.
 type Table struct {
 	Pos     Pos
 	Family  Family
@@ -58,6 +59,7 @@ type Table struct {
 	Chains  []*Chain
 }
 
+// Chain is a base chain or a chain that rules jump to.
 type Chain struct {
 	Pos     Pos
 	Name    string
@@ -75,6 +77,8 @@ type Base struct {
 	Policy   VerdictKind // VerdictAccept or VerdictDrop
 }
 
+// Rule is one rule: statements that run from left to right until one fails or
+// gives a verdict.
 type Rule struct {
 	Pos, End Pos // of the first byte and of the one behind the last
 	Handle   uint64
@@ -128,17 +132,20 @@ const (
 	VerdictGoto
 )
 
+// Verdict ends a rule, or with VerdictContinue goes on behind it.
 type Verdict struct {
 	Pos   Pos
 	Kind  VerdictKind
 	Chain string // of jump and goto
 }
 
+// Counter counts the packets that reach it.
 type Counter struct {
 	Pos            Pos
 	Packets, Bytes uint64 // starting values
 }
 
+// Log writes a line about the packet.
 type Log struct {
 	Pos      Pos
 	Prefix   string
@@ -166,6 +173,7 @@ const (
 	NATFullyRandom uint32 = 1 << 4
 )
 
+// NAT is snat, dnat, masquerade or redirect. It ends the rule.
 type NAT struct {
 	Pos              Pos
 	Kind             NATKind
@@ -179,6 +187,7 @@ type NAT struct {
 	inet   bool // stands in an inet table
 }
 
+// Reject drops the packet and answers its sender.
 type Reject struct {
 	Pos   Pos
 	Reset bool  // with tcp reset
@@ -202,6 +211,7 @@ type MangleValue struct {
 	And, Xor uint32
 }
 
+// Notrack keeps conntrack from the packet.
 type Notrack struct{ Pos Pos }
 
 func (s *Match) Position() Pos   { return s.Pos }
@@ -264,6 +274,7 @@ const (
 	MetaOiftype
 )
 
+// Meta reads what the box knows of a packet beside its bytes.
 type Meta struct{ Key MetaKey }
 
 // CTKey names what `ct` reads.
@@ -283,6 +294,7 @@ const (
 	CTProtoDst
 )
 
+// CT reads the packet's connection.
 type CT struct {
 	Key    CTKey
 	Dir    int8   // 0 original, 1 reply, -1 not given
@@ -366,6 +378,7 @@ type Element struct {
 	Comment string
 }
 
+// KeyPart is one field of an element's key: a value (Lo equals Hi) or a range.
 type KeyPart struct {
 	Lo, Hi    []byte
 	PrefixLen int    // -1: not written as a prefix
