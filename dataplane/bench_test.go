@@ -183,7 +183,7 @@ func newBench(b *testing.B, text string, flows int, nat bool) (*Box, *feed, *fee
 	pass := func(f *feed, headers []byte) {
 		f.headers, f.next = headers, 0
 		for range (flows + len(w.descs) - 1) / len(w.descs) {
-			w.round()
+			w.round(true)
 		}
 		f.headers = nil
 	}
@@ -223,7 +223,7 @@ func BenchmarkBox(b *testing.B) {
 			n := 0
 			b.ResetTimer()
 			for n < b.N {
-				w.round()
+				w.round(true)
 				n += 2 * len(w.descs)
 			}
 			b.StopTimer()
@@ -260,7 +260,7 @@ func BenchmarkNew(b *testing.B) {
 					box.Flush()
 					b.StartTimer()
 				}
-				w.round()
+				w.round(true)
 				n += len(w.descs)
 			}
 			b.StopTimer()

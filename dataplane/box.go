@@ -266,7 +266,9 @@ func (b *Box) Start() error {
 	return nil
 }
 
-// Stop ends every worker after its round. Flows and rules stay.
+// Stop ends every worker after its round, then finishes what they have handed
+// to each other, so that nothing that was received is lost. Flows and rules
+// stay; Start goes on.
 func (b *Box) Stop() {
 	b.control.Lock()
 	defer b.control.Unlock()
@@ -279,7 +281,7 @@ func (b *Box) Stop() {
 	close(b.logStop)
 	b.done.Wait()
 	b.running = false
-	b.writeLogs()
+	b.settle(false)
 }
 
 // Drain runs all workers in turn on the calling goroutine until none has
@@ -290,10 +292,15 @@ func (b *Box) Drain() {
 	if b.running {
 		panic("dataplane: Drain of a running box")
 	}
+	b.settle(true)
+}
+
+// settle runs all workers in turn until none has anything left to do.
+func (b *Box) settle(receive bool) {
 	for busy := true; busy; {
 		busy = false
 		for _, w := range b.workers {
-			busy = w.round() || busy
+			busy = w.round(receive) || busy
 		}
 	}
 	b.writeLogs()

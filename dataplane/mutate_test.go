@@ -144,7 +144,7 @@ func TestNoAllocations(t *testing.T) {
 	script := mixedScript(3, 100)
 	run := func() {
 		for _, w := range n.box.workers {
-			w.round()
+			w.round(true)
 		}
 	}
 	for _, a := range script {

@@ -235,6 +235,10 @@ func samePrefix(a, b []byte, bits uint8) bool {
 	return true
 }
 
+// claimTries is how often a flow looks for another tuple after a worker next
+// door took the one it had chosen at the same moment.
+const claimTries = 8
+
 // setup gives half m of the flow its new values (nf_nat_setup_info) and claims
 // the reply tuple that follows from them. False: no tuple is free.
 func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) bool {
@@ -243,13 +247,19 @@ func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) bool {
 	if !ok {
 		return true
 	}
-	chosen := w.choose(p, &current, m, spec)
-	if chosen != current {
+	for try := 0; ; try++ {
+		chosen := w.choose(p, &current, m, spec)
+		if chosen == current {
+			break
+		}
 		answer, _ := flowtable.Invert(&chosen)
-		if !w.shard.ClaimReply(p.Entry, &answer) {
+		if w.shard.ClaimReply(p.Entry, &answer) {
+			p.Ct.Status |= m.status()
+			break
+		}
+		if try == claimTries {
 			return false
 		}
-		p.Ct.Status |= m.status()
 	}
 	p.Ct.Status |= m.done()
 	return true

@@ -80,7 +80,7 @@ func (w *worker) run(cpu int) {
 	}
 	idle := 0
 	for !w.stop.Load() {
-		if w.round() {
+		if w.round(true) {
 			idle = 0
 			continue
 		}
@@ -91,9 +91,10 @@ func (w *worker) run(cpu int) {
 	}
 }
 
-// round polls everything once; false when there was nothing to do. The tables
-// that it loads hold until it ends: the epoch tells the publisher when.
-func (w *worker) round() bool {
+// round polls everything once, the ports only if receive; false when there was
+// nothing to do. The tables that it loads hold until it ends: the epoch tells
+// the publisher when.
+func (w *worker) round(receive bool) bool {
 	w.epoch.Add(1) // odd: from here on the publisher waits for us
 	t := w.next.Load()
 	w.nanos = w.clock.Nanos()
@@ -106,21 +107,10 @@ func (w *worker) round() bool {
 			busy = true
 		}
 	}
-	for port, q := range w.queues {
-		n := q.Recv(w.descs)
-		if n == 0 {
-			continue
+	if receive {
+		for port, q := range w.queues {
+			busy = w.fromPort(t, port, q) || busy
 		}
-		w.stages.Lap(stageReceive)
-		busy = true
-		for i, d := range w.descs[:n] {
-			p := &w.pkts[i]
-			p.Data, p.Addr = w.umem.Frame(d.Addr, d.Len), d.Addr
-			p.InPort, p.Serial = uint16(port), d.Options
-			w.kinds[i] = parcelNone
-		}
-		w.stats.RxFrames += uint64(n)
-		w.burst(t, w.pkts[:n])
 	}
 	if t.track {
 		w.shard.Expire(w.now, w.box.cfg.ExpireSlice)
@@ -139,6 +129,24 @@ func (w *worker) round() bool {
 		busy = true
 	}
 	return busy
+}
+
+// fromPort takes a burst from a port's queue; false when there is none.
+func (w *worker) fromPort(t *tables, port int, q afxdp.Queue) bool {
+	n := q.Recv(w.descs)
+	if n == 0 {
+		return false
+	}
+	w.stages.Lap(stageReceive)
+	for i, d := range w.descs[:n] {
+		p := &w.pkts[i]
+		p.Data, p.Addr = w.umem.Frame(d.Addr, d.Len), d.Addr
+		p.InPort, p.Serial = uint16(port), d.Options
+		w.kinds[i] = parcelNone
+	}
+	w.stats.RxFrames += uint64(n)
+	w.burst(t, w.pkts[:n])
+	return true
 }
 
 // fromWorker takes what another worker handed over, a burst at most; false when

@@ -135,7 +135,7 @@ func (w *world) live(out io.Writer, length time.Duration, live bool) error {
 		if err != nil {
 			return err
 		}
-		if rest && !more && !work {
+		if rest && !more && !work && w.calm() {
 			break
 		}
 		if !work {
@@ -143,6 +143,18 @@ func (w *world) live(out io.Writer, length time.Duration, live bool) error {
 		}
 	}
 	return nil
+}
+
+// calm says that nothing is under way: what the hosts sent has come in, what
+// the workers handed over has arrived, and the hosts have all that was sent.
+func (w *world) calm() bool {
+	stats := w.d.box.Stats()
+	t := stats.Total()
+	hosts := w.frames()
+	for _, f := range w.d.far {
+		hosts.Sent, hosts.Received = hosts.Sent+f.sent, hosts.Received+f.received
+	}
+	return t.RxFrames == hosts.Sent && t.HandoversIn == t.HandoversOut && t.TxFrames == hosts.Received
 }
 
 // showRates prints what the router does once a second until told to stop.
