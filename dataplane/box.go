@@ -37,16 +37,15 @@ type Box struct {
 
 	inForce atomic.Pointer[inForce] // what log records refer to; stored by publish
 
-	control    sync.Mutex // guards what follows; no worker ever takes it
-	running    bool
-	closed     bool
-	generation uint64
-	rules      *rules.Ruleset // in force
-
-	routes   *route.Table
-	poisoned []*tables // checking mode: retired generations
-	done     sync.WaitGroup
-	logStop  chan struct{}
+	control      sync.Mutex // guards what follows; no worker ever takes it
+	running      bool
+	closed       bool
+	generation   uint64
+	rules        *rules.Ruleset // in force
+	judged       uint64         // packets walked under tables that were replaced since the last change of rules
+	poisoned     []*rules.Image // checking mode: retired generations
+	done         sync.WaitGroup
+	stopDispatch chan struct{}
 }
 
 // New makes a box with no rules: it forwards everything. Start or Drain moves
@@ -83,18 +82,30 @@ func New(cfg Config) (b *Box, err error) {
 	if b.table, err = flowtable.New(cfg.Conntrack); err != nil {
 		return b, fmt.Errorf("conntrack: %w", err)
 	}
-	if b.routes, err = b.buildRoutes(cfg.Routes, cfg.Neighbours); err != nil {
-		return b, err
-	}
 	if err = b.makeWorkers(); err != nil {
 		return b, err
 	}
+	return b, b.firstTables()
+}
+
+// firstTables publishes no rules, and the routes that the configuration gives.
+func (b *Box) firstTables() error {
 	empty, err := b.Compile(&nft.Ruleset{})
 	if err != nil {
-		return b, err
+		return err
 	}
-	_, err = b.Publish(empty)
-	return b, err
+	routes, err := b.configRoutes()
+	if err != nil {
+		return err
+	}
+	ports, err := configPorts(b.cfg.Ports)
+	if err != nil {
+		return errors.Join(err, routes.Free())
+	}
+	b.control.Lock()
+	defer b.control.Unlock()
+	_, err = b.publish(change{rules: empty, routes: routes, ports: ports})
+	return errors.Join(err, routes.Free()) // the workers have their copies
 }
 
 // inForce is a published ruleset and the generation it got.
@@ -107,12 +118,8 @@ type inForce struct {
 const poolSize = 4
 
 func (b *Box) makeWorkers() error {
-	ports, err := portInfos(b.cfg.Ports)
-	if err != nil {
-		return err
-	}
 	for i := range b.cfg.Workers {
-		w, err := b.newWorker(i, ports)
+		w, err := b.newWorker(i)
 		if err != nil {
 			return fmt.Errorf("worker %d: %w", i, err)
 		}
@@ -133,9 +140,9 @@ func (b *Box) makeWorkers() error {
 	return nil
 }
 
-func (b *Box) newWorker(id int, ports []portInfo) (*worker, error) {
+func (b *Box) newWorker(id int) (*worker, error) {
 	w := &worker{
-		id: id, box: b, clock: b.cfg.Clock, table: b.table, shard: b.table.Shard(id), ports: ports,
+		id: id, box: b, clock: b.cfg.Clock, table: b.table, shard: b.table.Shard(id), wire: b.cfg.Wire,
 		in: make([]*handover, b.cfg.Workers), out: make([]*handover, b.cfg.Workers),
 		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),
 		kinds: make([]parcelKind, b.cfg.Burst), hashes: make([]uint64, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
@@ -153,10 +160,20 @@ func (b *Box) newWorker(id int, ports []portInfo) (*worker, error) {
 	if w.logs, err = newHandover(logSlots, logRecordMax); err != nil {
 		return nil, err
 	}
-	for _, p := range b.cfg.Ports {
-		q, err := p.Port.Open(id, w.umem)
-		if err != nil {
-			return nil, fmt.Errorf("open port %s queue %d: %w", p.Port.Name(), id, err)
+	if w.wants, err = afxdp.NewRing[want](wantSlots); err != nil {
+		return nil, err
+	}
+	for i := range 2 * len(b.cfg.Ports) {
+		port := b.cfg.Ports[i%len(b.cfg.Ports)].Port
+		if i >= len(b.cfg.Ports) {
+			port = b.cfg.Ports[i-len(b.cfg.Ports)].Host
+		}
+		var q afxdp.Queue
+		if port != nil {
+			if q, err = port.Open(id, w.umem); err != nil {
+				return nil, fmt.Errorf("open port %s queue %d: %w", port.Name(), id, err)
+			}
+			w.polled = append(w.polled, q)
 		}
 		w.queues = append(w.queues, q)
 		w.tx = append(w.tx, make([]afxdp.Desc, 0, b.cfg.Burst))
@@ -164,39 +181,48 @@ func (b *Box) newWorker(id int, ports []portInfo) (*worker, error) {
 	return w, nil
 }
 
-func portInfos(ports []PortConfig) ([]portInfo, error) {
+func configPorts(ports []PortConfig) ([]portInfo, error) {
 	infos := make([]portInfo, len(ports))
-	for i, p := range ports {
-		info := portInfo{anyMAC: p.AnyMAC, peer: packet.NoPort, mtu: p.Port.MTU()}
-		if p.Peer >= 0 {
-			info.peer = uint16(p.Peer)
-		}
-		mac := p.Port.MAC()
+	for i := range ports {
+		c := &ports[i]
+		mac := c.Port.MAC()
 		if len(mac) != 6 {
-			return nil, fmt.Errorf("port %s: MAC address %v is not six bytes", p.Port.Name(), net.HardwareAddr(mac))
+			return nil, fmt.Errorf("port %s: MAC address %v is not six bytes", c.Port.Name(), net.HardwareAddr(mac))
 		}
-		copy(info.mac[:], mac)
-		for _, a := range p.Addrs {
-			if !a.IsValid() {
-				return nil, fmt.Errorf("port %s: invalid address", p.Port.Name())
-			}
-			if a.Addr().Is4() {
-				info.addrs4 = append(info.addrs4, a.Addr().As4())
-				info.net4 = append(info.net4, uint8(a.Bits()))
-			} else {
-				info.addrs6 = append(info.addrs6, a.Addr().As16())
-				info.net6 = append(info.net6, uint8(a.Bits()))
-			}
+		info, err := newPortInfo(c, PortState{Addrs: c.Addrs, MAC: [6]byte(mac), MTU: c.Port.MTU()})
+		if err != nil {
+			return nil, fmt.Errorf("port %s: %w", c.Port.Name(), err)
 		}
 		infos[i] = info
 	}
 	return infos, nil
 }
 
-// buildRoutes adds to routes what the ports' addresses imply: the address
-// itself is local, its net is connected.
-func (b *Box) buildRoutes(routes []route.Route, neighbours []route.Neighbour) (*route.Table, error) {
-	all := append([]route.Route(nil), routes...)
+// newPortInfo joins what is configured of a port and what is known of it now.
+func newPortInfo(c *PortConfig, s PortState) (portInfo, error) {
+	info := portInfo{mac: s.MAC, anyMAC: c.AnyMAC, unfinished: c.Unfinished, peer: packet.NoPort, mtu: s.MTU}
+	if c.Peer >= 0 {
+		info.peer = uint16(c.Peer)
+	}
+	for _, a := range s.Addrs {
+		switch {
+		case !a.IsValid():
+			return info, errors.New("invalid address")
+		case a.Addr().Is4():
+			info.addrs4 = append(info.addrs4, a.Addr().As4())
+			info.net4 = append(info.net4, uint8(a.Bits()))
+		default:
+			info.addrs6 = append(info.addrs6, a.Addr().As16())
+			info.net6 = append(info.net6, uint8(a.Bits()))
+		}
+	}
+	return info, nil
+}
+
+// configRoutes adds to the configured routes what the ports' addresses imply:
+// the address itself is local, its net is connected.
+func (b *Box) configRoutes() (*route.Table, error) {
+	all := append([]route.Route(nil), b.cfg.Routes...)
 	for i, p := range b.cfg.Ports {
 		for _, a := range p.Addrs {
 			own := netip.PrefixFrom(a.Addr(), a.Addr().BitLen())
@@ -206,7 +232,7 @@ func (b *Box) buildRoutes(routes []route.Route, neighbours []route.Neighbour) (*
 			}
 		}
 	}
-	t, err := route.Build(all, neighbours)
+	t, err := route.Build(all, b.cfg.Neighbours)
 	if err != nil {
 		return nil, fmt.Errorf("routes: %w", err)
 	}
@@ -216,9 +242,11 @@ func (b *Box) buildRoutes(routes []route.Route, neighbours []route.Neighbour) (*
 func (b *Box) ruleOptions() rules.Options {
 	opt := rules.Options{Cache: b.cache, Pool: b.pool}
 	for i, p := range b.cfg.Ports {
-		opt.Interfaces = append(opt.Interfaces, rules.Interface{
-			Name: p.Port.Name(), Port: uint16(i), Index: uint32(i + 1),
-		})
+		index := p.Index
+		if index == 0 {
+			index = uint32(i + 1)
+		}
+		opt.Interfaces = append(opt.Interfaces, rules.Interface{Name: p.Port.Name(), Port: uint16(i), Index: index})
 	}
 	return opt
 }
@@ -260,9 +288,9 @@ func (b *Box) Start() error {
 		go func() { defer b.done.Done(); w.run(cpu) }()
 	}
 	b.running = true
-	b.logStop = make(chan struct{})
+	b.stopDispatch = make(chan struct{})
 	b.done.Add(1)
-	go b.dispatchLogs(b.logStop)
+	go b.dispatch(b.stopDispatch)
 	return nil
 }
 
@@ -278,7 +306,7 @@ func (b *Box) Stop() {
 	for _, w := range b.workers {
 		w.stop.Store(true)
 	}
-	close(b.logStop)
+	close(b.stopDispatch)
 	b.done.Wait()
 	b.running = false
 	b.settle(false)
@@ -319,20 +347,17 @@ func (b *Box) Close() error {
 	var errs []error
 	for _, w := range b.workers {
 		if t := w.next.Load(); t != nil {
-			errs = append(errs, t.free())
+			errs = append(errs, t.image.Free(), t.routes.Free())
 		}
 		for _, h := range w.out {
 			if h != nil {
 				errs = append(errs, h.close())
 			}
 		}
-		errs = append(errs, w.logs.close(), w.frags.Close(), w.umem.Close())
+		errs = append(errs, w.logs.close(), w.wants.Close(), w.frags.Close(), w.umem.Close())
 	}
-	for _, t := range b.poisoned {
-		errs = append(errs, t.free())
-	}
-	if b.routes != nil {
-		errs = append(errs, b.routes.Free())
+	for _, image := range b.poisoned {
+		errs = append(errs, image.Free())
 	}
 	if b.table != nil {
 		errs = append(errs, b.table.Close())

@@ -40,31 +40,89 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 
 // packet decides whose packet it is, then takes it to completion.
 func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
-	if !w.ours(p) {
+	switch {
+	case came&fromHost != 0:
+		p.Flags |= packet.FlagLocal
+	case !w.ours(p):
 		w.drop(p, packet.DropOtherHost)
 		return
 	}
 	if p.Family == flowtable.FamilyNone {
-		w.toHost(p) // ARP and whatever else is not IP is the kernel's
+		w.notIP(p)
 		return
+	}
+	if w.ports[p.InPort].unfinished || came&fromHost != 0 {
+		packet.CompleteChecksum(p)
 	}
 	if p.Flags&packet.FlagFragment != 0 && t.track {
-		w.fragment(t, p, came)
+		w.fragment(t, p, came.reason())
 		return
 	}
-	if t.track && w.elsewhere(t, p, came) {
+	if t.track && w.elsewhere(t, p, came.reason()) {
 		return
 	}
 	w.whole(t, p)
 }
 
+// notIP passes on what no rule sees: ARP and other EtherTypes.
+func (w *worker) notIP(p *packet.Packet) {
+	switch {
+	case p.Flags&packet.FlagLocal != 0:
+		p.OutPort = p.InPort
+	case w.wire:
+		p.OutPort = p.InPort ^ 1
+	default:
+		w.toHost(p)
+		return
+	}
+	w.ended(p, FateSent, packet.DropNone)
+	w.transmit(int(p.OutPort), p)
+}
+
 // whole walks a whole packet that this worker owns.
 func (w *worker) whole(t *tables, p *packet.Packet) {
 	t.judged++
+	if p.Flags&packet.FlagLocal != 0 {
+		w.output(t, p)
+		return
+	}
 	if !w.hook(t, nft.HookPrerouting, p) {
 		return
 	}
+	if w.wire {
+		w.cross(t, p)
+		return
+	}
 	w.route(t, p)
+}
+
+// output takes what the box's own stack sends out by a port. It has its MAC
+// addresses already; only a rule that changed the destination makes it look
+// for another way.
+func (w *worker) output(t *tables, p *packet.Packet) {
+	p.OutPort, p.InPort = p.InPort, packet.NoPort
+	var before, after [16]byte
+	p.DstAddr(&before)
+	if !w.hook(t, nft.HookOutput, p) {
+		return
+	}
+	p.DstAddr(&after)
+	if before != after {
+		if hop := t.routes.Lookup(p.Family, &after, p.Hash); hop.Kind == route.Forward && int(hop.Port) < len(w.ports) {
+			p.OutPort = hop.Port
+			w.leave(t, p, hop)
+			return
+		}
+	}
+	w.leave(t, p, nil)
+}
+
+// cross takes a packet over the wire to the other port.
+func (w *worker) cross(t *tables, p *packet.Packet) {
+	p.OutPort = p.InPort ^ 1
+	if w.hook(t, nft.HookForward, p) {
+		w.leave(t, p, nil)
+	}
 }
 
 // route finds where the packet goes, which may differ from what its sender
@@ -158,7 +216,7 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 		p.DstAddr(&dst)
 		mac := t.routes.NextHop(hop, p.Family, &dst)
 		if mac == nil {
-			w.unreachable(t, p, icmpHostUnreachable, packet.DropNoNeighbour)
+			w.await(t, p, hop, &dst)
 			return
 		}
 		setMACs(p.Data, mac, &w.ports[hop.Port].mac)
@@ -168,7 +226,7 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 		return
 	}
 	w.ended(p, FateSent, packet.DropNone)
-	w.transmit(p.OutPort, p)
+	w.transmit(int(p.OutPort), p)
 }
 
 // mtu returns the largest L3 length that fits out of p's port on this way.
@@ -196,7 +254,7 @@ func toMulticast(p *packet.Packet) bool {
 func (w *worker) ours(p *packet.Packet) bool {
 	port := &w.ports[p.InPort]
 	d := p.Data
-	if d[0]&1 != 0 || port.anyMAC {
+	if d[0]&1 != 0 || port.anyMAC || w.wire {
 		return true
 	}
 	m := &port.mac
@@ -235,6 +293,9 @@ func (w *worker) elsewhere(t *tables, p *packet.Packet, came parcelKind) bool {
 
 // handOver copies the packet to another worker and frees its frames.
 func (w *worker) handOver(p *packet.Packet, owner int, kind parcelKind) {
+	if p.Flags&packet.FlagLocal != 0 {
+		kind |= fromHost
+	}
 	if !w.handOverWhole(p, owner, kind) {
 		w.drop(p, packet.DropHandoverFull)
 	}

@@ -32,6 +32,13 @@ type Config struct {
 	Conntrack  flowtable.Config // Workers is filled in by New
 	Defrag     defrag.Config
 
+	// Wire joins ports 0 and 1 transparently: every frame crosses, IP by way of
+	// prerouting, forward and postrouting, with TTL and MAC addresses as they are.
+	Wire bool
+	// Resolve is asked, on the control side, to find the link address of a next
+	// hop that packets wait for; SetState then brings it. nil: nothing waits.
+	Resolve func(port uint16, addr netip.Addr)
+
 	HandoverSlots int // frames each worker can have waiting for each other worker; a power of two
 	ExpireSlice   int // entries looked at for expiry in every round of a worker
 	ICMPRate      int // ICMP errors a second for the whole box, net.ipv4.icmp_msgs_per_sec
@@ -55,7 +62,15 @@ type Config struct {
 // PortConfig is a port and what the router knows of it.
 type PortConfig struct {
 	Port  afxdp.Port
-	Addrs []netip.Prefix // the box's addresses there, first one primary
+	Index uint32 // what iif and oif compare; 0: the number of the port plus one
+	// Host leads to the box's own stack: what is for the box is sent there, and
+	// what comes from there runs output and leaves by Port. nil: such packets
+	// are counted and end.
+	Host afxdp.Port
+	// Unfinished says that senders may leave the TCP or UDP checksum at the sum
+	// of the pseudo header (veth, tap): it is then completed here.
+	Unfinished bool
+	Addrs      []netip.Prefix // the box's addresses there, first one primary
 	// Peer is the index of the port that takes packets no route leads
 	// anywhere, with their MAC addresses as they are; -1 is none.
 	Peer   int
@@ -97,6 +112,9 @@ func (c *Config) Validate() error {
 	if len(c.Ports) == 0 {
 		bad("ports: none given")
 	}
+	if c.Wire && len(c.Ports) != 2 {
+		bad("wire: %d ports, want two", len(c.Ports))
+	}
 	names := map[string]int{}
 	for i, p := range c.Ports {
 		if p.Port == nil {
@@ -108,6 +126,9 @@ func (c *Config) Validate() error {
 			bad("port %d: the name %q is port %d's already", i, name, j)
 		}
 		names[name] = i
+		if p.Host != nil && p.Host.Queues() < c.Workers {
+			bad("port %s: its host side has %d queues for %d workers", name, p.Host.Queues(), c.Workers)
+		}
 		if p.Port.Queues() < c.Workers {
 			bad("port %s: %d queues for %d workers", name, p.Port.Queues(), c.Workers)
 		}

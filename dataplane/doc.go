@@ -33,13 +33,20 @@
 // happens packet by packet in arrival order, to completion. So neither the
 // size of bursts nor the number of workers changes what comes out.
 //
+// # The box's own stack
+//
+// With PortConfig.Host a port has a second lane, to the stack of the machine:
+// what is for the box runs prerouting and input and goes there as received,
+// what comes from there runs output and postrouting and leaves by the port.
+//
 // # Limits
 //
 // Fragments are collected before any chain, so chains below -400 see whole
-// datagrams. Packets for the box itself are counted and end here.
+// datagrams. At most waitHops next hops are waited for at once, with waitFrames
+// packets each; datagrams in fragments do not wait.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, hooks.go,
-// nat.go, natport.go, answer.go, limiter.go, fragments.go, handover.go,
-// tables.go, publish.go, mailbox.go, stats.go, trace.go, log.go, logline.go,
-// pin_linux.go.
+// nat.go, natport.go, answer.go, limiter.go, fragments.go, waiting.go,
+// handover.go, tables.go, publish.go, mailbox.go, stats.go, trace.go, log.go,
+// logline.go, pin_linux.go.
 package dataplane

@@ -28,12 +28,13 @@ func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
 		w.drop(p, packet.DropFragment)
 		w.refuse(list, packet.DropFragment)
 	case defrag.Complete:
-		w.datagram(t, list, parcelNone)
+		w.datagram(t, list, p.Flags&packet.FlagLocal, parcelNone)
 	}
 }
 
 // datagram walks the fragments of one whole datagram, first fragment first.
-func (w *worker) datagram(t *tables, list []defrag.Frag, came parcelKind) {
+// local is FlagLocal when the box's own stack sent them, else 0.
+func (w *worker) datagram(t *tables, list []defrag.Frag, local packet.Flags, came parcelKind) {
 	p := &w.head
 	w.view(p, &list[0])
 	if packet.Parse(p, w.table) != packet.DropNone ||
@@ -41,6 +42,7 @@ func (w *worker) datagram(t *tables, list []defrag.Frag, came parcelKind) {
 		w.refuse(list, packet.DropFragment)
 		return
 	}
+	p.Flags |= local
 	w.parts = list
 	if !w.elsewhere(t, p, came) {
 		w.whole(t, p)
@@ -103,7 +105,7 @@ func (w *worker) sendWhole(p *packet.Packet, mtu int) {
 // emit transmits one frame, in pieces if it is larger than the way out takes.
 func (w *worker) emit(p *packet.Packet, mtu int) {
 	if int(p.End)-int(p.L3) <= mtu || p.Family != flowtable.FamilyIPv4 {
-		w.transmit(p.OutPort, p)
+		w.transmit(int(p.OutPort), p)
 		return
 	}
 	w.split(p, mtu)
@@ -145,7 +147,7 @@ func (w *worker) split(p *packet.Packet, mtu int) {
 		binary.BigEndian.PutUint16(h[6:], off)
 		h[10], h[11] = 0, 0
 		binary.BigEndian.PutUint16(h[10:], packet.Checksum(h, 0))
-		w.transmit(p.OutPort, &q)
+		w.transmit(int(p.OutPort), &q)
 	}
 }
 
@@ -195,9 +197,12 @@ func (w *worker) freeWhole(p *packet.Packet) {
 // handOverWhole copies p, with all its fragments, into the ring to another
 // worker and frees the frames; false: there was no room, nothing happened.
 func (w *worker) handOverWhole(p *packet.Packet, to int, kind parcelKind) bool {
-	ring := w.out[to]
+	ring, port := w.out[to], p.InPort
+	if port == packet.NoPort {
+		port = p.OutPort // the box's own, on its way out already
+	}
 	if w.parts == nil {
-		if !ring.put(p.Data, parcel{inPort: p.InPort, serial: p.Serial, kind: kind}) {
+		if !ring.put(p.Data, parcel{inPort: port, serial: p.Serial, kind: kind}) {
 			return false
 		}
 		w.stats.HandoversOut++
@@ -209,11 +214,11 @@ func (w *worker) handOverWhole(p *packet.Packet, to int, kind parcelKind) bool {
 	if room < n {
 		return false
 	}
-	if kind == parcelDirected {
-		kind = parcelDatagramDirected
-	} else {
-		kind = parcelDatagram
+	whole := parcelDatagram
+	if kind.reason() == parcelDirected {
+		whole = parcelDatagramDirected
 	}
+	kind = whole | kind&fromHost
 	for i := range w.parts {
 		f := &w.parts[i]
 		m := parcel{inPort: f.InPort, serial: f.Serial, kind: kind, parts: uint8(n - 1 - i)}
@@ -247,5 +252,9 @@ func (w *worker) datagramFromWorker(t *tables, h *handover) {
 		w.refuse(list, packet.DropNoFrame)
 		return
 	}
-	w.datagram(t, list, first.kind)
+	var local packet.Flags
+	if first.kind&fromHost != 0 {
+		local = packet.FlagLocal
+	}
+	w.datagram(t, list, local, first.kind.reason())
 }

@@ -18,7 +18,12 @@ const (
 	parcelFragment                           // to the worker that reassembles the datagram
 	parcelDatagram                           // one fragment of a whole datagram, by hash
 	parcelDatagramDirected                   // the same, by the directory
+
+	fromHost parcelKind = 0x80 // a flag: the box's own stack sent it out by the port
 )
+
+// reason returns k without the flag.
+func (k parcelKind) reason() parcelKind { return k &^ fromHost }
 
 // parcel describes a frame in a handover ring.
 type parcel struct {

@@ -37,20 +37,21 @@ func (w *worker) log(t *tables, p *packet.Packet) {
 	w.env.NLogs = 0
 }
 
-// logEvery is how often the dispatcher looks into the workers' rings.
-const logEvery = 20 * time.Millisecond
+// dispatchEvery is how often the control side looks into the workers' rings.
+const dispatchEvery = 5 * time.Millisecond
 
-// dispatchLogs has the pool write what the workers logged, until stop.
-func (b *Box) dispatchLogs(stop chan struct{}) {
+// dispatch writes what the workers logged and has the next hops resolved that
+// they want, until stop.
+func (b *Box) dispatch(stop chan struct{}) {
 	defer b.done.Done()
-	tick := time.NewTicker(logEvery)
+	tick := time.NewTicker(dispatchEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-stop:
 			return
 		case <-tick.C:
-			b.parallel(1, func(int) { b.writeLogs() })
+			b.parallel(2, func(i int) { [...]func(){b.writeLogs, b.resolve}[i]() })
 		}
 	}
 }

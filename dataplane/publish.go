@@ -1,7 +1,9 @@
 package dataplane
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -12,14 +14,14 @@ import (
 
 // Report says what a publish did.
 type Report struct {
-	Generation   uint64
-	Compile      time.Duration // text to image; 0 when published compiled
-	Copy         time.Duration // image and routes to every worker
-	Grace        time.Duration // until no worker could see the old generation
-	Judged       uint64        // packets that the replaced generation walked
-	OldCounters  []rules.CounterTotal
-	OldRuleset   *rules.Ruleset // nil the first time
-	OldGenerated uint64
+	Generation    uint64
+	Compile       time.Duration // text to image; 0 when published compiled
+	Copy          time.Duration // image and routes to every worker
+	Grace         time.Duration // until no worker could see the old generation
+	Judged        uint64        // packets that the replaced generation walked
+	OldCounters   []rules.CounterTotal
+	OldRuleset    *rules.Ruleset // nil the first time
+	OldGeneration uint64
 }
 
 // Load parses, checks, compiles and publishes a ruleset. On an error the rules
@@ -58,35 +60,60 @@ func (b *Box) Compile(tree *nft.Ruleset) (*rules.Ruleset, error) {
 func (b *Box) Publish(rs *rules.Ruleset) (*Report, error) {
 	b.control.Lock()
 	defer b.control.Unlock()
-	return b.publish(rs, b.routes)
+	return b.publish(change{rules: rs})
 }
 
-// SetRoutes publishes new routes and neighbours with the rules in force.
-func (b *Box) SetRoutes(routes []route.Route, neighbours []route.Neighbour) (*Report, error) {
+// State is what the box knows of the network around it.
+type State struct {
+	Ports      []PortState // by port
+	Routes     []route.Route
+	Neighbours []route.Neighbour
+}
+
+// PortState is a port's side of State.
+type PortState struct {
+	Addrs []netip.Prefix // the box's addresses there, first one primary
+	MAC   [6]byte
+	MTU   int // L3 bytes
+}
+
+// SetState publishes new addresses, routes and neighbours at once. Unlike in
+// Config nothing is added: routes to local addresses and connected nets must be
+// in it. Rules and their counters stay. On an error everything stays.
+func (b *Box) SetState(s State) error {
+	if len(s.Ports) != len(b.cfg.Ports) {
+		return fmt.Errorf("state of %d ports for a box with %d", len(s.Ports), len(b.cfg.Ports))
+	}
 	b.control.Lock()
 	defer b.control.Unlock()
-	table, err := b.buildRoutes(routes, neighbours)
-	if err != nil {
-		return nil, err
+	ports := make([]portInfo, len(s.Ports))
+	for i, p := range s.Ports {
+		c := &b.cfg.Ports[i]
+		info, err := newPortInfo(c, p)
+		if err != nil {
+			return fmt.Errorf("port %s: %w", c.Port.Name(), err)
+		}
+		ports[i] = info
 	}
-	r, err := b.publish(b.rules, table)
+	routes, err := route.Build(s.Routes, s.Neighbours)
 	if err != nil {
-		_ = table.Free()
-		return nil, err
+		return fmt.Errorf("routes: %w", err)
 	}
-	old := b.routes
-	b.routes = table
-	return r, old.Free()
+	_, err = b.publish(change{routes: routes, ports: ports})
+	return errors.Join(err, routes.Free()) // the workers have their copies
 }
 
-// publish is read-copy-update: build every worker's copy, exchange the
+// publish is read-copy-update: build every worker's copies, exchange the
 // pointers, wait out the grace period, then collect and free the old ones.
 // Held: b.control.
-func (b *Box) publish(rs *rules.Ruleset, routes *route.Table) (*Report, error) {
-	generation := b.generation + 1
-	rs.Generation = generation
+func (b *Box) publish(c change) (*Report, error) {
+	generation := b.generation
+	if c.rules != nil {
+		generation++
+		c.rules.Generation = generation
+	}
 	start := time.Now()
-	fresh, err := b.copies(generation, rs, routes)
+	fresh, err := b.copies(generation, c)
 	if err != nil {
 		return nil, err
 	}
@@ -99,51 +126,62 @@ func (b *Box) publish(rs *rules.Ruleset, routes *route.Table) (*Report, error) {
 	}
 	b.quiesce()
 	r.Grace = time.Since(start)
-	b.generation, b.rules = generation, rs
-	b.inForce.Store(&inForce{generation, rs})
 
 	if old[0] == nil {
+		b.adopt(generation, c)
 		return r, nil
 	}
-	r.OldGenerated = old[0].generation
-	images := make([]*rules.Image, len(old))
-	for i, t := range old {
-		images[i] = t.image
-		r.Judged += t.judged
-	}
-	r.OldCounters = r.OldRuleset.Collect(images)
 	for _, t := range old {
-		if b.cfg.Check {
-			t.image.Poison()
-			b.poisoned = append(b.poisoned, t)
-			continue // kept, so that a late reader meets poison and not reused memory
-		}
-		if err := t.free(); err != nil {
-			return r, fmt.Errorf("free generation %d: %w", t.generation, err)
-		}
+		b.judged += t.judged
 	}
-	return r, nil
+	if c.rules != nil {
+		images := make([]*rules.Image, len(old))
+		for i, t := range old {
+			images[i] = t.image
+		}
+		r.OldGeneration, r.OldCounters = old[0].generation, b.rules.Collect(images)
+		r.Judged, b.judged = b.judged, 0
+	}
+	b.adopt(generation, c)
+	var errs []error
+	for _, t := range old {
+		gone := c
+		if b.cfg.Check && c.rules != nil {
+			// Kept, so that a late reader meets poison and not memory used anew.
+			t.image.Poison()
+			b.poisoned = append(b.poisoned, t.image)
+			gone.rules = nil
+		}
+		errs = append(errs, t.free(gone))
+	}
+	return r, errors.Join(errs...)
+}
+
+// adopt makes a published change the box's own. Held: b.control.
+func (b *Box) adopt(generation uint64, c change) {
+	if c.rules != nil {
+		b.generation, b.rules = generation, c.rules
+		b.inForce.Store(&inForce{generation, c.rules})
+	}
 }
 
 // copies builds each worker's tables, in the pool when there are several.
-func (b *Box) copies(generation uint64, rs *rules.Ruleset, routes *route.Table) ([]*tables, error) {
+func (b *Box) copies(generation uint64, c change) ([]*tables, error) {
 	fresh := make([]*tables, len(b.workers))
 	errs := make([]error, len(b.workers))
 	b.parallel(len(b.workers), func(i int) {
-		fresh[i], errs[i] = newTables(generation, rs, routes)
+		fresh[i], errs[i] = newTables(generation, c, b.workers[i].next.Load())
 	})
-	for _, err := range errs {
-		if err == nil {
-			continue
-		}
-		for _, t := range fresh {
-			if t != nil {
-				_ = t.free()
-			}
-		}
-		return nil, fmt.Errorf("generation %d: %w", generation, err)
+	err := errors.Join(errs...)
+	if err == nil {
+		return fresh, nil
 	}
-	return fresh, nil
+	for _, t := range fresh {
+		if t != nil {
+			err = errors.Join(err, t.free(c))
+		}
+	}
+	return nil, fmt.Errorf("generation %d: %w", generation, err)
 }
 
 // quiesce waits until every worker has been outside a round, or has begun one,

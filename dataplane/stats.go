@@ -42,7 +42,7 @@ type Stats struct {
 	Flows     int               // entries now
 	// UMEM frames of all workers, and how many of them are free.
 	Frames, FreeFrames int
-	Held               int // of the others: fragments that wait for the rest of their datagram
+	Held               int // of the others: fragments that wait for their datagram's rest, packets that wait for a next hop
 }
 
 // Total sums the workers.
@@ -81,7 +81,7 @@ func (b *Box) Stats() Stats {
 			s.Workers[i] = w.stats
 			s.Conntrack[i] = *w.shard.Stats()
 			s.FreeFrames += w.umem.FreeFrames()
-			s.Held += int(w.frags.Stats().Held)
+			s.Held += int(w.frags.Stats().Held) + w.waiting.frames
 			return true
 		})
 		s.Frames += w.umem.Frames()

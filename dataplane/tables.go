@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -36,14 +37,15 @@ type hookSteps struct {
 // and of the routes. Immutable but for the counters beside the image, the
 // neighbours' addresses and judged, which its worker writes.
 type tables struct {
-	generation uint64
+	generation uint64 // of the rules; routes come and go within one
 	image      *rules.Image
 	routes     *route.Table
+	ports      []portInfo
 	track      bool // some rule needs conntrack
 	early      bool // a chain runs before conntrack, so a packet must be with its owner before
 	hooks      [2][5]hookSteps
 
-	judged uint64 // packets that walked under this generation; written by the worker
+	judged uint64 // packets that walked while these were in force; written by the worker
 }
 
 // familyIndex maps a packet's family to hooks' first index.
@@ -54,19 +56,44 @@ func familyIndex(family uint8) int {
 	return 0
 }
 
-func newTables(generation uint64, rs *rules.Ruleset, routes *route.Table) (*tables, error) {
-	image, err := rs.Copy()
-	if err != nil {
-		return nil, fmt.Errorf("copy rules: %w", err)
+// change is what a publish replaces; nil: it stays as it is.
+type change struct {
+	rules  *rules.Ruleset
+	routes *route.Table
+	ports  []portInfo
+}
+
+// newTables makes one worker's tables: copies of what changes, the rest from
+// old, which is nil the first time.
+func newTables(generation uint64, c change, old *tables) (*tables, error) {
+	t := &tables{generation: generation}
+	if old != nil {
+		*t = *old
+		t.judged = 0
 	}
-	own, err := routes.Copy()
-	if err != nil {
-		_ = image.Free()
-		return nil, fmt.Errorf("copy routes: %w", err)
+	if c.ports != nil {
+		t.ports = c.ports
 	}
-	t := &tables{generation: generation, image: image, routes: own, track: image.NeedsConntrack()}
-	for f, family := range []uint8{flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
-		t.build(f, family)
+	if c.routes != nil {
+		own, err := c.routes.Copy()
+		if err != nil {
+			return nil, fmt.Errorf("copy routes: %w", err)
+		}
+		t.routes = own
+	}
+	if c.rules != nil {
+		image, err := c.rules.Copy()
+		if err != nil {
+			if c.routes != nil {
+				_ = t.routes.Free()
+			}
+			return nil, fmt.Errorf("copy rules: %w", err)
+		}
+		t.generation, t.image, t.track = generation, image, image.NeedsConntrack()
+		t.early, t.hooks = false, [2][5]hookSteps{}
+		for f, family := range []uint8{flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
+			t.build(f, family)
+		}
 	}
 	return t, nil
 }
@@ -109,9 +136,14 @@ func (t *tables) build(f int, family uint8) {
 	}
 }
 
-func (t *tables) free() error {
-	if err := t.image.Free(); err != nil {
-		return err
+// free gives back what c replaced.
+func (t *tables) free(c change) error {
+	var errs []error
+	if c.rules != nil {
+		errs = append(errs, t.image.Free())
 	}
-	return t.routes.Free()
+	if c.routes != nil {
+		errs = append(errs, t.routes.Free())
+	}
+	return errors.Join(errs...)
 }

@@ -55,10 +55,23 @@ func (w *worker) drop(p *packet.Packet, d packet.Drop) {
 	w.freeWhole(p)
 }
 
-// toHost gives p to the box's own stack. Ports without one count it only.
+// toHost gives p to the box's own stack, as received: by the port it came from.
+// Ports without a way there count it only.
 func (w *worker) toHost(p *packet.Packet) {
 	w.ended(p, FateHost, packet.DropNone)
-	w.freeWhole(p)
+	lane := len(w.ports) + int(p.InPort)
+	if p.InPort == packet.NoPort || w.queues[lane] == nil {
+		w.freeWhole(p)
+		return
+	}
+	w.transmit(lane, p)
+	for i := 1; i < len(w.parts); i++ {
+		var q packet.Packet
+		w.view(&q, &w.parts[i])
+		packet.Parse(&q, w.table)
+		follow(&q, p)
+		w.transmit(lane, &q)
+	}
 }
 
 // record keeps p's Outcome. Tracing is for replay: it allocates.

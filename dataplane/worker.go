@@ -28,10 +28,11 @@ type worker struct {
 	shard *flowtable.Shard
 	umem  *afxdp.UMEM
 
-	queues []afxdp.Queue // by port
+	queues []afxdp.Queue // by lane: the ports, then their ways to the host; nil: none
+	polled []afxdp.Queue // those that are there
 	in     []*handover   // by sending worker; nil at id
 	out    []*handover   // by receiving worker; nil at id
-	ports  []portInfo    // by port; read only
+	ports  []portInfo    // by port; those of this round's tables
 	frags  *defrag.Reassembler
 
 	now    uint32 // tick of this round, milliseconds
@@ -48,7 +49,10 @@ type worker struct {
 	made   packet.Packet  // what the box itself sends: one at a time
 	tx     [][]afxdp.Desc // by port: frames that leave at the end of the round
 
-	logs     *handover // records for the log, see log.go
+	logs     *handover         // records for the log, see log.go
+	wants    *afxdp.Ring[want] // next hops to resolve, for the control side
+	waiting  waitingList
+	wire     bool
 	stages   *perf.Stages
 	stats    WorkerStats
 	trace    bool
@@ -58,14 +62,15 @@ type worker struct {
 
 // portInfo is what a worker knows of a port.
 type portInfo struct {
-	mac    [6]byte
-	anyMAC bool
-	peer   uint16 // packet.NoPort: none
-	mtu    int
-	addrs4 [][4]byte
-	net4   []uint8 // prefix lengths
-	addrs6 [][16]byte
-	net6   []uint8
+	mac        [6]byte
+	anyMAC     bool
+	unfinished bool
+	peer       uint16 // packet.NoPort: none
+	mtu        int
+	addrs4     [][4]byte
+	net4       []uint8 // prefix lengths
+	addrs6     [][16]byte
+	net6       []uint8
 }
 
 // idleRounds is how many empty rounds a worker spins before it sleeps.
@@ -87,8 +92,18 @@ func (w *worker) run(cpu int) {
 		if idle++; idle < idleRounds || w.box.cfg.Spin {
 			continue
 		}
-		time.Sleep(50 * time.Microsecond)
+		w.sleep()
 	}
+}
+
+// sleep waits a moment, or until a frame comes if that can be waited for. Alone
+// a worker may wait long; next to others it must look at its handover rings.
+func (w *worker) sleep() {
+	if len(w.out) == 1 && afxdp.Pollable(w.polled) {
+		afxdp.Poll(w.polled, 1)
+		return
+	}
+	time.Sleep(50 * time.Microsecond)
 }
 
 // round polls everything once, the ports only if receive; false when there was
@@ -97,6 +112,7 @@ func (w *worker) run(cpu int) {
 func (w *worker) round(receive bool) bool {
 	w.epoch.Add(1) // odd: from here on the publisher waits for us
 	t := w.next.Load()
+	w.ports = t.ports
 	w.nanos = w.clock.Nanos()
 	w.now = uint32(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()
@@ -108,13 +124,16 @@ func (w *worker) round(receive bool) bool {
 		}
 	}
 	if receive {
-		for port, q := range w.queues {
-			busy = w.fromPort(t, port, q) || busy
+		for lane, q := range w.queues {
+			busy = q != nil && w.fromPort(t, lane, q) || busy
 		}
 	}
 	if t.track {
 		w.shard.Expire(w.now, w.box.cfg.ExpireSlice)
 		w.expireFragments()
+	}
+	if w.waiting.used > 0 {
+		w.retry(t)
 	}
 	w.flush()
 	w.stages.Lap(stageTransmit)
@@ -131,18 +150,22 @@ func (w *worker) round(receive bool) bool {
 	return busy
 }
 
-// fromPort takes a burst from a port's queue; false when there is none.
-func (w *worker) fromPort(t *tables, port int, q afxdp.Queue) bool {
+// fromPort takes a burst from a lane's queue; false when there is none.
+func (w *worker) fromPort(t *tables, lane int, q afxdp.Queue) bool {
 	n := q.Recv(w.descs)
 	if n == 0 {
 		return false
 	}
 	w.stages.Lap(stageReceive)
+	port, kind := lane, parcelNone
+	if lane >= len(w.ports) {
+		port, kind = lane-len(w.ports), fromHost
+	}
 	for i, d := range w.descs[:n] {
 		p := &w.pkts[i]
 		p.Data, p.Addr = w.umem.Frame(d.Addr, d.Len), d.Addr
 		p.InPort, p.Serial = uint16(port), d.Options
-		w.kinds[i] = parcelNone
+		w.kinds[i] = kind
 	}
 	w.stats.RxFrames += uint64(n)
 	w.burst(t, w.pkts[:n])
@@ -156,14 +179,14 @@ func (w *worker) fromWorker(t *tables, h *handover) bool {
 	if waiting == 0 {
 		return false
 	}
-	if h.ring.Slot(at).kind >= parcelDatagram {
+	if h.ring.Slot(at).kind.reason() >= parcelDatagram {
 		w.datagramFromWorker(t, h)
 		return true
 	}
 	taken, n := 0, 0
 	for ; taken < waiting; taken++ {
 		frame, m := h.read(at + uint32(taken))
-		if m.kind >= parcelDatagram {
+		if m.kind.reason() >= parcelDatagram {
 			break // the packets before it come first
 		}
 		if p := &w.pkts[n]; w.unpack(p, frame, m) {
@@ -192,31 +215,34 @@ func (w *worker) unpack(p *packet.Packet, frame []byte, m parcel) bool {
 	return true
 }
 
-// flush sends what the round queued and ends the burst on every port.
+// flush sends what the round queued and ends the burst on every lane.
 func (w *worker) flush() {
-	for port, q := range w.queues {
-		if len(w.tx[port]) > 0 {
-			w.send(port, q)
+	for lane, q := range w.queues {
+		if q == nil {
+			continue
+		}
+		if len(w.tx[lane]) > 0 {
+			w.send(lane, q)
 		}
 		q.Flush()
 	}
 }
 
-func (w *worker) send(port int, q afxdp.Queue) {
-	out := w.tx[port]
+func (w *worker) send(lane int, q afxdp.Queue) {
+	out := w.tx[lane]
 	sent := q.Send(out)
 	for _, d := range out[sent:] {
 		w.umem.Free(d.Addr)
 		w.stats.Drops[packet.DropTxFull]++
 	}
 	w.stats.TxFrames += uint64(sent)
-	w.tx[port] = out[:0]
+	w.tx[lane] = out[:0]
 }
 
-// transmit queues a frame on a port and gives it away.
-func (w *worker) transmit(port uint16, p *packet.Packet) {
-	if len(w.tx[port]) == cap(w.tx[port]) {
-		w.send(int(port), w.queues[port])
+// transmit queues a frame on a lane that is there and gives it away.
+func (w *worker) transmit(lane int, p *packet.Packet) {
+	if len(w.tx[lane]) == cap(w.tx[lane]) {
+		w.send(lane, w.queues[lane])
 	}
-	w.tx[port] = append(w.tx[port], afxdp.Desc{Addr: p.Addr, Len: uint32(len(p.Data)), Options: p.Serial})
+	w.tx[lane] = append(w.tx[lane], afxdp.Desc{Addr: p.Addr, Len: uint32(len(p.Data)), Options: p.Serial})
 }

@@ -43,7 +43,8 @@ const (
 )
 
 // Route is one route of the control side. Several routes of the same prefix,
-// metric and kind Forward are equal-cost paths.
+// metric and kind Forward are equal-cost paths; one that is there several times
+// takes so many shares.
 type Route struct {
 	Prefix  netip.Prefix // host bits are ignored
 	Gateway netip.Addr   // zero: the destination is on the link itself. May be IPv6 for an IPv4 prefix
@@ -93,10 +94,7 @@ func (r *Route) check() (netip.Prefix, Hop, error) {
 	h = Hop{Kind: r.Kind, Port: NoPort, MTU: r.MTU}
 	switch r.Kind {
 	case Forward:
-		if r.Port == NoPort {
-			return p, h, fmt.Errorf("a forward route needs a port")
-		}
-		h.Port = r.Port
+		h.Port = r.Port // NoPort: to a device that is no port, where packets end
 		if g := r.Gateway; g.IsValid() && !g.IsUnspecified() {
 			if g.Is4In6() {
 				return p, h, fmt.Errorf("gateway %v: IPv4-mapped IPv6 address", g)
@@ -131,10 +129,8 @@ func addPath(paths []path, p path) ([]path, error) {
 	case c > 0:
 		return paths, nil
 	}
-	for i := range paths {
-		if paths[i].hop == p.hop {
-			return paths, nil
-		}
+	if p.hop.Kind != Forward && slices.Contains(paths, p) {
+		return paths, nil
 	}
 	if paths[0].hop.Kind == Local || paths[0].hop.Kind == Broadcast {
 		return paths, nil // the same address on two ports: the first one stands

@@ -111,7 +111,6 @@ func TestBuildErrors(t *testing.T) {
 	}{
 		{"no prefix", []Route{{Port: 1}}, nil, "invalid prefix"},
 		{"mapped prefix", []Route{{Prefix: netip.PrefixFrom(ip("::ffff:10.0.0.0"), 104)}}, nil, "IPv4-mapped"},
-		{"no port", []Route{{Prefix: pfx("10.0.0.0/8"), Port: NoPort}}, nil, "route 10.0.0.0/8: a forward route needs a port"},
 		{"v4 gateway for v6", []Route{{Prefix: pfx("2001:db8::/32"), Gateway: ip("10.0.0.1")}}, nil, "cannot have an IPv4 gateway"},
 		{"gateway of blackhole", []Route{{Prefix: pfx("10.0.0.0/8"), Gateway: ip("10.0.0.1"), Kind: Blackhole}}, nil, "makes no sense"},
 		{"kind", []Route{{Prefix: pfx("10.0.0.0/8"), Kind: NoRoute}}, nil, "no route is not a kind of route"},
@@ -131,9 +130,9 @@ func TestBuildErrors(t *testing.T) {
 	}
 }
 
-// TestMultipath checks that all paths are used about equally, that a hash
-// always takes the same one, that neither order nor repetition of the routes
-// matters, and that equal sets of paths are stored once.
+// TestMultipath checks that all paths are used about equally, one that is there
+// twice twice as much, that a hash always takes the same one, that the order of
+// routes does not matter, and that equal sets of paths are stored once.
 func TestMultipath(t *testing.T) {
 	routes := []Route{
 		{Prefix: pfx("0.0.0.0/0"), Gateway: ip("192.0.2.1"), Port: 1},
@@ -141,6 +140,7 @@ func TestMultipath(t *testing.T) {
 		{Prefix: pfx("0.0.0.0/0"), Gateway: ip("192.0.2.3"), Port: 2},
 		{Prefix: pfx("0.0.0.0/0"), Gateway: ip("192.0.2.3"), Port: 2},
 		{Prefix: pfx("0.0.0.0/0"), Gateway: ip("192.0.2.4"), Port: 2, Metric: 1},
+		{Prefix: pfx("10.0.0.0/8"), Gateway: ip("192.0.2.3"), Port: 2},
 		{Prefix: pfx("10.0.0.0/8"), Gateway: ip("192.0.2.3"), Port: 2},
 		{Prefix: pfx("10.0.0.0/8"), Gateway: ip("192.0.2.2"), Port: 1},
 		{Prefix: pfx("10.0.0.0/8"), Gateway: ip("192.0.2.1"), Port: 1},
@@ -151,8 +151,8 @@ func TestMultipath(t *testing.T) {
 		turned[len(routes)-1-i] = routes[i]
 	}
 	b := build(t, turned, nil)
-	if len(a.hops) != 4 {
-		t.Errorf("%d hops are stored, want no route and three paths", len(a.hops))
+	if len(a.hops) != 5 {
+		t.Errorf("%d hops are stored, want no route and four paths", len(a.hops))
 	}
 	count := map[[16]byte]int{}
 	const flows = 30000
@@ -171,8 +171,12 @@ func TestMultipath(t *testing.T) {
 		t.Fatalf("%d paths in use, want 3", len(count))
 	}
 	for g, n := range count {
-		if n < 2*flows*30/100 || n > 2*flows*37/100 {
-			t.Errorf("path % x takes %d of %d", g[:4], n, 2*flows)
+		want := 2 * flows / 4
+		if g[3] == 3 {
+			want *= 2
+		}
+		if n < want*9/10 || n > want*11/10 {
+			t.Errorf("path % x takes %d of %d, want about %d", g[:4], n, 2*flows, want)
 		}
 	}
 }
