@@ -17,6 +17,8 @@ type UMEM struct {
 	free  []uint64 // chunk addresses
 	chunk uint64   // bytes, a power of two
 	nfree int
+
+	kernel registry // sockets that use it
 }
 
 // NewUMEM makes frames chunks of chunk bytes (a power of two, 2048 or more).
@@ -74,8 +76,16 @@ func (u *UMEM) FreeFrames() int { return u.nfree }
 // Frames returns the number of frames in all.
 func (u *UMEM) Frames() int { return len(u.free) }
 
-// Close gives the memory back. No queue may be using it any more.
+// Close gives the memory back. No queue may be using it any more: while a
+// socket is open on it, Close refuses.
 func (u *UMEM) Close() error {
+	if u.kernel.living > 0 {
+		return fmt.Errorf("umem: %d sockets still use it", u.kernel.living)
+	}
+	if err := offheap.Free(u.kernel.holder); err != nil {
+		return err
+	}
+	u.kernel.holder = nil
 	if err := offheap.Free(u.free); err != nil {
 		return err
 	}

@@ -1,0 +1,384 @@
+package afxdp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// Interface is a Port over a network interface of this namespace.
+//
+// Life: OpenInterface, Open for every queue, Attach, and at the end Close. The
+// sockets are in the program's map before the program is attached, so from the
+// first frame on nothing passes the box by. The kernel detaches the program
+// when the process ends, however it ends.
+type Interface struct {
+	name string
+	opt  Options
+	dev  device
+	ctl  int // socket of the interface's namespace, for ioctl
+
+	lock     sync.Mutex // over all below
+	queues   []ifQueue  // by queue; nil: not open
+	program  *xdpProgram
+	link     link.Link // nil: not attached
+	room     int       // smallest frame that a queue has for receiving
+	closed   bool
+	warnings []string
+}
+
+// ifQueue is a queue as the interface sees it.
+type ifQueue interface {
+	Queue
+	pollable
+	socketFD() int
+	info() QueueInfo
+	zeroCopyMode() bool
+	shut() error    // closes the socket; the kernel may use its frames a little longer
+	release() error // gives the frames of a closed socket back
+}
+
+var _ Port = (*Interface)(nil)
+
+// OpenInterface checks an interface of the calling thread's network namespace
+// and prepares its program; it changes nothing yet. Whatever is in the way is
+// an error that names the command which mends it. Control side only, as all
+// methods of Interface.
+func OpenInterface(name string, opt Options) (*Interface, error) {
+	i, err := openInterface(name, opt)
+	if err != nil {
+		return nil, fmt.Errorf("open interface %s: %w", name, err)
+	}
+	return i, nil
+}
+
+func openInterface(name string, opt Options) (_ *Interface, err error) {
+	if err = opt.Validate(); err != nil {
+		return nil, err
+	}
+	if opt.Generic {
+		opt.Mode = ModeCopy // a zero-copy socket is not served by generic XDP
+	}
+	i := &Interface{name: name, opt: opt, ctl: -1, queues: make([]ifQueue, opt.Queues)}
+	defer func() {
+		if err != nil {
+			_ = i.Close() // the first error is the one to tell
+		}
+	}()
+	if i.ctl, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return nil, fmt.Errorf("open a control socket: %w", err)
+	}
+	if i.dev, err = lookUp(name, i.ctl); err != nil {
+		return nil, err
+	}
+	if len(i.dev.mac) != 6 {
+		return nil, fmt.Errorf("is not an Ethernet interface: its address has %d bytes", len(i.dev.mac))
+	}
+	if i.dev.progID != 0 {
+		return nil, errForeign(name, i.dev.progID)
+	}
+	if err = i.checkChannels(); err != nil {
+		return nil, err
+	}
+	flags, err := getOffloads(i.ctl, name)
+	if err != nil {
+		return nil, fmt.Errorf("read offloads: %w", err)
+	}
+	if err = checkOffloads(name, i.dev.driver, flags, vlanDevices(name)); err != nil {
+		return nil, err
+	}
+	if i.dev.driver == "veth" {
+		i.warnings = append(i.warnings, fmt.Sprintf("%s is a veth: if its peer carries VLAN devices, their tags do not arrive until `ethtool -K PEER txvlan off` is run at that end", name))
+	}
+	if opt.Generic {
+		i.warnings = append(i.warnings, fmt.Sprintf("%s runs generic XDP: it is slow, and it also takes frames that a program redirects into the interface", name))
+	}
+	i.program, err = loadProgram(opt.Queues)
+	return i, err
+}
+
+func errForeign(name string, id uint32) error {
+	return fmt.Errorf("XDP program %d is attached already: end the program that holds it (`bpftool link`, `bpftool prog show id %d`), or remove it with `ip link set dev %s xdp off`: %w", id, id, name, unix.EBUSY)
+}
+
+// checkChannels demands that the device uses as many receive queues as we do: a
+// queue without a socket would lose its frames.
+func (i *Interface) checkChannels() error {
+	have, set, err := rxChannels(i.ctl, i.name, i.dev.rxQueues)
+	if err != nil {
+		return err
+	}
+	if have != i.opt.Queues {
+		return fmt.Errorf("interface receives on %d queues, %d are configured: set the device with `%s`, or configure %d",
+			have, i.opt.Queues, set(i.opt.Queues), have)
+	}
+	return nil
+}
+
+// Name returns the name the interface was opened by.
+func (i *Interface) Name() string { return i.name }
+
+// MAC returns the hardware address at the time of opening.
+func (i *Interface) MAC() net.HardwareAddr { return slices.Clone(i.dev.mac) }
+
+// MTU returns the L3 bytes per frame at the time of opening.
+func (i *Interface) MTU() int { return i.dev.mtu }
+
+// Queues returns the number of queues.
+func (i *Interface) Queues() int { return i.opt.Queues }
+
+// Index returns the interface's index.
+func (i *Interface) Index() int { return i.dev.index }
+
+// Open binds a socket to queue n, on the UMEM of the worker that will poll it.
+// Frames pass by reference between all queues of one UMEM, also of different
+// interfaces, unless Info says Private. Open the interfaces whose drivers know
+// zero-copy mode first: the first socket decides the mode of a UMEM.
+func (i *Interface) Open(n int, u *UMEM) (Queue, error) {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	q, err := i.open(n, u)
+	if err != nil {
+		return nil, fmt.Errorf("open %s queue %d: %w", i.name, n, err)
+	}
+	i.queues[n] = q
+	if room := u.Room(); i.room == 0 || room < i.room {
+		i.room = room
+	}
+	return q, nil
+}
+
+func (i *Interface) open(n int, u *UMEM) (ifQueue, error) {
+	switch {
+	case i.closed:
+		return nil, net.ErrClosed
+	case n < 0 || n >= len(i.queues):
+		return nil, fmt.Errorf("there are %d queues", len(i.queues))
+	case i.queues[n] != nil:
+		return nil, errors.New("open already")
+	}
+	if err := checkRoom(i.name, i.dev.mtu, u); err != nil {
+		return nil, err
+	}
+	q, err := i.newQueue(n, u)
+	if errors.Is(err, unix.ENETDOWN) {
+		return nil, fmt.Errorf("interface is down: set it up with `ip link set dev %s up`: %w", i.name, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err = i.program.put(n, q.socketFD()); err != nil {
+		return nil, errors.Join(err, q.shut(), q.release())
+	}
+	return q, nil
+}
+
+func (i *Interface) newQueue(n int, u *UMEM) (ifQueue, error) {
+	limit := uint32(i.dev.mtu + etherRoom)
+	if i.opt.Backend == BackendAsavie {
+		q, err := openAsavie(u, i.dev.index, n, i.opt)
+		if err != nil {
+			return nil, err
+		}
+		q.limit = limit
+		return q, nil
+	}
+	s, err := openSocket(u, i.dev.index, n, i.opt)
+	if err == nil {
+		return &socketQueue{socket: s, limit: limit, busyPoll: i.opt.BusyPoll > 0}, nil
+	}
+	if !errors.Is(err, errModeClass) {
+		return nil, err
+	}
+	own, err := newPrivateUMEM(u, i.opt.Ring)
+	if err != nil {
+		return nil, err
+	}
+	if s, err = openSocket(own, i.dev.index, n, i.opt); err != nil {
+		return nil, errors.Join(err, own.Close())
+	}
+	return &privateQueue{socketQueue: &socketQueue{socket: s, limit: limit, busyPoll: i.opt.BusyPoll > 0}, worker: u, own: own}, nil
+}
+
+// checkRoom demands that a frame of the MTU with two VLAN tags fits into one
+// frame of the UMEM.
+func checkRoom(name string, mtu int, u *UMEM) error {
+	if mtu+etherRoom <= u.Room() {
+		return nil
+	}
+	chunk := 2 * int(u.chunk)
+	for chunk-Headroom < mtu+etherRoom {
+		chunk *= 2
+	}
+	other := fmt.Sprintf("or use frames of %d bytes", chunk)
+	if chunk > unix.Getpagesize() {
+		other = "and frames cannot be larger than a page"
+		if p := unix.Getpagesize(); int(u.chunk) < p {
+			other = fmt.Sprintf("or use frames of %d bytes and an MTU of %d", p, p-Headroom-etherRoom)
+		}
+	}
+	return fmt.Errorf("MTU of %d is too large for frames of %d bytes: lower it with `ip link set dev %s mtu %d`, %s",
+		mtu, u.chunk, name, u.Room()-etherRoom, other)
+}
+
+// Attach puts the program on the interface, from when on frames arrive. Every
+// queue must be open.
+func (i *Interface) Attach() error {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	if err := i.attach(); err != nil {
+		return fmt.Errorf("attach to %s: %w", i.name, err)
+	}
+	return nil
+}
+
+func (i *Interface) attach() error {
+	if i.closed {
+		return net.ErrClosed
+	}
+	if i.link != nil {
+		return errors.New("attached already")
+	}
+	for n, q := range i.queues {
+		if q == nil {
+			return fmt.Errorf("queue %d is not open", n)
+		}
+	}
+	if err := i.checkChannels(); err != nil {
+		return err
+	}
+	flags := link.XDPDriverMode
+	if i.opt.Generic {
+		flags = link.XDPGenericMode
+	}
+	l, err := link.AttachXDP(link.XDPOptions{Program: i.program.prog, Interface: i.dev.index, Flags: flags})
+	switch {
+	case err == nil:
+		i.link = l
+		return nil
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("another XDP program is attached: end the program that holds it (`bpftool link`), or remove it with `ip link set dev %s xdp off`: %w", i.name, err)
+	case errors.Is(err, unix.EPERM):
+		return errPrivilege("attach an XDP program", err)
+	case errors.Is(err, unix.ERANGE):
+		return fmt.Errorf("the MTU is too large for the driver's XDP: lower it with `ip link set dev %s mtu 1500`; at a veth it is the peer's that counts: %w", i.name, err)
+	case errors.Is(err, unix.ENOSPC):
+		return fmt.Errorf("the driver lacks queues for XDP; at a veth, the peer transmits on more queues than this end receives on: set them with `ethtool -L PEER tx %d`: %w", i.opt.Queues, err)
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return fmt.Errorf("driver %q does not take an XDP program in its present set-up (no XDP, or receive offloads in the way: `ethtool -K %s lro off rx-gro-hw off`); generic mode may do: %w", i.dev.driver, i.name, err)
+	}
+	return err
+}
+
+// Check says what has changed since Attach in a way that loses frames: the
+// number of channels, an MTU larger than a frame, the interface itself. The
+// error names the command that mends it. To be called now and then.
+func (i *Interface) Check() error {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	if i.closed {
+		return fmt.Errorf("interface %s: %w", i.name, net.ErrClosed)
+	}
+	index, mtu, err := i.present()
+	switch {
+	case err != nil:
+		return fmt.Errorf("interface %s is gone or was renamed: restart once it is back: %w", i.name, err)
+	case index != i.dev.index:
+		return fmt.Errorf("interface %s was replaced by another of that name: restart to use it", i.name)
+	case i.room > 0 && mtu+etherRoom > i.room:
+		return fmt.Errorf("MTU of %s has grown to %d, longer than frames of %d bytes: lower it with `ip link set dev %s mtu %d`",
+			i.name, mtu, i.room, i.name, i.room-etherRoom)
+	}
+	if err := i.checkChannels(); err != nil {
+		return fmt.Errorf("channels of %s have changed: %w", i.name, err)
+	}
+	return nil
+}
+
+// present asks for index and MTU in the namespace of ctl, whichever the calling
+// thread is in.
+func (i *Interface) present() (index, mtu int, err error) {
+	req, err := unix.NewIfreq(i.name)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err = unix.IoctlIfreq(i.ctl, unix.SIOCGIFINDEX, req); err != nil {
+		return 0, 0, err
+	}
+	index = int(req.Uint32())
+	if req, err = unix.NewIfreq(i.name); err != nil {
+		return 0, 0, err
+	}
+	if err = unix.IoctlIfreq(i.ctl, unix.SIOCGIFMTU, req); err != nil {
+		return 0, 0, err
+	}
+	return index, int(req.Uint32()), nil
+}
+
+// Info returns what is known about the interface and its queues. Any goroutine.
+func (i *Interface) Info() Info {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	info := Info{
+		Name: i.name, Index: i.dev.index, Driver: i.dev.driver, Backend: i.opt.Backend, Generic: i.opt.Generic,
+		Attached: i.link != nil, Ring: i.opt.Ring, Queues: make([]QueueInfo, len(i.queues)), Warnings: slices.Clone(i.warnings),
+	}
+	for n, q := range i.queues {
+		if q != nil {
+			info.Queues[n] = q.info()
+			info.Queues[n].Open = !i.closed
+		}
+	}
+	if !i.closed {
+		info.Program = i.program.counts()
+	}
+	return info
+}
+
+// Close detaches the program and closes the sockets; frames that the kernel
+// still had return to their UMEM. The workers must have stopped using the
+// queues. Close of a closed Interface does nothing.
+func (i *Interface) Close() error {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	if i.closed {
+		return nil
+	}
+	i.closed = true
+	var errs []error
+	if i.link != nil {
+		errs = append(errs, i.link.Close())
+		i.link = nil
+	}
+	linger := false
+	for _, q := range i.queues {
+		if q != nil {
+			errs = append(errs, q.shut())
+			linger = linger || q.zeroCopyMode()
+		}
+	}
+	if linger {
+		time.Sleep(zeroCopyLinger) // once for all queues
+	}
+	for _, q := range i.queues {
+		if q != nil {
+			errs = append(errs, q.release())
+		}
+	}
+	if i.program != nil {
+		errs = append(errs, i.program.close())
+	}
+	if i.ctl >= 0 {
+		errs = append(errs, unix.Close(i.ctl))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close interface %s: %w", i.name, err)
+	}
+	return nil
+}

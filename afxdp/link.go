@@ -1,0 +1,166 @@
+package afxdp
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// device is what the kernel says about an interface when it is opened.
+type device struct {
+	index    int
+	mac      net.HardwareAddr
+	mtu      int
+	driver   string
+	rxQueues int    // as IFLA_NUM_RX_QUEUES says: allocated, not all need be in use
+	progID   uint32 // XDP program that is attached; 0: none
+}
+
+func errPrivilege(what string, err error) error {
+	return fmt.Errorf("%s: not permitted: run as root or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF: %w", what, err)
+}
+
+// lookUp finds an interface of the calling thread's network namespace.
+func lookUp(name string, ctl int) (device, error) {
+	var d device
+	rib, err := syscall.NetlinkRIB(unix.RTM_GETLINK, unix.AF_UNSPEC)
+	if err != nil {
+		return d, fmt.Errorf("list interfaces: %w", err)
+	}
+	messages, err := syscall.ParseNetlinkMessage(rib)
+	if err != nil {
+		return d, fmt.Errorf("list interfaces: %w", err)
+	}
+	for i := range messages {
+		m := &messages[i]
+		if m.Header.Type != unix.RTM_NEWLINK || len(m.Data) < unix.SizeofIfInfomsg {
+			continue
+		}
+		attrs, err := syscall.ParseNetlinkRouteAttr(m)
+		if err != nil {
+			return d, fmt.Errorf("list interfaces: %w", err)
+		}
+		if linkName(attrs) == name {
+			d.index = int(int32(binary.NativeEndian.Uint32(m.Data[4:])))
+			d.fill(attrs)
+			break
+		}
+	}
+	if d.index == 0 {
+		return d, fmt.Errorf("no such interface in this network namespace: `ip link show` lists them: %w", unix.ENODEV)
+	}
+	if info, err := unix.IoctlGetEthtoolDrvinfo(ctl, name); err == nil {
+		d.driver = unix.ByteSliceToString(info.Driver[:])
+	}
+	return d, nil
+}
+
+func linkName(attrs []syscall.NetlinkRouteAttr) string {
+	for _, a := range attrs {
+		if a.Attr.Type == unix.IFLA_IFNAME {
+			return unix.ByteSliceToString(a.Value)
+		}
+	}
+	return ""
+}
+
+func (d *device) fill(attrs []syscall.NetlinkRouteAttr) {
+	for _, a := range attrs {
+		switch a.Attr.Type &^ unix.NLA_F_NESTED {
+		case unix.IFLA_ADDRESS:
+			d.mac = append(net.HardwareAddr(nil), a.Value...)
+		case unix.IFLA_MTU:
+			d.mtu = int(binary.NativeEndian.Uint32(a.Value))
+		case unix.IFLA_NUM_RX_QUEUES:
+			d.rxQueues = int(binary.NativeEndian.Uint32(a.Value))
+		case unix.IFLA_XDP:
+			d.progID = nestedUint32(a.Value, unix.IFLA_XDP_PROG_ID)
+		}
+	}
+}
+
+// nestedUint32 returns an attribute of four bytes inside another.
+func nestedUint32(b []byte, kind uint16) uint32 {
+	for len(b) >= 4 {
+		length := int(binary.NativeEndian.Uint16(b))
+		if length < 4 || length > len(b) {
+			return 0
+		}
+		if binary.NativeEndian.Uint16(b[2:]) == kind && length >= 8 {
+			return binary.NativeEndian.Uint32(b[4:])
+		}
+		b = b[min(len(b), (length+3)&^3):]
+	}
+	return 0
+}
+
+// rxChannels returns how many receive queues an interface uses, and the part of
+// an ethtool command that sets them to want.
+func rxChannels(ctl int, name string, fallback int) (n int, set func(want int) string, err error) {
+	set = func(want int) string { return fmt.Sprintf("ethtool -L %s combined %d", name, want) }
+	c, err := getChannels(ctl, name)
+	if errors.Is(err, errNoChannels) {
+		return max(1, fallback), set, nil
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	if c.RxCount > 0 {
+		set = func(want int) string { return fmt.Sprintf("ethtool -L %s rx %d tx %d", name, want, want) }
+	}
+	return int(c.RxCount + c.ComboCount), set, nil
+}
+
+// Bits of ETHTOOL_GFLAGS.
+const (
+	flagTxVLAN = 1 << 7
+	flagRxVLAN = 1 << 8
+	flagLRO    = 1 << 15
+)
+
+// checkOffloads refuses offloads that change frames before XDP sees them. A
+// veth moves no tag on its own, whatever its flags say: there only a VLAN
+// device on top of it, which hands tags over beside the frame, is in the way.
+func checkOffloads(name, driver string, flags uint32, vlanDevices bool) error {
+	vlan := flags & (flagRxVLAN | flagTxVLAN)
+	if driver == "veth" && !vlanDevices {
+		vlan = 0
+	}
+	if vlan != 0 {
+		return fmt.Errorf("VLAN offload is on, XDP would not see the tags; mend with `ethtool -K %s rxvlan off txvlan off`", name)
+	}
+	if flags&flagLRO != 0 {
+		return fmt.Errorf("large receive offload is on, XDP would not see single frames; mend with `ethtool -K %s lro off`", name)
+	}
+	return nil
+}
+
+// vlanDevices says whether a VLAN device sits on the interface.
+func vlanDevices(name string) bool {
+	// Of the thread, because namespaces are the thread's.
+	f, err := os.Open("/proc/thread-self/net/vlan/config")
+	if err != nil {
+		return false // no VLAN support, no VLAN device
+	}
+	defer f.Close()
+	return hasVLANDevice(f, name)
+}
+
+// hasVLANDevice reads lines of "device | id | interface" behind two of heading.
+func hasVLANDevice(config io.Reader, name string) bool {
+	for lines := bufio.NewScanner(config); lines.Scan(); {
+		parts := strings.Split(lines.Text(), "|")
+		if len(parts) == 3 && strings.TrimSpace(parts[2]) == name {
+			return true
+		}
+	}
+	return false
+}
