@@ -17,6 +17,7 @@ const (
 	icmpAdminProhibited
 	icmpTimeExceeded
 	icmpTooBig
+	icmpBeyondScope // IPv6 only
 )
 
 // icmpWire holds type and code by kind: ICMP (RFC 792, RFC 1812 section 5.2.7)
@@ -27,6 +28,7 @@ var icmpWire = [...][2][2]uint8{
 	icmpAdminProhibited: {{3, 13}, {1, 1}},
 	icmpTimeExceeded:    {{11, 0}, {3, 0}},
 	icmpTooBig:          {{3, 4}, {2, 0}},
+	icmpBeyondScope:     {{3, 13}, {1, 2}},
 }
 
 func (w *worker) unreachable(t *tables, p *packet.Packet, kind icmpKind, d packet.Drop) {
@@ -61,7 +63,7 @@ func (w *worker) icmpError(t *tables, p *packet.Packet, typ, code uint8, info ui
 		w.stats.ICMPLimited++
 		return
 	}
-	src, ok := w.ports[p.InPort].source(p.Family, nil)
+	src, ok := w.answerSource(t, p)
 	if !ok {
 		w.stats.ICMPNoSource++
 		return
@@ -72,6 +74,16 @@ func (w *worker) icmpError(t *tables, p *packet.Packet, typ, code uint8, info ui
 	}
 	n := packet.BuildICMPError(a.Data, p, typ, code, info, &src)
 	w.sendAnswer(t, p, a, n)
+}
+
+// answerSource is the address that an ICMP error about p comes from: p's own
+// destination if that is the box's, else the port's first.
+func (w *worker) answerSource(t *tables, p *packet.Packet) (addr [16]byte, ok bool) {
+	p.DstAddr(&addr)
+	if t.routes.Lookup(p.Family, &addr, p.Hash).Kind == route.Local {
+		return addr, true
+	}
+	return w.ports[p.InPort].source(p.Family, nil)
 }
 
 // reject answers p as a rule asked and drops it.
@@ -125,7 +137,7 @@ func (w *worker) sendAnswer(t *tables, p *packet.Packet, a *packet.Packet, n int
 	a.DstAddr(&dst)
 	hop := t.routes.Lookup(a.Family, &dst, a.Hash)
 	a.OutPort = p.InPort // across to a peer, the way back is the way it came
-	if hop.Kind == route.Forward {
+	if hop.Kind == route.Forward && !linkLocal(a, ip6Dst) {
 		a.OutPort = hop.Port
 	} else {
 		hop = nil

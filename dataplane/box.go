@@ -37,6 +37,8 @@ type Box struct {
 
 	inForce atomic.Pointer[inForce] // what log records refer to; stored by publish
 
+	logging sync.Mutex // held by who reads the log rings
+
 	control      sync.Mutex // guards what follows; no worker ever takes it
 	running      bool
 	closed       bool
@@ -121,7 +123,7 @@ func (b *Box) makeWorkers() error {
 	for i := range b.cfg.Workers {
 		w, err := b.newWorker(i)
 		if err != nil {
-			return fmt.Errorf("worker %d: %w", i, err)
+			return fmt.Errorf("worker %d: %w", i, errors.Join(err, w.discard()))
 		}
 		b.workers = append(b.workers, w)
 	}
@@ -140,10 +142,12 @@ func (b *Box) makeWorkers() error {
 	return nil
 }
 
+// newWorker makes a worker. It is returned with the error too, for discard.
 func (b *Box) newWorker(id int) (*worker, error) {
 	w := &worker{
-		id: id, box: b, clock: b.cfg.Clock, table: b.table, shard: b.table.Shard(id), wire: b.cfg.Wire,
-		in: make([]*handover, b.cfg.Workers), out: make([]*handover, b.cfg.Workers),
+		id: id, box: b, clock: b.cfg.Clock, table: b.table, shard: b.table.Shard(id), wire: b.cfg.Wire, verify: b.cfg.Checksum,
+		last: b.cfg.Clock.Nanos() / int64(time.Millisecond),
+		in:   make([]*handover, b.cfg.Workers), out: make([]*handover, b.cfg.Workers),
 		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),
 		kinds: make([]parcelKind, b.cfg.Burst), hashes: make([]uint64, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
 		trace: b.cfg.Trace, check: b.cfg.Check,
@@ -152,16 +156,16 @@ func (b *Box) newWorker(id int) (*worker, error) {
 	w.stages.Enable(b.cfg.Stages)
 	var err error
 	if w.umem, err = afxdp.NewUMEM(b.cfg.Frames, b.cfg.Chunk); err != nil {
-		return nil, err
+		return w, err
 	}
 	if w.frags, err = defrag.New(b.cfg.Defrag); err != nil {
-		return nil, err
+		return w, err
 	}
 	if w.logs, err = newHandover(logSlots, logRecordMax); err != nil {
-		return nil, err
+		return w, err
 	}
 	if w.wants, err = afxdp.NewRing[want](wantSlots); err != nil {
-		return nil, err
+		return w, err
 	}
 	for i := range 2 * len(b.cfg.Ports) {
 		port := b.cfg.Ports[i%len(b.cfg.Ports)].Port
@@ -171,7 +175,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		var q afxdp.Queue
 		if port != nil {
 			if q, err = port.Open(id, w.umem); err != nil {
-				return nil, fmt.Errorf("open port %s queue %d: %w", port.Name(), id, err)
+				return w, fmt.Errorf("open port %s queue %d: %w", port.Name(), id, err)
 			}
 			w.polled = append(w.polled, q)
 		}
@@ -179,6 +183,25 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		w.tx = append(w.tx, make([]afxdp.Desc, 0, b.cfg.Burst))
 	}
 	return w, nil
+}
+
+// discard gives back the worker's own memory, as far as it was made. Queues must
+// be closed with their ports first where the kernel knows the UMEM.
+func (w *worker) discard() error {
+	var errs []error
+	if w.logs != nil {
+		errs = append(errs, w.logs.close())
+	}
+	if w.wants != nil {
+		errs = append(errs, w.wants.Close())
+	}
+	if w.frags != nil {
+		errs = append(errs, w.frags.Close())
+	}
+	if w.umem != nil {
+		errs = append(errs, w.umem.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func configPorts(ports []PortConfig) ([]portInfo, error) {
@@ -230,6 +253,9 @@ func (b *Box) configRoutes() (*route.Table, error) {
 			if a.Bits() < a.Addr().BitLen() {
 				all = append(all, route.Route{Prefix: a.Masked(), Port: uint16(i), Kind: route.Forward})
 			}
+			if last, ok := broadcast(a); ok {
+				all = append(all, route.Route{Prefix: last, Port: uint16(i), Kind: route.Broadcast})
+			}
 		}
 	}
 	t, err := route.Build(all, b.cfg.Neighbours)
@@ -237,6 +263,18 @@ func (b *Box) configRoutes() (*route.Table, error) {
 		return nil, fmt.Errorf("routes: %w", err)
 	}
 	return t, nil
+}
+
+// broadcast returns the broadcast address of an IPv4 net that has one.
+func broadcast(a netip.Prefix) (netip.Prefix, bool) {
+	if !a.Addr().Is4() || a.Bits() > 30 {
+		return netip.Prefix{}, false
+	}
+	last := a.Masked().Addr().As4()
+	for i := a.Bits(); i < 32; i++ {
+		last[i/8] |= 0x80 >> (i % 8)
+	}
+	return netip.PrefixFrom(netip.AddrFrom4(last), 32), true
 }
 
 func (b *Box) ruleOptions() rules.Options {
@@ -300,6 +338,11 @@ func (b *Box) Start() error {
 func (b *Box) Stop() {
 	b.control.Lock()
 	defer b.control.Unlock()
+	b.halt()
+}
+
+// halt is Stop. Held: b.control.
+func (b *Box) halt() {
 	if !b.running {
 		return
 	}
@@ -317,8 +360,8 @@ func (b *Box) Stop() {
 func (b *Box) Drain() {
 	b.control.Lock()
 	defer b.control.Unlock()
-	if b.running {
-		panic("dataplane: Drain of a running box")
+	if b.running || b.closed {
+		panic("dataplane: Drain of a box that runs or is closed")
 	}
 	b.settle(true)
 }
@@ -337,12 +380,12 @@ func (b *Box) settle(receive bool) {
 // Close stops the box and gives back its memory. The ports stay open; nothing
 // may be received from them into this box any more.
 func (b *Box) Close() error {
-	b.Stop()
 	b.control.Lock()
 	defer b.control.Unlock()
 	if b.closed {
 		return nil
 	}
+	b.halt()
 	b.closed = true
 	var errs []error
 	for _, w := range b.workers {
@@ -354,7 +397,7 @@ func (b *Box) Close() error {
 				errs = append(errs, h.close())
 			}
 		}
-		errs = append(errs, w.logs.close(), w.wants.Close(), w.frags.Close(), w.umem.Close())
+		errs = append(errs, w.discard())
 	}
 	for _, image := range b.poisoned {
 		errs = append(errs, image.Free())

@@ -46,6 +46,9 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 	case !w.ours(p):
 		w.drop(p, packet.DropOtherHost)
 		return
+	case p.VLANs > 0 && !w.untag(p):
+		w.drop(p, packet.DropVLAN)
+		return
 	}
 	if p.Family == flowtable.FamilyNone {
 		w.notIP(p)
@@ -125,10 +128,33 @@ func (w *worker) cross(t *tables, p *packet.Packet) {
 	}
 }
 
+// untag takes away a tag that only gives a priority, as a kernel without VLAN
+// devices does, and says whether the packet may go on. Ports that take any
+// frame, and a wire, take tagged ones as they are.
+func (w *worker) untag(p *packet.Packet) bool {
+	if w.wire || w.ports[p.InPort].anyMAC {
+		return true
+	}
+	if p.VLANs > 1 || p.VLAN[0]&0xfff != 0 {
+		return false
+	}
+	const tag = 4
+	copy(p.Data[tag:], p.Data[:12])
+	p.Data, p.Addr = p.Data[tag:], p.Addr+tag
+	p.VLANs = 0
+	for _, offset := range []*uint16{&p.L3, &p.L4, &p.L4Payload, &p.End, &p.Frag, &p.AH} {
+		if *offset != 0 {
+			*offset -= tag
+		}
+	}
+	return true
+}
+
 // route finds where the packet goes, which may differ from what its sender
-// wanted: prerouting can have changed the destination.
+// wanted: prerouting can have changed the destination. The checks and their
+// order are ip_route_input_slow's.
 func (w *worker) route(t *tables, p *packet.Packet) {
-	if p.Martian() {
+	if p.Martian() || t.ownAddress(p) {
 		w.drop(p, packet.DropIPAddress)
 		return
 	}
@@ -138,15 +164,18 @@ func (w *worker) route(t *tables, p *packet.Packet) {
 			return
 		}
 	}
-	if toMulticast(p) {
-		w.input(t, p) // the kernel knows which groups it joined
+	if toMulticast(p) || linkLocal(p, ip6Dst) {
+		w.input(t, p) // the kernel knows its groups and its link-local addresses
 		return
 	}
 	var dst [16]byte
 	p.DstAddr(&dst)
 	hop := t.routes.Lookup(p.Family, &dst, p.Hash)
 	switch hop.Kind {
-	case route.Local, route.Broadcast:
+	case route.Local:
+		w.input(t, p)
+	case route.Broadcast:
+		p.Flags |= packet.FlagBroadcast
 		w.input(t, p)
 	case route.Forward:
 		w.forward(t, p, hop)
@@ -157,16 +186,24 @@ func (w *worker) route(t *tables, p *packet.Packet) {
 	case route.Prohibit:
 		w.unreachable(t, p, icmpAdminProhibited, packet.DropUnreachable)
 	default:
-		peer := packet.NoPort
-		if p.InPort != packet.NoPort {
-			peer = w.ports[p.InPort].peer
-		}
-		if peer != packet.NoPort {
+		if w.ports[p.InPort].peer != packet.NoPort {
 			w.forward(t, p, nil)
 		} else {
 			w.unreachable(t, p, icmpNetUnreachable, packet.DropNoRoute)
 		}
 	}
+}
+
+// Offsets of the addresses in an IPv6 header.
+const (
+	ip6Src = 8
+	ip6Dst = 24
+)
+
+// linkLocal says that the IPv6 address at an offset of the header is of fe80::/10.
+func linkLocal(p *packet.Packet, offset int) bool {
+	return p.Family == flowtable.FamilyIPv6 &&
+		binary.BigEndian.Uint16(p.Data[int(p.L3)+offset:])&0xffc0 == 0xfe80
 }
 
 // input takes a packet for the box itself through its hook and to the kernel.
@@ -181,6 +218,10 @@ func (w *worker) input(t *tables, p *packet.Packet) {
 func (w *worker) forward(t *tables, p *packet.Packet, hop *route.Hop) {
 	if linkMulticast(p) {
 		w.drop(p, packet.DropMulticast) // Linux forwards only what was sent to its own MAC
+		return
+	}
+	if linkLocal(p, ip6Src) {
+		w.unreachable(t, p, icmpBeyondScope, packet.DropIPAddress)
 		return
 	}
 	if p.TTL() <= 1 {
@@ -212,12 +253,14 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 		return
 	}
 	if hop != nil {
-		var dst [16]byte
-		p.DstAddr(&dst)
-		mac := t.routes.NextHop(hop, p.Family, &dst)
+		mac := t.routes.Gateway(hop)
 		if mac == nil {
-			w.await(t, p, hop, &dst)
-			return
+			var dst [16]byte
+			p.DstAddr(&dst)
+			if mac = t.routes.NextHop(hop, p.Family, &dst); mac == nil {
+				w.await(t, p, hop, &dst)
+				return
+			}
 		}
 		setMACs(p.Data, mac, &w.ports[hop.Port].mac)
 	}

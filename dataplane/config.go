@@ -39,10 +39,11 @@ type Config struct {
 	// hop that packets wait for; SetState then brings it. nil: nothing waits.
 	Resolve func(port uint16, addr netip.Addr)
 
-	HandoverSlots int // frames each worker can have waiting for each other worker; a power of two
-	ExpireSlice   int // entries looked at for expiry in every round of a worker
-	ICMPRate      int // ICMP errors a second for the whole box, net.ipv4.icmp_msgs_per_sec
-	ICMPBurst     int // net.ipv4.icmp_msgs_burst
+	Checksum      bool // packets with a wrong transport checksum are invalid: net.netfilter.nf_conntrack_checksum
+	HandoverSlots int  // frames each worker can have waiting for each other worker; a power of two
+	ExpireSlice   int  // entries looked at for expiry in every round of a worker
+	ICMPRate      int  // ICMP errors a second for the whole box, net.ipv4.icmp_msgs_per_sec
+	ICMPBurst     int  // net.ipv4.icmp_msgs_burst
 
 	// SamePorts makes NAT choose the ports that one worker would choose. Off, of
 	// equally good ports it takes one whose answers need no handover.
@@ -82,7 +83,7 @@ func Default() Config {
 	return Config{
 		Workers: 1, Burst: 64, Frames: 8192, Chunk: 2048,
 		Conntrack: flowtable.Default(), Defrag: defrag.Default(),
-		HandoverSlots: 512, ExpireSlice: 16,
+		Checksum: true, HandoverSlots: 512, ExpireSlice: 16,
 		ICMPRate: 1000, ICMPBurst: 50,
 	}
 }

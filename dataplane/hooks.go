@@ -12,7 +12,7 @@ import (
 func (w *worker) hook(t *tables, h nft.Hook, p *packet.Packet) bool {
 	hs := &t.hooks[familyIndex(p.Family)][h]
 	return (len(hs.before) == 0 || w.chains(t, hs.before, p)) &&
-		(!hs.track || w.track(p)) &&
+		(!hs.track || w.track(t, p)) &&
 		(!hs.natSrc || settled(p, manipSrc) || w.nat(t, hs, p, manipSrc)) &&
 		(len(hs.between) == 0 || w.chains(t, hs.between, p)) &&
 		(!hs.natDst || settled(p, manipDst) || w.nat(t, hs, p, manipDst)) &&
@@ -58,9 +58,15 @@ func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
 }
 
 // track finds or makes the packet's flow (nf_conntrack_in).
-func (w *worker) track(p *packet.Packet) bool {
+func (w *worker) track(t *tables, p *packet.Packet) bool {
 	if p.Entry != 0 {
 		return true // an answer of the box, attached to the flow it is about
+	}
+	// Only what came from outside can be broken, and of a datagram in fragments
+	// only a part is at hand.
+	if w.verify && p.Kind != flowtable.KindUntracked && p.Flags&(packet.FlagLocal|packet.FlagFragment) == 0 && !p.ChecksumOK() {
+		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonChecksum
+		p.Flags &^= packet.FlagRelatedError
 	}
 	switch w.shard.Track(&p.Probe, w.now) {
 	case flowtable.ActionAccept:
@@ -69,6 +75,7 @@ func (w *worker) track(p *packet.Packet) bool {
 		}
 		return true
 	case flowtable.ActionForeign:
+		t.judged-- // the other worker counts it
 		w.handOver(p, int(p.Owner), parcelDirected)
 	default:
 		w.drop(p, packet.DropConntrack)

@@ -56,9 +56,11 @@ func (b *Box) dispatch(stop chan struct{}) {
 	}
 }
 
-// writeLogs empties the rings. One caller at a time: the dispatcher while the
-// box runs, Drain and Stop otherwise.
+// writeLogs empties the rings. The dispatcher calls it, and whoever is about to
+// replace the rules that the records speak of.
 func (b *Box) writeLogs() {
+	b.logging.Lock()
+	defer b.logging.Unlock()
 	for _, w := range b.workers {
 		at, n := w.logs.ring.Peek(logSlots)
 		for i := range n {

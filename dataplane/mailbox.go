@@ -42,6 +42,9 @@ func (b *Box) ask(w *worker, step func(w *worker) bool) {
 func (b *Box) Flows() []flowtable.Flow {
 	b.control.Lock()
 	defer b.control.Unlock()
+	if b.closed {
+		return nil
+	}
 	var all []flowtable.Flow
 	page := make([]flowtable.Flow, listPage)
 	for _, w := range b.workers {
@@ -64,6 +67,9 @@ func (b *Box) Flows() []flowtable.Flow {
 func (b *Box) Flush() int {
 	b.control.Lock()
 	defer b.control.Unlock()
+	if b.closed {
+		return 0
+	}
 	total := 0
 	for _, w := range b.workers {
 		var from uint32

@@ -125,7 +125,7 @@ func (w *worker) natError(p *packet.Packet, m manip) bool {
 // unless another flow has it.
 func (w *worker) bind(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool {
 	spec := rules.NATSpec{Family: p.Family}
-	bound := false
+	bound, rule := false, p.Rule
 	for i := range hs.nat {
 		c := &hs.nat[i]
 		w.env.NLogs = 0
@@ -134,7 +134,7 @@ func (w *worker) bind(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool 
 			w.log(t, p)
 		}
 		if v.Code == rules.NAT {
-			spec, bound = w.env.NAT, true
+			spec, bound, rule = w.env.NAT, true, v.Rule
 			break
 		}
 		if v.Code != rules.Accept {
@@ -143,15 +143,12 @@ func (w *worker) bind(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool 
 			return false
 		}
 	}
-	if bound && !w.fill(t, p, m, &spec) {
-		w.drop(p, packet.DropNAT)
-		return false
+	if (!bound || w.fill(t, p, m, &spec)) && w.setup(p, m, &spec) {
+		return true
 	}
-	if !w.setup(p, m, &spec) {
-		w.drop(p, packet.DropNAT)
-		return false
-	}
-	return true
+	p.Rule = rule
+	w.drop(p, packet.DropNAT)
+	return false
 }
 
 // fill gives masquerade and redirect the address that they mean.

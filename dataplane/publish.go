@@ -24,6 +24,9 @@ type Report struct {
 	OldGeneration uint64
 }
 
+// ErrClosed is returned by what cannot be done with a closed box.
+var ErrClosed = errors.New("the box is closed")
+
 // Load parses, checks, compiles and publishes a ruleset. On an error the rules
 // in force stay as they are.
 func (b *Box) Load(file string, text []byte) (*Report, error) {
@@ -112,11 +115,15 @@ func (b *Box) publish(c change) (*Report, error) {
 		generation++
 		c.rules.Generation = generation
 	}
+	if b.closed {
+		return nil, ErrClosed
+	}
 	start := time.Now()
 	fresh, err := b.copies(generation, c)
 	if err != nil {
 		return nil, err
 	}
+	b.table.SetNAT(b.generation > 0 && b.workers[0].next.Load().nat || fresh[0].nat)
 	r := &Report{Generation: generation, Copy: time.Since(start), OldRuleset: b.rules}
 
 	start = time.Now()
@@ -126,6 +133,10 @@ func (b *Box) publish(c change) (*Report, error) {
 	}
 	b.quiesce()
 	r.Grace = time.Since(start)
+	b.table.SetNAT(fresh[0].nat)
+	if c.rules != nil {
+		b.writeLogs() // what the old rules logged
+	}
 
 	if old[0] == nil {
 		b.adopt(generation, c)

@@ -98,8 +98,37 @@ func TestRouter(t *testing.T) {
 			{in: lanIn(ip6("fd00:a::2", "2001:db8::1"), frame.ICMPv6{Type: 128, ID: 9, Seq: 1}), wans: []string{"fd00:b::1 > 2001:db8::1 icmpv6 128/0 id 9 ttl 63 len 48"}},
 			{wan: true, in: wanIn(ip6("2001:db8::1", "fd00:b::1"), frame.ICMPv6{Type: 129, ID: 9, Seq: 1}), lan: []string{"2001:db8::1 > fd00:a::2 icmpv6 129/0 id 9 ttl 63 len 48"}},
 		}},
-		{"vlan tag stays", "", []exchange{
-			{in: []frame.Layer{clientToBox, frame.VLAN{TCI: 7}, ip4("10.0.0.2", "198.51.100.1"), udp(1, 2)}, wans: []string{"vlan 7 10.0.0.2:1 > 198.51.100.1:2 udp ttl 63 len 28"}},
+		{"a tagged frame is for nobody, a priority tag is taken away", "", []exchange{
+			{in: []frame.Layer{clientToBox, frame.VLAN{TCI: 7}, ip4("10.0.0.2", "198.51.100.1"), udp(1, 2)}, drop: packet.DropVLAN},
+			{in: []frame.Layer{clientToBox, frame.VLAN{TCI: 0xe000}, ip4("10.0.0.2", "198.51.100.1"), udp(1, 2)}, wans: []string{"10.0.0.2:1 > 198.51.100.1:2 udp ttl 63 len 28"}},
+		}},
+		{"broadcasts are for the box and nobody is told", "table inet t {\nchain i { type filter hook input priority 0; udp dport 9 reject; ct state new; }\n}\n", []exchange{
+			{in: []frame.Layer{frame.Ether{Dst: frame.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}, ip4("0.0.0.0", "255.255.255.255"), udp(68, 67)}, host: true},
+			{in: lanIn(ip4("10.0.0.2", "10.0.0.255"), udp(1, 2)), host: true},
+			{wan: true, in: wanIn(ip4("198.51.100.1", "10.0.0.255"), udp(1, 2)), host: true},
+			{in: lanIn(ip4("10.0.0.2", "10.0.0.255"), udp(1, 9)), drop: packet.DropReject},
+		}},
+		{"the box's own address from outside", acceptAll, []exchange{
+			{in: lanIn(ip4("203.0.113.1", "198.51.100.1"), udp(1, 2)), drop: packet.DropIPAddress},
+			{wan: true, in: wanIn(ip4("10.0.0.1", "10.0.0.2"), udp(1, 2)), drop: packet.DropIPAddress},
+		}},
+		{"link-local addresses do not cross", acceptAll, []exchange{
+			{in: lanIn(ip6("fe80::2", "2001:db8::1"), udp(1, 2)), drop: packet.DropIPAddress,
+				lan: []string{"fd00:a::1 > fe80::2 icmpv6 1/2 ttl 64 len 96 [[fe80::2]:1 > [2001:db8::1]:2 udp ttl 64 len 48]"}},
+			{in: lanIn(ip6("fd00:a::2", "fe80::1"), udp(1, 2)), host: true},
+		}},
+		{"a wrong checksum is invalid", natRules, []exchange{
+			{in: lanIn(ip4("10.0.0.2", "198.51.100.1"), frame.UDP{Src: 1, Dst: 2, Sum: frame.SumWrong}), drop: packet.DropPolicy},
+			{in: lanIn(ip4("10.0.0.2", "198.51.100.1"), udp(4000, 33434)), wans: []string{"203.0.113.1:4000 > 198.51.100.1:33434 udp ttl 63 len 28"}},
+			{wan: true, in: wanIn(ip4("192.0.2.77", "203.0.113.1"), frame.ICMP{Type: 3, Code: 1, Sum: frame.SumWrong}, frame.Cut(28), ip4("203.0.113.1", "198.51.100.1"), udp(4000, 33434)), drop: packet.DropPolicy},
+		}},
+		{"rules stop at an authentication header", "table inet t {\nchain f { type filter hook forward priority 0; policy drop; udp dport 6 accept; }\n}\n", []exchange{
+			{in: lanIn(ip6("fd00:a::2", "2001:db8::1"), udp(1, 6)), wans: []string{"[fd00:a::2]:1 > [2001:db8::1]:6 udp ttl 63 len 48"}},
+			{in: lanIn(ip6("fd00:a::2", "2001:db8::1"), frame.Ext{Kind: frame.Auth}, udp(1, 6)), drop: packet.DropPolicy},
+		}},
+		{"errors about local destinations come from them", "table inet t {\nchain i { type filter hook input priority 0; reject; }\n}\n", []exchange{
+			{in: lanIn(ip4("10.0.0.2", "203.0.113.1"), udp(1, 2)), drop: packet.DropReject,
+				lan: []string{"203.0.113.1 > 10.0.0.2 icmp 3/3 ttl 64 len 56 [10.0.0.2:1 > 203.0.113.1:2 udp ttl 64 len 28]"}},
 		}},
 	}
 	for _, c := range cases {

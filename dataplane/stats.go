@@ -60,6 +60,7 @@ func (s Stats) Total() WorkerStats {
 		for d := range w.Drops {
 			t.Drops[d] += w.Drops[d]
 		}
+		t.Fragments += w.Fragments
 		t.Mixed += w.Mixed
 		t.ICMPLimited += w.ICMPLimited
 		t.ICMPNoSource += w.ICMPNoSource
@@ -72,6 +73,9 @@ func (s Stats) Total() WorkerStats {
 func (b *Box) Stats() Stats {
 	b.control.Lock()
 	defer b.control.Unlock()
+	if b.closed {
+		return Stats{}
+	}
 	s := Stats{
 		Workers: make([]WorkerStats, len(b.workers)), Conntrack: make([]flowtable.Stats, len(b.workers)),
 		Flows: b.table.Count(),
@@ -95,5 +99,8 @@ func (b *Box) Stats() Stats {
 func (b *Box) Counters() []rules.CounterTotal {
 	b.control.Lock()
 	defer b.control.Unlock()
+	if b.closed {
+		return nil
+	}
 	return b.counters()
 }

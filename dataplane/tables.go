@@ -1,10 +1,12 @@
 package dataplane
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 
+	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules"
@@ -41,8 +43,10 @@ type tables struct {
 	image      *rules.Image
 	routes     *route.Table
 	ports      []portInfo
-	track      bool // some rule needs conntrack
-	early      bool // a chain runs before conntrack, so a packet must be with its owner before
+	own4       []uint32 // the ports' IPv4 addresses
+	nat        bool     // some rule may translate
+	track      bool     // some rule needs conntrack
+	early      bool     // a chain runs before conntrack, so a packet must be with its owner before
 	hooks      [2][5]hookSteps
 
 	judged uint64 // packets that walked while these were in force; written by the worker
@@ -72,7 +76,12 @@ func newTables(generation uint64, c change, old *tables) (*tables, error) {
 		t.judged = 0
 	}
 	if c.ports != nil {
-		t.ports = c.ports
+		t.ports, t.own4 = c.ports, nil
+		for i := range c.ports {
+			for _, a := range c.ports[i].addrs4 {
+				t.own4 = append(t.own4, binary.BigEndian.Uint32(a[:]))
+			}
+		}
 	}
 	if c.routes != nil {
 		own, err := c.routes.Copy()
@@ -90,7 +99,7 @@ func newTables(generation uint64, c change, old *tables) (*tables, error) {
 			return nil, fmt.Errorf("copy rules: %w", err)
 		}
 		t.generation, t.image, t.track = generation, image, image.NeedsConntrack()
-		t.early, t.hooks = false, [2][5]hookSteps{}
+		t.early, t.nat, t.hooks = false, false, [2][5]hookSteps{}
 		for f, family := range []uint8{flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
 			t.build(f, family)
 		}
@@ -108,6 +117,7 @@ func (t *tables) build(f int, family uint8) {
 			nat = nat || c.NAT
 		}
 	}
+	t.nat = t.nat || nat
 	for h := nft.HookPrerouting; h <= nft.HookPostrouting; h++ {
 		hs := &t.hooks[f][h]
 		first, second := int64(prioNATSrc), int64(prioConfirm)
@@ -134,6 +144,21 @@ func (t *tables) build(f int, family uint8) {
 			t.early = true
 		}
 	}
+}
+
+// ownAddress says that an IPv4 packet claims to come from the box itself, which
+// nobody else may (fib_validate_source; IPv6 has no such check).
+func (t *tables) ownAddress(p *packet.Packet) bool {
+	if p.Family != flowtable.FamilyIPv4 {
+		return false
+	}
+	src := binary.BigEndian.Uint32(p.Data[int(p.L3)+12:])
+	for _, a := range t.own4 {
+		if a == src {
+			return true
+		}
+	}
+	return false
 }
 
 // free gives back what c replaced.

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,8 @@ type worker struct {
 
 	now    uint32 // tick of this round, milliseconds
 	nanos  int64  // clock of this round
+	last   int64  // milliseconds of the round before
+	verify bool   // conntrack looks at transport checksums
 	env    rules.Env
 	pkts   []packet.Packet
 	drops  []packet.Drop // what parse said of pkts
@@ -114,7 +117,8 @@ func (w *worker) round(receive bool) bool {
 	t := w.next.Load()
 	w.ports = t.ports
 	w.nanos = w.clock.Nanos()
-	w.now = uint32(w.nanos / int64(time.Millisecond))
+	w.now = perf.Tick(w.nanos)
+	w.catchUp(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()
 
 	busy, seen := false, w.stats.RxFrames+w.stats.HandoversIn
@@ -128,10 +132,8 @@ func (w *worker) round(receive bool) bool {
 			busy = q != nil && w.fromPort(t, lane, q) || busy
 		}
 	}
-	if t.track {
-		w.shard.Expire(w.now, w.box.cfg.ExpireSlice)
-		w.expireFragments()
-	}
+	w.shard.Expire(w.now, w.box.cfg.ExpireSlice)
+	w.expireFragments()
 	if w.waiting.used > 0 {
 		w.retry(t)
 	}
@@ -148,6 +150,20 @@ func (w *worker) round(receive bool) bool {
 		busy = true
 	}
 	return busy
+}
+
+// leap is the longest step of the clock, in milliseconds, that the expiry of
+// flows takes at once: ticks compare as signed 32-bit differences.
+const leap = 1 << 30
+
+// catchUp ends the flows whose time was over at some moment since the last
+// round, when that is long ago, as it can be between two captured packets.
+// Before any packet of the new time: seen from long ago its flow would look ended.
+func (w *worker) catchUp(now int64) {
+	for ; now-w.last > leap; w.last += leap {
+		w.shard.Expire(uint32(w.last+leap), math.MaxInt)
+	}
+	w.last = now
 }
 
 // fromPort takes a burst from a lane's queue; false when there is none.

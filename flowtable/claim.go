@@ -11,9 +11,8 @@ func (s *Shard) ReplyTuple(n uint32) Tuple {
 
 // ReplyTaken reports whether a flow other than that of entry n already uses
 // reply, counting such a meeting as `found`. A flow with the same original
-// tuple does not count. It sees the flows of this shard and the NATed flows of
-// all; a flow of another shard that is not NATed is not seen (the kernel, with
-// one table, would see it).
+// tuple does not count. It sees the flows of this shard, and those that other
+// shards list in the directory: all that began while SetNAT was on.
 func (s *Shard) ReplyTaken(n uint32, reply *Tuple) bool {
 	if s.taken(n, reply, s.table.Hash(reply)) {
 		s.stats.Found++
@@ -145,9 +144,52 @@ func (s *Shard) Confirm(p *Probe, now uint32) bool {
 		s.stats.ChainTooLong++
 		return s.refuse(p, ReasonIndexFull)
 	}
+	if s.table.nat.Load() && !s.alone && !s.list(n) {
+		s.index.remove(key, n, false)
+		if moved {
+			s.index.remove(replyKey, n, true)
+		}
+		s.stats.Drop++
+		return s.refuse(p, ReasonReplyTaken)
+	}
 	e.Expires += now
 	e.Status |= StatusConfirmed
 	return true
+}
+
+// list enters the tuples of flow n in the directory that are not there as a
+// claim, for the NAT of other workers to keep away from. False: one of them was
+// claimed a moment ago.
+func (s *Shard) list(n uint32) bool {
+	e := &s.entries[n]
+	hash := s.table.Hash(&e.Tuple)
+	if s.table.dir.claim(hash, s.table.fingerprint(&e.Tuple), s.me) == claimLost {
+		return false
+	}
+	e.flags |= flagListed
+	if e.flags&flagMoved != 0 {
+		return true
+	}
+	inv, ok := Invert(&e.Tuple)
+	if !ok || inv == e.Tuple || s.table.dir.claim(hash, s.table.fingerprint(&inv), s.me) != claimLost {
+		return true
+	}
+	s.table.dir.release(hash, s.table.fingerprint(&e.Tuple), s.me)
+	e.flags &^= flagListed
+	return false
+}
+
+// unlist takes out what list entered.
+func (s *Shard) unlist(e *Entry) {
+	if e.flags&flagListed == 0 {
+		return
+	}
+	e.flags &^= flagListed
+	hash := s.table.Hash(&e.Tuple)
+	s.table.dir.release(hash, s.table.fingerprint(&e.Tuple), s.me)
+	if inv, ok := Invert(&e.Tuple); ok && e.flags&flagMoved == 0 && inv != e.Tuple {
+		s.table.dir.release(hash, s.table.fingerprint(&inv), s.me)
+	}
 }
 
 // clash resolves the meeting of entry n with the confirmed flow other.

@@ -78,7 +78,8 @@ type Entry struct {
 
 // Notes that the table keeps in an entry.
 const (
-	flagMoved uint8 = 1 << iota // the reply tuple is NAT.Reply, not the inverse of Tuple
+	flagMoved  uint8 = 1 << iota // the reply tuple is NAT.Reply, not the inverse of Tuple
+	flagListed                   // the tuples stand in the directory, see Table.SetNAT
 )
 
 // NAT stands beside an Entry whose Status has a NAT bit.

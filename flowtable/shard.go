@@ -162,6 +162,7 @@ func (s *Shard) kill(n uint32) {
 // unfile takes a confirmed entry out of the index and the directory.
 func (s *Shard) unfile(n uint32, e *Entry) {
 	s.index.remove(s.key(&e.Tuple), n, false)
+	s.unlist(e)
 	if e.flags&flagMoved != 0 {
 		s.index.remove(s.key(&s.nat[n].Reply), n, true)
 		s.releaseClaim(n)

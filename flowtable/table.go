@@ -19,6 +19,7 @@ type Table struct {
 	direct   bool             // TCP and UDP have the built-in trackers
 	ms       timeoutsMs
 	dir      directory
+	nat      atomic.Bool // stored by SetNAT, loaded at every Confirm
 	shards   []*Shard
 	closed   bool
 
@@ -48,7 +49,7 @@ func New(cfg Config) (*Table, error) {
 	}
 	t := &Table{cfg: cfg, keys: newKeys(cfg.HashKey), max: int64(cfg.Max), ms: ticks(&cfg.Timeouts)}
 	t.register()
-	if err := t.dir.reserve(cfg.Max, &t.keys); err != nil {
+	if err := t.dir.reserve(2*cfg.Max, &t.keys); err != nil { // a flow stands in it twice at most
 		return nil, fmt.Errorf("reserve directory: %w", err)
 	}
 	for i := range cfg.Workers {
@@ -94,6 +95,11 @@ func (t *Table) Shard(i int) *Shard { return t.shards[i] }
 
 // Workers returns the number of shards.
 func (t *Table) Workers() int { return len(t.shards) }
+
+// SetNAT says whether some rule may translate addresses. While it is on, and with
+// more than one worker, every new flow stands in the directory, so that no
+// worker gives out a tuple that a flow of another one uses. Any goroutine.
+func (t *Table) SetNAT(on bool) { t.nat.Store(on) }
 
 // Count returns the number of entries of all shards, unconfirmed ones
 // included. Any goroutine may call it.

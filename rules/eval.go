@@ -7,6 +7,9 @@ import (
 	"github.com/sluice-net/sluice/flowtable"
 )
 
+// protoAH is the authentication header's protocol number.
+const protoAH = 51
+
 // walk is what Eval knows of a packet while it walks a chain.
 type walk struct {
 	data  []byte  // the frame up to the end of the IP datagram
@@ -17,19 +20,24 @@ type walk struct {
 
 // begin fills a walk.
 func (w *walk) begin(p *packet.Packet) {
+	proto := p.Proto
 	w.data = p.Data[:min(int(p.End), len(p.Data))]
-	w.base = [4]uint{noHeader, noHeader, noHeader, noHeader}
+	w.base = [4]uint{0, noHeader, noHeader, noHeader}
 	if len(w.data) >= 8 {
 		w.lim = uint(len(w.data)) - 8
-		w.base[srcLink] = 0
 		if p.Family != flowtable.FamilyNone {
 			w.base[srcNetwork] = uint(p.L3)
-			if transport(p) {
+			if p.AH != 0 {
+				// As in nft_set_pktinfo_ipv6: rules stop at the authentication header.
+				proto, w.base[srcTransport] = protoAH, uint(p.AH)
+			} else if transport(p) {
 				w.base[srcTransport] = uint(p.L4)
 			}
 		}
+	} else {
+		w.base[0] = noHeader
 	}
-	w.facts = uint64(p.Proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
+	w.facts = uint64(proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
 }
 
 // transport says whether the packet has a transport header that may be read.

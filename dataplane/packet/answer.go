@@ -33,7 +33,7 @@ func (p *Packet) answerable(toMulticast bool) bool {
 		return false
 	}
 	if p.Family == flowtable.FamilyIPv4 {
-		if src[0] == 0 || src[0] == 127 || src[0] >= 224 || dst[0] >= 224 {
+		if src[0] == 0 || src[0] == 127 || src[0] >= 224 || dst[0] >= 224 || p.Flags&FlagBroadcast != 0 {
 			return false
 		}
 	} else {
@@ -59,16 +59,21 @@ func (p *Packet) answerable(toMulticast bool) bool {
 }
 
 // Martian says that p has an address which may not cross a router: for IPv4
-// what ip_route_input_slow calls a martian source or destination (this network,
-// loopback, multicast or class E source, loopback or zero destination), for
-// IPv6 an unspecified source. Multicast destinations are no martians.
+// what ip_route_input_slow calls a martian source or destination (a source that
+// is multicast, broadcast, loopback or of this network, a destination that is
+// loopback or of this network), for IPv6 an unspecified source. Destinations
+// that are multicast or the limited broadcast are no martians, whatever the
+// source: a DHCP client has none.
 func (p *Packet) Martian() bool {
 	switch p.Family {
 	case flowtable.FamilyIPv4:
 		h := p.Data[p.L3:][:ip4Len]
-		src, dst := h[ip4Src], h[ip4Dst]
-		// 0, 127, and from 224 (a destination: from 240) on, each by one compare.
-		return src-1 >= 223 || src == 127 || dst-1 >= 239 || dst == 127
+		src, dst := be32(h[ip4Src:]), be32(h[ip4Dst:])
+		if dst == 0xffffffff || dst>>28 == 0xe {
+			return src>>28 == 0xe || src == 0xffffffff
+		}
+		return src>>24 == 0 || src>>24 == 127 || src>>28 == 0xe || src == 0xffffffff ||
+			dst>>24 == 0 || dst>>24 == 127
 	case flowtable.FamilyIPv6:
 		h := p.Data[p.L3:][:ip6Len]
 		return binary.LittleEndian.Uint64(h[ip6Src:])|binary.LittleEndian.Uint64(h[ip6Src+8:]) == 0

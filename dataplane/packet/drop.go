@@ -22,6 +22,7 @@ const (
 
 	// What the way through the box finds.
 	DropOtherHost       // destination MAC is not ours
+	DropVLAN            // tagged for a VLAN that no port is for
 	DropNonIP           // not IP where only IP is carried
 	DropMulticast       // multicast and broadcast are not forwarded
 	DropNoRoute         // no route to the destination
@@ -58,6 +59,7 @@ var dropNames = [DropCount]string{
 	DropIPv6Extension:   "ipv6-extension",
 	DropIPOptions:       "ip-options",
 	DropOtherHost:       "otherhost",
+	DropVLAN:            "vlan",
 	DropNonIP:           "non-ip",
 	DropMulticast:       "multicast",
 	DropNoRoute:         "no-route",

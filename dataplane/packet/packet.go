@@ -13,6 +13,7 @@ const (
 	FlagL4                             // the L4 header is whole: ports, type, flags may be read
 	FlagLocal                          // made by the box itself
 	FlagRelatedError                   // an ICMP error whose inner packet gave Probe.Tuple
+	FlagBroadcast                      // the destination is a directed broadcast address, as routing found
 )
 
 // Packet is one frame and what is known about it. A worker reuses one array of
@@ -27,6 +28,7 @@ type Packet struct {
 	L4        uint16    // offset of the transport header; valid with FlagL4 or for unknown protocols
 	L4Payload uint16    // offset behind the transport header; never behind End
 	End       uint16    // offset behind the IP datagram; Data may be longer by Ethernet padding
+	AH        uint16    // offset of the first authentication header in front of L4; 0 is none. Rules see no further
 	Frag      uint16    // offset of the IPv6 fragment header; valid with FlagFragment and FamilyIPv6
 	EtherType uint16    // behind the VLAN tags
 	VLAN      [2]uint16 // TCIs, outer first; valid up to VLANs

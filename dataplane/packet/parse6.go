@@ -41,6 +41,7 @@ const (
 type chain struct {
 	off  int    // where the walk ended
 	frag int    // offset of the header of a true fragment; 0 is none
+	auth int    // offset of the first authentication header; 0 is none
 	info uint16 // that header's offset and more-fragments word
 	next uint8  // protocol at off
 	end  walkEnd
@@ -87,6 +88,9 @@ func walkIPv6(b []byte) chain {
 			}
 		case extAuth:
 			size = (int(h[1]) + 2) * 4
+			if c.auth == 0 {
+				c.auth = c.off
+			}
 		default:
 			size = (int(h[1]) + 1) * 8
 		}
@@ -143,6 +147,9 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 	p.L4 = uint16(l3 + c.off)
 	p.L4Payload = p.L4
 	p.Bytes = uint32(total)
+	if c.auth != 0 {
+		p.AH = uint16(l3 + c.auth)
+	}
 
 	if c.frag != 0 {
 		p.Flags |= FlagFragment

@@ -60,15 +60,21 @@ func (t *Table) Neighbour(family uint8, port uint16, addr *[16]byte) *[6]byte {
 	return &s.mac
 }
 
+// Gateway returns the link address of h's gateway, or nil when it is not known
+// or there is none. It costs no search: Build has done it.
+func (t *Table) Gateway(h *Hop) *[6]byte {
+	if h.mac == 0 {
+		return nil
+	}
+	return &t.neigh.slots[h.mac-1].mac
+}
+
 // NextHop returns the link address a packet to dst is sent to by way of h, or
-// nil when it is not known. It is Neighbour for the gateway, or for dst itself
-// when there is none.
+// nil when it is not known. It is that of the gateway, or of dst itself when
+// there is none.
 func (t *Table) NextHop(h *Hop, family uint8, dst *[16]byte) *[6]byte {
 	if h.HasGateway {
-		if h.mac == 0 {
-			return nil
-		}
-		return &t.neigh.slots[h.mac-1].mac
+		return t.Gateway(h)
 	}
 	return t.Neighbour(family, h.Port, dst)
 }

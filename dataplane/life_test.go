@@ -1,0 +1,133 @@
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/perf/offheap"
+	"github.com/sluice-net/sluice/tools/frame"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// TestPlainFlowsKeepTheirTuples translates one host to the address of another
+// that uses the same ports without translation: no two flows may look the same
+// on the wire, whichever workers own them.
+func TestPlainFlowsKeepTheirTuples(t *testing.T) {
+	const text = "table ip n {\nchain post { type nat hook postrouting priority srcnat; ip saddr 10.0.0.2 snat to 10.0.0.3; }\n}\n"
+	for _, workers := range []int{1, 2, 4} {
+		n := newNet(t, text, workers)
+		n.lan.steer = rss
+		const flows = 60
+		for i := range flows {
+			n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.3", Dst: "198.51.100.1"}, frame.UDP{Src: uint16(2000 + i), Dst: 53})...))
+		}
+		n.box.Drain()
+		for i := range flows {
+			n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: uint16(2000 + i), Dst: 53})...))
+		}
+		n.box.Drain()
+		seen := map[string]int{}
+		for _, f := range n.wan.take() {
+			d, err := frame.Decode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[fmt.Sprint(d.Src, d.SrcPort)]++
+		}
+		if len(seen) != 2*flows {
+			t.Errorf("%d workers: %d different sources of %d flows", workers, len(seen), 2*flows)
+		}
+		n.box.Flush()
+		if got := n.box.Stats().Flows; got != 0 {
+			t.Errorf("%d workers: %d flows after a flush", workers, got)
+		}
+	}
+}
+
+// TestLeapsOfTheClock: a flow does not outlive its timeout, however far the
+// clock goes on, with or without rules that track.
+func TestLeapsOfTheClock(t *testing.T) {
+	for _, days := range []int{1, 20, 30, 49, 60, 400} {
+		n := newNet(t, natRules, 1)
+		n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})...))
+		n.box.Drain()
+		n.clock.Advance(time.Duration(days) * 24 * time.Hour)
+		n.wan.put(frame.Build(wanIn(frame.IPv4{Src: "198.51.100.1", Dst: "203.0.113.1"}, frame.UDP{Src: 2, Dst: 1})...))
+		n.box.Drain()
+		if got := len(n.lan.take()); got != 0 {
+			t.Errorf("after %d days the answer of an ended flow came through", days)
+		}
+	}
+	n := newNet(t, natRules, 1)
+	n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})...))
+	whole := frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1", ID: 1}, frame.UDP{Src: 1, Dst: 2}, frame.Zeros(600))...)
+	n.lan.put(frame.Split(whole, 304, 1)[0])
+	n.box.Drain()
+	n.load("") // nothing tracks any more
+	for range 100 {
+		n.clock.Advance(24 * time.Hour)
+		n.box.Drain()
+	}
+	if c := n.conntrack(); len(c) != 0 {
+		t.Errorf("listed after 100 days: %v", c)
+	}
+	n.checkLedger()
+}
+
+func TestClosedBox(t *testing.T) {
+	n := newNet(t, natRules, 2)
+	if err := n.box.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.box.Start(); err == nil {
+		t.Error("a closed box started")
+	}
+	if _, err := n.box.Load("x.nft", []byte(acceptAll)); !errors.Is(err, ErrClosed) {
+		t.Errorf("rules loaded into a closed box: %v", err)
+	}
+	if err := n.box.SetState(n.state()); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed box took a state: %v", err)
+	}
+	if f, c, s := n.box.Flows(), n.box.Flush(), n.box.Stats(); len(f) != 0 || c != 0 || len(s.Workers) != 0 || n.box.Counters() != nil {
+		t.Error("a closed box has flows or counters")
+	}
+}
+
+// brokenPort cannot be opened.
+type brokenPort struct{ *handPort }
+
+func (brokenPort) Open(int, *afxdp.UMEM) (afxdp.Queue, error) { return nil, net.ErrClosed }
+
+func TestFailedNewLeavesNothing(t *testing.T) {
+	before := offheap.InUse()
+	cfg := Default()
+	cfg.Ports = []PortConfig{{Port: newHandPort("a", 1, 1), Peer: -1}, {Port: brokenPort{newHandPort("b", 2, 1)}, Peer: -1}}
+	if _, err := New(cfg); !errors.Is(err, net.ErrClosed) {
+		t.Fatalf("New: %v", err)
+	}
+	if now := offheap.InUse(); now != before {
+		t.Errorf("%d bytes are still in use", now-before)
+	}
+}
+
+// TestLogSurvivesPublish: what the old rules logged is written in their words.
+func TestLogSurvivesPublish(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	n := newNet(t, "table inet t {\nchain f { type filter hook forward priority 0; udp dport 2 log prefix \"old \"; }\n}\n", 1,
+		func(c *Config) { c.Log = zap.New(core) })
+	n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})...))
+	n.box.workers[0].round(true) // not Drain, which would write it
+	n.load(acceptAll)
+	lines := logs.FilterMessage("rule log").All()
+	if len(lines) != 1 {
+		t.Fatalf("%d lines: %v", len(lines), logs.All())
+	}
+	if got := lines[0].ContextMap()["line"].(string); got[:20] != "old IN=lan OUT=wan M" {
+		t.Errorf("logged %q", got)
+	}
+}
