@@ -99,7 +99,7 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if opt.Generic {
 		i.warnings = append(i.warnings, fmt.Sprintf("%s runs generic XDP: it is slow, and it also takes frames that a program redirects into the interface", name))
 	}
-	i.program, err = loadProgram(opt.Queues)
+	i.program, err = loadProgram(opt.Queues, opt.AllFrames)
 	return i, err
 }
 

@@ -51,11 +51,14 @@ func (b Backend) String() string {
 
 // Options say how OpenInterface opens an interface.
 type Options struct {
-	Queues  int  // receive queues to use; must be all the interface has
-	Ring    int  // descriptors in each of a queue's four rings: a power of two, 64 to 65536
-	Mode    Mode // what the sockets ask for
-	Generic bool // attach in generic mode, for drivers without XDP; frames are then copied twice
-	Backend Backend
+	Queues int  // receive queues to use; must be all the interface has
+	Ring   int  // descriptors in each of a queue's four rings: a power of two, 64 to 65536
+	Mode   Mode // what the sockets ask for
+	// AllFrames leaves nothing to the kernel, not even what is not IP: for a
+	// wire, where ARP has to cross as well.
+	AllFrames bool
+	Generic   bool // attach in generic mode, for drivers without XDP; frames are then copied twice
+	Backend   Backend
 	// BusyPoll makes the kernel poll the device inside the worker's calls, for
 	// that long at most; 0: interrupts do. It helps on some NICs, never on veth.
 	BusyPoll time.Duration

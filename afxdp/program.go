@@ -46,8 +46,9 @@ const (
 	etherQinQ = 0x88a8
 )
 
-// loadProgram loads the program for an interface with that many receive queues.
-func loadProgram(queues int) (*xdpProgram, error) {
+// loadProgram loads the program for an interface with that many receive queues;
+// with all it classifies nothing and every frame goes to the socket.
+func loadProgram(queues int, all bool) (*xdpProgram, error) {
 	p := &xdpProgram{}
 	var err error
 	fail := func(what string) (*xdpProgram, error) {
@@ -71,7 +72,7 @@ func loadProgram(queues int) (*xdpProgram, error) {
 	}
 	p.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: "sluice", Type: ebpf.XDP, License: "Dual MIT/GPL",
-		Instructions: xdpInstructions(p.sockets.FD(), p.drops.FD()),
+		Instructions: xdpInstructions(p.sockets.FD(), p.drops.FD(), all),
 	})
 	if err != nil {
 		return fail("load the XDP program")
@@ -80,8 +81,8 @@ func loadProgram(queues int) (*xdpProgram, error) {
 }
 
 // xdpInstructions is the program: walk over up to two VLAN tags, then decide by
-// the EtherType.
-func xdpInstructions(sockets, drops int) asm.Instructions {
+// the EtherType; with all there is nothing to decide.
+func xdpInstructions(sockets, drops int, all bool) asm.Instructions {
 	const (
 		ctx   = asm.R6
 		at    = asm.R2 // behind the EtherType in R5
@@ -96,6 +97,9 @@ func xdpInstructions(sockets, drops int) asm.Instructions {
 			asm.HostTo(asm.BE, ether, asm.Half),
 			asm.Add.Imm(at, int32(behind)),
 		}
+	}
+	if all {
+		return append(asm.Instructions{asm.Mov.Reg(ctx, asm.R1)}, xdpRedirect(sockets, drops)...)
 	}
 	insns := asm.Instructions{
 		asm.Mov.Reg(ctx, asm.R1),
@@ -127,16 +131,24 @@ func xdpInstructions(sockets, drops int) asm.Instructions {
 		asm.Mov.Imm(asm.R0, xdpPass),
 		asm.Return(),
 
+		asm.Mov.Imm(asm.R1, dropMalformed).WithSymbol("malformed"),
+		asm.Ja.Label("count"),
+	)
+	return append(insns, xdpRedirect(sockets, drops)...)
+}
+
+// xdpRedirect is the program's end: to the socket of the receive queue, or
+// count the drop in R1. R6 is the context.
+func xdpRedirect(sockets, drops int) asm.Instructions {
+	return asm.Instructions{
 		// The helper answers with its last argument when the queue has no socket.
 		asm.LoadMapPtr(asm.R1, sockets).WithSymbol("redirect"),
-		asm.LoadMem(asm.R2, ctx, xdpRxQueue, asm.Word),
+		asm.LoadMem(asm.R2, asm.R6, xdpRxQueue, asm.Word),
 		asm.Mov.Imm(asm.R3, xdpDrop),
 		asm.FnRedirectMap.Call(),
 		asm.JNE.Imm(asm.R0, xdpDrop, "out"),
 		asm.Mov.Imm(asm.R1, dropNoSocket),
-		asm.Ja.Label("count"),
 
-		asm.Mov.Imm(asm.R1, dropMalformed).WithSymbol("malformed"),
 		asm.StoreMem(asm.RFP, -4, asm.R1, asm.Word).WithSymbol("count"),
 		asm.LoadMapPtr(asm.R1, drops),
 		asm.Mov.Reg(asm.R2, asm.RFP),
@@ -149,8 +161,7 @@ func xdpInstructions(sockets, drops int) asm.Instructions {
 		asm.StoreMem(asm.R0, 0, asm.R1, asm.DWord),
 		asm.Mov.Imm(asm.R0, xdpDrop).WithSymbol("drop"),
 		asm.Return().WithSymbol("out"),
-	)
-	return insns
+	}
 }
 
 // put enters a socket for a receive queue.

@@ -45,7 +45,7 @@ func TestProgram(t *testing.T) {
 		{"ends in the second tag", macs + qinq + "\x81\x00\x00\x05\x08", xdpDrop, xdpDrop, 0, 1},
 	}
 	for _, socket := range []bool{false, true} {
-		p, err := loadProgram(1)
+		p, err := loadProgram(1, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,5 +130,38 @@ func TestProgramPasses(t *testing.T) {
 	})
 	if c := ib.Info().Program; c != (ProgramCounts{}) {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestProgramOfAWire: with AllFrames nothing is the kernel's.
+func TestProgramOfAWire(t *testing.T) {
+	n := newTestNet(t)
+	n.veth("a0", "a1", 1)
+	p, err := loadProgram(1, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	arp := []byte(strings.Repeat("\x02", 12) + "\x08\x06" + strings.Repeat("\x00", 46))
+	if got, _, err := p.prog.Test(arp); err != nil || got != xdpDrop {
+		t.Errorf("without a socket: verdict %d, %v", got, err)
+	}
+	if c := p.counts(); c.NoSocket != 1 {
+		t.Errorf("counts %+v", c)
+	}
+	q, err := openSocket(newTestUMEM(t, 1024), n.index("a1"), 0, testOptions(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.release()
+	defer q.close()
+	if err := p.put(0, q.fd); err != nil {
+		t.Fatal(err)
+	}
+	const redirect = 4
+	for _, frame := range [][]byte{arp, append([]byte(strings.Repeat("\x02", 12)), make([]byte, 48)...)} {
+		if got, _, err := p.prog.Test(frame); err != nil || got != redirect {
+			t.Errorf("with a socket: verdict %d, %v", got, err)
+		}
 	}
 }

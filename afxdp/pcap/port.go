@@ -36,7 +36,10 @@ type Config struct {
 
 	// Steer picks the queue of a packet, modulo Queues; nil: queue 0.
 	Steer func(frame []byte) int
-	Clock *perf.Clock // stamps of sent frames; needed with Out
+	// OnSkip sees every packet of the input that is not delivered, in order, when
+	// reading comes to it: before the packets behind it; nil: none.
+	OnSkip func(Skip)
+	Clock  *perf.Clock // stamps of sent frames; needed with Out
 }
 
 // Skip is a packet of the input that was not delivered.
@@ -44,6 +47,7 @@ type Skip struct {
 	Number uint32 // in the file, from 1
 	Bytes  int    // length of the frame, or of what was captured
 	Reason string
+	Time   time.Time
 }
 
 // Port is an afxdp.Port over files. Its methods are the driver's, all on one
@@ -208,8 +212,12 @@ func (p *Port) advance() {
 }
 
 func (p *Port) skip(reason string) {
+	s := Skip{p.next.number, len(p.next.frame), reason, p.next.time}
 	if p.nskip++; p.nskip <= maxSkips {
-		p.skips = append(p.skips, Skip{p.next.number, len(p.next.frame), reason})
+		p.skips = append(p.skips, s)
+	}
+	if p.cfg.OnSkip != nil {
+		p.cfg.OnSkip(s)
 	}
 }
 

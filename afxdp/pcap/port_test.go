@@ -394,7 +394,7 @@ func TestTooLong(t *testing.T) {
 	}
 	skips, total := b.Skipped()
 	const why = "longer than the 1792 bytes of a frame"
-	if want := fmt.Sprint([]Skip{{1, 1793, why}, {3, 4000, why}}); fmt.Sprint(skips) != want || total != 2 {
+	if want := fmt.Sprint([]Skip{{1, 1793, why, start.UTC()}, {3, 4000, why, start.UTC()}}); fmt.Sprint(skips) != want || total != 2 {
 		t.Errorf("skipped %v, %d in all, want %s", skips, total, want)
 	}
 	got := b.recv(0)
