@@ -12,18 +12,21 @@ BUILDFLAGS := -buildvcs=false -trimpath
 LDFLAGS   := -X main.version=$(VERSION)
 
 # Passed on to `go test` (make test TESTFLAGS='-v -run Swap'), to `sluice demo`
-# (make run RUNFLAGS='--workers 4'), and how long benchmarks and fuzzing take.
+# (make run RUNFLAGS='--workers 2'), to tools/labclients (make lab-clients
+# LABFLAGS='-run ssh'), and how long benchmarks and fuzzing take.
 TESTFLAGS ?=
 RACEFLAGS ?= -timeout 20m
 RUNFLAGS  ?=
+LABFLAGS  ?=
 BENCH     ?= .
 BENCHTIME ?= 1s
 FUZZTIME  ?= 10s
+VETHFLAGS ?=
 
-.PHONY: help build run test deps race check fmt vet staticcheck house bench fuzz clean
+.PHONY: help build run lab lab-clients test deps race check fmt vet staticcheck house bench bench-veth fuzz clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## bin/sluice, one static file
 	@mkdir -p bin
@@ -32,10 +35,17 @@ build: ## bin/sluice, one static file
 run: build ## build, then run the demonstration, which checks itself
 	bin/sluice demo $(RUNFLAGS)
 
+lab: build ## build, then keep the demonstration's network running until Ctrl-C (root)
+	bin/sluice demo --keep $(RUNFLAGS)
+
+lab-clients: build deps ## real clients and servers through `sluice run`: one line a check (root)
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/labclients ./tools/labclients
+	bin/labclients $(LABFLAGS)
+
 test: deps ## every test (TESTFLAGS=... goes to go test)
 	$(GO) test $(TESTFLAGS) ./...
 
-deps: ## install the Debian packages that tests call (root), else list what is missing
+deps: ## install the Debian packages that tests and lab-clients call (root), else list what is missing
 	@tools/deps/deps.sh
 
 race: ## every test under the race detector (needs a C compiler)
@@ -60,6 +70,11 @@ house: ## the rules of this repository: imports, file sizes, docs, words
 bench: ## benchmarks of the packet path (BENCH=regexp BENCHTIME=1s); read ns/packet
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m \
 		./dataplane/... ./flowtable/... ./rules/...
+
+bench-veth: build ## the box against the kernel over veth, two CPUs (root; VETHFLAGS='-rounds 5 -flows 1024')
+	@mkdir -p bin
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/vethbench ./tools/vethbench
+	bin/vethbench $(VETHFLAGS)
 
 fuzz: ## every fuzz target for a short while (FUZZTIME=10s)
 	@grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | sort | while read -r file; do \

@@ -68,7 +68,7 @@ func New(cfg Config) (b *Box, err error) {
 	b = &Box{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.ICMPRate, cfg.ICMPBurst)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, b.Close())
+			_ = b.Close() // memory that sockets of the ports still use goes with the process
 			b = nil
 		}
 	}()
@@ -123,7 +123,8 @@ func (b *Box) makeWorkers() error {
 	for i := range b.cfg.Workers {
 		w, err := b.newWorker(i)
 		if err != nil {
-			return fmt.Errorf("worker %d: %w", i, errors.Join(err, w.discard()))
+			_ = w.discard() // as in New
+			return fmt.Errorf("worker %d: %w", i, err)
 		}
 		b.workers = append(b.workers, w)
 	}

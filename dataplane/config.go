@@ -83,7 +83,7 @@ func Default() Config {
 	return Config{
 		Workers: 1, Burst: 64, Frames: 8192, Chunk: 2048,
 		Conntrack: flowtable.Default(), Defrag: defrag.Default(),
-		Checksum: true, HandoverSlots: 512, ExpireSlice: 16,
+		Checksum: true, HandoverSlots: 2048, ExpireSlice: 16,
 		ICMPRate: 1000, ICMPBurst: 50,
 	}
 }

@@ -119,7 +119,7 @@ func TestWaitForNeighbour(t *testing.T) {
 	syn := func(port uint16) []byte {
 		return frame.Build(wanIn(frame.IPv4{Src: "198.51.100.1", Dst: "203.0.113.1"}, frame.TCP{Src: port, Dst: 8080, Flags: "S"})...)
 	}
-	for i := range 6 {
+	for i := range 3 * waitFrames {
 		n.wan.put(syn(uint16(1000 + i)))
 	}
 	n.box.Drain()

@@ -71,9 +71,9 @@ type change struct {
 // old, which is nil the first time.
 func newTables(generation uint64, c change, old *tables) (*tables, error) {
 	t := &tables{generation: generation}
-	if old != nil {
-		*t = *old
-		t.judged = 0
+	if old != nil { // all but judged, which its worker is still counting
+		t.generation, t.image, t.routes, t.track, t.early = old.generation, old.image, old.routes, old.track, old.early
+		t.ports, t.own4, t.nat, t.hooks = old.ports, old.own4, old.nat, old.hooks
 	}
 	if c.ports != nil {
 		t.ports, t.own4 = c.ports, nil

@@ -13,7 +13,8 @@ import (
 // whether the tables know the address by now. What waits refers to no tables.
 const (
 	waitHops    = 64   // next hops that packets wait for at once
-	waitFrames  = 4    // packets per next hop; of more the oldest is dropped
+	waitFrames  = 32   // packets per next hop; of more the oldest is dropped
+	waitTotal   = 512  // packets that wait in all
 	waitMillis  = 3000 // as long as a kernel asks: three times a second
 	wantAgainMs = 1000
 	wantSlots   = 256
@@ -71,7 +72,7 @@ func (w *worker) await(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byt
 			break
 		}
 	}
-	if at < 0 {
+	if at < 0 || l.frames == waitTotal {
 		w.drop(p, packet.DropNoNeighbour)
 		return
 	}

@@ -14,6 +14,13 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opt.KnownOnly {
+		for _, i := range tree.Interfaces {
+			if _, ok := ports.indexOf(i.Name); !ok {
+				return nil, errorf(i.Pos, "Interface does not exist")
+			}
+		}
+	}
 	ix, err := newIndex(tree)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,9 @@ type Options struct {
 	// Interfaces lists every port that rules may name. A name that nobody bears
 	// is no error: it never matches.
 	Interfaces []Interface
+	// KnownOnly makes a name an error, in nft's words, that iif or oif is compared
+	// with and nobody bears.
+	KnownOnly bool
 	// Cache remembers compiled rulesets of earlier generations; nil is none.
 	Cache *Cache
 	// Pool compiles chains and sets in parallel; nil compiles them in the

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -29,6 +31,42 @@ func advise(tree *nft.Ruleset) []string {
 			"such packets pass untranslated", translates.Pos)}
 	}
 	return nil
+}
+
+// adviseAddresses says which port lacks the address that packets should have
+// been translated to: one text for each port and family. dropped counts the
+// packets that no translation was found for, by port in and whether they are IPv6.
+func adviseAddresses(tree *nft.Ruleset, net *network, dropped [2]map[bool]int) (texts []string) {
+	kinds := map[nft.NATKind]*nft.NAT{}
+	for _, table := range tree.Tables {
+		for _, chain := range table.Chains {
+			for _, rule := range chain.Rules {
+				for _, stmt := range rule.Stmts {
+					if nat, ok := stmt.(*nft.NAT); ok && kinds[nat.Kind] == nil {
+						kinds[nat.Kind] = nat
+					}
+				}
+			}
+		}
+	}
+	advise := func(nat *nft.NAT, word string, port int, six bool, n int) {
+		family, example := "IPv4", "192.0.2.1/24"
+		if six {
+			family, example = "IPv6", "2001:db8::1/64"
+		}
+		if nat == nil || n == 0 || slices.ContainsFunc(net.addrs[port], func(p netip.Prefix) bool { return p.Addr().Is6() == six }) {
+			return
+		}
+		texts = append(texts, fmt.Sprintf("%v: Warning: %s dropped as nat: %s takes an address of %s, which has no %s address: give one, as in --addr %s=%s",
+			nat.Pos, amount(n, "packet"), word, net.names[port], family, net.names[port], example))
+	}
+	for port := range dropped {
+		for _, six := range []bool{false, true} {
+			advise(kinds[nft.NATMasquerade], "masquerade", 1-port, six, dropped[port][six])
+			advise(kinds[nft.NATRedirect], "redirect", port, six, dropped[port][six])
+		}
+	}
+	return texts
 }
 
 // refusesInvalid says whether a rule sends packets of ct state invalid to their

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/rules"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -60,7 +61,7 @@ func TestExplain(t *testing.T) {
 	text := []byte("table ip t {\n\tchain c {\n\t\tdrop\n\t}\n}\n")
 	at := nft.Pos{File: "t.nft", Line: 3, Col: 3}
 	err := fmt.Errorf("compile rules: %w", &rules.Error{Pos: at, Msg: "no such thing"})
-	if got, want := explain(err, "t.nft", text).Error(), "t.nft:3:3-3: Error: no such thing\n  drop\n  ^"; got != want {
+	if got, want := control.Explain(err, "t.nft", text).Error(), "t.nft:3:3-3: Error: no such thing\n  drop\n  ^"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for _, other := range []error{
@@ -69,7 +70,7 @@ func TestExplain(t *testing.T) {
 		&rules.Error{Pos: nft.Pos{File: "t.nft"}},
 		&rules.Error{Pos: nft.Pos{File: "t.nft", Line: 99, Col: 1}},
 	} {
-		if got := explain(other, "t.nft", text); got != other {
+		if got := control.Explain(other, "t.nft", text); got != other {
 			t.Errorf("%v became %v", other, got)
 		}
 	}

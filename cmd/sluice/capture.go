@@ -21,14 +21,30 @@ const longestFrame = 65535 + 22
 // readCapture reads a whole capture file. Packets of link types without
 // Ethernet header get one; those that cannot be frames are left out and counted.
 func readCapture(file string, port uint8) (frames []captured, skipped int, err error) {
-	p, err := pcap.OpenPort(pcap.Config{Name: "capture", In: file, MTU: 65535, Frame: longestFrame})
+	records, err := readRecords(file, port)
 	if err != nil {
 		return nil, 0, err
+	}
+	frames = slices.DeleteFunc(records, func(c captured) bool { return c.refused != "" })
+	return frames, len(records) - len(frames), nil
+}
+
+// readRecords is readCapture with every record of the file; those that are no
+// frames say why. With an error come the records before it.
+func readRecords(file string, port uint8) (frames []captured, err error) {
+	p, err := pcap.OpenPort(pcap.Config{
+		Name: "capture", In: file, MTU: 65535, Frame: longestFrame,
+		OnSkip: func(s pcap.Skip) {
+			frames = append(frames, captured{at: s.Time, port: port, number: s.Number, refused: s.Reason})
+		},
+	})
+	if err != nil {
+		return frames, err
 	}
 	defer func() { err = errors.Join(err, p.Close()) }()
 	end, err := afxdp.NewEnd(p, 0, 0)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	defer end.Close()
 	for {
@@ -36,29 +52,50 @@ func readCapture(file string, port uint8) (frames []captured, skipped int, err e
 		if !ok || p.Release(1) != 1 {
 			break
 		}
-		data, _, ok := end.Read()
+		data, number, ok := end.Read()
 		if !ok {
 			break
 		}
 		data = append([]byte(nil), data...)
-		frames = append(frames, captured{at: at, port: port, key: flowKey(data), data: data})
+		frames = append(frames, captured{at: at, port: port, key: flowKey(data), data: data, number: number})
 	}
-	_, skipped = p.Skipped()
-	return frames, skipped, p.Err()
+	// What is no frame was told of one record early.
+	sortBy(frames, func(c captured) uint32 { return c.number })
+	return frames, p.Err()
+}
+
+// goesBack finds the first record that is earlier than the one before it.
+func goesBack(frames []captured) *captured {
+	for i := 1; i < len(frames); i++ {
+		if frames[i].at.Before(frames[i-1].at) {
+			return &frames[i]
+		}
+	}
+	return nil
 }
 
 // readCaptures reads the files that arrive on the two ports and puts their
-// frames into the order of their times; of frames of one time, the first port's
-// come first. A file whose times go back keeps its own order.
-func readCaptures(files [2]string) ([]captured, error) {
+// records into the order of their times; of those of one time, the first port's
+// come first. A file whose times go back keeps its own order, and is warned of.
+// An error comes with the records before it; without any if a file has none.
+func readCaptures(files [2]string, warn func(format string, args ...any)) ([]captured, error) {
 	var lists [2][]captured
+	var broken error
 	for port, file := range files {
 		if file == "" {
 			continue
 		}
-		frames, _, err := readCapture(file, uint8(port))
-		if err != nil {
+		frames, err := readRecords(file, uint8(port))
+		if err != nil && len(frames) == 0 {
 			return nil, err
+		}
+		broken = errors.Join(broken, err)
+		if back := goesBack(frames); back != nil {
+			warn("%s: Warning: packet %d is earlier than packet %d: packets keep the order of the file, and the clock goes back with them",
+				file, back.number, back.number-1)
+		}
+		for i := range frames {
+			frames[i].file = uint8(port)
 		}
 		lists[port] = frames
 	}
@@ -70,7 +107,7 @@ func readCaptures(files [2]string) ([]captured, error) {
 			all, b = append(all, b[0]), b[1:]
 		}
 	}
-	return all, nil
+	return all, broken
 }
 
 func parsePrefixes(texts []string) ([]netip.Prefix, error) {

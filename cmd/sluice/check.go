@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/rules"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -69,7 +70,7 @@ func checkFile(cmd *cobra.Command, file string, opt nft.ParseOptions) (*nft.Rule
 		return nil, err
 	}
 	if _, err := rules.Compile(tree, rules.Options{}); err != nil {
-		return nil, explain(err, name, text)
+		return nil, control.Explain(err, name, text)
 	}
 	return tree, nil
 }

@@ -191,7 +191,7 @@ func TestFormatWritesBack(t *testing.T) {
 	if err := os.Symlink("r.nft", link); err != nil {
 		t.Fatal(err)
 	}
-	if status, stdout, stderr := sluice(t, "", "fmt", "-w", link); status != exitOK || stdout != "" || stderr != "" {
+	if status, stdout, stderr := sluice(t, "", "fmt", "-w", "--force", link); status != exitOK || stdout != "" || stderr != "" {
 		t.Fatalf("fmt -w: status %d, %q, %q", status, stdout, stderr)
 	}
 	_, want, _ := sluice(t, string(text), "fmt", "-")

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,26 +22,33 @@ func newDemo() *cobra.Command {
 		length  time.Duration
 		workers int
 		plain   bool
+		memory  bool
+		keep    bool
 	)
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "run traffic through a home router in memory, and check the result",
-		Long: `Starts a router with two ports in memory and the ruleset of a home router:
-stateful filter, masquerading, a forwarded port, some services forbidden. Then
+		Short: "run traffic through a home router, and check the result",
+		Long: `Runs a home router with stateful filter, masquerading, a forwarded port and some
+services forbidden, and lets hosts on both sides use it.
 
-  - plays captures of real traffic into it,
-  - lets hosts on both sides open sessions (TCP, UDP, ICMP; IPv4 and IPv6), some
-    of which the policy forbids, and shows the rates once a second,
-  - reports what passed, what was dropped by which rule, the counters of the
-    rules, some of the connections, and nanoseconds per packet,
-  - and checks itself: every permitted session completed with the right bytes, no
-    forbidden one did, no frame was lost or leaked, and the router's counters
-    agree with what the hosts counted.
+As root, the network is made of namespaces of its own (home - router - internet,
+joined by veth pairs, IPv4 and IPv6), the box runs on AF_XDP, and programs of
+these hosts speak real TCP (HTTP), UDP and ICMP through it. With --keep the
+network stays until Ctrl-C, for commands of your own, which are printed; traffic
+then runs before only if --for is given. Nothing is left behind.
 
-It touches no network interface and needs no privileges. Exit status 1 means that
-a check failed; it is named.`,
+With --memory, or without root or AF_XDP, the router's two ports are in memory:
+captures of real traffic are played into it, and generated hosts open sessions.
+That touches no network interface and needs no privileges.
+
+In both forms it shows the rates once a second, reports what passed, what was
+dropped, the counters of the rules, some of the connections and nanoseconds per
+packet, and checks itself: everything permitted works with the right bytes,
+nothing forbidden does, and the router's counters agree with what the hosts
+counted. Exit status 1 means that a check failed; it is named.`,
 		Example: `  sluice demo
-  sluice demo --for 60s --workers 4`,
+  sluice demo --keep
+  sluice demo --memory --for 60s --workers 4`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
@@ -45,18 +56,41 @@ a check failed; it is named.`,
 				return fmt.Errorf("--for %v: want more than 0s, at most 24h", length)
 			case workers < 0 || workers > 64:
 				return fmt.Errorf("--workers %d: want 1 to 64, or 0", workers)
+			case memory && keep:
+				return errors.New("--keep: a network in memory cannot be used from outside; leave out --memory")
+			}
+			out := cmd.OutOrStdout()
+			live := !plain && isTerminal(out)
+			if !memory {
+				why := labPossible()
+				if why == nil {
+					ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+					defer stop()
+					if keep && !cmd.Flags().Changed("for") {
+						length = 0
+					}
+					if workers == 0 { // hosts need a CPU as well
+						workers = min(max(1, runtime.NumCPU()-1), 4)
+					}
+					return runLabDemo(ctx, out, length, workers, live, keep)
+				}
+				if keep {
+					return failed(fmt.Errorf("--keep: %w", why))
+				}
+				fmt.Fprintf(out, "In memory, because AF_XDP and namespaces cannot be used here: %v\n", why)
 			}
 			if workers == 0 {
 				workers = min(max(2, runtime.NumCPU()-1), 4)
 			}
-			out := cmd.OutOrStdout()
-			return runDemo(out, length, workers, !plain && isTerminal(out))
+			return runDemo(out, length, workers, live)
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&length, "for", 10*time.Second, "how `LONG` hosts open sessions")
-	f.IntVar(&workers, "workers", 0, "`NUMBER` of workers; 0: CPUs less one, 2 to 4")
+	f.DurationVar(&length, "for", 10*time.Second, "how `LONG` hosts use the router")
+	f.IntVar(&workers, "workers", 0, "`NUMBER` of workers; 0: CPUs less one, 4 at most")
 	f.BoolVar(&plain, "plain", false, "print a line a second even on a terminal")
+	f.BoolVar(&memory, "memory", false, "use ports in memory, even as root")
+	f.BoolVar(&keep, "keep", false, "leave the network running until Ctrl-C and say how to use it")
 	return cmd
 }
 

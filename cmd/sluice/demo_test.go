@@ -12,7 +12,7 @@ import (
 
 func TestDemo(t *testing.T) {
 	for _, workers := range []string{"1", "3"} {
-		status, stdout, stderr := sluice(t, "", "demo", "--for", "300ms", "--workers", workers)
+		status, stdout, stderr := sluice(t, "", "demo", "--memory", "--for", "300ms", "--workers", workers)
 		if status != exitOK || !strings.Contains(stdout, "checks passed") || stderr != "" {
 			t.Errorf("%s workers: status %d\n%s\n%s", workers, status, stdout, stderr)
 		}
@@ -38,14 +38,51 @@ func TestDemoNotices(t *testing.T) {
 		if bytes.Equal(demoRules, good) {
 			t.Fatalf("%s: nothing to replace", row.name)
 		}
-		status, stdout, _ := sluice(t, "", "demo", "--for", "200ms", "--workers", "2")
+		status, stdout, _ := sluice(t, "", "demo", "--memory", "--for", "200ms", "--workers", "2")
 		if status != exitFailed || !strings.Contains(stdout, row.says) || !strings.Contains(stdout, "checks failed") {
 			t.Errorf("%s: status %d, want %q\n%s", row.name, status, row.says, stdout)
 		}
 	}
 	demoRules = []byte("table ip {")
-	if status, _, stderr := sluice(t, "", "demo", "--for", "200ms"); status != exitFailed || !strings.Contains(stderr, "demo.nft:1:") {
+	if status, _, stderr := sluice(t, "", "demo", "--memory", "--for", "200ms"); status != exitFailed || !strings.Contains(stderr, "demo.nft:1:") {
 		t.Errorf("broken ruleset: status %d, %q", status, stderr)
+	}
+}
+
+// TestDemoLab runs the form on AF_XDP.
+func TestDemoLab(t *testing.T) {
+	if err := labPossible(); err != nil {
+		t.Skipf("SKIP-PRIVILEGE: %v", err)
+	}
+	defer func(good []byte) { demoRules = good }(demoRules)
+	for _, row := range []struct {
+		name, old, new string
+		status         int
+		says           []string
+	}{
+		{"all is well", "", "", exitOK, []string{"checks passed", "Connections: "}},
+		{"no translation", `oifname "wan" counter masquerade`, `oifname "wan" counter accept`, exitFailed,
+			[]string{"FAIL  servers on the internet: they see", "FAIL  connections from home to the internet are masqueraded"}},
+		{"blocked address open", `ip daddr @blocked counter drop`, `ip daddr @blocked counter accept`, exitFailed,
+			[]string{"FAIL  web pages of a blocked address: nothing gets through"}},
+	} {
+		good, err := os.ReadFile("demo.nft")
+		if err != nil {
+			t.Fatal(err)
+		}
+		demoRules = bytes.Replace(good, []byte(row.old), []byte(row.new), 1)
+		if row.old != "" && bytes.Equal(demoRules, good) {
+			t.Fatalf("%s: nothing to replace", row.name)
+		}
+		status, stdout, stderr := sluice(t, "", "demo", "--for", "1s")
+		if status != row.status {
+			t.Errorf("%s: status %d\n%s\n%s", row.name, status, stdout, stderr)
+		}
+		for _, want := range row.says {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%s: no %q\n%s\n%s", row.name, want, stdout, stderr)
+			}
+		}
 	}
 }
 

@@ -16,14 +16,18 @@ func newFormat() *cobra.Command {
 	var (
 		lang  language
 		write bool
+		force bool
 	)
 	cmd := &cobra.Command{
 		Use:   "fmt FILE",
 		Short: "print a ruleset as `nft list ruleset` does",
 		Long: `Reads a ruleset, checks it and prints it the way "nft list ruleset" would list
-it. Variables and includes are resolved; comments that start with # are lost.
-FILE may be - for standard input. With -w the file is replaced instead, and only
-when the ruleset is right.`,
+it. FILE may be - for standard input. With -w the file is replaced instead, and
+only when the ruleset is right.
+
+A listing is not all of a file: variables and includes stand there as what they
+mean, comments that start with # are gone, and so are commands that flush or
+delete. -w refuses a file that has any of these, unless --force is given.`,
 		Example: `  sluice fmt home.nft
   sluice fmt -w home.nft
   sluice fmt - <home.nft`,
@@ -56,11 +60,15 @@ when the ruleset is right.`,
 			if bytes.Equal(text, out.Bytes()) {
 				return nil
 			}
+			if what, pos := nft.Unlisted(name, text); what != "" && !force {
+				return failed(fmt.Errorf("%v: %s would be lost from the file; --force writes it all the same", pos, what))
+			}
 			return failed(replaceFile(args[0], out.Bytes()))
 		},
 	}
 	lang.flags(cmd)
 	cmd.Flags().BoolVarP(&write, "write", "w", false, "write the result back to FILE")
+	cmd.Flags().BoolVar(&force, "force", false, "with -w: also if comments, definitions, includes or commands are lost")
 	return cmd
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluice-net/sluice/rules"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -48,18 +46,4 @@ func readInput(cmd *cobra.Command, file string) (name string, text []byte, err e
 	}
 	text, err = os.ReadFile(file)
 	return file, text, err
-}
-
-// explain gives an error of the compiler the layout of one of the parser: the
-// line it is about and a caret below the place. Other errors stay as they are.
-func explain(err error, name string, text []byte) error {
-	var at *rules.Error
-	if !errors.As(err, &at) || at.Pos.File != name {
-		return err
-	}
-	lines := strings.Split(string(text), "\n")
-	if at.Pos.Line < 1 || at.Pos.Line > len(lines) {
-		return err
-	}
-	return &nft.Error{Pos: at.Pos, End: at.Pos, Msg: at.Msg, Line: lines[at.Pos.Line-1]}
 }

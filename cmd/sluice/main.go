@@ -73,6 +73,8 @@ reads rulesets in the nftables language and lists connections as conntrack does.
 
 Exit status: 0 success, 1 the command failed and says why, 2 wrong usage.`,
 		Example: `  sluice demo
+  sluice run --port eth0 --port eth1 --rules home.nft
+  sluice nft list ruleset
   sluice check /etc/nftables.conf
   sluice replay --rules home.nft --in lan.pcap --in2 wan.pcap`,
 		SilenceErrors: true,
@@ -81,7 +83,7 @@ Exit status: 0 success, 1 the command failed and says why, 2 wrong usage.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newCheck(), newFormat(), newReplay(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newNft(), newConntrack(), newStatus(), newCheck(), newFormat(), newReplay(), newDemo(), newVersion())
 	return root
 }
 

@@ -22,6 +22,7 @@ type textRecorder struct {
 	out   io.Writer
 	names [2]string
 	quiet bool
+	both  bool // captures are two: numbers tell of which
 	begun map[string]bool
 }
 
@@ -60,7 +61,11 @@ func (w *textRecorder) packet(r *record) error {
 	if r.state != "" {
 		state = r.state
 	}
-	line := fmt.Sprintf("%6d %12.6f %-8s %-7s %-28s %-12s %-8s", r.number, r.since.Seconds(), w.names[r.port], r.verdict, by, state, out)
+	number := itoa(int(r.number))
+	if w.both {
+		number = itoa(int(r.file)+1) + ":" + number
+	}
+	line := fmt.Sprintf("%6s %12.6f %-8s %-7s %-28s %-12s %-8s", number, r.since.Seconds(), w.names[r.port], r.verdict, by, state, out)
 	if r.before != nil {
 		line += " " + r.before.String()
 	}
@@ -163,6 +168,7 @@ type jsonRecorder struct {
 	out   io.Writer
 	names [2]string
 	quiet bool
+	both  bool // captures are two
 }
 
 func (w *jsonRecorder) write(v any) error {
@@ -199,9 +205,14 @@ func (w *jsonRecorder) packet(r *record) error {
 	if r.out >= 0 {
 		out = w.names[r.out]
 	}
+	capture := 0
+	if w.both {
+		capture = int(r.file) + 1
+	}
 	return w.write(struct {
 		Type    string     `json:"type"`
 		Number  uint32     `json:"number"`
+		Capture int        `json:"capture,omitempty"`
 		Time    string     `json:"time"`
 		Seconds float64    `json:"seconds"`
 		PortIn  string     `json:"port_in"`
@@ -214,7 +225,7 @@ func (w *jsonRecorder) packet(r *record) error {
 		Packet  *endpoints `json:"packet,omitempty"`
 		NAT     *endpoints `json:"nat,omitempty"`
 	}{
-		"packet", r.number, r.at.UTC().Format(time.RFC3339Nano), r.since.Seconds(), w.names[r.port],
+		"packet", r.number, capture, r.at.UTC().Format(time.RFC3339Nano), r.since.Seconds(), w.names[r.port],
 		r.verdict, r.drop, r.reason, r.state, out, jsonRuleOf(r.rule), r.before, r.after,
 	})
 }

@@ -13,7 +13,9 @@ import (
 
 // record is what a replay says about one packet.
 type record struct {
-	number  uint32
+	serial  uint32 // of all packets, from 1 in order of arrival
+	number  uint32 // of the record in its file, from 1
+	file    uint8  // 0: --in, 1: --in2
 	at      time.Time
 	since   time.Duration // since the first packet
 	port    int           // in
@@ -21,7 +23,7 @@ type record struct {
 	verdict string
 	drop    string // why, when dropped
 	state   string // of conntrack; empty when it was off
-	reason  string // why conntrack found the packet invalid, or dropped it
+	reason  string // why conntrack found the packet invalid, or dropped it; why it is no frame
 	rule    *rules.RuleInfo
 	before  *endpoints
 	after   *endpoints // nil: not translated
@@ -42,8 +44,11 @@ type endpoints struct {
 // A packet that came to no end yet.
 const verdictHeld = "held"
 
-// Why a frame never entered the box.
-const dropTooLong = "too-long"
+// Why a packet never entered the box.
+const (
+	dropTooLong = "too-long"
+	dropNoFrame = "no-frame"
+)
 
 // recorder prints a replay.
 type recorder interface {
@@ -59,32 +64,38 @@ type totals struct {
 	verdicts map[string]int
 	drops    map[string]int
 	sent     [2]int
-	held     map[uint32]*record // by number
+
+	untranslated [2]map[bool]int    // dropped for want of a translation, by port in and whether the packet is IPv6
+	held         map[uint32]*record // by serial
 }
 
 func (t *totals) init() {
 	t.verdicts, t.drops, t.held = map[string]int{}, map[string]int{}, map[uint32]*record{}
+	t.untranslated = [2]map[bool]int{{}, {}}
 }
 
 // add counts a packet; one that was held counts as what it came to be.
 func (t *totals) add(r *record) {
-	if t.held[r.number] != nil {
+	if t.held[r.serial] != nil {
 		t.verdicts[verdictHeld]--
 		t.packets--
-		delete(t.held, r.number)
+		delete(t.held, r.serial)
 	}
 	t.packets++
 	t.verdicts[r.verdict]++
 	if r.drop != "" {
 		t.drops[r.drop]++
 	}
+	if r.drop == packet.DropNAT.String() && r.before != nil {
+		t.untranslated[r.port][r.before.Src.Is6()]++
+	}
 	if r.verdict == verdictHeld {
-		t.held[r.number] = r
+		t.held[r.serial] = r
 	}
 }
 
-// records says what became of a run whose first frame has a number, and of
-// frames of earlier runs that came to their end with it, in order of numbers.
+// records says what became of a run whose first frame has a serial, and of
+// frames of earlier runs that came to their end with it, in order of serials.
 // left is what the box sent by each port.
 func (r *rig) records(frames []captured, first uint32, left [2][]leaving) []record {
 	var all []record
@@ -102,7 +113,7 @@ func (r *rig) records(frames []captured, first uint32, left [2][]leaving) []reco
 		for _, l := range left[port] {
 			if !ended[l.serial] && (l.serial >= first || r.total.held[l.serial] != nil) {
 				ended[l.serial] = true
-				rec := record{number: l.serial, out: port, verdict: dataplane.FateSent.String()}
+				rec := record{serial: l.serial, out: port, verdict: dataplane.FateSent.String()}
 				if f := r.total.held[l.serial]; f != nil {
 					rec.port = f.port
 				} else {
@@ -113,32 +124,36 @@ func (r *rig) records(frames []captured, first uint32, left [2][]leaving) []reco
 		}
 	}
 	for i := range frames {
-		if number := first + uint32(i); !ended[number] {
-			rec := record{number: number, port: int(frames[i].port), out: -1, verdict: verdictHeld}
-			if r.wires[rec.port].tooLong(&frames[i]) {
+		if serial := first + uint32(i); !ended[serial] {
+			rec := record{serial: serial, port: int(frames[i].port), out: -1, verdict: verdictHeld}
+			if frames[i].refused != "" {
+				rec.verdict, rec.drop, rec.reason = dataplane.FateDropped.String(), dropNoFrame, frames[i].refused
+			} else if r.wires[rec.port].tooLong(&frames[i]) {
 				rec.verdict, rec.drop = dataplane.FateDropped.String(), dropTooLong
 			}
 			all = append(all, rec)
 		}
 	}
 	for i := range all {
-		if n := all[i].number; n >= first {
+		n := all[i].serial
+		all[i].number, all[i].file = r.frames[n-1].number, r.frames[n-1].file
+		if n >= first {
 			all[i].at = frames[n-first].at
 		} else {
 			all[i].at = r.clock.Wall() // held until now
 		}
 		all[i].since = all[i].at.Sub(r.start)
-		if n := all[i].number; all[i].before == nil && n >= first {
+		if all[i].before == nil && n >= first {
 			all[i].before = endpointsIn(frames[n-first].data)
 		}
 	}
-	sortBy(all, func(rec record) uint32 { return rec.number })
+	sortBy(all, func(rec record) uint32 { return rec.serial })
 	return all
 }
 
 func (r *rig) describe(o *dataplane.Outcome) record {
 	rec := record{
-		number: o.Serial, port: int(o.InPort), out: -1,
+		serial: o.Serial, port: int(o.InPort), out: -1,
 		verdict: o.Fate.String(), rule: r.rules.Rule(o.Rule),
 	}
 	if o.Fate == dataplane.FateSent && o.OutPort != packet.NoPort {

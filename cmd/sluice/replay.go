@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/perf"
@@ -46,11 +47,16 @@ wire answer to invented MAC addresses unless --neigh says otherwise.
 
 A line for each packet, in order of arrival:
 
-  number, seconds since the first packet, port in, verdict (accept, drop, reject,
-  host: for the box itself, held: a fragment that waits for the others; it gets
-  another line when it goes on),
-  the rule or policy that decided as FILE:LINE or the reason of the drop,
+  number of the record in its file, as Wireshark counts (of two captures 1:NUMBER
+  is of --in and 2:NUMBER of --in2), seconds since the first packet, port in,
+  verdict (accept, drop, reject, host: for the box itself, held: a fragment that
+  waits for the others; it gets another line when it goes on),
+  the rule or policy that decided as FILE:LINE or the reason of the drop
+  (no-frame: the record is no Ethernet frame and never arrives),
   ct state, port out, the packet, and after => what it was translated to
+
+A capture that is broken is played up to the break; the error follows, and the
+exit status is 1. Masquerade and redirect need an address of the port: --addr.
 
 then totals, the counters of the rules, and the connections as conntrack -L
 prints them. What log statements of rules say goes to standard error. Results
@@ -58,8 +64,8 @@ are the same in every run, and for every number of workers and size of burst.
 
 With --json each line is one object with a field "type":
 
-  packet      number, time, seconds, port_in, verdict, drop, reason, ct_state,
-              port_out, rule {file, line, column, family, table, chain, text},
+  packet      number, capture (1 or 2, only of two captures), time, seconds,
+              port_in, verdict, drop, reason, ct_state, port_out, rule {file, line, column, family, table, chain, text},
               packet {protocol, src, sport, dst, dport}, nat (as packet; only if
               translated); icmp has type, code and id in place of ports
   totals      packets, verdicts {name: count}, drops {reason: count}, sent {port: frames}
@@ -126,9 +132,10 @@ func (o *replayOptions) run(cmd *cobra.Command) error {
 		fmt.Fprintln(cmd.ErrOrStderr(), err)
 		return errReported
 	}
-	frames, err := readCaptures(o.in)
-	if err != nil {
-		return failed(err)
+	warn := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
+	frames, broken := readCaptures(o.in, warn)
+	if len(frames) == 0 && broken != nil {
+		return failed(broken)
 	}
 	splitByInside(frames, inside)
 	net.resolve(addresses(frames))
@@ -146,9 +153,10 @@ func (o *replayOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return failed(err)
 	}
-	var w recorder = &textRecorder{out: cmd.OutOrStdout(), names: net.names, quiet: o.quiet}
+	both := o.in[0] != "" && o.in[1] != ""
+	var w recorder = &textRecorder{out: cmd.OutOrStdout(), names: net.names, quiet: o.quiet, both: both}
 	if o.json {
-		w = &jsonRecorder{out: cmd.OutOrStdout(), names: net.names, quiet: o.quiet}
+		w = &jsonRecorder{out: cmd.OutOrStdout(), names: net.names, quiet: o.quiet, both: both}
 	}
 	err = r.play(frames, w, out)
 	if closing := out.close(); err == nil {
@@ -156,6 +164,12 @@ func (o *replayOptions) run(cmd *cobra.Command) error {
 	}
 	if err == nil {
 		err = r.finish(w)
+	}
+	for _, text := range adviseAddresses(tree, net, r.total.untranslated) {
+		warn("%s", text)
+	}
+	if err == nil {
+		err = broken // what stood before the break has been played
 	}
 	return failed(err)
 }
@@ -169,8 +183,10 @@ type rig struct {
 	clock *perf.Clock
 	wires [2]*wire
 	rules *rules.Ruleset
-	start time.Time // of the first packet
-	total totals
+
+	frames []captured // all, by serial from 1
+	start  time.Time  // of the first packet
+	total  totals
 }
 
 // replayKey is the hash key of a replay: a random one would be different in
@@ -190,7 +206,7 @@ func newRig(o *replayOptions, net *network, frames []captured, log *zap.Logger) 
 			mtu = min(max(mtu, len(frames[i].data)-etherHeader), maxMTU)
 		}
 	}
-	r := &rig{clock: perf.NewVirtual(tickOf(startOf(frames))), start: startOf(frames)}
+	r := &rig{clock: perf.NewVirtual(tickOf(startOf(frames))), frames: frames, start: startOf(frames)}
 	r.total.init()
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Burst, cfg.Clock, cfg.Trace = o.workers, o.burst, r.clock, true
@@ -224,7 +240,7 @@ func newRig(o *replayOptions, net *network, frames []captured, log *zap.Logger) 
 func (r *rig) load(tree *nft.Ruleset, name string, text []byte) error {
 	compiled, err := r.box.Compile(tree)
 	if err != nil {
-		return explain(err, name, text)
+		return control.Explain(err, name, text)
 	}
 	if _, err := r.box.Publish(compiled); err != nil {
 		return err
@@ -236,12 +252,12 @@ func (r *rig) load(tree *nft.Ruleset, name string, text []byte) error {
 // play releases the frames in order, in runs that every number of workers
 // treats alike, and records what became of each.
 func (r *rig) play(frames []captured, w recorder, out *outputs) error {
-	number := uint32(1)
+	first := uint32(1) // serial of frames[0]
 	for len(frames) > 0 {
 		n := runLength(frames, len(r.wires[0].ends))
 		r.clock.Set(tickOf(frames[0].at))
 		for i := range frames[:n] {
-			r.wires[frames[i].port].put(&frames[i], number+uint32(i))
+			r.wires[frames[i].port].put(&frames[i], first+uint32(i))
 		}
 		r.wires[frames[0].port].flush()
 		r.box.Drain()
@@ -251,21 +267,21 @@ func (r *rig) play(frames []captured, w recorder, out *outputs) error {
 			for i := range left[port] {
 				l := &left[port][i]
 				l.at = r.clock.Wall()
-				if l.serial >= number && !mayBeFragment(l.data) {
-					l.at = frames[l.serial-number].at
+				if l.serial >= first && !mayBeFragment(l.data) {
+					l.at = frames[l.serial-first].at
 				}
 			}
 			if err := out.files[port].writeAll(left[port]); err != nil {
 				return err
 			}
 		}
-		for _, rec := range r.records(frames[:n], number, left) { // rec is fresh in every turn: totals keep those held
+		for _, rec := range r.records(frames[:n], first, left) { // rec is fresh in every turn: totals keep those held
 			r.total.add(&rec)
 			if err := w.packet(&rec); err != nil {
 				return err
 			}
 		}
-		number += uint32(n)
+		first += uint32(n)
 		frames = frames[n:]
 	}
 	return nil

@@ -51,7 +51,7 @@ func TestReplayIsDeterministic(t *testing.T) {
 					"--workers", workers, "--burst", burst, "--out", out[1], "--out2", out[0])
 				if status != exitOK {
 					// Some of the files are broken on purpose; they must be so in every run.
-					return stderr, frames
+					return stdout + stderr, frames
 				}
 				for i := range out {
 					b, err := os.ReadFile(out[i])
@@ -140,10 +140,10 @@ func TestReplayWithTwoPorts(t *testing.T) {
 		{30, 1, udp("198.51.100.9", "192.168.1.7", 1, 2)},
 	}, "--addr", "lan=192.168.1.1/24", "--addr", "wan=203.0.113.1/24")
 	for i, want := range []map[string]any{
-		{"number": 1.0, "port_in": "lan", "port_out": "wan", "verdict": "accept", "ct_state": "new", "nat": "203.0.113.1 198.51.100.1"},
-		{"number": 2.0, "port_in": "wan", "port_out": "lan", "verdict": "accept", "ct_state": "established", "line": 4.0, "nat": "198.51.100.1 192.168.1.7"},
-		{"number": 3.0, "port_in": "wan", "port_out": nil, "verdict": "host", "ct_state": "new", "line": nil, "nat": nil},
-		{"number": 4.0, "port_in": "wan", "port_out": nil, "verdict": "drop", "drop": "policy", "ct_state": "new", "line": 2.0, "nat": nil},
+		{"number": 1.0, "capture": 1.0, "port_in": "lan", "port_out": "wan", "verdict": "accept", "ct_state": "new", "nat": "203.0.113.1 198.51.100.1"},
+		{"number": 1.0, "capture": 2.0, "port_in": "wan", "port_out": "lan", "verdict": "accept", "ct_state": "established", "line": 4.0, "nat": "198.51.100.1 192.168.1.7"},
+		{"number": 2.0, "capture": 2.0, "port_in": "wan", "port_out": nil, "verdict": "host", "ct_state": "new", "line": nil, "nat": nil},
+		{"number": 3.0, "capture": 2.0, "port_in": "wan", "port_out": nil, "verdict": "drop", "drop": "policy", "ct_state": "new", "line": 2.0, "nat": nil},
 	} {
 		o := objects[i]
 		got := map[string]any{}

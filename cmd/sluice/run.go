@@ -14,6 +14,10 @@ type captured struct {
 	port uint8
 	key  uint64 // of its flow: picks the queue
 	data []byte
+
+	number  uint32 // of the record in its file, from 1
+	file    uint8  // 0: --in, 1: --in2
+	refused string // why the record is no frame, which is then empty
 }
 
 // runLength says how many of the first frames may be in the box at once

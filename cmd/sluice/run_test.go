@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -112,7 +113,9 @@ func TestReadCapturesMerges(t *testing.T) {
 		}
 		return filepath.Join(dir, name)
 	}
-	frames, err := readCaptures([2]string{write("a", 10, 20, 20, 50), write("b", 5, 20, 60)})
+	var warnings []string
+	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
+	frames, err := readCaptures([2]string{write("a", 10, 20, 20, 50), write("b", 5, 20, 60)}, warn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +130,15 @@ func TestReadCapturesMerges(t *testing.T) {
 		}
 		got = append(got, string(rune('a'+f.port))+itoa(int(d.SrcPort)))
 	}
-	if want := "b5 a10 a20 a20 b20 a50 b60"; strings.Join(got, " ") != want {
-		t.Errorf("%v, want %s", got, want)
+	if want := "b5 a10 a20 a20 b20 a50 b60"; strings.Join(got, " ") != want || len(warnings) > 0 {
+		t.Errorf("%v, want %s; warnings %q", got, want, warnings)
+	}
+	back := write("c", 10, 20, 5, 6, 4)
+	if frames, err = readCaptures([2]string{back}, warn); err != nil || len(frames) != 5 {
+		t.Errorf("times that go back: %d frames, %v", len(frames), err)
+	}
+	if want := back + ": Warning: packet 3 is earlier than packet 2: packets keep the order of the file, and the clock goes back with them"; strings.Join(warnings, "\n") != want {
+		t.Errorf("warnings %q, want once %q", warnings, want)
 	}
 }
 

@@ -47,10 +47,10 @@ func newWire(name string, number byte, mtu, queues int) (*wire, error) {
 }
 
 // put sends a frame to the box; the serial comes back with its outcome. A frame
-// longer than the port allows is lost, as it would be on a real port: no
-// outcome will have its serial.
+// longer than the port allows is lost, as it would be on a real port, and so is
+// what is no frame: no outcome will have its serial.
 func (w *wire) put(f *captured, serial uint32) {
-	if !w.tooLong(f) {
+	if f.refused == "" && !w.tooLong(f) {
 		w.ends[f.key%uint64(len(w.ends))].Write(f.data, serial)
 	}
 }

@@ -62,8 +62,8 @@ func (p *Packet) answerable(toMulticast bool) bool {
 // what ip_route_input_slow calls a martian source or destination (a source that
 // is multicast, broadcast, loopback or of this network, a destination that is
 // loopback or of this network), for IPv6 an unspecified source. Destinations
-// that are multicast or the limited broadcast are no martians, whatever the
-// source: a DHCP client has none.
+// that are multicast or the limited broadcast are no martians, and take the
+// unspecified source: DHCP clients and duplicate address detection have none.
 func (p *Packet) Martian() bool {
 	switch p.Family {
 	case flowtable.FamilyIPv4:
@@ -76,7 +76,7 @@ func (p *Packet) Martian() bool {
 			dst>>24 == 0 || dst>>24 == 127
 	case flowtable.FamilyIPv6:
 		h := p.Data[p.L3:][:ip6Len]
-		return binary.LittleEndian.Uint64(h[ip6Src:])|binary.LittleEndian.Uint64(h[ip6Src+8:]) == 0
+		return binary.LittleEndian.Uint64(h[ip6Src:])|binary.LittleEndian.Uint64(h[ip6Src+8:]) == 0 && h[ip6Dst] != 0xff
 	}
 	return false
 }

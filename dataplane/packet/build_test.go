@@ -170,7 +170,7 @@ func TestMartian(t *testing.T) {
 	}{
 		{a4, b4, false}, {a4, "224.0.0.1", false}, {"0.1.2.3", b4, true}, {"127.0.0.1", b4, true}, {"224.0.0.1", b4, true},
 		{"255.255.255.255", b4, true}, {a4, "0.0.0.0", true}, {a4, "127.0.0.1", true}, {a4, "240.0.0.1", false}, {a4, "255.255.255.255", false}, {"0.0.0.0", "255.255.255.255", false}, {"240.0.0.1", b4, false},
-		{a6, b6, false}, {"::", b6, true},
+		{a6, b6, false}, {"::", b6, true}, {"::", "ff02::1:ff00:1", false},
 	}
 	for _, r := range rows {
 		ip := Layer(IPv6{Src: r.src, Dst: r.dst})

@@ -46,7 +46,20 @@ const (
 
 // Ruleset is the state that text describes and List prints. After Check every
 // name is resolved, every value has a type and its bytes.
-type Ruleset struct{ Tables []*Table }
+type Ruleset struct {
+	Tables []*Table
+
+	// Interfaces are the names that iif and oif are compared with, each where it
+	// stands in the text, those of rules that a later command took away too: nft
+	// looks all of them up.
+	Interfaces []InterfaceName
+}
+
+// InterfaceName is an interface given by name where its index is meant.
+type InterfaceName struct {
+	Name     string
+	Pos, End Pos // of the first byte and of the one behind the last
+}
 
 // Table is one table with its sets, maps and chains in order of declaration.
 type Table struct {
@@ -54,6 +67,7 @@ type Table struct {
 	Family  Family
 	Name    string
 	Comment string
+	empty   bool // Comment is written, but empty
 	Handle  uint64
 	Sets    []*Set // sets and maps in order of declaration
 	Chains  []*Chain
@@ -64,6 +78,7 @@ type Chain struct {
 	Pos     Pos
 	Name    string
 	Comment string
+	empty   bool // Comment is written, but empty
 	Handle  uint64
 	Base    *Base // nil for a user chain
 	Rules   []*Rule
@@ -84,6 +99,7 @@ type Rule struct {
 	Handle   uint64
 	Stmts    []Stmt
 	Comment  string
+	empty    bool // Comment is written, but empty
 }
 
 // Stmt is one of *Match, *VMap, *Verdict, *Counter, *Log, *NAT, *Reject, *Mangle, *Notrack.
@@ -149,9 +165,11 @@ type Counter struct {
 type Log struct {
 	Pos      Pos
 	Prefix   string
+	prefixed bool   // a prefix is written, though perhaps an empty one
 	Level    string // "" is warn
 	Group    int    // -1: to the log
 	Snaplen  uint32
+	snaps    bool // Snaplen is written, though perhaps as 0
 	QThresh  uint32
 	LogFlags []string // as written: "tcp sequence", "tcp options", "ip options", "skuid", "ether", "all"
 }
@@ -355,6 +373,7 @@ type Set struct {
 	Pos       Pos
 	Name      string // "" is anonymous
 	Comment   string
+	empty     bool // Comment is written, but empty
 	Handle    uint64
 	Key       []*Type // one, or the parts of a concatenation
 	KeyExprs  []Expr  // of `typeof`; nil with `type`
@@ -376,6 +395,7 @@ type Element struct {
 	Verdict *Verdict // of a verdict map
 	Data    [][]byte // of another map
 	Comment string
+	empty   bool // Comment is written, but empty
 }
 
 // KeyPart is one field of an element's key: a value (Lo equals Hi) or a range.

@@ -13,13 +13,14 @@ type checker struct {
 	opt   ParseOptions
 
 	unsettled map[*Set]map[*Element]*raw // named sets with new elements, and where those were written
+	known     map[*Set]map[string]bool   // keys of the sets that something was created in
 	handle    map[*Table]uint64
 }
 
 type span struct{ pos, end Pos }
 
 func newChecker(r reporter) *checker {
-	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, handle: map[*Table]uint64{}, unsettled: map[*Set]map[*Element]*raw{}}
+	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, handle: map[*Table]uint64{}, unsettled: map[*Set]map[*Element]*raw{}, known: map[*Set]map[string]bool{}}
 }
 
 // report records an error about r.
@@ -216,7 +217,7 @@ func (c *checker) apply(cmd *command) {
 				}
 				c.fail(first, "Could not process rule: Too many open files in system: the set is constant")
 			}
-			c.addElements(t, s, cmd.elements)
+			c.addElements(t, s, cmd.elements, cmd.verb == "create")
 		}
 	case "rule":
 		if cmd.verb == "flush" {
@@ -299,14 +300,12 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 			c.failToken(&cmd.table, "Could not process rule: File exists")
 		}
 	}
+	b := cmd.block
 	if t == nil {
 		t = &Table{Pos: cmd.pos, Family: cmd.family, Name: cmd.table.text, Handle: uint64(len(c.handle) + 1)}
 		c.rs.Tables = append(c.rs.Tables, t)
+		t.Comment, t.empty = textOf(b.comment) // only a new table takes one
 		c.handle[t] = 0
-	}
-	b := cmd.block
-	if b.comment != "" {
-		t.Comment = b.comment
 	}
 	// As nft does: all chains of the block, then its sets, then its rules.
 	for _, ch := range b.chains {

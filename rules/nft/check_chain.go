@@ -45,7 +45,8 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 		}
 		return
 	}
-	ch = &Chain{Pos: b.name.pos, Name: b.name.text, Comment: b.comment, Base: base, Handle: c.nextHandle(t)}
+	ch = &Chain{Pos: b.name.pos, Name: b.name.text, Base: base, Handle: c.nextHandle(t)}
+	ch.Comment, ch.empty = textOf(b.comment)
 	c.ends[ch] = span{b.name.pos, b.name.end}
 	t.Chains = append(t.Chains, ch)
 }
@@ -123,6 +124,7 @@ func (c *checker) applySet(cmd *command, t *Table) {
 		s := c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end})
 		c.settleNamed(s)
 		s.Elements = nil
+		delete(c.known, s)
 	case "delete":
 		s := t.set(cmd.name.text)
 		if s == nil || s.Map != (cmd.object == "map") {
@@ -164,7 +166,8 @@ func (t *Table) looksUp(s *Set) bool {
 func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	c.checkName(&b.name)
 	at := &raw{pos: b.name.pos, end: b.name.end}
-	s := &Set{Pos: b.name.pos, Name: b.name.text, Comment: b.comment, Map: b.isMap, Flags: b.flags, Policy: b.policy}
+	s := &Set{Pos: b.name.pos, Name: b.name.text, Map: b.isMap, Flags: b.flags, Policy: b.policy}
+	s.Comment, s.empty = textOf(b.comment)
 	kind := "set"
 	if b.isMap {
 		kind = "map"
@@ -199,8 +202,11 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	}
 	old := t.set(s.Name)
 	if old != nil {
-		if create || old.Map != s.Map || !sameTypes(old.Key, s.Key) || old.Flags&SetInterval != s.Flags&SetInterval {
+		if create || old.Map != s.Map || !sameTypes(old.Key, s.Key) || (old.Flags^s.Flags)&^SetAutoMerge != 0 {
 			c.fail(at, "Could not process rule: File exists")
+		}
+		if s.SizeGiven != 0 {
+			old.SizeGiven = s.SizeGiven
 		}
 		s = old
 	} else {
@@ -208,7 +214,7 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 		t.Sets = append(t.Sets, s)
 	}
 	if b.elements != nil {
-		c.addElements(t, s, b.elements)
+		c.addElements(t, s, b.elements, false)
 	}
 }
 
@@ -261,7 +267,9 @@ func (s *Set) keyBits() []int {
 
 // addElements adds to a named set. Overlaps and order are settled when all
 // commands have run, so that a file may add elements one by one.
-func (c *checker) addElements(t *Table, s *Set, r *raw) {
+// addElements puts elements into a named set; with create none may be there
+// already.
+func (c *checker) addElements(t *Table, s *Set, r *raw, create bool) {
 	places := c.unsettled[s]
 	if places == nil {
 		places = map[*Element]*raw{}
@@ -284,6 +292,35 @@ func (c *checker) addElements(t *Table, s *Set, r *raw) {
 			c.checkTarget(t, v, keyOf(k))
 		}
 	}
+	c.note(s, had, create)
+}
+
+// note remembers the keys of the elements from had on, and with create refuses
+// those that are there already. Sets that nothing is created in are not kept.
+func (c *checker) note(s *Set, had int, create bool) {
+	known := c.known[s]
+	if known == nil {
+		if !create {
+			return
+		}
+		known = make(map[string]bool, len(s.Elements))
+		c.known[s] = known
+		if s.Flags&SetAutoMerge == 0 { // what merges may be there already
+			for _, e := range s.Elements[:had] {
+				known[e.keyText()] = true
+			}
+		}
+	}
+	if !create && s.Flags&SetAutoMerge != 0 {
+		return
+	}
+	for _, e := range s.Elements[had:] {
+		key := e.keyText()
+		if create && known[key] {
+			c.report(keyOf(c.unsettled[s][e]), "Could not process rule: File exists")
+		}
+		known[key] = true
+	}
 }
 
 // checkTarget wants a jump's chain to be there and no base chain.
@@ -299,6 +336,7 @@ func (c *checker) checkTarget(t *Table, v *Verdict, at *raw) {
 
 func (c *checker) deleteElements(s *Set, r *raw) {
 	c.settleNamed(s)
+	delete(c.known, s)
 	gone := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
 	places := map[*Element]*raw{}
 	c.elements(gone, r, s.keyBits(), places)

@@ -32,7 +32,8 @@ func (k *ruleCheck) start() {
 func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, front bool) {
 	k := &ruleCheck{checker: c, table: t, l4: -1}
 	k.start()
-	r := &Rule{Pos: n.pos, End: n.end, Comment: n.comment}
+	r := &Rule{Pos: n.pos, End: n.end}
+	r.Comment, r.empty = textOf(n.comment)
 	var final *span
 	for _, sn := range n.stmts {
 		pos, end := sn.span()

@@ -20,6 +20,8 @@
 //
 // # Differences from nft
 //
+//   - In a set with auto-merge, create takes what overlaps other elements or is
+//     beside them; nft then fails with an error of its own.
 //   - Host names are refused; service and protocol names come from a table here.
 //   - Interfaces named by iif and oif need not exist, unless
 //     [ParseOptions].Interface is given.

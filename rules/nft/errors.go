@@ -3,6 +3,7 @@ package nft
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Error is one thing wrong with the text: what, where, and the line it is on.
@@ -15,7 +16,7 @@ type Error struct {
 }
 
 // Error gives "file:line:col-col: Error: msg", the source line and a row of
-// carets, three lines in all.
+// carets, three lines in all. Of a long line it shows a window.
 func (e *Error) Error() string {
 	var b strings.Builder
 	last := e.End.Col - 1
@@ -26,15 +27,29 @@ func (e *Error) Error() string {
 		}
 	}
 	fmt.Fprintf(&b, "%s:%d:%d-%d: Error: %s\n", e.Pos.File, e.Pos.Line, e.Pos.Col, last, e.Msg)
-	line := strings.ReplaceAll(e.Line, "\t", " ")
-	b.WriteString(line)
-	b.WriteByte('\n')
-	to := last
+	from, to := e.Pos.Col, last
 	also := e.Also.Line == e.Pos.Line && e.Also.Line > 0
 	if also {
-		to = max(last, e.AlsoEnd.Col-1)
+		from, to = min(from, e.Also.Col), max(to, e.AlsoEnd.Col-1)
 	}
-	for i := 1; i <= to; i++ {
+	left, right := window(e.Line, from, to)
+	if also && (e.Pos.Col <= left || e.Pos.Col > right) { // too far apart: the second place is not shown
+		also = false
+		left, right = window(e.Line, e.Pos.Col, last)
+	}
+	indent := 0
+	if left > 0 {
+		b.WriteString(cut)
+		indent = len(cut)
+	}
+	b.WriteString(strings.ReplaceAll(e.Line[left:right], "\t", " "))
+	if right < len(e.Line) {
+		b.WriteString(cut)
+		to = min(to, right)
+	}
+	b.WriteByte('\n')
+	b.WriteString(strings.Repeat(" ", indent))
+	for i := left + 1; i <= to; i++ {
 		switch {
 		case i >= e.Pos.Col && i <= last:
 			b.WriteByte('^')
@@ -45,6 +60,53 @@ func (e *Error) Error() string {
 		}
 	}
 	return b.String()
+}
+
+// A source line is shown as far as it fits a window, with cut at the ends that
+// are missing; margin is what stands before the place of the error.
+const (
+	windowWidth  = 200
+	windowMargin = 60
+	cut          = "..."
+)
+
+// window chooses the part of a line that is shown, as byte offsets, for an error
+// at the columns from to to. Both ends are at the beginning of a character.
+func window(line string, from, to int) (left, right int) {
+	if len(line) <= windowWidth {
+		return 0, len(line)
+	}
+	if to > windowWidth-len(cut) {
+		left = max(0, min(from-1-windowMargin, len(line)-windowWidth+len(cut)))
+	}
+	right = left + windowWidth - len(cut)
+	if left > 0 && right < len(line) {
+		right -= len(cut)
+	}
+	right = min(right, len(line))
+	return runeStart(line, left), runeStart(line, right)
+}
+
+// runeStart is the last beginning of a character up to at; at itself if what
+// stands there is no UTF-8.
+func runeStart(s string, at int) int {
+	for i := at; i > 0 && i < len(s) && i > at-utf8.UTFMax; i-- {
+		if utf8.RuneStart(s[i]) {
+			return i
+		}
+	}
+	return at
+}
+
+// maxMessage bounds an error's text: it may quote a word of any length.
+const maxMessage = 600
+
+func shorten(msg string) string {
+	if len(msg) <= maxMessage {
+		return msg
+	}
+	head, tail := runeStart(msg, maxMessage/2), runeStart(msg, len(msg)-maxMessage/2)
+	return msg[:head] + cut + msg[tail:]
 }
 
 // String is Error.

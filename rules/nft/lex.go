@@ -63,6 +63,8 @@ type source struct {
 	off   int
 	line  int
 	start int // offset of the line's first byte
+
+	comment Pos // of the first comment; Line 0: none so far
 }
 
 func newSource(name string, text []byte) *source {
@@ -87,6 +89,9 @@ func (s *source) skip() {
 		case c == ' ' || c == '\t' || c == '\r':
 			s.off++
 		case c == '#':
+			if s.comment.Line == 0 {
+				s.comment = s.here()
+			}
 			for s.off < len(s.text) && s.text[s.off] != '\n' {
 				s.off++
 			}

@@ -21,7 +21,7 @@ type reporter struct {
 }
 
 func (r *reporter) errorf(pos, end Pos, format string, args ...any) {
-	e := &Error{Pos: pos, End: end, Msg: fmt.Sprintf(format, args...)}
+	e := &Error{Pos: pos, End: end, Msg: shorten(fmt.Sprintf(format, args...))}
 	if s := r.sources[pos.File]; s != nil && pos.Line >= 1 && pos.Line <= len(s.lines) {
 		e.Line = strings.TrimSuffix(s.lines[pos.Line-1], "\r")
 	}

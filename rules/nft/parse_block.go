@@ -19,14 +19,14 @@ type command struct {
 
 // tableBlock is what stands between a table's braces.
 type tableBlock struct {
-	comment string
+	comment *string // nil: none
 	chains  []*chainBlock
 	sets    []*setBlock
 }
 
 type chainBlock struct {
 	name      token
-	comment   string
+	comment   *string
 	base      bool
 	basePos   Pos
 	baseEnd   Pos
@@ -50,7 +50,7 @@ type priorityNode struct {
 type setBlock struct {
 	name     token
 	isMap    bool
-	comment  string
+	comment  *string
 	key      []token // of type
 	keyExpr  *raw    // of typeof
 	keyPos   Pos
@@ -223,17 +223,31 @@ func (p *parser) block(one func()) {
 	}
 }
 
-func (p *parser) comment() string {
-	p.expect("comment")
-	t := p.peek()
+// comment reads a comment of something that has before or, if nil, none yet.
+func (p *parser) comment(before *string) *string {
+	word := p.expect("comment")
+	t := *p.peek()
 	if t.kind != tokQuoted && t.kind != tokWord {
 		p.unexpected("string")
 	}
 	p.take()
 	if len(t.text) > 128 {
-		p.fail(t, "comment too long, 128 characters maximum allowed")
+		p.fail(&t, "comment too long, 128 characters maximum allowed")
 	}
-	return t.text
+	if before != nil {
+		p.errorf(word.pos, t.end, "You can only specify this once. This statement is duplicated.")
+		panic(bail{})
+	}
+	text := t.text
+	return &text
+}
+
+// textOf is a comment's text, and whether it is one without letters.
+func textOf(comment *string) (text string, empty bool) {
+	if comment == nil {
+		return "", false
+	}
+	return *comment, *comment == ""
 }
 
 func (p *parser) parseTable(b *tableBlock) {
@@ -253,7 +267,7 @@ func (p *parser) parseTable(b *tableBlock) {
 			b.sets = append(b.sets, s)
 			p.parseSet(s)
 		case t.is("comment"):
-			b.comment = p.comment()
+			b.comment = p.comment(b.comment)
 		case t.is("flags"), t.is("flowtable"), t.is("counter"), t.is("quota"), t.is("limit"), t.is("ct"), t.is("secmark"), t.is("synproxy"):
 			p.unsupported(&t)
 		default:
@@ -271,12 +285,16 @@ func (p *parser) parseChain(c *chainBlock) {
 			p.parseBase(c, t)
 		case t.is("policy"):
 			p.take()
-			c.policyPos = t.pos
-			c.policy = p.parsePrimary()
+			policy := p.parsePrimary()
+			if c.policy != nil {
+				p.errorf(t.pos, policy.end, "you cannot set chain policy twice")
+				panic(bail{})
+			}
+			c.policyPos, c.policy = t.pos, policy
 		case t.is("flags"), t.is("devices"), t.is("device"):
 			p.unsupported(&t)
 		case t.is("comment"):
-			c.comment = p.comment()
+			c.comment = p.comment(c.comment)
 		default:
 			c.rules = append(c.rules, p.parseRule())
 		}

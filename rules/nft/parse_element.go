@@ -89,7 +89,7 @@ func (p *parser) parseElement() *raw {
 	for {
 		t := p.peek()
 		if t.is("comment") {
-			e.comment = p.comment()
+			e.comment = p.comment(e.comment)
 			continue
 		}
 		if t.is("timeout") || t.is("expires") || t.is("counter") || t.is("limit") || t.is("quota") || t.is("last") {

@@ -31,7 +31,7 @@ type raw struct {
 	verdict  *Verdict // of a map element
 	chainPos Pos      // of the verdict's chain
 	chainEnd Pos
-	comment  string
+	comment  *string
 }
 
 func join(kind rawKind, text string, kids ...*raw) *raw {

@@ -27,18 +27,10 @@ var logFlagNames = []string{"tcp sequence", "tcp options", "ip options", "skuid"
 func (p *parser) parseLog() stmtNode {
 	t := p.take()
 	l := &Log{Pos: t.pos, Group: -1}
-	set := map[string]bool{}
-	once := func(k *token) {
-		if set[k.text] {
-			p.fail(k, "Multiple log statements of type %s", k.text)
-		}
-		set[k.text] = true
-	}
 	for {
 		k := *p.peek()
 		switch {
 		case k.is("prefix"):
-			once(&k)
 			p.take()
 			var s *raw
 			if p.peek().is("$") {
@@ -54,10 +46,9 @@ func (p *parser) parseLog() stmtNode {
 				p.errorf(s.pos, s.end, "log prefix is too long")
 				panic(bail{})
 			}
-			l.Prefix = s.text
+			l.Prefix, l.prefixed = s.text, true
 			continue
 		case k.is("level"):
-			once(&k)
 			p.take()
 			v := *p.peek()
 			if v.kind != tokWord && v.kind != tokQuoted {
@@ -84,7 +75,6 @@ func (p *parser) parseLog() stmtNode {
 			l.Level = lv
 			continue
 		case k.is("group"):
-			once(&k)
 			p.take()
 			n := *p.peek()
 			v := p.takeNumber()
@@ -94,7 +84,6 @@ func (p *parser) parseLog() stmtNode {
 			l.Group = int(v)
 			continue
 		case k.is("snaplen"), k.is("queue-threshold"):
-			once(&k)
 			p.take()
 			n := *p.peek()
 			v := p.takeNumber()
@@ -102,7 +91,7 @@ func (p *parser) parseLog() stmtNode {
 				p.fail(&n, "Value %d is too large", v)
 			}
 			if k.text == "snaplen" {
-				l.Snaplen = uint32(v)
+				l.Snaplen, l.snaps = uint32(v), true
 			} else {
 				l.QThresh = uint32(v)
 			}

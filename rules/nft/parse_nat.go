@@ -32,21 +32,31 @@ func (p *parser) parseNAT() stmtNode {
 	} else if n.kind <= NATDst {
 		p.unexpected("to")
 	}
-	for {
-		k := p.peek()
-		switch {
-		case k.is("random"):
-			n.flags |= NATRandom
-		case k.is("fully-random"):
-			n.flags |= NATFullyRandom
-		case k.is("persistent"):
-			n.flags |= NATPersistent
-		default:
-			n.place = place{t.pos, p.last}
-			return n
+	for lists := 0; natFlags[p.peek().text] != 0 && p.peek().kind == tokWord; lists++ {
+		if lists > 0 && n.kind > NATDst {
+			p.unexpected("newline or semicolon")
 		}
+		p.parseNATFlags(n)
+	}
+	n.place = place{t.pos, p.last}
+	return n
+}
+
+var natFlags = map[string]uint32{"random": NATRandom, "fully-random": NATFullyRandom, "persistent": NATPersistent}
+
+// parseNATFlags reads a list of flags, which takes the place of an earlier one.
+func (p *parser) parseNATFlags(n *natNode) {
+	n.flags = 0
+	for {
+		f := natFlags[p.peek().text]
+		if f == 0 {
+			p.unexpected("random or fully-random or persistent")
+		}
+		n.flags |= f
 		p.take()
-		p.accept(",")
+		if !p.accept(",") {
+			return
+		}
 	}
 }
 

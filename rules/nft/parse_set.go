@@ -24,7 +24,7 @@ func (p *parser) parseSet(s *setBlock) {
 			}
 			s.policy = pol.text
 		case t.is("comment"):
-			s.comment = p.comment()
+			s.comment = p.comment(s.comment)
 		case t.is("elements"):
 			p.take()
 			p.expect("=")
@@ -48,6 +48,7 @@ func (p *parser) parseSet(s *setBlock) {
 
 func (p *parser) parseSetType(s *setBlock, typeof bool) {
 	s.hasType = true
+	s.key, s.keyExpr, s.data, s.dataExpr = nil, nil, nil, nil // the last one counts
 	s.keyPos = p.peek().pos
 	if typeof {
 		s.keyExpr = p.parseSelectorConcat()
@@ -83,7 +84,9 @@ func (p *parser) typeNames() []token {
 	return out
 }
 
+// parseSetFlags reads a list of flags, which takes the place of an earlier one.
 func (p *parser) parseSetFlags(s *setBlock) {
+	s.flags &= SetAutoMerge
 	for {
 		t := p.word()
 		switch t.text {

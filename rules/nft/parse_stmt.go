@@ -4,7 +4,7 @@ package nft
 type ruleNode struct {
 	pos, end Pos
 	stmts    []stmtNode
-	comment  string
+	comment  *string
 }
 
 // stmtNode is one statement of it.
@@ -82,7 +82,7 @@ func (p *parser) parseRule() *ruleNode {
 			break
 		}
 		if t.is("comment") {
-			r.comment = p.comment()
+			r.comment = p.comment(nil)
 			break
 		}
 		if len(r.stmts) >= 128 {

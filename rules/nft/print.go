@@ -19,7 +19,7 @@ func Fprint(w io.Writer, rs *Ruleset, opt PrintOptions) error {
 
 func printTable(w *bufio.Writer, t *Table, opt *PrintOptions) {
 	fmt.Fprintf(w, "table %s %s {%s\n", familyName(t.Family), t.Name, opt.handle(t.Handle))
-	if t.Comment != "" {
+	if t.Comment != "" || t.empty {
 		fmt.Fprintf(w, "\tcomment \"%s\"\n", t.Comment)
 	}
 	sep := ""
@@ -45,7 +45,7 @@ func (o *PrintOptions) handle(h uint64) string {
 
 func printChain(w *bufio.Writer, ch *Chain, opt *PrintOptions) {
 	fmt.Fprintf(w, "\tchain %s {%s\n", ch.Name, opt.handle(ch.Handle))
-	if ch.Comment != "" {
+	if ch.Comment != "" || ch.empty {
 		fmt.Fprintf(w, "\t\tcomment \"%s\"\n", ch.Comment)
 	}
 	if b := ch.Base; b != nil {
@@ -118,7 +118,7 @@ func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
 	if s.Flags&SetAutoMerge != 0 {
 		w.WriteString("\t\tauto-merge\n")
 	}
-	if s.Comment != "" {
+	if s.Comment != "" || s.empty {
 		fmt.Fprintf(w, "\t\tcomment \"%s\"\n", s.Comment)
 	}
 	if len(s.Elements) > 0 {
@@ -167,6 +167,33 @@ func exprsText(es []Expr) string {
 		names[i] = exprText(e, "")
 	}
 	return strings.Join(names, " . ")
+}
+
+// Unlisted finds the first thing in a text that its listing does not have: a
+// comment behind #, a definition, the use of a variable, an include, a command
+// that flushes or deletes. "" is none. The text must be one that Parse takes.
+func Unlisted(file string, text []byte) (what string, at Pos) {
+	s := newSource(file, text)
+	begins := true // of a statement
+	for {
+		t, _ := s.next()
+		switch {
+		case s.comment.Line > 0:
+			return "a comment", s.comment
+		case t.kind == tokEOF:
+			return "", Pos{}
+		case t.is("$"):
+			return "a variable", t.pos
+		case !begins || t.kind != tokWord:
+		case t.text == "define", t.text == "redefine", t.text == "undefine":
+			return "a definition", t.pos
+		case t.text == "include":
+			return "an include", t.pos
+		case t.text == "flush", t.text == "delete":
+			return "a command (" + t.text + ")", t.pos
+		}
+		begins = t.isSeparator() || t.is("{") || t.is("}")
+	}
 }
 
 // RuleText is the rule as Fprint shows it, without indent and newline.

@@ -15,7 +15,7 @@ func ruleText(r *Rule, opt *PrintOptions) string {
 			parts = append(parts, t)
 		}
 	}
-	if r.Comment != "" {
+	if r.Comment != "" || r.empty {
 		parts = append(parts, `comment "`+r.Comment+`"`)
 	}
 	return strings.Join(parts, " ")
@@ -70,12 +70,12 @@ func verdictText(v *Verdict) string {
 
 func logText(l *Log) string {
 	s := "log"
-	if l.Prefix != "" {
+	if l.Prefix != "" || l.prefixed {
 		s += ` prefix "` + l.Prefix + `"`
 	}
 	if l.Group >= 0 {
 		s += fmt.Sprintf(" group %d", l.Group)
-		if l.Snaplen > 0 {
+		if l.Snaplen > 0 || l.snaps {
 			s += fmt.Sprintf(" snaplen %d", l.Snaplen)
 		}
 		if l.QThresh > 0 {

@@ -174,7 +174,7 @@ func elementText(s *Set, e *Element) string {
 		}
 	}
 	out := strings.Join(parts, " . ")
-	if e.Comment != "" {
+	if e.Comment != "" || e.empty {
 		out += ` comment "` + e.Comment + `"`
 	}
 	if e.Verdict != nil {

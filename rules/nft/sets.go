@@ -19,7 +19,8 @@ func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw)
 		}
 		e, key := &Element{Pos: k.pos}, k
 		if k.kind == rawElem {
-			key, e.Comment = k.kids[0], k.comment
+			key = k.kids[0]
+			e.Comment, e.empty = textOf(k.comment)
 		}
 		if key.kind == rawSet {
 			if k.kind == rawElem && (k.verdict != nil || len(k.kids) > 1) {
@@ -233,21 +234,26 @@ func (p Pos) before(q Pos) bool {
 	return p.File == q.File && (p.Line < q.Line || p.Line == q.Line && p.Col < q.Col)
 }
 
+// keyText is the same for the same keys of one set, and for no others.
+func (e *Element) keyText() string {
+	var b []byte
+	for i := range e.Key {
+		k := &e.Key[i]
+		b = append(append(append(append(b, k.Lo...), k.Hi...), k.Name...), 0)
+	}
+	return string(b)
+}
+
 // unique drops repeated keys; in a map they must not differ in what they give.
 // The order stays.
 func (c *checker) unique(s *Set, places map[*Element]*raw) {
 	seen := make(map[string]*Element, len(s.Elements))
 	out := s.Elements[:0]
-	var b []byte
 	for _, e := range s.Elements {
-		b = b[:0]
-		for i := range e.Key {
-			k := &e.Key[i]
-			b = append(append(append(append(b, k.Lo...), k.Hi...), k.Name...), 0)
-		}
-		old := seen[string(b)]
+		key := e.keyText()
+		old := seen[key]
 		if old == nil {
-			seen[string(b)] = e
+			seen[key] = e
 			out = append(out, e)
 			continue
 		}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Installs the Debian packages whose programs the tests call. As root: those
-# that are missing, through apt-get. Otherwise: lists them and goes on, for the
-# tests that need one skip and say so. Touches no network when nothing is missing.
+# Installs the Debian packages whose programs the tests and tools/labclients
+# call. As root: those that are missing, through apt-get. Otherwise: lists them
+# and goes on, for the tests that need one skip and say so. Touches no network
+# when nothing is missing, and starts no service.
 set -euo pipefail
 
 # program and the package it comes in
@@ -13,6 +14,17 @@ needs=(
 	"ethtool ethtool"
 	"ip iproute2"
 	"gcc gcc libc6-dev" # the race detector links with it
+	# clients and servers of tools/labclients
+	"nginx nginx"
+	"curl curl"
+	"iperf3 iperf3"
+	"dig bind9-dnsutils"
+	"dnsmasq dnsmasq-base"
+	"ping iputils-ping"
+	"tracepath iputils-tracepath"
+	"traceroute traceroute"
+	"ssh openssh-client"
+	"sshd openssh-server"
 )
 
 missing=()
@@ -36,5 +48,12 @@ if ! command -v apt-get >/dev/null; then
 fi
 echo "deps: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# Servers come with the packages; none is to run on this machine.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+	trap 'rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod +x "$policy"
+fi
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends "${missing[@]}"

@@ -40,7 +40,7 @@ var layers = []layer{
 	{dir: "tools/traffic", ours: []string{"perf", "afxdp", "tools/frame"}},
 	{dir: "tools", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools"}, third: []string{""}},
 	{dir: "cmd/sluice", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools/lab", "tools/traffic"},
-		third: []string{"github.com/spf13/cobra", "go.uber.org/zap", "github.com/prometheus/client_golang"}},
+		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml", "go.uber.org/zap", "golang.org/x/sys"}},
 }
 
 // hot are the files on the packet path: nothing in them may log, format, lock

@@ -1,0 +1,201 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sluice-net/sluice/flowtable"
+)
+
+// Client speaks with a box.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// ErrNoBox says that nobody answers at a socket.
+var ErrNoBox = errors.New("no box is running")
+
+// pingPatience is how long a box may take to say that it is there.
+const pingPatience = 10 * time.Second
+
+// Connect returns a client for the box at a path (empty: the one of this
+// network namespace). Errors: ErrNoBox, which says where it was looked for and
+// what to do; a box of another version.
+func Connect(given string) (*Client, error) {
+	name, err := path(given)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{path: name}
+	c.http.Transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", name)
+		},
+	}
+	var who Ping
+	c.http.Timeout = pingPatience
+	err = c.get("ping", nil, &who)
+	c.http.Timeout = 0 // long listings take their time
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("control socket %s: not permitted: run as the user that runs the box, mostly root", name)
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		where := "in this network namespace"
+		if given != "" {
+			where = "there"
+		}
+		return nil, fmt.Errorf("%w %s (nobody answers at %s): start one with `sluice run`, or name its socket with --control PATH", ErrNoBox, where, name)
+	}
+	return nil, err
+}
+
+// do makes a request and returns the body of the answer.
+func (c *Client) do(method, what string, query url.Values, body any) (io.ReadCloser, error) {
+	var send io.Reader
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		send = bytes.NewReader(text)
+	}
+	at := url.URL{Scheme: "http", Host: "sluice", Path: "/v1/" + what, RawQuery: query.Encode()}
+	req, err := http.NewRequest(method, at.String(), send)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.http.Do(req)
+	if err != nil {
+		var why *url.Error
+		if errors.As(err, &why) {
+			err = why.Err // the address in it is of no use to anybody
+		}
+		return nil, fmt.Errorf("control socket %s: %w", c.path, err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return answer.Body, nil
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, fmt.Errorf("control socket %s: %w", c.path, err)
+	}
+	problem := errors.New(strings.TrimRight(string(text), "\n"))
+	switch answer.StatusCode {
+	case http.StatusUnprocessableEntity:
+		return nil, &ErrScript{problem}
+	case http.StatusNotFound:
+		return nil, fmt.Errorf("the box at %s is of another version than this program: %w", c.path, problem)
+	}
+	return nil, problem
+}
+
+// decode reads an answer into value.
+func (c *Client) decode(method, what string, query url.Values, body, value any) error {
+	answer, err := c.do(method, what, query, body)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	if err := json.NewDecoder(answer).Decode(value); err != nil {
+		return fmt.Errorf("control socket %s: %w", c.path, err)
+	}
+	return nil
+}
+
+func (c *Client) get(what string, query url.Values, value any) error {
+	return c.decode(http.MethodGet, what, query, nil, value)
+}
+
+// copy sends an answer of text on as it comes.
+func (c *Client) copy(w io.Writer, what string, query url.Values) error {
+	answer, err := c.do(http.MethodGet, what, query, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	_, err = io.Copy(w, answer)
+	return err
+}
+
+// Status returns the state of the box.
+func (c *Client) Status() (Status, error) {
+	var s Status
+	err := c.get("status", nil, &s)
+	return s, err
+}
+
+// Ruleset writes the rules in force as `nft list ruleset` does.
+func (c *Client) Ruleset(w io.Writer, handles, stateless bool) error {
+	q := url.Values{}
+	for key, on := range map[string]bool{"handles": handles, "stateless": stateless} {
+		if on {
+			q.Set(key, "1")
+		}
+	}
+	return c.copy(w, "nft/ruleset", q)
+}
+
+// Apply applies a script, or only checks it. An *ErrScript says what is wrong
+// with it.
+func (c *Client) Apply(s Script, check bool) (Applied, error) {
+	q := url.Values{}
+	if check {
+		q.Set("check", "1")
+	}
+	var done Applied
+	err := c.decode(http.MethodPost, "nft/script", q, s, &done)
+	return done, err
+}
+
+// Flows writes a line a flow as `conntrack -L` does and returns how many.
+func (c *Client) Flows(w io.Writer, f Filter) (int, error) {
+	lines := &lineCounter{w: w}
+	err := c.copy(lines, "conntrack/flows", f.values())
+	return lines.n, err
+}
+
+type lineCounter struct {
+	w io.Writer
+	n int
+}
+
+func (l *lineCounter) Write(b []byte) (int, error) {
+	l.n += bytes.Count(b, []byte("\n"))
+	return l.w.Write(b)
+}
+
+// Count returns the number of flows.
+func (c *Client) Count() (int, error) {
+	var n flowCount
+	err := c.get("conntrack/count", nil, &n)
+	return n.Flows, err
+}
+
+// Flush ends all flows and returns how many there were.
+func (c *Client) Flush() (int, error) {
+	var n flowCount
+	err := c.decode(http.MethodDelete, "conntrack/flows", nil, nil, &n)
+	return n.Flows, err
+}
+
+// Stats returns connection tracking's counters by worker.
+func (c *Client) Stats() ([]flowtable.Stats, error) {
+	var s []flowtable.Stats
+	err := c.get("conntrack/stats", nil, &s)
+	return s, err
+}

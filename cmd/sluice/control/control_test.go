@@ -1,0 +1,250 @@
+package control
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/dataplane"
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/dataplane/route"
+)
+
+// testBox is a router on two pipes with a server and a client.
+type testBox struct {
+	*Client
+	box    *dataplane.Box
+	sender *afxdp.End
+}
+
+func newTestBox(t *testing.T) *testBox {
+	t.Helper()
+	cfg := dataplane.Default()
+	cfg.Frames = 1024
+	cfg.Conntrack.Max = 1024
+	b := &testBox{}
+	for i, name := range []string{"lan", "wan"} {
+		near, far, err := afxdp.NewPipe(afxdp.PipeConfig{
+			Name: [2]string{name, "far-" + name}, Queues: 1, Ring: 64,
+			MAC: [2]net.HardwareAddr{{2, 0, 0, 0, 0, byte(i)}, {2, 0, 0, 0, 1, byte(i)}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _, _ = near.Close(), far.Close() })
+		cfg.Ports = append(cfg.Ports, dataplane.PortConfig{
+			Port: near, Peer: -1, Addrs: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i), 1}), 24)},
+		})
+		cfg.Neighbours = append(cfg.Neighbours, route.Neighbour{
+			Port: uint16(i), Addr: netip.AddrFrom4([4]byte{10, 0, byte(i), 2}), MAC: [6]byte{2, 0, 0, 0, 1, byte(i)},
+		})
+		if i == 0 {
+			if b.sender, err = afxdp.NewEnd(far, 0, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var err error
+	if b.box, err = dataplane.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.box.Close() })
+	socket, err := Claim(filepath.Join(t.TempDir(), "box.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Box: b.box, Book: NewRulebook(b.box), Version: "test", Log: zap.NewNop()}
+	done := make(chan error)
+	go func() { done <- s.Serve(socket) }()
+	t.Cleanup(func() {
+		s.Close(0)
+		if err := errors.Join(<-done, socket.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if b.Client, err = Connect(socket.Path()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// send has the client send UDP datagrams to the server, a flow each.
+func (b *testBox) send(t *testing.T, flows int) {
+	t.Helper()
+	for i := range flows {
+		f := make([]byte, 60)
+		copy(f, []byte{2, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 0, 8, 0, 0x45})
+		ip := f[14:]
+		binary.BigEndian.PutUint16(ip[2:], 46)
+		ip[8], ip[9] = 64, 17
+		copy(ip[12:], []byte{10, 0, 0, 2, 10, 0, 1, 2})
+		binary.BigEndian.PutUint16(ip[10:], packet.Checksum(ip[:20], 0))
+		binary.BigEndian.PutUint16(ip[20:], uint16(1000+i))
+		binary.BigEndian.PutUint16(ip[22:], 53)
+		binary.BigEndian.PutUint16(ip[24:], 26)
+		if !b.sender.Write(f, 0) {
+			t.Fatal("the pipe is full")
+		}
+	}
+	b.sender.Flush()
+	b.box.Drain()
+}
+
+func (b *testBox) list(t *testing.T) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := b.Ruleset(&out, false, false); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+const counting = `table ip t {
+	chain f {
+		type filter hook forward priority filter; policy accept;
+		ct state invalid drop
+		udp dport 53 counter packets 5 bytes 100 accept
+	}
+}
+`
+
+func TestScripts(t *testing.T) {
+	b := newTestBox(t)
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "rules"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"rules/more.nft": "table ip more {\n}\n", "more.nft": "broken", // the one beside the script is meant
+		"bad.nft": "table ip more {\n\tdorp\n}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply := func(text string) error {
+		t.Helper()
+		_, err := b.Apply(Script{Name: "rules/s.nft", Text: text, Dir: dir, Define: map[string]string{"port": "99"}}, false)
+		return err
+	}
+	if err := apply("flush ruleset\n" + counting); err != nil {
+		t.Fatal(err)
+	}
+	b.send(t, 3)
+	want := strings.Replace(counting, "packets 5 bytes 100", "packets 8 bytes 238", 1)
+	if got := b.list(t); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+
+	for _, row := range []struct{ name, text, want string }{
+		{"parse", "table ip x {\n\tchain c {\n\t\tdorp\n\t}\n}\n", "rules/s.nft:3:3-6: Error: "},
+		{"parse behind flush", "flush ruleset\ntable ip x {\n\tchain c {\n\t\tdorp\n\t}\n}\n", "rules/s.nft:4:3-6: Error: "},
+		{"check", "add rule ip t absent drop\n", "rules/s.nft:1:15-20: Error: "},
+		{"exists", "create table ip t\n", "rules/s.nft:1:"},
+		{"loop through what is there", "table ip t {\n\tchain g {\n\t\tjump f\n\t}\n}\n", "rules/s.nft:3:"},
+		{"in an included file", "include \"bad.nft\"\n", dir + "/bad.nft:2:2-5: Error: "},
+		{"include", "include \"absent.nft\"\n", "rules/s.nft:1:"},
+	} {
+		var wrong *ErrScript
+		if err := apply(row.text); !errors.As(err, &wrong) || !strings.HasPrefix(err.Error(), row.want) || !strings.Contains(err.Error(), "^") {
+			t.Errorf("%s: %v, want %s", row.name, err, row.want)
+		}
+	}
+	if got := b.list(t); got != want {
+		t.Errorf("a wrong script has changed the rules:\n%s", got)
+	}
+	if done, err := b.Apply(Script{Name: "s.nft", Text: "delete table ip t\nadd table ip u\n"}, true); err != nil || !done.Checked || b.list(t) != want {
+		t.Errorf("check: %+v %v", done, err)
+	}
+
+	// Additions keep the counts, which go on.
+	if err := apply("include \"more.nft\"\ntable ip t {\n\tchain f {\n\t\ttcp dport $port drop\n\t}\n}\n"); err != nil {
+		t.Fatal(err)
+	}
+	b.send(t, 1)
+	want = strings.Replace(want, "packets 8 bytes 238 accept\n", "packets 9 bytes 284 accept\n\t\ttcp dport 99 drop\n", 1) + "table ip more {\n}\n"
+	if got := b.list(t); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	s, err := b.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Rules.File != "rules/s.nft" || s.Rules.Scripts != 1 || s.Rules.Rules != 3 || s.Rules.Tables != 2 || s.Rules.Chains != 1 || s.Workers[0].RxPackets != 4 || s.Flows != 3 {
+		t.Errorf("%+v", s)
+	}
+	if err := apply("flush ruleset # all of it\n"); err != nil || b.list(t) != "" {
+		t.Errorf("flush: %v\n%s", err, b.list(t))
+	}
+}
+
+func TestBeginsWithFlush(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": false, "flush ruleset": true, "flush  ruleset;add table t": true, "#!/usr/sbin/nft -f\n\n\tflush ruleset\n": true,
+		"flush ruleset ip\n": false, "flush table ip t\n": false, "add table ip t\nflush ruleset\n": false, "flush ruleset # comment": true,
+	} {
+		if got := beginsWithFlush(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestFlows(t *testing.T) {
+	b := newTestBox(t)
+	if _, err := b.Apply(Script{Name: "s.nft", Text: counting}, false); err != nil { // rules that track
+		t.Fatal(err)
+	}
+	b.send(t, 20)
+	for _, row := range []struct {
+		filter Filter
+		want   int
+	}{
+		{Filter{}, 20}, {Filter{Protocol: "udp"}, 20}, {Filter{Protocol: "17"}, 20}, {Filter{Protocol: "tcp"}, 0},
+		{Filter{Src: "10.0.0.2"}, 20}, {Filter{Src: "10.0.1.0/24"}, 0}, {Filter{Dst: "10.0.1.7/24"}, 20}, {Filter{Src: "::1"}, 0},
+		{Filter{Sport: "1005"}, 1}, {Filter{Dport: "53"}, 20}, {Filter{Dport: "54"}, 0},
+		{Filter{Family: "ipv4"}, 20}, {Filter{Family: "ipv6"}, 0},
+	} {
+		var out bytes.Buffer
+		n, err := b.Flows(&out, row.filter)
+		if err != nil || n != row.want || strings.Count(out.String(), "udp      17 ") != row.want {
+			t.Errorf("%+v: %d, %v, want %d", row.filter, n, err, row.want)
+		}
+	}
+	for _, f := range []Filter{{Family: "bridge"}, {Protocol: "ipx"}, {Src: "here"}, {Dport: "http"}, {Sport: "70000"}} {
+		if _, err := f.Match(); err == nil {
+			t.Errorf("%+v is taken", f)
+		}
+		if _, err := b.Flows(&bytes.Buffer{}, f); err == nil {
+			t.Errorf("the box takes %+v", f)
+		}
+	}
+	if n, err := b.Count(); n != 20 || err != nil {
+		t.Errorf("count %d, %v", n, err)
+	}
+	if s, err := b.Stats(); len(s) != 1 || err != nil || s[0].Created != 20 {
+		t.Errorf("stats %+v, %v", s, err)
+	}
+	if n, err := b.Flush(); n != 20 || err != nil {
+		t.Errorf("flush %d, %v", n, err)
+	}
+	if n, _ := b.Count(); n != 0 {
+		t.Errorf("%d after flush", n)
+	}
+}
+
+// TestOtherVersion: a request that the box does not know is told as such.
+func TestOtherVersion(t *testing.T) {
+	b := newTestBox(t)
+	if err := b.get("../v2/ping", nil, nil); err == nil || !strings.Contains(err.Error(), "another version") {
+		t.Error(err)
+	}
+}

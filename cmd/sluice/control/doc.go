@@ -1,0 +1,43 @@
+// Package control is how programs on the same machine speak with a running box:
+// the socket, what is said over it, and both sides of it.
+//
+// Terms: a box is a running `sluice run`; its control socket is a unix socket
+// that only its owner may use (mode 0600). The socket's path follows from the
+// network namespace, so a client finds the box of its own namespace. A script
+// is nftables text whose commands apply to the ruleset in force; a transaction
+// is one script, all or nothing. The rulebook is the one place that changes a
+// box's rules.
+//
+// Protocol: HTTP/1.1 over the socket. Paths begin with the version, /v1.
+//
+//	GET    /v1/ping               {"pid", "version"}
+//	GET    /v1/status             Status
+//	GET    /v1/nft/ruleset        text as `nft list ruleset`; ?handles=1 ?stateless=1
+//	POST   /v1/nft/script         Script, answers Applied; ?check=1 changes nothing
+//	GET    /v1/conntrack/flows    text as `conntrack -L`, a line a flow, as it is made; see Filter
+//	DELETE /v1/conntrack/flows    {"flows"}: how many there were
+//	GET    /v1/conntrack/count    {"flows"}
+//	GET    /v1/conntrack/stats    flowtable.Stats by worker
+//
+// An answer other than 200 has the error as text: 422 means that the script is
+// wrong, and the text is then laid out as nft does.
+//
+// One box a socket: who claims it holds a lock on a file beside it as long as it
+// lives, so a socket whose owner was killed is known to be dead, whatever
+// process has its number now.
+//
+// A script is parsed behind the listing of the rules in force with their
+// counters' values. So counters go on over a script; what was counted between
+// listing and publishing (some milliseconds) is lost from them. A script that
+// begins with `flush ruleset` stands alone.
+//
+// Ownership and concurrency: Server and Rulebook may be used by any goroutine;
+// changes of rules are made one at a time. A Client is for one goroutine.
+//
+// Limits: 64 MiB a script. Listings of flows are made in the box's memory before
+// they are sent. Files that a script includes are read by the box, so they have
+// to be there in its view of the file system.
+//
+// Files in reading order: socket.go, rulebook.go, filter.go, status.go,
+// server.go, client.go.
+package control

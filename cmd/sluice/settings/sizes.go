@@ -1,0 +1,66 @@
+package settings
+
+import "os"
+
+const (
+	hostRing = 1024 // descriptors in the rings of a host path
+
+	minChunk = 2048
+	maxChunk = 4096 // the kernel takes no frame larger than a page
+	// frameRoom is what a frame needs beside the MTU: headroom, Ethernet header,
+	// two VLAN tags.
+	frameRoom = 256 + 22
+
+	burst = 64
+	// spareFrames is for what is in no ring: the burst that is walking,
+	// fragments that wait, packets whose neighbour is being asked for, and what
+	// other workers hand over.
+	spareFrames = 4096
+)
+
+// FramesPerWorker returns how many frames each worker's memory has: every fill
+// and TX ring full, and some to work with.
+func (s *Settings) FramesPerWorker() int {
+	if s.Frames != 0 {
+		return s.Frames
+	}
+	return s.leastFrames() + spareFrames
+}
+
+// leastFrames fills every ring.
+func (s *Settings) leastFrames() int {
+	perPort := 2 * s.Ring
+	if s.hasHostPath() {
+		perPort += 2 * min(s.Ring, hostRing)
+	}
+	return len(s.Ports)*perPort + 2*burst
+}
+
+func (s *Settings) hasHostPath() bool { return s.HostPath && s.Mode == ModeRouter }
+
+// HasHostPath says whether ports get a way to the kernel's own stack: in router
+// mode, unless it is switched off.
+func (s *Settings) HasHostPath() bool { return s.hasHostPath() }
+
+// ChunkFor returns the bytes of a frame for the largest MTU of the ports. An
+// MTU for which no frame is large enough gets the largest: opening the port
+// then says what to do.
+func (s *Settings) ChunkFor(mtu int) int {
+	switch {
+	case s.Chunk != 0:
+		return s.Chunk
+	case mtu+frameRoom <= minChunk:
+		return minChunk
+	}
+	return min(maxChunk, os.Getpagesize())
+}
+
+// WorkersFor returns the number of workers when the port with the fewest queues
+// has that many and there are that many CPUs: one a queue, with a CPU left for
+// the rest of the program.
+func (s *Settings) WorkersFor(queues, cpus int) int {
+	if s.Workers != 0 {
+		return s.Workers
+	}
+	return max(1, min(queues, cpus-1))
+}

@@ -1,0 +1,83 @@
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// file is a parsed settings file, to tell places.
+type file struct {
+	name string
+	tree *ast.File
+}
+
+// Read reads a YAML file over the defaults. A rules file that is not absolute
+// is looked for beside it. Values are not checked: see Validate.
+func Read(name string) (Settings, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return Settings{}, err
+	}
+	s, err := parse(name, text)
+	if err != nil {
+		return Settings{}, err
+	}
+	if s.Rules != "" && !filepath.IsAbs(s.Rules) {
+		s.Rules = filepath.Join(filepath.Dir(name), s.Rules)
+	}
+	return s, nil
+}
+
+func parse(name string, text []byte) (Settings, error) {
+	s := Default()
+	tree, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return s, place(name, err)
+	}
+	if len(tree.Docs) > 1 {
+		return s, fmt.Errorf("%s: has %d documents, want one", name, len(tree.Docs))
+	}
+	s.file = &file{name, tree}
+	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&s)
+	if err != nil && !errors.Is(err, io.EOF) { // an empty file is all defaults
+		return s, place(name, err)
+	}
+	return s, nil
+}
+
+// place puts an error of the library into the form FILE:LINE:COLUMN: what.
+func place(name string, err error) error {
+	var at yaml.Error
+	if !errors.As(err, &at) || at.GetToken() == nil || at.GetToken().Position == nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	p := at.GetToken().Position
+	what := at.GetMessage()
+	if key, ok := strings.CutPrefix(what, "unknown field "); ok {
+		what = "unknown setting " + key
+	}
+	return fmt.Errorf("%s:%d:%d: %s", name, p.Line, p.Column, what)
+}
+
+// wrong names the setting at path, for example "ports[0]", and its place when it
+// is in the file.
+func (f *file) wrong(path string, err error) error {
+	if f != nil {
+		if p, bad := yaml.PathString("$." + path); bad == nil {
+			if node, bad := p.FilterFile(f.tree); bad == nil && node != nil && node.GetToken() != nil {
+				at := node.GetToken().Position
+				return fmt.Errorf("%s:%d:%d: %s: %w", f.name, at.Line, at.Column, path, err)
+			}
+		}
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-net/sluice/cmd/sluice/control"
+)
+
+func newStatus() *cobra.Command {
+	var (
+		path   string
+		asJSON bool
+	)
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "say how the running box is doing",
+		Long: `Prints ports with their modes and rates, workers, rules, connections, what was
+dropped and why, and whether the kernel's tables are followed. Rates are over
+the last second, all else counts since the box started.`,
+		Example: `  sluice status
+  sluice status --json | jq .drops`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			box, err := control.Connect(path)
+			if err != nil {
+				return failed(err)
+			}
+			status, err := box.Status()
+			if err != nil {
+				return failed(err)
+			}
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return failed(enc.Encode(status))
+			}
+			return failed(printStatus(cmd.OutOrStdout(), &status))
+		},
+	}
+	controlFlag(cmd, &path)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return cmd
+}
+
+func printStatus(to io.Writer, s *control.Status) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "sluice %s, pid %d, mode %s, up %v, control %s\n", s.Version, s.PID, s.Mode,
+		(time.Duration(s.UptimeSec) * time.Second), s.Control)
+	for _, what := range s.Trouble {
+		fmt.Fprintf(&b, "TROUBLE: %s\n", what)
+	}
+	printPorts(&b, s.Ports)
+	printWorkers(&b, s.Workers)
+	fmt.Fprintf(&b, "\nrules    generation %d, %s from %s", s.Rules.Generation, amount(s.Rules.Rules, "rule"), orDash(s.Rules.File))
+	if n := s.Rules.Scripts; n > 0 {
+		fmt.Fprintf(&b, ", changed by %s since", amount(n, "script"))
+	}
+	fmt.Fprintf(&b, "\nflows    %d", s.Flows)
+	if s.MaxFlows > 0 {
+		fmt.Fprintf(&b, " of %d", s.MaxFlows)
+	}
+	fmt.Fprintf(&b, "\nframes   %d of %d free\n", s.FreeFrames, s.Frames)
+	if m := s.Mirror; m != nil {
+		fmt.Fprintf(&b, "kernel   %s, %s; followed %s, %s", amount(m.Routes, "route"), amount(m.Neighbours, "neighbour"),
+			amount(int(m.Applied), "time"), amount(int(m.ApplyErrors), "failure"))
+		for _, x := range []struct {
+			n    uint64
+			what string
+		}{{m.Overflows, "resync after lost event"}, {m.Skipped, "route left out"}, {m.PolicyRules, "ip rule not followed"}} {
+			if x.n > 0 {
+				fmt.Fprintf(&b, ", %d x %s", x.n, x.what)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	guard := "missing"
+	if s.Guard.Installed {
+		guard = "in place"
+	}
+	fmt.Fprintf(&b, "guard    %s", guard)
+	if len(s.Guard.Untrusted) > 0 {
+		fmt.Fprintf(&b, ", untrusted: %s", strings.Join(s.Guard.Untrusted, " "))
+	}
+	if s.Guard.OpenOnExit {
+		b.WriteString(", goes at the end")
+	}
+	b.WriteByte('\n')
+	for _, rule := range s.KernelRules {
+		fmt.Fprintf(&b, "kernel filters too: %s\n", rule)
+	}
+	printDrops(&b, s)
+	_, err := to.Write(b.Bytes())
+	return err
+}
+
+func printPorts(to io.Writer, ports []control.PortStatus) {
+	w := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "\nport\tlink\tdriver\tmode\tqueues\tmtu\trx pps\ttx pps\trx packets\ttx packets\taddresses")
+	for _, p := range ports {
+		link, mode := "down", p.Mode
+		if p.Up {
+			link = "up"
+		}
+		if p.XDP != "native" {
+			mode += " " + p.XDP
+		}
+		if p.Backend != "own" {
+			mode += " " + p.Backend
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%.0f\t%.0f\t%d\t%d\t%s\n", p.Name, link, orDash(p.Driver), mode, p.Queues, p.MTU,
+			p.RxRate, p.TxRate, p.RxPackets, p.TxPackets, orDash(strings.Join(p.Addresses, " ")))
+	}
+	_ = w.Flush() // a buffer takes everything
+	for _, p := range ports {
+		for _, reason := range slices.Sorted(maps.Keys(p.Lost)) {
+			fmt.Fprintf(to, "%s lost %d: %s\n", p.Name, p.Lost[reason], reason)
+		}
+	}
+}
+
+func printWorkers(to io.Writer, workers []control.WorkerStatus) {
+	w := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "\nworker\trx pps\ttx pps\trx packets\ttx packets\tdropped\thanded over\ttaken over")
+	for i, s := range workers {
+		fmt.Fprintf(w, "%d\t%.0f\t%.0f\t%d\t%d\t%d\t%d\t%d\n", i, s.RxRate, s.TxRate, s.RxPackets, s.TxPackets, s.Dropped, s.HandoversOut, s.HandoversIn)
+	}
+	_ = w.Flush() // a buffer takes everything
+}
+
+func printDrops(to io.Writer, s *control.Status) {
+	reasons := slices.SortedFunc(maps.Keys(s.Drops), func(a, b string) int {
+		if x, y := s.Drops[a], s.Drops[b]; x != y {
+			if x > y {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	if len(reasons) > 0 {
+		fmt.Fprintln(to, "\npackets dropped")
+	}
+	for _, reason := range reasons {
+		fmt.Fprintf(to, "%10d  %s\n", s.Drops[reason], reason)
+	}
+	for _, x := range []struct {
+		n    uint64
+		what string
+	}{
+		{s.ICMPUnsent.Limited, "ICMP errors not sent: rate"},
+		{s.ICMPUnsent.NoSource, "ICMP errors not sent: the port has no address"},
+		{s.LogsLost, "log records lost"},
+	} {
+		if x.n > 0 {
+			fmt.Fprintf(to, "%10d  %s\n", x.n, x.what)
+		}
+	}
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
