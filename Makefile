@@ -49,7 +49,7 @@ deps: ## install the Debian packages that tests and lab-clients call (root), els
 	@tools/deps/deps.sh
 
 race: ## every test under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race $(RACEFLAGS) ./...
+	GORACE="atexit_sleep_ms=0 $${GORACE:-}" CGO_ENABLED=1 $(GO) test -race $(RACEFLAGS) ./...
 
 check: fmt vet staticcheck house race test ## all that has to pass before a commit
 

@@ -206,7 +206,7 @@ func TestRunRouter(t *testing.T) {
 		}
 		l.ping(lab.Client, lab.Server4)
 	})
-	if took := b.stop(); took > time.Second {
+	if took := b.stop(); took > endLimit {
 		t.Errorf("the end took %v", took)
 	}
 	if after := l.state(); after != before {

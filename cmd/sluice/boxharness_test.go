@@ -20,6 +20,10 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
+// endLimit is what a test allows a box to end in. A second is promised and is
+// what it takes, with room, on an idle machine; tests run on busy ones.
+const endLimit = 3 * time.Second
+
 // asProgram makes the test binary behave as sluice itself.
 const asProgram = "SLUICE_TEST_AS_PROGRAM"
 

@@ -62,7 +62,7 @@ conntrack:
 	if !regexp.MustCompile(`(?m)^r1 +up +veth +copy +2 `).MatchString(text) || !strings.Contains(text, "untrusted: r1") {
 		t.Errorf("status:\n%s", text)
 	}
-	if took := b.stop(); took > time.Second {
+	if took := b.stop(); took > endLimit {
 		t.Errorf("the end took %v", took)
 	}
 }
@@ -156,7 +156,7 @@ func TestRunEndsWhileStarting(t *testing.T) {
 		began := time.Now()
 		_ = c.Process.Signal(syscall.SIGTERM) // one that has ended is an error that is seen below
 		_ = c.Wait()                          // before it listens for signals, one ends it as any other program
-		if took := time.Since(began); took > time.Second {
+		if took := time.Since(began); took > endLimit {
 			t.Errorf("after %v: the end took %v", delay, took)
 		}
 		if after := l.state(); after != before {
@@ -191,7 +191,7 @@ func TestRunWire(t *testing.T) {
 	if out := l.good("conntrack", "-L", "-p", "icmp"); !strings.Contains(out, "src=10.77.3.1 dst=10.77.3.2") {
 		t.Errorf("connections:\n%s", out)
 	}
-	if took := b.stop(); took > time.Second {
+	if took := b.stop(); took > endLimit {
 		t.Errorf("the end took %v", took)
 	}
 }
