@@ -252,6 +252,7 @@ func BenchmarkNew(b *testing.B) {
 			}
 			lan.headers = up
 			w := box.workers[0]
+			account := w.stages.Snapshot()
 			n := 0
 			b.ResetTimer()
 			for n < b.N {
@@ -267,7 +268,7 @@ func BenchmarkNew(b *testing.B) {
 			if wan.sent != uint64(n) {
 				b.Fatalf("%d of %d packets passed; drops %v", wan.sent, n, dropNames(&w.stats))
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/packet")
+			reportStages(b, w, account, n)
 		})
 	}
 }

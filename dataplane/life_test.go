@@ -131,3 +131,23 @@ func TestLogSurvivesPublish(t *testing.T) {
 		t.Errorf("logged %q", got)
 	}
 }
+
+// TestExpirationIsLeftTime: rules that ask how long a flow has left get it by
+// the box's clock, which does not begin at zero.
+func TestExpirationIsLeftTime(t *testing.T) {
+	n := newNet(t, "table inet t {\nchain f { type filter hook forward priority 0; policy drop; ct expiration 0s-1m accept; }\n}\n", 1)
+	n.clock.Advance(100 * 24 * time.Hour)
+	for range 2 {
+		n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})...))
+		n.box.Drain()
+	}
+	if got := len(n.wan.take()); got != 2 {
+		t.Errorf("%d of 2 packets of a flow with 30 s left came through", got)
+	}
+	n.load("table inet t {\nchain f { type filter hook forward priority 0; policy drop; ct expiration > 1m accept; }\n}\n")
+	n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})...))
+	n.box.Drain()
+	if got := len(n.wan.take()); got != 0 {
+		t.Error("a flow with 30 s left passed as one with more than a minute")
+	}
+}

@@ -119,6 +119,7 @@ func (w *worker) round(receive bool) bool {
 	w.ports = t.ports
 	w.nanos = w.clock.Nanos()
 	w.now = perf.Tick(w.nanos)
+	w.env.Now = w.now
 	w.catchUp(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()
 
