@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-net/sluice/perf/offheap"
 )
 
-// directory holds the reply tuples of NATed flows of all workers: which worker
-// has the flow. It is the one thing that workers write in common, with single
+// directory holds the reply tuples of NATed flows of all workers, and while NAT
+// is on the tuples of every other flow too: which worker has the flow. It is the one thing that workers write in common, with single
 // atomic words and a bounded number of steps.
 //
 // A word is

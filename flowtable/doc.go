@@ -21,16 +21,14 @@
 //
 // # Ownership and concurrency
 //
-// A Shard belongs to one worker, which is its only reader and writer, for all
-// but ReadStats. A flow belongs to the worker that Owner names for the hash of
+// A Shard belongs to one worker, which is its only reader and writer. A flow belongs to the worker that Owner names for the hash of
 // its original wire tuple. The hash is the same for both directions, so both
 // reach that worker by themselves unless NAT changes the reply tuple. Such
 // reply tuples stand in the directory, which all workers read and write with
 // single atomic words: Track looks there after a miss, and ClaimReply puts
 // them there, so that no two workers give out the same one.
 //
-// Safe from any goroutine: Hash, Owner, Count, Max, Stats of Table, and
-// ReadStats of Shard. New and Close are control-path calls.
+// Safe from any goroutine: Hash, Owner, Count, Max and SetNAT. New and Close are control-path calls.
 //
 // # Index
 //
@@ -46,12 +44,13 @@
 //	entries          Config.Max in all shards together, at most MaxEntries
 //	workers          MaxWorkers
 //	index            16 slots for a hash; sized for Max flows with NAT at 4/5 load
-//	directory        16 words for a hash; sized for Max claims at 4/5 load
+//	directory        16 words for a hash; sized for two words of each of Max flows at 4/5 load
 //	timeouts         2^21 s
 //	Expire           bounded by its argument; early drop by 8 buckets
 //
 // TCP segments go through the state table but are not compared with windows.
-// A plain flow of another worker is not seen by ReplyTaken (see there).
+// A plain flow of another worker that began while SetNAT was off is not seen by
+// ReplyTaken.
 //
 // # Files in reading order
 //

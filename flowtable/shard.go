@@ -31,8 +31,7 @@ type Shard struct {
 	live    int      // entries of this shard, unconfirmed ones included
 	cursor  uint32   // where Expire goes on
 
-	stats     Stats
-	published published
+	stats Stats
 }
 
 func newShard(t *Table, i int) (*Shard, error) {

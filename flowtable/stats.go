@@ -1,7 +1,5 @@
 package flowtable
 
-import "sync/atomic"
-
 // Stats are the counters of a shard, or of all of them. The first part has the
 // kernel's names (/proc/net/stat/nf_conntrack, `conntrack -S`).
 type Stats struct {
@@ -24,20 +22,6 @@ type Stats struct {
 	Foreign uint64 // packets that belong to another worker
 
 	Reasons [Reasons]uint64 // by Reason
-}
-
-const (
-	statFields = 16
-	statWords  = statFields + Reasons
-)
-
-func (s *Stats) words() [statWords]uint64 {
-	w := [statWords]uint64{
-		s.Found, s.Invalid, s.Insert, s.InsertFailed, s.ClashResolve, s.Drop, s.EarlyDrop, s.Error, s.SearchRestart,
-		s.ChainTooLong, s.ExpectNew, s.ExpectCreate, s.ExpectDelete, s.Created, s.Expired, s.Foreign,
-	}
-	copy(w[statFields:], s.Reasons[:])
-	return w
 }
 
 // Add adds o to s, field by field.
@@ -63,58 +47,5 @@ func (s *Stats) Add(o *Stats) {
 	}
 }
 
-// published is what others may read of a shard's Stats: the owner stores each
-// word with PublishStats, ReadStats loads them.
-type published struct {
-	last  Stats // the owner's copy of what it stored
-	words [statWords]atomic.Uint64
-}
-
-// PublishStats makes the counters visible to ReadStats. The owner calls it at
-// the end of a burst; when nothing changed it costs one comparison, because an
-// atomic store is an exchange of some 20 cycles on amd64 and there are many
-// words.
-func (s *Shard) PublishStats() {
-	p := &s.published
-	if p.last == s.stats {
-		return
-	}
-	was, now := p.last.words(), s.stats.words()
-	for i := range now {
-		if was[i] != now[i] {
-			p.words[i].Store(now[i])
-		}
-	}
-	p.last = s.stats
-}
-
-// ReadStats returns what the owner last published. Any goroutine may call it.
-// Each word is whole; between words a publication may fall.
-func (s *Shard) ReadStats() Stats {
-	w := &s.published.words
-	r := Stats{
-		Found: w[0].Load(), Invalid: w[1].Load(), Insert: w[2].Load(), InsertFailed: w[3].Load(),
-		ClashResolve: w[4].Load(), Drop: w[5].Load(), EarlyDrop: w[6].Load(), Error: w[7].Load(),
-		SearchRestart: w[8].Load(), ChainTooLong: w[9].Load(), ExpectNew: w[10].Load(),
-		ExpectCreate: w[11].Load(), ExpectDelete: w[12].Load(), Created: w[13].Load(),
-		Expired: w[14].Load(), Foreign: w[15].Load(),
-	}
-	for i := range r.Reasons {
-		r.Reasons[i] = w[statFields+i].Load()
-	}
-	return r
-}
-
 // Stats returns the owner's own counters, always current. Owner only.
 func (s *Shard) Stats() *Stats { return &s.stats }
-
-// Stats returns the sum of what the shards have published. Any goroutine may
-// call it.
-func (t *Table) Stats() Stats {
-	var sum Stats
-	for _, s := range t.shards {
-		r := s.ReadStats()
-		sum.Add(&r)
-	}
-	return sum
-}

@@ -414,35 +414,9 @@ func TestAllocations(t *testing.T) {
 		},
 		"abandoned": func() { *p = tcp; s.Track(p, start); s.Abandon(p.Entry) },
 		"expire":    func() { s.Expire(start, 64) },
-		"stats":     func() { s.stats.Found++; s.PublishStats() },
 	} {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
-		}
-	}
-}
-
-func TestStatsPublished(t *testing.T) {
-	tb := newTable(t, func(c *Config) { c.Workers = 2 })
-	for i := range 2 {
-		s := tb.Shard(i)
-		w := [statWords]uint64{}
-		for f := range w {
-			w[f] = uint64(f+1) * uint64(i+1)
-		}
-		s.stats = Stats{w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], w[8], w[9], w[10], w[11], w[12], w[13], w[14], w[15], [Reasons]uint64(w[16:])}
-		if s.ReadStats() != (Stats{}) {
-			t.Error("visible before it was published")
-		}
-		s.PublishStats()
-		if s.ReadStats() != s.stats {
-			t.Errorf("read %+v, want %+v", s.ReadStats(), s.stats)
-		}
-	}
-	sum := tb.Stats()
-	for f, v := range sum.words() {
-		if v != uint64(f+1)*3 {
-			t.Errorf("word %d of the sum is %d", f, v)
 		}
 	}
 }
