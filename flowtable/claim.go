@@ -89,8 +89,7 @@ func (s *Shard) Abandon(n uint32) {
 		return
 	}
 	s.releaseClaim(n)
-	e.Status |= StatusDying
-	s.recycle(n)
+	s.end(n, e)
 }
 
 // Confirm enters the flow of an original packet into the index after the
@@ -153,7 +152,10 @@ func (s *Shard) Confirm(p *Probe, now uint32) bool {
 		return s.refuse(p, ReasonReplyTaken)
 	}
 	e.Expires += now
-	e.Status |= StatusConfirmed
+	e.setStatus(StatusConfirmed)
+	if e.flags&flagExpects != 0 {
+		s.armExpectations(n)
+	}
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 const (
 	MaxWorkers = 256     // a directory word holds eight bits of owner
 	MaxEntries = 1 << 27 // entry numbers and bucket numbers stay well inside 32 bits
+	maxExpect  = 1 << 20
 	maxTimeout = 1 << 21 // seconds: in milliseconds still a positive signed 32-bit distance
 )
 
@@ -27,6 +28,9 @@ type Config struct {
 	Loose    bool      // pick up TCP flows in their middle (nf_conntrack_tcp_loose)
 	Acct     bool      // count packets and bytes of each flow (nf_conntrack_acct)
 	Trackers []Tracker // more protocols, or others in place of the built-in ones
+
+	Helpers   []Helper // number 1 and up
+	ExpectMax int      // expectations of all shards together (nf_conntrack_expect_max); 0: from the table's size
 }
 
 // Timeouts of the built-in trackers, in seconds, named as the kernel's
@@ -87,7 +91,10 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%w: tracker %d (protocol %d) without name or packet function", ErrConfig, i, tr.Proto)
 		}
 	}
-	return nil
+	if c.ExpectMax < 0 || c.ExpectMax > maxExpect {
+		return fmt.Errorf("%w: expect_max %d, want 0..%d", ErrConfig, c.ExpectMax, maxExpect)
+	}
+	return c.checkHelpers()
 }
 
 func checkTimeout(name string, sec uint32) error {

@@ -30,6 +30,11 @@
 //
 // Safe from any goroutine: Hash, Owner, Count, Max and SetNAT. New and Close are control-path calls.
 //
+// Expectations stand in a table of all workers too: the first packet of a child
+// may reach another worker than its master's. The master's worker owns them;
+// another one may only use one up. A child keeps a copy of what it fulfilled,
+// and nothing links back to it.
+//
 // # Index
 //
 // A bucket is a cache line of eight 16-bit tags and eight entry numbers. A slot
@@ -63,6 +68,9 @@
 //   - track.go: a packet's way through the table
 //   - tracker.go, state.go, tcp.go: protocols
 //   - claim.go, directory.go: reply tuples, confirming, the shared directory
+//   - expect.go, expectclaim.go, expectowner.go: announced flows: their table, a new one, what its owner does
+//   - helper.go: helpers, masters and children
 //   - expire.go: timeouts and early drop
+//   - edit.go, event.go: what changes a flow from outside; kinds of events
 //   - stats.go, flows.go, text.go: counters, listings, the conntrack tool's lines
 package flowtable

@@ -14,6 +14,9 @@ const (
 	StatusDstNATDone   uint32 = 1 << 8
 	StatusDying        uint32 = 1 << 9
 	StatusFixedTimeout uint32 = 1 << 10
+	StatusTemplate     uint32 = 1 << 11 // never on an entry: a Probe carries what a template would
+	StatusNATClash     uint32 = 1 << 12 // only its reply tuple is in the index
+	StatusHelper       uint32 = 1 << 13 // a rule or a tool attached its helper
 	StatusNATMask             = StatusSrcNAT | StatusDstNAT
 	StatusNATDoneMask         = StatusSrcNATDone | StatusDstNATDone
 )
@@ -58,7 +61,7 @@ func (i Info) State() uint32 {
 
 // Entry is one flow: two cache lines, written only by the worker that owns the
 // shard. What few packets need lives in arrays beside it (the reply tuple of a
-// NATed flow in NAT).
+// NATed flow in NAT), see Extension.
 //
 //	line 0 |  0 Tuple (40)  | 40 Status | 44 Expires | 48 Mark | 52 State.. | 56 Plan |
 //	line 1 | 64 Packets[2] | 80 Bytes[2] | 96 protocol's own (32)                       |
@@ -78,8 +81,13 @@ type Entry struct {
 
 // Notes that the table keeps in an entry.
 const (
-	flagMoved  uint8 = 1 << iota // the reply tuple is NAT.Reply, not the inverse of Tuple
-	flagListed                   // the tuples stand in the directory, see Table.SetNAT
+	flagMoved    uint8 = 1 << iota // the reply tuple is NAT.Reply, not the inverse of Tuple
+	flagListed                     // the tuples stand in the directory, see Table.SetNAT
+	flagHelper                     // Help.Helper holds
+	flagExpects                    // Help.first holds
+	flagTimeouts                   // its timeouts are those of a policy
+	flagLabels                     // its labels hold
+	flagWatched                    // it began while events were wanted
 )
 
 // NAT stands beside an Entry whose Status has a NAT bit.

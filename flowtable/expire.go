@@ -22,6 +22,9 @@ func (s *Shard) Expire(now uint32, slice int) {
 			s.reap(s.cursor)
 		}
 	}
+	if s.slots > 0 {
+		s.sweep(now)
+	}
 }
 
 // earlyDrop makes room as early_drop of nf_conntrack: from the bucket of key

@@ -31,6 +31,9 @@ type Probe struct {
 	// packet's source. Such an error belongs to no flow.
 	Misdirected bool
 	Foreign     bool // in: another worker sent it here because of the directory: create if it misses
+	// What a rule before Track asks of a flow that this packet begins (the
+	// kernel's template). The zone is Tuple.Zone; 0 in the others is nothing.
+	Template Template
 
 	Dir    uint8  // Original or Reply
 	Info   Info   // how the packet relates to Entry
@@ -38,6 +41,24 @@ type Probe struct {
 	Owner  uint16 // with ActionForeign: the worker to hand the packet to
 	Entry  uint32 // number of the entry; 0 is none
 }
+
+// Template is what `ct zone set`, `ct helper set`, `ct timeout set` and `ct
+// event set` say before Track.
+type Template struct {
+	ZoneDir  ZoneDir   // directions to which Tuple.Zone applies
+	Helper   uint8     // number of a helper
+	Timeouts uint8     // number of a timeout policy
+	Events   EventMask // events of interest; 0: all
+}
+
+// ZoneDir says to which directions of a flow a zone applies.
+type ZoneDir uint8
+
+const (
+	ZoneBoth     ZoneDir = iota
+	ZoneOriginal         // packets of the reply direction have zone 0
+	ZoneReply            // packets of the original direction have zone 0
+)
 
 // Action is what the caller does with a packet after Track.
 type Action uint8

@@ -33,6 +33,7 @@ const (
 	// Only counted: what ClaimReply met.
 	ReasonReplyTaken    // the reply tuple belongs to another flow
 	ReasonDirectoryFull // no free word in either directory bucket
+	ReasonExpectFull    // Expect met expect_max or a full window
 
 	reasons
 )
@@ -61,6 +62,7 @@ var reasonNames = [reasons]string{
 	ReasonDying:         "dying",
 	ReasonReplyTaken:    "reply-taken",
 	ReasonDirectoryFull: "directory-full",
+	ReasonExpectFull:    "expect-full",
 }
 
 // String returns the reason as it stands in logs and metrics.

@@ -31,11 +31,20 @@ type Shard struct {
 	live    int      // entries of this shard, unconfirmed ones included
 	cursor  uint32   // where Expire goes on
 
+	expect  *expectations // the table's
+	help    []Help        // beside entries
+	child   []Child       // beside entries
+	slots   int           // of the expectation table that are this shard's
+	swept   uint32        // where sweep goes on
+	scratch Expectation
+	gone    Expectation // what Unexpect deletes
+
 	stats Stats
 }
 
 func newShard(t *Table, i int) (*Shard, error) {
-	s := &Shard{table: t, count: &t.count, me: uint16(i), alone: t.cfg.Workers == 1, acct: t.cfg.Acct, direct: t.direct, ms: t.ms}
+	s := &Shard{table: t, count: &t.count, me: uint16(i), alone: t.cfg.Workers == 1, acct: t.cfg.Acct, direct: t.direct, ms: t.ms,
+		expect: &t.expect}
 	err := s.reserve(t.cfg.Max + 1) // number 0 is none
 	if err != nil {
 		_ = s.release() // the first failure is the one to report
@@ -57,6 +66,12 @@ func (s *Shard) reserve(n int) (err error) {
 	if s.freed, err = offheap.Make[uint32](n); err != nil {
 		return err
 	}
+	if s.help, err = offheap.Make[Help](n); err != nil {
+		return err
+	}
+	if s.child, err = offheap.Make[Child](n); err != nil {
+		return err
+	}
 	s.index.buckets, err = offheap.Make[bucket](indexBuckets(n))
 	s.index.mask = uint32(len(s.index.buckets) - 1)
 	return err
@@ -65,8 +80,9 @@ func (s *Shard) reserve(n int) (err error) {
 func (s *Shard) release() []error {
 	errs := []error{
 		offheap.Free(s.entries), offheap.Free(s.nat), offheap.Free(s.ignored), offheap.Free(s.freed),
-		offheap.Free(s.index.buckets),
+		offheap.Free(s.index.buckets), offheap.Free(s.help), offheap.Free(s.child),
 	}
+	s.help, s.child = nil, nil
 	s.entries, s.nat, s.ignored, s.freed, s.index.buckets = nil, nil, nil, nil, nil
 	return errs
 }
@@ -154,6 +170,14 @@ func (s *Shard) recycle(n uint32) {
 func (s *Shard) kill(n uint32) {
 	e := &s.entries[n]
 	s.unfile(n, e)
+	s.end(n, e)
+}
+
+// end frees an entry that is in the index no more, or never was.
+func (s *Shard) end(n uint32, e *Entry) {
+	if e.flags&flagExpects != 0 {
+		s.dropExpectations(n)
+	}
 	e.Status |= StatusDying
 	s.recycle(n)
 }

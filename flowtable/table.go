@@ -19,6 +19,8 @@ type Table struct {
 	direct   bool             // TCP and UDP have the built-in trackers
 	ms       timeoutsMs
 	dir      directory
+	expect   expectations
+	helpers  []Helper    // by number; 0 is none
 	nat      atomic.Bool // stored by SetNAT, loaded at every Confirm
 	shards   []*Shard
 	closed   bool
@@ -52,6 +54,13 @@ func New(cfg Config) (*Table, error) {
 	if err := t.dir.reserve(2*cfg.Max, &t.keys); err != nil { // a flow stands in it twice at most
 		return nil, fmt.Errorf("reserve directory: %w", err)
 	}
+	if cfg.ExpectMax == 0 {
+		cfg.ExpectMax = max(cfg.Max/256, 1) * 4
+	}
+	if err := t.expect.reserve(cfg.ExpectMax, &t.keys); err != nil {
+		return nil, errors.Join(fmt.Errorf("reserve expectations: %w", err), t.Close())
+	}
+	t.helpers = append([]Helper{{}}, cfg.Helpers...)
 	for i := range cfg.Workers {
 		s, err := newShard(t, i)
 		if err != nil {
@@ -86,6 +95,7 @@ func (t *Table) Close() error {
 	for _, s := range t.shards {
 		errs = append(errs, s.release()...)
 	}
+	errs = append(errs, t.expect.release()...)
 	errs = append(errs, offheap.Free(t.dir.words))
 	return errors.Join(errs...)
 }

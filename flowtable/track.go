@@ -62,6 +62,7 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 				return ActionDrop
 			}
 			dir = Original
+			s.begin(p, n, now)
 		}
 		e := &s.entries[n]
 		p.Entry, p.Dir = n, dir
@@ -90,6 +91,16 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 			}
 			return s.invalid(p)
 		}
+	}
+}
+
+// begin gives a new flow what its expectation or its template says.
+func (s *Shard) begin(p *Probe, n uint32, now uint32) {
+	if s.expect.count.Load() != 0 && s.expected(n, now) {
+		return
+	}
+	if p.Template.Helper != 0 && s.attach(n, p.Template.Helper) {
+		s.entries[n].Status |= StatusHelper
 	}
 }
 

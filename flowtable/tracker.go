@@ -90,15 +90,6 @@ func (s *Shard) account(e *Entry, p *Probe) {
 	e.Bytes[d] += uint64(p.Bytes)
 }
 
-// setStatus adds status bits. Whatever was decided from the old status is
-// forgotten.
-func (e *Entry) setStatus(bits uint32) {
-	if e.Status&bits != bits {
-		e.Status |= bits
-		e.Plan = [2]uint32{}
-	}
-}
-
 // trackUDP: a flow that still talks in both directions after two seconds is a
 // stream (facts: nf_conntrack_proto_udp.c).
 func trackUDP(s *Shard, p *Probe, n uint32, now uint32) Outcome {

@@ -9,6 +9,9 @@ const (
 	_ = -(unsafe.Offsetof(Entry{}.Packets) ^ 64)
 	_ = -(unsafe.Sizeof(NAT{}) ^ 64)
 	_ = -(unsafe.Sizeof(bucket{}) ^ 64)
+	_ = -(unsafe.Sizeof(Expectation{}) ^ recordWords*8)
+	_ = -(unsafe.Offsetof(Expectation{}.Flags) ^ wordFlags*8)
+	_ = -(unsafe.Offsetof(Expectation{}.Mark) ^ wordMark*8)
 
 	// prefetch_amd64.s has these as numbers.
 	_ = -(unsafe.Offsetof(bucket{}.entry) ^ 16)
@@ -19,3 +22,6 @@ const (
 // words views a tuple as five machine words, for comparing and hashing. The
 // value of a word depends on the machine's byte order; equality does not.
 func words(tu *Tuple) *[5]uint64 { return (*[5]uint64)(unsafe.Pointer(tu)) }
+
+// recordOf views an expectation as the words in which the shared table holds it.
+func recordOf(x *Expectation) *record { return (*record)(unsafe.Pointer(x)) }

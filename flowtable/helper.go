@@ -1,0 +1,152 @@
+package flowtable
+
+import "fmt"
+
+// Limits of helpers.
+const (
+	MaxHelpers       = 64
+	MaxExpectClasses = 4
+)
+
+// Helper describes a protocol helper to the table: which expectations it may
+// have. What it does with packets is the caller's business. Its number, 1 and
+// up, is its place in Config.Helpers plus one.
+type Helper struct {
+	Name    string // as rules and listings say it, at most 15 bytes
+	Family  uint8  // FamilyNone: both
+	Proto   uint8
+	Classes []ExpectClass // 1..MaxExpectClasses
+}
+
+// ExpectClass limits one kind of expectation of a helper.
+type ExpectClass struct {
+	Name       string
+	Max        int // of one master; 0: no limit
+	TimeoutSec uint32
+}
+
+// Help stands beside an entry that has a helper or expectations.
+type Help struct {
+	first   uint32 // newest expectation, slot + 1
+	Helper  uint8
+	_       [3]byte
+	Private [8]uint32 // the helper's own; zero when it is attached
+}
+
+// Child stands beside an entry with StatusExpected: the expectation that it
+// fulfilled, as it was then.
+type Child struct{ Expectation }
+
+func (c *Config) checkHelpers() error {
+	if len(c.Helpers) > MaxHelpers {
+		return fmt.Errorf("%w: %d helpers, want at most %d", ErrConfig, len(c.Helpers), MaxHelpers)
+	}
+	for i := range c.Helpers {
+		h := &c.Helpers[i]
+		if h.Name == "" || len(h.Name) > 15 {
+			return fmt.Errorf("%w: helper %d: name %q, want 1..15 bytes", ErrConfig, i, h.Name)
+		}
+		if n := len(h.Classes); n < 1 || n > MaxExpectClasses {
+			return fmt.Errorf("%w: helper %s: %d classes, want 1..%d", ErrConfig, h.Name, n, MaxExpectClasses)
+		}
+		for _, c := range h.Classes {
+			if c.Max < 0 || c.Max > 255 {
+				return fmt.Errorf("%w: helper %s class %s: max %d, want 0..255", ErrConfig, h.Name, c.Name, c.Max)
+			}
+			if err := checkTimeout("helper "+h.Name+" class "+c.Name, c.TimeoutSec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// HelperNumber returns the number of the helper of that name for a family and
+// protocol; 0: there is none. Any goroutine.
+func (t *Table) HelperNumber(name string, family, proto uint8) uint8 {
+	for i := 1; i < len(t.helpers); i++ {
+		h := &t.helpers[i]
+		if h.Name == name && h.Proto == proto && (h.Family == family || h.Family == FamilyNone) {
+			return uint8(i)
+		}
+	}
+	return 0
+}
+
+// HelperName returns the name of a helper by number; "" for 0. Any goroutine.
+func (t *Table) HelperName(number uint8) string {
+	if int(number) < len(t.helpers) {
+		return t.helpers[number].Name
+	}
+	return ""
+}
+
+// SetHelper attaches a helper to the unconfirmed flow of entry n, as a rule or
+// a tool does, with StatusHelper. False: it is confirmed, has another one, or
+// the helper is not for its protocol.
+func (s *Shard) SetHelper(n uint32, number uint8) bool {
+	e := &s.entries[n]
+	if e.Status&(StatusConfirmed|StatusDying) != 0 || e.flags&flagHelper != 0 && s.help[n].Helper != number ||
+		!s.attach(n, number) {
+		return false
+	}
+	e.setStatus(StatusHelper)
+	return true
+}
+
+func (s *Shard) attach(n uint32, number uint8) bool {
+	e := &s.entries[n]
+	if number == 0 || int(number) >= len(s.table.helpers) {
+		return false
+	}
+	h := &s.table.helpers[number]
+	if h.Proto != e.Tuple.Proto || h.Family != FamilyNone && h.Family != e.Tuple.Family {
+		return false
+	}
+	if e.flags&flagHelper == 0 {
+		var first uint32
+		if e.flags&flagExpects != 0 {
+			first = s.help[n].first
+		}
+		s.help[n] = Help{first: first, Helper: number}
+		e.flags |= flagHelper
+		e.forget()
+	}
+	return true
+}
+
+// HelperOf returns the number of the helper of the flow of entry n; 0: none.
+func (s *Shard) HelperOf(n uint32) uint8 {
+	if s.entries[n].flags&flagHelper == 0 {
+		return 0
+	}
+	return s.help[n].Helper
+}
+
+// Help returns what stands beside an entry with a helper.
+func (s *Shard) Help(n uint32) *Help { return &s.help[n] }
+
+// Child returns what stands beside an entry with StatusExpected.
+func (s *Shard) Child(n uint32) *Child { return &s.child[n] }
+
+// expected makes the new flow of entry n a child, if it is announced.
+func (s *Shard) expected(n uint32, now uint32) bool {
+	e := &s.entries[n]
+	used, ok := s.expect.match(&e.Tuple, now, &s.scratch)
+	if !ok {
+		return false
+	}
+	x := &s.scratch
+	s.child[n].Expectation = *x
+	e.Status |= StatusExpected
+	e.Mark = x.Mark
+	s.stats.ExpectNew++
+	if x.Assign != 0 {
+		s.attach(n, x.Assign)
+	}
+	if used {
+		s.stats.ExpectDelete++
+		s.expectEvent(EventExpectDestroy, x)
+	}
+	return true
+}
