@@ -159,6 +159,10 @@ func (b *Box) newWorker(id int) (*worker, error) {
 	if w.umem, err = afxdp.NewUMEM(b.cfg.Frames, b.cfg.Chunk); err != nil {
 		return w, err
 	}
+	w.plans.off = b.cfg.WalkAlways
+	if err = w.plans.reserve(); err != nil {
+		return w, err
+	}
 	if w.frags, err = defrag.New(b.cfg.Defrag); err != nil {
 		return w, err
 	}
@@ -189,7 +193,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 // discard gives back the worker's own memory, as far as it was made. Queues must
 // be closed with their ports first where the kernel knows the UMEM.
 func (w *worker) discard() error {
-	var errs []error
+	errs := w.plans.release()
 	if w.logs != nil {
 		errs = append(errs, w.logs.close())
 	}

@@ -89,7 +89,8 @@ func (w *worker) whole(t *tables, p *packet.Packet) {
 		w.output(t, p)
 		return
 	}
-	if !w.hook(t, nft.HookPrerouting, p) {
+	hs := &t.hooks[familyIndex(p.Family)][nft.HookPrerouting]
+	if !w.untilTracked(t, hs, p) || w.byPlan(t, p) || !w.onceTracked(t, hs, p) {
 		return
 	}
 	if w.wire {
@@ -263,6 +264,9 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 			}
 		}
 		setMACs(p.Data, mac, &w.ports[hop.Port].mac)
+	}
+	if w.plans.learning && p.InPort != packet.NoPort {
+		w.learn(t, p, hop)
 	}
 	if mtu := w.mtu(p, hop); w.parts != nil || int(p.End)-int(p.L3) > mtu {
 		w.sendWhole(p, mtu)

@@ -49,6 +49,10 @@ type Config struct {
 	// equally good ports it takes one whose answers need no handover.
 	SamePorts bool
 
+	// WalkAlways takes every packet through all rules, where otherwise established
+	// ones skip them as packets of their flow before them went (plan.go).
+	WalkAlways bool
+
 	CompileCache int64 // bytes of earlier compiled generations to keep; 0: none
 
 	Clock  *perf.Clock // nil: the real one

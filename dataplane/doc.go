@@ -33,6 +33,14 @@
 // happens packet by packet in arrival order, to completion. So neither the
 // size of bursts nor the number of workers changes what comes out.
 //
+// # Plans
+//
+// An established packet that left the box leaves a plan behind: counters, mark,
+// translation, next hop. The packets of its flow and direction that follow go by
+// it, after conntrack, without asking rules and routes again, as long as nothing
+// has changed that the walk consulted. Config.WalkAlways turns it off; the result
+// is the same.
+//
 // # The box's own stack
 //
 // With PortConfig.Host a port has a second lane, to the stack of the machine:
@@ -46,7 +54,7 @@
 // packets each; datagrams in fragments do not wait.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, hooks.go,
-// nat.go, natport.go, answer.go, limiter.go, fragments.go, waiting.go,
+// plan.go, nat.go, natport.go, answer.go, limiter.go, fragments.go, waiting.go,
 // handover.go, tables.go, publish.go, mailbox.go, stats.go, trace.go, log.go,
 // logline.go, pin_linux.go.
 package dataplane

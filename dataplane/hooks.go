@@ -11,9 +11,18 @@ import (
 // it is gone (dropped, rejected or handed to another worker).
 func (w *worker) hook(t *tables, h nft.Hook, p *packet.Packet) bool {
 	hs := &t.hooks[familyIndex(p.Family)][h]
+	return w.untilTracked(t, hs, p) && w.onceTracked(t, hs, p)
+}
+
+// untilTracked is a hook's walk up to conntrack.
+func (w *worker) untilTracked(t *tables, hs *hookSteps, p *packet.Packet) bool {
 	return (len(hs.before) == 0 || w.chains(t, hs.before, p)) &&
-		(!hs.track || w.track(t, p)) &&
-		(!hs.natSrc || settled(p, manipSrc) || w.nat(t, hs, p, manipSrc)) &&
+		(!hs.track || w.track(t, p))
+}
+
+// onceTracked is the rest of it.
+func (w *worker) onceTracked(t *tables, hs *hookSteps, p *packet.Packet) bool {
+	return (!hs.natSrc || settled(p, manipSrc) || w.nat(t, hs, p, manipSrc)) &&
 		(len(hs.between) == 0 || w.chains(t, hs.between, p)) &&
 		(!hs.natDst || settled(p, manipDst) || w.nat(t, hs, p, manipDst)) &&
 		(!hs.confirm || p.Ct == nil || p.Ct.Status&flowtable.StatusConfirmed != 0 || w.confirm(p)) &&
@@ -36,6 +45,10 @@ func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
 	v := t.image.Eval(c, p, &w.env)
 	if w.env.NLogs > 0 {
 		w.log(t, p)
+	}
+	if w.env.CtMark {
+		w.env.CtMark = false
+		w.shard.SetMark(p.Entry, p.Ct.Mark) // its expectations have to know
 	}
 	switch v.Code {
 	case rules.Accept:

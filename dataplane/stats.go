@@ -27,6 +27,7 @@ type WorkerStats struct {
 	HandoversIn, HandoversOut uint64
 	Fates                     [4]uint64                // by Fate
 	Drops                     [packet.DropCount]uint64 // by reason; DropNone counts what was not dropped
+	Planned                   uint64                   // packets that skipped the rules by a plan
 	Fragments                 uint64                   // fragments that came for reassembly
 	Mixed                     uint64                   // checking mode: packets that saw a retired generation
 	ICMPLimited               uint64                   // ICMP errors not sent because of the rate
@@ -60,6 +61,7 @@ func (s Stats) Total() WorkerStats {
 		for d := range w.Drops {
 			t.Drops[d] += w.Drops[d]
 		}
+		t.Planned += w.Planned
 		t.Fragments += w.Fragments
 		t.Mixed += w.Mixed
 		t.ICMPLimited += w.ICMPLimited

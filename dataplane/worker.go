@@ -56,6 +56,7 @@ type worker struct {
 	wants    *afxdp.Ring[want] // next hops to resolve, for the control side
 	waiting  waitingList
 	wire     bool
+	plans    plans
 	stages   *perf.Stages
 	stats    WorkerStats
 	touched  byte // keeps touch from being optimized away
@@ -117,6 +118,7 @@ func (w *worker) round(receive bool) bool {
 	w.epoch.Add(1) // odd: from here on the publisher waits for us
 	t := w.next.Load()
 	w.ports = t.ports
+	w.adopt(t)
 	w.nanos = w.clock.Nanos()
 	w.now = perf.Tick(w.nanos)
 	w.env.Now = w.now
@@ -136,6 +138,9 @@ func (w *worker) round(receive bool) bool {
 	}
 	w.shard.Expire(w.now, w.box.cfg.ExpireSlice)
 	w.expireFragments()
+	if w.plans.sweep != 0 {
+		w.sweepPlans()
+	}
 	if w.waiting.used > 0 {
 		w.retry(t)
 	}

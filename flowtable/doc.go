@@ -70,6 +70,7 @@
 //   - claim.go, directory.go: reply tuples, confirming, the shared directory
 //   - expect.go, expectclaim.go, expectowner.go: announced flows: their table, a new one, what its owner does
 //   - helper.go: helpers, masters and children
+//   - plan.go: what forgets the plans that a flow's packets follow
 //   - expire.go: timeouts and early drop
 //   - edit.go, event.go: what changes a flow from outside; kinds of events
 //   - stats.go, flows.go, text.go: counters, listings, the conntrack tool's lines

@@ -15,6 +15,11 @@ type block struct {
 func (b *block) emitAll(rules []*rule) {
 	seen := map[test]int{} // how many rules ask the same
 	for _, r := range rules {
+		for i := range r.steps {
+			if s := &r.steps[i]; !s.covered() {
+				s.neg |= testOpen
+			}
+		}
 		for _, s := range r.steps[:r.lead()] {
 			if s.op == opTest {
 				seen[s.test]++
@@ -87,7 +92,7 @@ func (b *block) end() {
 // rules before: the more bits it fixes the more, but a test that many rules of
 // the chain share tells them apart from nothing.
 func selectivity(t *test, shared int) int {
-	if t.neg != 0 {
+	if t.neg&testNeg != 0 {
 		return -2 * bits.Len(uint(shared))
 	}
 	return min(bits.OnesCount64(t.mask)-bits.Len64(t.span), 16) - 2*bits.Len(uint(shared))

@@ -16,6 +16,7 @@ type walk struct {
 	base  [4]uint // start of the link, network and transport header; noHeader
 	lim   uint    // last offset at which 8 bytes may be read
 	facts uint64
+	open  uint8 // testOpen: see Trail.Open
 }
 
 // begin fills a walk.
@@ -37,6 +38,7 @@ func (w *walk) begin(p *packet.Packet) {
 	} else {
 		w.base[0] = noHeader
 	}
+	w.open = 0
 	w.facts = uint64(proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
 }
 
@@ -93,7 +95,8 @@ nextRule:
 		at++
 		if h.src > srcFacts {
 			v, ok := im.scalar(h.src, p, env)
-			if !ok || (v&h.mask-h.lo <= h.span) == (h.neg != 0) {
+			w.open |= h.neg
+			if !ok || (v&h.mask-h.lo <= h.span) == (h.neg&testNeg != 0) {
 				continue
 			}
 		}
@@ -107,6 +110,7 @@ nextRule:
 			if (uint16(w.facts)^in.need)&in.needMask != 0 {
 				continue nextRule
 			}
+			w.open |= in.neg
 			op, arg := in.op, in.arg
 			if op == opTest && in.src <= srcTransport { // most of them, by far
 				s := w.base[in.src] + uint(in.end) - 8
@@ -114,7 +118,7 @@ nextRule:
 					continue nextRule
 				}
 				v := binary.BigEndian.Uint64(w.data[s:])
-				if (v&in.mask-in.lo <= in.span) == (in.neg != 0) {
+				if (v&in.mask-in.lo <= in.span) == (in.neg&testNeg != 0) {
 					continue nextRule
 				}
 				continue
@@ -139,7 +143,7 @@ nextRule:
 				v &= in.mask
 				switch op {
 				case opTest:
-					if (v-in.lo <= in.span) == (in.neg != 0) {
+					if (v-in.lo <= in.span) == (in.neg&testNeg != 0) {
 						continue nextRule
 					}
 				case opKey:
@@ -151,8 +155,9 @@ nextRule:
 				case opSetMark:
 					p.Mark = uint32(v ^ in.lo)
 				case opSetCtMark:
-					if p.Ct != nil {
-						p.Ct.Mark = uint32(v ^ in.lo)
+					if p.Ct != nil && p.Ct.SetMark(uint32(v^in.lo)) {
+						env.CtMark = true
+						w.open |= testOpen // the next packet of the flow finds it set
 					}
 				}
 				continue
@@ -185,6 +190,7 @@ nextRule:
 					ctr := &im.counters[arg]
 					ctr.Packets++
 					ctr.Bytes += uint64(p.Bytes)
+					env.Trail.count(arg)
 				}
 				continue
 			case opLog:
@@ -230,6 +236,7 @@ nextRule:
 			case opDrop:
 				return Verdict{Code: Drop, Rule: h.rule}
 			case opAccept:
+				env.Trail.Open = env.Trail.Open || w.open&testOpen != 0
 				return Verdict{Code: Accept, Rule: h.rule}
 			case opJump:
 				if depth == stackDepth { // Compile refuses such rulesets
@@ -242,6 +249,7 @@ nextRule:
 				at = uint(arg)
 			case opReturn, opEnd:
 				if depth == 0 {
+					env.Trail.Open = env.Trail.Open || w.open&testOpen != 0
 					return Verdict{Code: c.Policy, Rule: c.PolicyID}
 				}
 				depth--
@@ -263,12 +271,14 @@ func scan(heads []head, at uint, w *walk) uint {
 		return uint(len(heads))
 	}
 	data, lim, facts := w.data, w.lim, w.facts
+	open := w.open
 	rest := heads[at:]
 	for i := range rest {
 		h := &rest[i]
 		if uint16(facts)&h.needMask != h.need {
 			continue
 		}
+		open |= h.neg
 		v := facts
 		if h.src <= srcTransport {
 			s := w.base[h.src] + uint(h.end) - 8
@@ -277,13 +287,16 @@ func scan(heads []head, at uint, w *walk) uint {
 			}
 			v = binary.BigEndian.Uint64(data[s : s+8 : s+8])
 		} else if h.src != srcFacts {
+			w.open = open
 			return at + uint(i)
 		}
 		if v&h.mask-h.lo <= h.span {
-			if h.neg == 0 {
+			if h.neg&testNeg == 0 {
+				w.open = open
 				return at + uint(i)
 			}
-		} else if h.neg != 0 {
+		} else if h.neg&testNeg != 0 {
+			w.open = open
 			return at + uint(i)
 		}
 	}

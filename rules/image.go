@@ -78,6 +78,18 @@ func (im *Image) Base(family uint8, hook nft.Hook) []BaseChain {
 // order of the tree.
 func (im *Image) Counters() []Counter { return im.counters }
 
+// Count adds a packet of so many L3 bytes to the counters of a trail that this
+// image's Eval left behind.
+func (im *Image) Count(counters []uint32, bytes uint32) {
+	for _, i := range counters {
+		if uint(i) < uint(len(im.counters)) {
+			c := &im.counters[i]
+			c.Packets++
+			c.Bytes += uint64(bytes)
+		}
+	}
+}
+
 // Poison overwrites the image so that any later use is noticed: Alive is false,
 // Base has one chain and Eval drops with PoisonedRule. The counters stay. Call it
 // after the grace period, in checking mode, before Free.

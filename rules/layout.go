@@ -38,7 +38,7 @@ const (
 // test compares a value of the packet with an interval. Values stay where they
 // are in the loaded word, masked, so no shift is needed:
 //
-//	holds = ((value & mask) - lo <= span) != (neg == 1)
+//	holds = ((value & mask) - lo <= span) != (neg & testNeg == 1)
 //
 // which covers ==, !=, <, >, ranges, prefixes and "some bit in common". need and
 // needMask first ask the packet's facts word for family and transport protocol;
@@ -48,9 +48,15 @@ type test struct {
 	need, needMask uint16
 	end            uint16 // header windows: offset of the byte behind the value
 	src            uint8  // src*
-	neg            uint8
+	neg            uint8  // testNeg, testOpen
 	mask, lo, span uint64
 }
+
+// Bits of test.neg.
+const (
+	testNeg  uint8 = 1 << 0 // holds outside the interval
+	testOpen uint8 = 1 << 1 // the value may differ between packets of one flow, see covered
+)
 
 // head is the first test of a rule. The heads of a chain lie side by side in
 // rule order, so that a run of rules that do not match is one linear scan; the

@@ -139,7 +139,7 @@ func (im *Image) testWide(in *ins, w *walk, p *packet.Packet) bool {
 	lo &= d[1]
 	below := hi < d[2] || hi == d[2] && lo < d[3]
 	above := hi > d[4] || hi == d[4] && lo > d[5]
-	return (below || above) == (in.neg != 0)
+	return (below || above) == (in.neg&testNeg != 0)
 }
 
 // wideKey is opWideKey.

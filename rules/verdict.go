@@ -59,6 +59,28 @@ const stackDepth = 16
 // keyWords is room for 16 parts of a concatenation of two words each.
 const keyWords = 32
 
+// MaxTrail is how many counters a Trail holds.
+const MaxTrail = 8
+
+// Trail is what accepting walks consulted and counted. When Open is false, the
+// walks of a packet with the same addresses, ports, ports of the box, marks,
+// conntrack state, status, mark and direction, and for TCP with ACK and maybe
+// PSH as its only flags, come to the same end by the same counters.
+type Trail struct {
+	Open     bool // something else was consulted, or a log statement was passed, or Counters is full
+	N        uint8
+	Counters [MaxTrail]uint32 // of the image, in the order of counting
+}
+
+func (t *Trail) count(counter uint32) {
+	if t.N == MaxTrail {
+		t.Open = true
+		return
+	}
+	t.Counters[t.N] = counter
+	t.N++
+}
+
 // Env is one worker's scratch room and what Eval says beside the verdict. A
 // worker reuses one Env for all packets and chains; it must set NLogs to 0
 // before each packet and read Reject and NAT before the next Eval.
@@ -69,6 +91,8 @@ type Env struct {
 	Logs     [MaxLogs]uint32
 	NLogs    int    // Logs[:NLogs] are ids for Ruleset.LogSpec, in order
 	LogsLost uint64 // log statements that found Logs full; never reset by Eval
+	CtMark   bool   // out: the flow's mark was changed; never reset by Eval
+	Trail    Trail  // of all chains since the caller last set it to zero
 
 	stack [stackDepth]uint32
 	key   [keyWords]uint64

@@ -46,7 +46,7 @@ var layers = []layer{
 // hot are the files on the packet path: nothing in them may log, format, lock
 // or reach a pool. Patterns of path.Match; each must match a file.
 var hot = []string{
-	"dataplane/burst.go", "dataplane/worker.go", "dataplane/hooks.go", "dataplane/nat.go", "dataplane/natport.go",
+	"dataplane/burst.go", "dataplane/worker.go", "dataplane/hooks.go", "dataplane/plan.go", "dataplane/nat.go", "dataplane/natport.go",
 	"dataplane/fragments.go", "dataplane/answer.go", "dataplane/limiter.go", "dataplane/trace.go",
 	"dataplane/packet/packet.go", "dataplane/packet/parse*.go", "dataplane/packet/transport.go",
 	"dataplane/packet/rewrite.go", "dataplane/packet/checksum.go", "dataplane/packet/inner.go", "dataplane/packet/drop.go",

@@ -1,0 +1,310 @@
+package dataplane
+
+import (
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/dataplane/route"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf/offheap"
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// A plan is what became of an established packet that left the box: the
+// counters it was counted in, mark, way out, next hop. The packets of its flow
+// and direction that follow it skip rules, routes and the NAT decision as long
+// as the guard holds. Conntrack always comes first, so state, windows,
+// timeouts and accounting are never skipped; whatever changes a flow's status
+// or mark clears its plans (flowtable.Entry.Plan).
+//
+// Equal plans are one: a flow has its number and the stamp of the tables it was
+// made or last confirmed under.
+type plan struct {
+	guard
+	macs     [12]byte // destination and source, as they stand in the frame
+	out      uint16
+	mtu      uint16 // L3 bytes; longer packets walk
+	mark     uint32 // meta mark when it leaves
+	rule     uint32 // that decided
+	counters [rules.MaxTrail]uint32
+	n        uint8
+	steps    uint8 // step* bits
+	_        [2]uint8
+}
+
+// guard is what a packet must have in common with the one the plan was made of,
+// beside its flow and direction and what plannable asks for.
+type guard struct {
+	in   uint16
+	_    uint16
+	mark uint32 // meta mark behind conntrack
+	rule uint32 // that decided before conntrack
+}
+
+// What a plan does to a packet.
+const (
+	stepDstNAT uint8 = 1 << iota
+	stepSrcNAT
+	stepForward // TTL, and a hop instead of a wire's other end
+	stepMACs
+)
+
+// Entry.Plan is a number of planBits, and above it a stamp.
+const (
+	planBits  = 14
+	planMax   = 1<<planBits - 1 // plans; number 0 is none
+	stampMax  = 1<<(32-planBits) - 1
+	planSlots = 4 * (planMax + 1)
+)
+
+// plans are a worker's.
+type plans struct {
+	off    bool     // Config.WalkAlways
+	list   []plan   // by number
+	slots  []uint16 // open hash of numbers, by the plans' contents
+	used   uint32
+	tables *tables // those that now stands for
+	// Stamps count changes of the tables. Plans from before first are void; from
+	// first on they hold if the packet's route still is the same.
+	first, now uint32
+	sweep      uint32 // stamps ran out: where clearing all entries' plans goes on; 0: not at it
+
+	learning bool  // the packet that walks may have a plan
+	guard    guard // of it
+}
+
+func (ps *plans) reserve() (err error) {
+	if ps.list, err = offheap.Make[plan](planMax + 1); err != nil {
+		return err
+	}
+	ps.slots, err = offheap.Make[uint16](planSlots)
+	ps.first, ps.now = 1, 1
+	return err
+}
+
+func (ps *plans) release() []error {
+	errs := []error{offheap.Free(ps.list), offheap.Free(ps.slots)}
+	ps.list, ps.slots = nil, nil
+	return errs
+}
+
+// adopt looks what is new in the tables of a round. New rules make every plan
+// void, new routes only those that lead elsewhere now.
+func (w *worker) adopt(t *tables) {
+	ps := &w.plans
+	if ps.tables == t {
+		return
+	}
+	if ps.tables == nil || ps.tables.image != t.image {
+		ps.forget()
+	}
+	ps.tables = t
+	ps.restamp()
+}
+
+// forget makes all plans void.
+func (ps *plans) forget() {
+	if ps.used > 0 {
+		clear(ps.slots)
+		ps.used = 0
+	}
+	ps.first = ps.now + 1
+	ps.restamp()
+}
+
+// restamp begins a new stamp. When there is none any more no packet has a plan
+// until all entries' are cleared, see sweepPlans.
+func (ps *plans) restamp() {
+	if ps.now++; ps.now > stampMax && ps.sweep == 0 {
+		ps.sweep = 1
+	}
+}
+
+// sweepSlice is how many entries' plans a round clears.
+const sweepSlice = 64
+
+func (w *worker) sweepPlans() {
+	ps := &w.plans
+	if ps.sweep = w.shard.ForgetPlans(ps.sweep, sweepSlice); ps.sweep == 0 {
+		clear(ps.slots)
+		ps.used, ps.first, ps.now = 0, 1, 1
+	}
+}
+
+// plannable says whether plans are for packets like p: whole established ones
+// of TCP in the middle of a connection and of UDP, without anything special.
+func plannable(p *packet.Packet) bool {
+	return p.Ct != nil && (p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply) &&
+		p.Flags == packet.FlagL4 && p.VLANs == 0 && !linkMulticast(p) && p.TTL() > 1 &&
+		!p.Ct.Seen() &&
+		(p.Proto == flowtable.ProtoTCP && p.Probe.Flags&^tcpPSH == tcpACK || p.Proto == flowtable.ProtoUDP)
+}
+
+const (
+	tcpPSH = 0x08
+	tcpACK = 0x10
+)
+
+// byPlan takes p, which conntrack has seen, to its end by the plan of its flow.
+// False: p must walk, and learn may make a plan of that.
+func (w *worker) byPlan(t *tables, p *packet.Packet) bool {
+	ps := &w.plans
+	ps.learning = false
+	if ps.off || ps.sweep != 0 || !plannable(p) {
+		return false
+	}
+	g := guard{in: p.InPort, mark: p.Mark, rule: p.Rule}
+	if note := p.Ct.Plan[p.Dir&1]; note>>planBits >= ps.first {
+		pl := &ps.list[note&planMax]
+		if pl.guard == g && int(p.End)-int(p.L3) <= int(pl.mtu) &&
+			(note>>planBits == ps.now || w.stillRight(t, p, pl)) {
+			return w.follow(t, p, pl)
+		}
+	}
+	ps.learning, ps.guard = true, g
+	w.env.Trail = rules.Trail{}
+	return false
+}
+
+// follow does what the plan says. False: the frame cannot be rewritten, which
+// the walk then finds too.
+func (w *worker) follow(t *tables, p *packet.Packet, pl *plan) bool {
+	w.stats.Planned++
+	p.Mark, p.Rule, p.OutPort = pl.mark, pl.rule, pl.out
+	t.image.Count(pl.counters[:pl.n], p.Bytes)
+	d := packet.DropNone
+	if pl.steps&stepDstNAT != 0 {
+		d = w.rewrite(p, manipDst)
+	}
+	if pl.steps&stepForward != 0 {
+		p.DecTTL()
+	}
+	if pl.steps&stepSrcNAT != 0 && d == packet.DropNone {
+		d = w.rewrite(p, manipSrc)
+	}
+	if d != packet.DropNone {
+		w.drop(p, d)
+		return true
+	}
+	if pl.steps&stepMACs != 0 {
+		*(*[12]byte)(p.Data) = pl.macs
+	}
+	w.ended(p, FateSent, packet.DropNone)
+	w.transmit(int(pl.out), p)
+	return true
+}
+
+// stillRight says that under the tables in force p leaves as its plan, made
+// under earlier routes and the same rules, says; the plan then is of now.
+func (w *worker) stillRight(t *tables, p *packet.Packet, pl *plan) bool {
+	if pl.steps&stepForward != 0 {
+		var dst [16]byte
+		p.DstAddr(&dst)
+		if pl.steps&stepDstNAT != 0 {
+			target := w.target(p)
+			dst = target.Dst
+		}
+		hop := t.routes.Lookup(p.Family, &dst, p.Hash)
+		fresh := plan{out: w.ports[p.InPort].peer}
+		switch hop.Kind {
+		case route.Forward:
+			fresh.out = hop.Port
+		case route.NoRoute:
+			hop = nil
+		default:
+			return false
+		}
+		if fresh.out != pl.out || t.ownAddress(p) {
+			return false
+		}
+		p.OutPort = fresh.out
+		if !w.wayOut(t, p, hop, &dst, &fresh) || fresh.macs != pl.macs || fresh.mtu != pl.mtu || (fresh.steps^pl.steps)&stepMACs != 0 {
+			p.OutPort = packet.NoPort
+			return false
+		}
+	}
+	p.Ct.Plan[p.Dir&1] = p.Ct.Plan[p.Dir&1]&planMax | w.plans.now<<planBits
+	return true
+}
+
+// wayOut fills in what a plan takes from hop, nil for none; false: the next
+// hop's address is not known.
+func (w *worker) wayOut(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byte, pl *plan) bool {
+	pl.mtu = uint16(min(w.mtu(p, hop), 0xffff))
+	if hop == nil {
+		return true
+	}
+	mac := t.routes.NextHop(hop, p.Family, dst)
+	if mac == nil {
+		return false
+	}
+	pl.steps |= stepMACs
+	copy(pl.macs[:6], mac[:])
+	copy(pl.macs[6:], w.ports[hop.Port].mac[:])
+	return true
+}
+
+// learn makes a plan of the walk of p, which is about to leave by hop (nil: by
+// the wire's other end or the port's peer).
+func (w *worker) learn(t *tables, p *packet.Packet, hop *route.Hop) {
+	ps := &w.plans
+	ps.learning = false
+	trail := &w.env.Trail
+	if trail.Open || ps.sweep != 0 {
+		return
+	}
+	hs := &t.hooks[familyIndex(p.Family)]
+	pl := plan{guard: ps.guard, out: p.OutPort, mark: p.Mark, rule: p.Rule, counters: trail.Counters, n: trail.N}
+	if hs[nft.HookPrerouting].natDst && applies(p, manipDst) {
+		pl.steps |= stepDstNAT
+	}
+	if hs[nft.HookPostrouting].natSrc && applies(p, manipSrc) {
+		pl.steps |= stepSrcNAT
+	}
+	if !w.wire {
+		pl.steps |= stepForward
+	}
+	var dst [16]byte
+	p.DstAddr(&dst)
+	if !w.wayOut(t, p, hop, &dst, &pl) {
+		return
+	}
+	p.Ct.Plan[p.Dir&1] = ps.number(&pl) | ps.now<<planBits
+}
+
+// number returns the number of a plan equal to pl, a new one if there is none.
+func (ps *plans) number(pl *plan) uint32 {
+	at := pl.hash()
+	for {
+		n := uint32(ps.slots[at%planSlots])
+		if n == 0 {
+			break
+		}
+		if ps.list[n] == *pl {
+			return n
+		}
+		at++
+	}
+	if ps.used == planMax {
+		ps.forget()
+		at = pl.hash()
+	}
+	ps.used++
+	ps.slots[at%planSlots] = uint16(ps.used)
+	ps.list[ps.used] = *pl
+	return ps.used
+}
+
+// hash mixes what tells plans apart in practice.
+func (pl *plan) hash() uint32 {
+	const k = 0x9e3779b1
+	h := uint32(pl.in)<<16 | uint32(pl.out)
+	h = (h*k ^ h>>15) + pl.guard.mark
+	h = (h*k ^ h>>15) + pl.mark ^ pl.rule<<8 ^ uint32(pl.steps)
+	for i := 0; i < 12; i += 4 {
+		h = (h*k ^ h>>15) + (uint32(pl.macs[i]) | uint32(pl.macs[i+1])<<8 | uint32(pl.macs[i+2])<<16 | uint32(pl.macs[i+3])<<24)
+	}
+	for _, c := range pl.counters[:min(int(pl.n), len(pl.counters))] {
+		h = (h*k ^ h>>15) + c
+	}
+	return h*k ^ h>>15
+}
