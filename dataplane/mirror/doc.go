@@ -35,7 +35,10 @@
 // Resolve. Entries in use that turned stale or failed are asked for again
 // from here, at most once a second (the kernel itself looks at managed entries
 // every five seconds); on kernels before 5.16, which cannot manage, by
-// NTF_USE. Permanent and noarp entries are never touched. When Run ends it takes
+// NTF_USE. On a link that just came up the first solicitation is often lost and
+// the kernel's next is a second away: next hops without an answer are asked for
+// again after 100 ms, and then after twice as long each, for two seconds.
+// Permanent and noarp entries are never touched. When Run ends it takes
 // the flags away that it set.
 //
 // Ownership and concurrency: New opens sockets in the namespace of the calling
@@ -53,5 +56,5 @@
 // that a killed process had made managed stay so until the kernel drops them.
 //
 // Files in reading order: mirror.go, namespace.go, socket.go, decode.go,
-// model.go, follow.go, compute.go, keep.go.
+// model.go, follow.go, compute.go, keep.go, ask.go.
 package mirror

@@ -2,15 +2,12 @@ package mirror
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/sluice-net/sluice/dataplane/route"
-	"github.com/vishvananda/netlink/nl"
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,9 +17,11 @@ const (
 	keepFor    = 10 * time.Minute       // after the last Resolve
 	keepPause  = time.Second            // between two requests to keep one address
 	keepRound  = 250 * time.Millisecond
-	maxPending = 1024 // addresses asked for and not resolved yet
-	maxKept    = 4096 // addresses resolved and kept, beside gateways
-	maxGateway = 4096 // gateways kept
+	fresh      = 2 * time.Second        // a link that came up: requests may get lost
+	freshPause = 100 * time.Millisecond // between two of them at first, then twice as long each time
+	maxPending = 1024                   // addresses asked for and not resolved yet
+	maxKept    = 4096                   // addresses resolved and kept, beside gateways
+	maxGateway = 4096                   // gateways kept
 )
 
 // pending is an address that somebody asked for.
@@ -42,6 +41,7 @@ type keeper struct {
 	neigh    map[hop]neighbour
 	index    []int // interface index by port, 0: none
 	up       []bool
+	upSince  []time.Time // when it came up, as far as seen from here
 	gateways map[hop]struct{}
 	pending  map[hop]*pending
 	kept     map[hop]time.Time // the last Resolve
@@ -49,6 +49,7 @@ type keeper struct {
 
 	// Used by run only.
 	sent    map[hop]time.Time // the last request to keep a hop
+	again   map[hop]time.Time // the last time that the kernel was made to begin anew on a fresh link
 	mine    map[hop]struct{}  // hops made managed from here
 	first   time.Time         // of the first request with NTF_EXT_MANAGED
 	managed int8              // 1: the kernel does it, -1: it does not, 0: not known yet
@@ -58,9 +59,9 @@ func (k *keeper) init(m *Mirror, ports int) {
 	k.m = m
 	k.signal = make(chan struct{}, 1)
 	k.neigh = map[hop]neighbour{}
-	k.index, k.up = make([]int, ports), make([]bool, ports)
+	k.index, k.up, k.upSince = make([]int, ports), make([]bool, ports), make([]time.Time, ports)
 	k.pending, k.kept = map[hop]*pending{}, map[hop]time.Time{}
-	k.sent, k.mine = map[hop]time.Time{}, map[hop]struct{}{}
+	k.sent, k.again, k.mine = map[hop]time.Time{}, map[hop]time.Time{}, map[hop]struct{}{}
 }
 
 func (k *keeper) wake() {
@@ -93,6 +94,11 @@ func (k *keeper) setNeighbour(h hop, n neighbour, there bool) bool {
 // keeper's from now on.
 func (k *keeper) setLinks(index []int, up []bool, gateways map[hop]struct{}) {
 	k.mu.Lock()
+	for port, now := 0, time.Now(); port < len(up); port++ {
+		if up[port] && (!k.up[port] || index[port] != k.index[port]) {
+			k.upSince[port] = now
+		}
+	}
 	k.index, k.up, k.gateways = index, up, gateways
 	k.mu.Unlock()
 }
@@ -163,7 +169,7 @@ func (k *keeper) ask(port uint16, addr netip.Addr, now time.Time) bool {
 
 // run does the work until ctx ends.
 func (k *keeper) run(ctx context.Context) {
-	tick := time.NewTicker(keepRound)
+	tick := time.NewTimer(keepRound)
 	defer tick.Stop()
 	for {
 		select {
@@ -174,8 +180,22 @@ func (k *keeper) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		k.serve()
-		k.round(time.Now())
+		now := time.Now()
+		k.round(now)
+		tick.Reset(k.pause(now))
 	}
+}
+
+// pause is how long to wait for the next round.
+func (k *keeper) pause(now time.Time) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for port, up := range k.up {
+		if up && now.Sub(k.upSince[port]) < fresh {
+			return freshPause / 4
+		}
+	}
+	return keepRound
 }
 
 // serve asks the kernel for the addresses that wait.
@@ -203,7 +223,7 @@ func (k *keeper) serve() {
 
 // round looks at every hop in use and asks the kernel for those that need it.
 func (k *keeper) round(now time.Time) {
-	keep, release := k.plan(now)
+	keep, release, lost := k.plan(now)
 	for _, h := range release {
 		k.send(h, false) // without the flag: takes it away
 		delete(k.mine, h)
@@ -217,6 +237,16 @@ func (k *keeper) round(now time.Time) {
 		}
 		k.sent[h] = now
 	}
+	for _, h := range lost {
+		_, managed := k.mine[h]
+		k.restart(h, managed)
+		k.again[h] = now
+	}
+	for h, t := range k.again {
+		if now.Sub(t) > fresh {
+			delete(k.again, h)
+		}
+	}
 	for h, t := range k.sent {
 		if now.Sub(t) > 2*keepPause {
 			delete(k.sent, h)
@@ -224,8 +254,9 @@ func (k *keeper) round(now time.Time) {
 	}
 }
 
-// plan brings the tables up to date and says which hops need a request.
-func (k *keeper) plan(now time.Time) (keep, release []hop) {
+// plan brings the tables up to date and says which hops need a request, which
+// are of no more use, and for which the request got lost on a fresh link.
+func (k *keeper) plan(now time.Time) (keep, release, lost []hop) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for h, p := range k.pending {
@@ -237,6 +268,8 @@ func (k *keeper) plan(now time.Time) (keep, release []hop) {
 				k.kept[h] = now
 			}
 		case p.queued:
+		case k.wasLost(h, now):
+			lost = append(lost, h)
 		case ok && n.state&unix.NUD_FAILED != 0 && now.Sub(p.last) > askPause, now.Sub(p.last) > askTries:
 			delete(k.pending, h)
 		}
@@ -251,17 +284,15 @@ func (k *keeper) plan(now time.Time) (keep, release []hop) {
 			delete(k.kept, h)
 			continue
 		}
-		if live(h) && k.needs(h, now) {
-			keep = append(keep, h)
-		}
+		k.want(h, now, live(h), &keep, &lost)
 	}
 	gateways := 0
 	for h := range k.gateways {
 		if gateways++; gateways > maxGateway {
 			break
 		}
-		if _, both := k.kept[h]; !both && live(h) && k.needs(h, now) {
-			keep = append(keep, h)
+		if _, both := k.kept[h]; !both {
+			k.want(h, now, live(h), &keep, &lost)
 		}
 	}
 	for h := range k.mine {
@@ -276,7 +307,41 @@ func (k *keeper) plan(now time.Time) (keep, release []hop) {
 			delete(k.mine, h)
 		}
 	}
-	return keep, release
+	return keep, release, lost
+}
+
+// want puts a hop in use into the list of what has to be done about it.
+func (k *keeper) want(h hop, now time.Time, live bool, keep, lost *[]hop) {
+	_, pending := k.pending[h]
+	switch {
+	case !live:
+	case k.needs(h, now):
+		*keep = append(*keep, h)
+	case !pending && k.wasLost(h, now): // pending ones are in the list already
+		*lost = append(*lost, h)
+	}
+}
+
+// wasLost says whether a hop should have answered by now that was asked for on
+// a link that came up just before. What is sent in the first moments goes
+// nowhere often, because the other end is not ready, and the kernel would send
+// again after a second only.
+func (k *keeper) wasLost(h hop, now time.Time) bool {
+	port := k.portOf(h.index)
+	if port < 0 || !k.up[port] {
+		return false
+	}
+	up := k.upSince[port]
+	age := now.Sub(up)
+	n := k.neigh[h]
+	if age >= fresh || n.usable() || n.state&(nudFixed|unix.NUD_FAILED) != 0 {
+		return false
+	}
+	last := up
+	if t := k.again[h]; t.After(up) {
+		last = t
+	}
+	return now.Sub(last) >= max(freshPause, age/2)
 }
 
 // needs says whether a hop in use needs a request now.
@@ -294,7 +359,8 @@ func (k *keeper) needs(h hop, now time.Time) bool {
 		return doubt && now.Sub(k.sent[h]) >= keepPause
 	}
 	_, asked := k.mine[h]
-	if k.managed == 0 && ok && asked && now.Sub(k.first) > keepPause {
+	_, restarted := k.again[h] // then the flag is away for a moment
+	if k.managed == 0 && ok && asked && !restarted && now.Sub(k.first) > keepPause {
 		k.decide(-1)
 	}
 	if now.Sub(k.sent[h]) < keepPause {
@@ -311,47 +377,4 @@ func (k *keeper) decide(managed int8) {
 	if managed < 0 {
 		k.m.log.Info("the kernel does not keep neighbours by itself (NTF_EXT_MANAGED), requests from here do")
 	}
-}
-
-// send asks the kernel to resolve a hop, and to keep it resolved or not.
-func (k *keeper) send(h hop, managed bool) bool {
-	msg := &ndmsg{family: familyOf(h.addr), index: h.index}
-	attrs := []nl.NetlinkRequestData{msg, nl.NewRtAttr(unix.NDA_DST, h.addr.AsSlice())}
-	if managed {
-		attrs = append(attrs, nl.NewRtAttr(ndaFlagsExt, nl.Uint32Attr(ntfExtManaged)))
-	} else {
-		msg.flags = unix.NTF_USE
-	}
-	_, err := k.req.request(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_ACK, attrs...).Execute(unix.NETLINK_ROUTE, 0)
-	if err == nil {
-		return true
-	}
-	if managed && k.managed == 0 && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)) {
-		k.decide(-1)
-		return false
-	}
-	k.m.count(func(s *Stats) { s.KeepErrors++ })
-	k.m.log.Debug("neighbour request refused", zap.Stringer("address", h.addr), zap.Int("interface", h.index), zap.Error(err))
-	return false
-}
-
-// release gives back what was managed from here. The events are read no more,
-// so it looks for itself.
-func (k *keeper) release() {
-	var release []hop
-	err := k.req.each(unix.RTM_GETNEIGH, unix.RTM_NEWNEIGH, &ndmsg{},
-		func() { release = nil },
-		func(b []byte) {
-			h, n, ok := decodeNeighbour(b)
-			if _, mine := k.mine[h]; ok && mine && n.managed && n.state&nudFixed == 0 {
-				release = append(release, h)
-			}
-		})
-	if err != nil {
-		k.m.log.Warn("neighbours stay managed by the kernel", zap.Error(err))
-	}
-	for _, h := range release {
-		k.send(h, false)
-	}
-	k.mine = map[hop]struct{}{}
 }

@@ -50,6 +50,7 @@ type Stats struct {
 	Applied      uint64 // calls of apply that returned nil
 	ApplyErrors  uint64 // calls of apply that returned an error
 	Asked        uint64 // resolutions the kernel was asked for by Resolve
+	AskedAgain   uint64 // of requests that had no answer on a link just come up
 	AskedDropped uint64 // calls of Resolve without effect: table full, no such port, port down
 	KeepErrors   uint64 // refused requests to resolve or keep a neighbour
 	Skipped      uint64 // routes of the last dump that no State can express
