@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -166,16 +165,15 @@ func newLog(w io.Writer, level string) (*zap.Logger, error) {
 	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(enc), zapcore.Lock(zapcore.AddSync(w)), at)), nil
 }
 
-// memoryLimit is the Go heap at which the garbage collector begins to work,
-// unless the environment (GOMEMLIMIT) says otherwise. Frames, flows and rules in
-// use are not on this heap.
-const memoryLimit = 512 << 20
+// heapGrowth is how far the Go heap may grow beyond what is in use before the
+// garbage collector works, in percent, unless the environment (GOGC) says
+// otherwise. Frames, flows and rules in force are not on this heap.
+const heapGrowth = 400
 
-// tuneMemory keeps the garbage collector, which would stop workers for
-// milliseconds, from running before there is need.
+// tuneMemory lets the garbage collector, which takes time from workers, run
+// seldom, but without letting the heap grow for as long as the box runs.
 func tuneMemory() {
-	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(memoryLimit)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowth)
 	}
-	debug.SetGCPercent(-1)
 }
