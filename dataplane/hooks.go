@@ -39,8 +39,8 @@ func (w *worker) chains(t *tables, chains []rules.BaseChain, p *packet.Packet) b
 	return true
 }
 
-// chain evaluates a filter base chain and does what it says.
-func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
+// eval evaluates a base chain and sees to what it leaves behind beside the verdict.
+func (w *worker) eval(t *tables, c *rules.BaseChain, p *packet.Packet) rules.Verdict {
 	w.env.NLogs = 0
 	v := t.image.Eval(c, p, &w.env)
 	if w.env.NLogs > 0 {
@@ -50,6 +50,12 @@ func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
 		w.env.CtMark = false
 		w.shard.SetMark(p.Entry, p.Ct.Mark) // its expectations have to know
 	}
+	return v
+}
+
+// chain evaluates a filter base chain and does what it says.
+func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
+	v := w.eval(t, c, p)
 	switch v.Code {
 	case rules.Accept:
 		if v.Rule != c.PolicyID || p.Rule == 0 {

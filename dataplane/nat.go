@@ -127,12 +127,7 @@ func (w *worker) bind(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool 
 	spec := rules.NATSpec{Family: p.Family}
 	bound, rule := false, p.Rule
 	for i := range hs.nat {
-		c := &hs.nat[i]
-		w.env.NLogs = 0
-		v := t.image.Eval(c, p, &w.env)
-		if w.env.NLogs > 0 {
-			w.log(t, p)
-		}
+		v := w.eval(t, &hs.nat[i], p)
 		if v.Code == rules.NAT {
 			spec, bound, rule = w.env.NAT, true, v.Rule
 			break

@@ -1,6 +1,9 @@
 package dataplane
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
@@ -149,6 +152,9 @@ const (
 func (w *worker) byPlan(t *tables, p *packet.Packet) bool {
 	ps := &w.plans
 	ps.learning = false
+	if p.Ct != nil && (p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply) {
+		w.stats.Established++
+	}
 	if ps.off || ps.sweep != 0 || !plannable(p) {
 		return false
 	}
@@ -226,6 +232,57 @@ func (w *worker) stillRight(t *tables, p *packet.Packet, pl *plan) bool {
 	return true
 }
 
+// Blocker is a rule that kept packets from having a plan, because what it asked
+// may differ between packets of one flow.
+type Blocker struct {
+	Rule    uint32 // id in the ruleset in force
+	Packets uint64
+}
+
+// maxBlockers is how many such rules are remembered of one generation.
+const maxBlockers = 16
+
+func (t *tables) blame(rule uint32) {
+	for i := range t.blocked {
+		if b := &t.blocked[i]; b.Packets == 0 || b.Rule == rule {
+			b.Rule = rule
+			b.Packets++
+			return
+		}
+	}
+}
+
+// PlanBlockers returns the rules in force that kept packets from having plans
+// since the rules or routes last changed, summed over the workers.
+func (b *Box) PlanBlockers() []Blocker {
+	b.control.Lock()
+	defer b.control.Unlock()
+	if b.closed {
+		return nil
+	}
+	var all []Blocker
+	for _, w := range b.workers {
+		var seen [maxBlockers]Blocker
+		b.ask(w, func(w *worker) bool {
+			seen = w.next.Load().blocked
+			return true
+		})
+		for _, s := range seen {
+			if s.Packets == 0 {
+				break
+			}
+			i := slices.IndexFunc(all, func(a Blocker) bool { return a.Rule == s.Rule })
+			if i < 0 {
+				all = append(all, s)
+			} else {
+				all[i].Packets += s.Packets
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Blocker) int { return cmp.Compare(b.Packets, a.Packets) })
+	return all
+}
+
 // wayOut fills in what a plan takes from hop, nil for none; false: the next
 // hop's address is not known.
 func (w *worker) wayOut(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byte, pl *plan) bool {
@@ -249,7 +306,11 @@ func (w *worker) learn(t *tables, p *packet.Packet, hop *route.Hop) {
 	ps := &w.plans
 	ps.learning = false
 	trail := &w.env.Trail
-	if trail.Open || ps.sweep != 0 {
+	if trail.Open {
+		t.blame(trail.Rule)
+		return
+	}
+	if ps.sweep != 0 {
 		return
 	}
 	hs := &t.hooks[familyIndex(p.Family)]

@@ -170,7 +170,7 @@ func TestPlanOpenFacts(t *testing.T) {
 		{"length", `meta length > 1000 drop`, 0},
 		{"ttl", `ip ttl 5 drop`, 0},
 		{"ttl of other flows", `udp dport 99 ip ttl 5 drop`, 2},
-		{"ttl behind the verdict", "udp dport 53 accept\n		ip ttl 5 drop", 2},
+		{"ttl behind the verdict", "udp dport 53 accept\n		udp sport 53 accept\n		ip ttl 5 drop", 2},
 		{"log", `udp dport 53 log prefix "x"`, 0},
 		{"udp length", `udp length 8 counter`, 0},
 		{"tcp flags", `tcp flags & (syn|rst) == syn drop`, 2},
@@ -201,6 +201,12 @@ table ip track {
 			s.up(upIP, upUDP)
 			s.up(upIP, upUDP)
 			s.demandPlanned(c.rule, c.planned)
+			blockers := s.n.box.PlanBlockers()
+			if blocked := c.planned == 0; (len(blockers) == 1) != blocked {
+				t.Errorf("rules that forbid plans: %+v", blockers)
+			} else if blocked && !strings.Contains(s.n.box.Rules().Rule(blockers[0].Rule).Text, strings.Fields(c.rule)[0]) {
+				t.Errorf("blamed %q", s.n.box.Rules().Rule(blockers[0].Rule).Text)
+			}
 		})
 	}
 }

@@ -27,7 +27,8 @@ type WorkerStats struct {
 	HandoversIn, HandoversOut uint64
 	Fates                     [4]uint64                // by Fate
 	Drops                     [packet.DropCount]uint64 // by reason; DropNone counts what was not dropped
-	Planned                   uint64                   // packets that skipped the rules by a plan
+	Established               uint64                   // packets of established flows, local ones not among them
+	Planned                   uint64                   // of these, those that skipped the rules by a plan
 	Fragments                 uint64                   // fragments that came for reassembly
 	Mixed                     uint64                   // checking mode: packets that saw a retired generation
 	ICMPLimited               uint64                   // ICMP errors not sent because of the rate
@@ -61,6 +62,7 @@ func (s Stats) Total() WorkerStats {
 		for d := range w.Drops {
 			t.Drops[d] += w.Drops[d]
 		}
+		t.Established += w.Established
 		t.Planned += w.Planned
 		t.Fragments += w.Fragments
 		t.Mixed += w.Mixed

@@ -36,8 +36,8 @@ type hookSteps struct {
 }
 
 // tables is one generation as one worker sees it: its own copies of the rules
-// and of the routes. Immutable but for the counters beside the image, the
-// neighbours' addresses and judged, which its worker writes.
+// and of the routes. Immutable but for the counters beside the image, judged and
+// blocked, which its worker writes.
 type tables struct {
 	generation uint64 // of the rules; routes come and go within one
 	image      *rules.Image
@@ -49,7 +49,8 @@ type tables struct {
 	early      bool     // a chain runs before conntrack, so a packet must be with its owner before
 	hooks      [2][5]hookSteps
 
-	judged uint64 // packets that walked while these were in force; written by the worker
+	judged  uint64               // packets that walked while these were in force; written by the worker
+	blocked [maxBlockers]Blocker // rules because of which packets had no plan; written by the worker
 }
 
 // familyIndex maps a packet's family to hooks' first index.

@@ -87,7 +87,11 @@ func (im *Image) Eval(c *BaseChain, p *packet.Packet, env *Env) Verdict {
 
 nextRule:
 	for {
+		from := at
 		at = scan(heads, at, &w)
+		if w.open&testOpen != 0 && !env.Trail.Open {
+			env.Trail.blame(heads[from:], w.facts)
+		}
 		if at >= uint(len(heads)) {
 			return poisoned
 		}
@@ -95,7 +99,6 @@ nextRule:
 		at++
 		if h.src > srcFacts {
 			v, ok := im.scalar(h.src, p, env)
-			w.open |= h.neg
 			if !ok || (v&h.mask-h.lo <= h.span) == (h.neg&testNeg != 0) {
 				continue
 			}
@@ -110,7 +113,9 @@ nextRule:
 			if (uint16(w.facts)^in.need)&in.needMask != 0 {
 				continue nextRule
 			}
-			w.open |= in.neg
+			if in.neg&testOpen != 0 {
+				env.Trail.opened(h.rule)
+			}
 			op, arg := in.op, in.arg
 			if op == opTest && in.src <= srcTransport { // most of them, by far
 				s := w.base[in.src] + uint(in.end) - 8
@@ -157,7 +162,7 @@ nextRule:
 				case opSetCtMark:
 					if p.Ct != nil && p.Ct.SetMark(uint32(v^in.lo)) {
 						env.CtMark = true
-						w.open |= testOpen // the next packet of the flow finds it set
+						env.Trail.opened(h.rule) // the next packet of the flow finds it set
 					}
 				}
 				continue
@@ -190,7 +195,7 @@ nextRule:
 					ctr := &im.counters[arg]
 					ctr.Packets++
 					ctr.Bytes += uint64(p.Bytes)
-					env.Trail.count(arg)
+					env.Trail.count(arg, h.rule)
 				}
 				continue
 			case opLog:
@@ -236,7 +241,6 @@ nextRule:
 			case opDrop:
 				return Verdict{Code: Drop, Rule: h.rule}
 			case opAccept:
-				env.Trail.Open = env.Trail.Open || w.open&testOpen != 0
 				return Verdict{Code: Accept, Rule: h.rule}
 			case opJump:
 				if depth == stackDepth { // Compile refuses such rulesets
@@ -249,7 +253,6 @@ nextRule:
 				at = uint(arg)
 			case opReturn, opEnd:
 				if depth == 0 {
-					env.Trail.Open = env.Trail.Open || w.open&testOpen != 0
 					return Verdict{Code: c.Policy, Rule: c.PolicyID}
 				}
 				depth--

@@ -67,18 +67,35 @@ const MaxTrail = 8
 // conntrack state, status, mark and direction, and for TCP with ACK and maybe
 // PSH as its only flags, come to the same end by the same counters.
 type Trail struct {
-	Open     bool // something else was consulted, or a log statement was passed, or Counters is full
+	Open     bool   // something else was consulted, or a log statement was passed, or Counters is full
+	Rule     uint32 // with Open: the first rule to blame for it
 	N        uint8
 	Counters [MaxTrail]uint32 // of the image, in the order of counting
 }
 
-func (t *Trail) count(counter uint32) {
+func (t *Trail) count(counter, rule uint32) {
 	if t.N == MaxTrail {
-		t.Open = true
+		t.opened(rule)
 		return
 	}
 	t.Counters[t.N] = counter
 	t.N++
+}
+
+func (t *Trail) opened(rule uint32) {
+	if !t.Open {
+		t.Open, t.Rule = true, rule
+	}
+}
+
+// blame finds the rule whose head opened a scan from one head on.
+func (t *Trail) blame(heads []head, facts uint64) {
+	for i := range heads {
+		if h := &heads[i]; h.neg&testOpen != 0 && uint16(facts)&h.needMask == h.need {
+			t.opened(h.rule)
+			return
+		}
+	}
 }
 
 // Env is one worker's scratch room and what Eval says beside the verdict. A

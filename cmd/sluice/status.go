@@ -69,6 +69,7 @@ func printStatus(to io.Writer, s *control.Status) error {
 	if s.MaxFlows > 0 {
 		fmt.Fprintf(&b, " of %d", s.MaxFlows)
 	}
+	printPlans(&b, &s.Plans)
 	fmt.Fprintf(&b, "\nframes   %d of %d free\n", s.FreeFrames, s.Frames)
 	if m := s.Mirror; m != nil {
 		fmt.Fprintf(&b, "kernel   %s, %s; followed %s, %s", amount(m.Routes, "route"), amount(m.Neighbours, "neighbour"),
@@ -101,6 +102,18 @@ func printStatus(to io.Writer, s *control.Status) error {
 	printDrops(&b, s)
 	_, err := to.Write(b.Bytes())
 	return err
+}
+
+// printPlans says how many packets of established flows skipped the rules, and
+// which rules kept the others from it.
+func printPlans(to io.Writer, s *control.PlanStatus) {
+	if s.Established == 0 {
+		return
+	}
+	fmt.Fprintf(to, "\nplans    %.1f %% of %d packets of established flows", 100*float64(s.Planned)/float64(s.Established), s.Established)
+	for _, f := range s.Forbidden {
+		fmt.Fprintf(to, "\n         %d walked because of %s: %s", f.Packets, f.Place, f.Rule)
+	}
 }
 
 func printPorts(to io.Writer, ports []control.PortStatus) {

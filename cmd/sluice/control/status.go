@@ -1,6 +1,8 @@
 package control
 
 import (
+	"fmt"
+
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/packet"
 )
@@ -18,6 +20,7 @@ type Status struct {
 	Workers []WorkerStatus `json:"workers"`
 	Rules   RuleStatus     `json:"rules"`
 
+	Plans       PlanStatus        `json:"plans"`
 	Flows       int               `json:"flows"`
 	MaxFlows    int               `json:"max_flows,omitempty"`
 	Drops       map[string]uint64 `json:"drops"` // packets by reason, those above 0
@@ -95,6 +98,22 @@ type MirrorStatus struct {
 	Managed     bool   `json:"managed_neighbours"`
 }
 
+// PlanStatus says how many packets of established flows skipped rules and routes
+// by the plan of their flow, and which rules kept others from it.
+type PlanStatus struct {
+	Established uint64          `json:"established"`
+	Planned     uint64          `json:"planned"`
+	Forbidden   []PlanForbidden `json:"forbidden,omitempty"`
+}
+
+// PlanForbidden is a rule that asks what may differ between packets of a flow,
+// and how many packets had no plan because of it since rules or routes changed.
+type PlanForbidden struct {
+	Place   string `json:"place"`
+	Rule    string `json:"rule"`
+	Packets uint64 `json:"packets"`
+}
+
 // GuardStatus is the guard table's.
 type GuardStatus struct {
 	Installed  bool     `json:"installed"`
@@ -121,6 +140,12 @@ func (s *Server) status() Status {
 	stats := s.Box.Stats()
 	total := stats.Total()
 	st.Flows, st.Frames, st.FreeFrames = stats.Flows, stats.Frames, stats.FreeFrames
+	st.Plans = PlanStatus{Established: total.Established, Planned: total.Planned}
+	for _, b := range s.Box.PlanBlockers() {
+		if r := rs.Rule(b.Rule); r != nil {
+			st.Plans.Forbidden = append(st.Plans.Forbidden, PlanForbidden{fmt.Sprint(r.Pos), r.Text, b.Packets})
+		}
+	}
 	st.ICMPUnsent = ICMPUnsent{total.ICMPLimited, total.ICMPNoSource}
 	st.LogsLost = total.LogsLost
 	st.Drops = map[string]uint64{}
