@@ -31,14 +31,25 @@ type Config struct {
 
 	Helpers   []Helper // number 1 and up
 	ExpectMax int      // expectations of all shards together (nf_conntrack_expect_max); 0: from the table's size
+
+	// Further settings of the TCP tracker, named as the kernel's nf_conntrack_tcp_*.
+	TCPBeLiberal        bool  // only a table cell makes a segment INVALID, not the window
+	TCPIgnoreInvalidRST bool  // a reset below the expected sequence number is not INVALID
+	TCPMaxRetrans       uint8 // after so many equal ACKs the timeout is TCPMaxRetrans'
+
+	// SeqOffset, if not nil, says by how much the payload of the flow of entry n
+	// was lengthened on the wire, in direction dir up to seq. It is asked for
+	// flows with StatusSeqAdjust, on the owner's burst path.
+	SeqOffset func(s *Shard, n uint32, dir uint8, seq uint32) int32
 }
 
 // Timeouts of the built-in trackers, in seconds, named as the kernel's
 // nf_conntrack_*_timeout settings.
 type Timeouts struct {
 	TCP               [TCPStates]uint32 // by TCPState; TCPNone is not used
-	TCPUnacknowledged uint32
-	UDP, UDPStream    uint32 // UDPLite has the same ones
+	TCPUnacknowledged uint32            // data on the way that nobody acknowledged
+	TCPMaxRetrans     uint32            // retransmissions without progress, or a closed window
+	UDP, UDPStream    uint32            // UDPLite has the same ones
 	ICMP, ICMPv6      uint32
 	GRE, GREStream    uint32
 	Generic           uint32
@@ -49,13 +60,15 @@ func Default() Config {
 	return Config{
 		Workers: 1,
 		Loose:   true,
+
+		TCPMaxRetrans: 3,
 		Timeouts: Timeouts{
 			TCP: [TCPStates]uint32{
 				TCPSynSent: 120, TCPSynRecv: 60, TCPEstablished: 432000, TCPFinWait: 120, TCPCloseWait: 60,
 				TCPLastAck: 30, TCPTimeWait: 120, TCPClose: 10, TCPSynSent2: 120,
 			},
-			TCPUnacknowledged: 300,
-			UDP:               30, UDPStream: 120, ICMP: 30, ICMPv6: 30, GRE: 30, GREStream: 180, Generic: 600,
+			TCPUnacknowledged: 300, TCPMaxRetrans: 300,
+			UDP: 30, UDPStream: 120, ICMP: 30, ICMPv6: 30, GRE: 30, GREStream: 180, Generic: 600,
 		},
 	}
 }
@@ -78,7 +91,7 @@ func (c Config) Validate() error {
 		name string
 		sec  uint32
 	}{
-		{"tcp unacknowledged", t.TCPUnacknowledged},
+		{"tcp unacknowledged", t.TCPUnacknowledged}, {"tcp max retrans", t.TCPMaxRetrans},
 		{"udp", t.UDP}, {"udp stream", t.UDPStream}, {"icmp", t.ICMP}, {"icmpv6", t.ICMPv6},
 		{"gre", t.GRE}, {"gre stream", t.GREStream}, {"generic", t.Generic},
 	} {

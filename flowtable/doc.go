@@ -53,7 +53,6 @@
 //	timeouts         2^21 s
 //	Expire           bounded by its argument; early drop by 8 buckets
 //
-// TCP segments go through the state table but are not compared with windows.
 // A plain flow of another worker that began while SetNAT was off is not seen by
 // ReplyTaken.
 //
@@ -66,7 +65,7 @@
 //   - index.go, shard.go: buckets and slots; one worker's flows
 //   - prefetch.go, prefetch_amd64.go, prefetch_amd64.s, prefetch_generic.go: fetching ahead
 //   - track.go: a packet's way through the table
-//   - tracker.go, state.go, tcp.go: protocols
+//   - tracker.go, state.go, tcptable.go, tcp.go, tcpwindow.go, tcp_unsafe.go: protocols
 //   - claim.go, directory.go: reply tuples, confirming, the shared directory
 //   - expect.go, expectclaim.go, expectowner.go: announced flows: their table, a new one, what its owner does
 //   - helper.go: helpers, masters and children

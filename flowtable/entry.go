@@ -72,11 +72,11 @@ type Entry struct {
 	Mark    uint32    // ct mark
 	State   TCPState  // of a TCP flow
 	flags   uint8     // the table's own notes, flag* bits
-	TCP     [2]uint8  // TCP: flags of both sides; last event and its direction
+	TCP     [2]uint8  // TCP: flags of both sides
 	Plan    [2]uint32 // interned plan by direction; 0 is none
 	Packets [2]uint64 // by direction
 	Bytes   [2]uint64 // L3 bytes by direction, IP header included
-	Proto   [8]uint32 // of the tracker; UDP: [0] is the tick after which it is a stream
+	Proto   [8]uint32 // of the tracker; TCP: windows; UDP: [0] is the tick after which it is a stream
 }
 
 // Notes that the table keeps in an entry.

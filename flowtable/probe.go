@@ -21,12 +21,13 @@ type Probe struct {
 	Tuple   Tuple
 	Hash    uint64 // Table.Hash of Tuple; the same for both directions
 	Bytes   uint32 // L3 length, IP header included
-	Seq     uint32 // TCP
+	Seq     uint32 // TCP; SCTP: verification tag
 	Ack     uint32 // TCP
 	Payload uint32 // TCP: bytes behind the header
 	Window  uint16 // TCP: as on the wire
 	Flags   uint8  // TCP flags: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32
 	Kind    Kind
+	Rest    []byte // TCP: the options; SCTP: the chunks; a view into the frame
 	// Misdirected: with KindError, the outer destination is not the inner
 	// packet's source. Such an error belongs to no flow.
 	Misdirected bool

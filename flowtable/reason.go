@@ -23,6 +23,16 @@ const (
 	ReasonTCPFlags    // an illegal set of TCP flags
 	ReasonTCPState    // a segment that the flow's state does not allow
 	ReasonTCPNotNew   // a first segment that neither opens nor may be picked up
+	ReasonTCPReset    // a reset below the sequence number that the peer expects
+	ReasonTCPSeqOver  // begins behind the receiver's window
+	ReasonTCPAckOver  // acknowledges what was not sent
+
+	// Only counted: TCP segments let through that changed nothing in their flow.
+	ReasonTCPOvershoot // begins behind the receiver's window, but not far
+	ReasonTCPSeqUnder  // data that were acknowledged long ago
+	ReasonTCPAckUnder  // an acknowledgement long delayed
+	ReasonTCPIgnored   // may belong to a connection that only the two ends know
+	ReasonTCPChallenge // a challenge ACK
 
 	// Set by Track and Confirm: dropped.
 	ReasonTableFull // no room and nothing to drop early (`drop`)
@@ -56,6 +66,14 @@ var reasonNames = [reasons]string{
 	ReasonTCPFlags:      "tcp-flags",
 	ReasonTCPState:      "tcp-state",
 	ReasonTCPNotNew:     "tcp-not-new",
+	ReasonTCPReset:      "tcp-invalid-rst",
+	ReasonTCPSeqOver:    "tcp-seq-over",
+	ReasonTCPAckOver:    "tcp-ack-over",
+	ReasonTCPOvershoot:  "tcp-overshoot",
+	ReasonTCPSeqUnder:   "tcp-seq-under",
+	ReasonTCPAckUnder:   "tcp-ack-under",
+	ReasonTCPIgnored:    "tcp-ignored",
+	ReasonTCPChallenge:  "tcp-challenge-ack",
 	ReasonTableFull:     "table-full",
 	ReasonIndexFull:     "index-full",
 	ReasonClash:         "clash",

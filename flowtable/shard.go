@@ -14,22 +14,28 @@ import (
 // its contents until the number is given out again, so that the packet that
 // ended a flow can still be rewritten by it.
 type Shard struct {
-	table   *Table
-	count   *atomic.Int64 // the table's
-	me      uint16
-	alone   bool // the only worker: no flow can be anywhere else
-	acct    bool
-	direct  bool // as the table's
-	ms      timeoutsMs
+	table  *Table
+	count  *atomic.Int64 // the table's
+	me     uint16
+	alone  bool // the only worker: no flow can be anywhere else
+	acct   bool
+	direct bool // as the table's
+	ms     timeoutsMs
+
+	// Settings of the TCP tracker, as in Config.
+	loose, liberal, ignoreInvalidReset bool
+	maxRetrans                         uint8
+	seqOffset                          func(s *Shard, n uint32, dir uint8, seq uint32) int32
+
 	index   index
 	entries []Entry
-	nat     []NAT    // beside entries
-	ignored []uint32 // beside entries: where a TCP segment that was let through unjudged ends
-	freed   []uint32 // stack of free numbers
-	free    int      // height of that stack
-	high    uint32   // numbers above it were never given out
-	live    int      // entries of this shard, unconfirmed ones included
-	cursor  uint32   // where Expire goes on
+	nat     []NAT     // beside entries
+	tcp     []tcpLast // beside entries: the last segment of a TCP flow
+	freed   []uint32  // stack of free numbers
+	free    int       // height of that stack
+	high    uint32    // numbers above it were never given out
+	live    int       // entries of this shard, unconfirmed ones included
+	cursor  uint32    // where Expire goes on
 
 	expect  *expectations // the table's
 	help    []Help        // beside entries
@@ -44,7 +50,9 @@ type Shard struct {
 
 func newShard(t *Table, i int) (*Shard, error) {
 	s := &Shard{table: t, count: &t.count, me: uint16(i), alone: t.cfg.Workers == 1, acct: t.cfg.Acct, direct: t.direct, ms: t.ms,
-		expect: &t.expect}
+		loose: t.cfg.Loose, liberal: t.cfg.TCPBeLiberal, ignoreInvalidReset: t.cfg.TCPIgnoreInvalidRST, maxRetrans: t.cfg.TCPMaxRetrans,
+		seqOffset: t.cfg.SeqOffset, expect: &t.expect,
+	}
 	err := s.reserve(t.cfg.Max + 1) // number 0 is none
 	if err != nil {
 		_ = s.release() // the first failure is the one to report
@@ -60,7 +68,7 @@ func (s *Shard) reserve(n int) (err error) {
 	if s.nat, err = offheap.Make[NAT](n); err != nil {
 		return err
 	}
-	if s.ignored, err = offheap.Make[uint32](n); err != nil {
+	if s.tcp, err = offheap.Make[tcpLast](n); err != nil {
 		return err
 	}
 	if s.freed, err = offheap.Make[uint32](n); err != nil {
@@ -79,11 +87,11 @@ func (s *Shard) reserve(n int) (err error) {
 
 func (s *Shard) release() []error {
 	errs := []error{
-		offheap.Free(s.entries), offheap.Free(s.nat), offheap.Free(s.ignored), offheap.Free(s.freed),
+		offheap.Free(s.entries), offheap.Free(s.nat), offheap.Free(s.tcp), offheap.Free(s.freed),
 		offheap.Free(s.index.buckets), offheap.Free(s.help), offheap.Free(s.child),
 	}
 	s.help, s.child = nil, nil
-	s.entries, s.nat, s.ignored, s.freed, s.index.buckets = nil, nil, nil, nil, nil
+	s.entries, s.nat, s.tcp, s.freed, s.index.buckets = nil, nil, nil, nil, nil
 	return errs
 }
 

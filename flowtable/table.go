@@ -34,6 +34,7 @@ type Table struct {
 type timeoutsMs struct {
 	tcp                   [TCPStates]uint32
 	tcpUnacked            uint32
+	tcpRetrans            uint32
 	udp, udpStream        uint32
 	icmp, icmpv6, generic uint32
 	gre, greStream        uint32
@@ -73,8 +74,8 @@ func New(cfg Config) (*Table, error) {
 
 func ticks(t *Timeouts) timeoutsMs {
 	m := timeoutsMs{
-		tcpUnacked: t.TCPUnacknowledged * 1000,
-		udp:        t.UDP * 1000, udpStream: t.UDPStream * 1000,
+		tcpUnacked: t.TCPUnacknowledged * 1000, tcpRetrans: t.TCPMaxRetrans * 1000,
+		udp: t.UDP * 1000, udpStream: t.UDPStream * 1000,
 		icmp: t.ICMP * 1000, icmpv6: t.ICMPv6 * 1000, generic: t.Generic * 1000,
 		gre: t.GRE * 1000, greStream: t.GREStream * 1000,
 	}

@@ -1,127 +1,71 @@
 package flowtable
 
-// TCP flags as they stand in byte 13 of the header.
-const (
-	tcpFIN uint8 = 1 << iota
-	tcpSYN
-	tcpRST
-	tcpPSH
-	tcpACK
-	tcpURG
-)
-
-// Events of a segment: the columns of the transition tables.
-const (
-	eventSYN uint8 = iota
-	eventSYNACK
-	eventFIN
-	eventACK
-	eventRST
-	eventNone
-	events
-)
-
-// The transition tables, by direction, event and state now (facts of
-// nf_conntrack_proto_tcp.c). Read a row from left to right through the states
-//
-//	NONE SYN_SENT SYN_RECV ESTABLISHED FIN_WAIT CLOSE_WAIT LAST_ACK TIME_WAIT CLOSE SYN_SENT2
-var tcpNext = func() [2][events][TCPStates]TCPState {
-	const (
-		no = TCPNone
-		ss = TCPSynSent
-		sr = TCPSynRecv
-		es = TCPEstablished
-		fw = TCPFinWait
-		cw = TCPCloseWait
-		la = TCPLastAck
-		tw = TCPTimeWait
-		cl = TCPClose
-		s2 = TCPSynSent2
-		iv = tcpInvalid
-		ig = tcpIgnore
-	)
-	never := [TCPStates]TCPState{iv, iv, iv, iv, iv, iv, iv, iv, iv, iv}
-	return [2][events][TCPStates]TCPState{
-		Original: {
-			eventSYN:    {ss, ss, ig, ig, ig, ig, ig, ss, ss, s2},
-			eventSYNACK: {iv, iv, sr, iv, iv, iv, iv, iv, iv, sr},
-			eventFIN:    {iv, iv, fw, fw, la, la, la, tw, cl, iv},
-			eventACK:    {es, iv, es, es, cw, cw, tw, tw, cl, iv},
-			eventRST:    {iv, cl, cl, cl, cl, cl, cl, cl, cl, cl},
-			eventNone:   never,
-		},
-		Reply: {
-			eventSYN:    {iv, s2, iv, iv, iv, iv, iv, ss, iv, s2},
-			eventSYNACK: {iv, sr, ig, ig, ig, ig, ig, ig, ig, sr},
-			eventFIN:    {iv, iv, fw, fw, la, la, la, tw, cl, iv},
-			eventACK:    {iv, ig, sr, es, cw, cw, tw, tw, cl, ig},
-			eventRST:    {iv, cl, cl, cl, cl, cl, cl, cl, cl, cl},
-			eventNone:   never,
-		},
-	}
-}()
-
-// tcpEvent maps the six flag bits to an event; illegal sets have bit 7.
-var tcpEvent = func() (table [64]uint8) {
-	legal := map[uint8]bool{
-		tcpSYN: true, tcpSYN | tcpURG: true, tcpSYN | tcpACK: true, tcpRST: true, tcpRST | tcpACK: true,
-		tcpFIN | tcpACK: true, tcpFIN | tcpACK | tcpURG: true, tcpACK: true, tcpACK | tcpURG: true,
-	}
-	for f := range uint8(64) {
-		e := eventNone
-		switch {
-		case f&tcpRST != 0:
-			e = eventRST
-		case f&tcpSYN != 0 && f&tcpACK != 0:
-			e = eventSYNACK
-		case f&tcpSYN != 0:
-			e = eventSYN
-		case f&tcpFIN != 0:
-			e = eventFIN
-		case f&tcpACK != 0:
-			e = eventACK
-		}
-		if !legal[f&^tcpPSH] {
-			e |= tcpIllegal
-		}
-		table[f] = e
-	}
-	return table
-}()
-
-const tcpIllegal uint8 = 0x80
-
-// Entry.TCP[0] holds these flags, Entry.TCP[1] the last event + 1, whether it
-// was ignored, and its direction.
-const (
-	tcpCloseOrig    uint8 = 1 << iota // the original side closed first, in order
-	tcpCloseReply                     // the reply side did
-	tcpChallenge                      // an ignored SYN in LAST_ACK may be answered by a challenge ACK
-	tcpSimultaneous                   // SYN_SENT2 was seen
-)
-
-const (
-	tcpLastReply   uint8 = 0x80
-	tcpLastIgnored uint8 = 0x40 // Shard.ignored holds its end
-)
-
-// tcpLast reports whether the last segment was this event from this side.
-func (e *Entry) tcpLast(event, dir uint8) bool {
-	return e.TCP[1]&^tcpLastIgnored == event+1|dir*tcpLastReply
+// tcpSide is what is known of one side of a TCP flow, all in sequence numbers
+// of the wire but maxWin (facts of struct ip_ct_tcp_state). It stands in
+// Entry.Proto.
+type tcpSide struct {
+	end    uint32 // behind the last byte it sent
+	maxEnd uint32 // behind the last byte it may send: the peer's greatest ACK + window
+	maxWin uint32 // the greatest window it offered, scaled; 0: nothing seen of it
+	maxAck uint32 // the greatest acknowledgement it sent, valid with tcpMaxAck
 }
 
-func (e *Entry) tcpNote(event, dir uint8) { e.TCP[1] = event + 1 | dir*tcpLastReply }
+// Entry.TCP holds these flags for each side (IP_CT_TCP_FLAG_*).
+const (
+	tcpScaled    uint8 = 1 << iota // sent a window scale option
+	tcpSACK                        // permits selective acknowledgements
+	tcpCloseInit                   // began an orderly close
+	tcpLiberal                     // its segments are not held to the window
+	tcpUnacked                     // has data on the way that the peer did not acknowledge
+	tcpMaxAck                      // maxAck holds
+)
 
-// trackTCP takes a segment through the state table, as tcp_packet of
-// nf_conntrack. Sequence numbers are not checked against windows.
+// tcpLast is what a flow remembers of its last segment, beside the entries.
+// The kernel keeps seq where this has size; end - size is the same.
+type tcpLast struct {
+	end     uint32 // of the last pure ACK taken, or of the last segment ignored
+	ack     uint32
+	size    uint16 // part of the sequence space it took
+	window  uint16 // as on the wire
+	retrans uint8  // pure ACKs like that one since
+	scale   uint8  // window scales: of the original side in the low half
+	memo    uint8  // of an ignored SYN: its scale in the low half, and the flags below
+	event   uint8  // the last event, with tcpFromReply
+}
+
+const (
+	tcpMemoScaled       uint8 = 0x10 // the SYN had a window scale option
+	tcpMemoSACK         uint8 = 0x20 // and permitted SACK
+	tcpMemoChallenge    uint8 = 0x40 // it came in LAST_ACK, so a challenge ACK may answer it
+	tcpMemoSimultaneous uint8 = 0x80 // SYN_SENT2 was seen
+
+	tcpFromReply uint8 = 8 // in tcpLast.event: from the reply side
+)
+
+// was reports whether the last segment was this event from this side.
+func (l *tcpLast) was(event, dir uint8) bool { return l.event == event|dir*tcpFromReply }
+
+func (l *tcpLast) note(event, dir uint8) { l.event = event | dir*tcpFromReply }
+
+// last returns the last event and the side it came from.
+func (l *tcpLast) last() (event, dir uint8) { return l.event &^ tcpFromReply, l.event / tcpFromReply }
+
+func (l *tcpLast) scaleOf(dir uint8) uint8 { return l.scale >> (4 * dir & 7) & 15 }
+
+func (l *tcpLast) setScale(dir, scale uint8) {
+	l.scale = l.scale&^(15<<(4*dir&7)) | scale<<(4*dir&7)
+}
+
+// trackTCP takes a segment through the state table and the windows, as
+// tcp_packet of nf_conntrack.
 func trackTCP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
-	e := &s.entries[n]
+	e, last := &s.entries[n], &s.tcp[n]
 	event := tcpEvent[p.Flags&0x3f]
 	if event&tcpIllegal != 0 {
 		p.Reason = ReasonTCPFlags
 		return OutcomeInvalid
 	}
-	if e.Status&StatusConfirmed == 0 && !s.tcpBegin(event) {
+	if e.Status&StatusConfirmed == 0 && !s.tcpBegin(e, last, p, event) {
 		p.Reason = ReasonTCPNotNew
 		return OutcomeInvalid
 	}
@@ -133,86 +77,204 @@ func trackTCP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
 		p.Reason = ReasonTCPState
 		return OutcomeInvalid
 	case tcpIgnore:
-		if !s.tcpResync(e, p, n, event) {
-			s.tcpRemember(e, p, n, event)
-			return OutcomeAccept
+		if !tcpResync(e, last, p, event) {
+			return s.tcpIgnored(e, last, p, event)
 		}
 		old, next = TCPSynSent, TCPSynRecv
 	case TCPSynSent:
-		if old >= TCPTimeWait && old <= TCPClose {
-			if e.TCP[0]&(tcpCloseOrig|tcpCloseReply) != 0 || e.tcpLast(eventRST, dir) {
+		if old >= TCPTimeWait {
+			if (e.TCP[0]|e.TCP[1])&tcpCloseInit != 0 || last.was(eventRST, dir) {
 				s.kill(n)
 				return OutcomeRepeat
 			}
-			s.tcpRemember(e, p, n, event)
-			return OutcomeAccept
+			return s.tcpIgnored(e, last, p, event)
 		}
 	case TCPSynSent2:
-		e.TCP[0] |= tcpSimultaneous
+		last.memo |= tcpMemoSimultaneous
 	case TCPSynRecv:
-		if dir == Reply && event == eventACK && e.TCP[0]&tcpSimultaneous != 0 {
+		if dir == Reply && event == eventACK && last.memo&tcpMemoSimultaneous != 0 {
 			next = TCPEstablished
 		}
 	case TCPTimeWait:
-		if old == TCPLastAck && event == eventACK && e.TCP[0]&tcpChallenge != 0 && e.tcpLast(eventSYN, dir^1) {
+		if old == TCPLastAck && event == eventACK && last.memo&tcpMemoChallenge != 0 && last.was(eventSYN, dir^1) {
 			// It answers the SYN we let through, not the FIN.
-			e.TCP[0] &^= tcpChallenge
-			return OutcomeAccept
+			last.memo &^= tcpMemoChallenge
+			return s.letBy(p, ReasonTCPChallenge)
+		}
+	case TCPClose:
+		if event != eventRST {
+			break
+		}
+		switch s.tcpReset(e, last, p) {
+		case resetInvalid:
+			p.Reason = ReasonTCPReset
+			return OutcomeInvalid
+		case resetStay:
+			next = old
+		case resetSure:
+			return s.tcpAdvance(e, last, p, n, event, old, next, now)
 		}
 	}
-	return s.tcpAdvance(e, p, n, event, old, next, now)
+	switch s.tcpWindow(e, last, p, n, event, old) {
+	case windowIgnore:
+		s.stats.Reasons[p.Reason]++
+		return OutcomeAccept
+	case windowInvalid:
+		s.tcpShrink(e, last, p, event, now)
+		return OutcomeInvalid
+	}
+	return s.tcpAdvance(e, last, p, n, event, old, next, now)
+}
+
+// letBy notes why a packet of a flow changed nothing in it. It is counted
+// under its reason, but it is not INVALID.
+func (s *Shard) letBy(p *Probe, r Reason) Outcome {
+	p.Reason = r
+	s.stats.Reasons[r]++
+	return OutcomeAccept
 }
 
 // tcpBegin sets up the first segment of a flow; false: it cannot be one.
-func (s *Shard) tcpBegin(event uint8) bool {
-	switch tcpNext[Original][event][TCPNone] {
-	case tcpInvalid:
+func (s *Shard) tcpBegin(e *Entry, last *tcpLast, p *Probe, event uint8) bool {
+	next := tcpNext[Original][event][TCPNone]
+	if next == tcpInvalid || next != TCPSynSent && !s.loose {
 		return false
-	case TCPSynSent:
+	}
+	*last = tcpLast{event: eventNone}
+	side := &e.sides()[Original]
+	side.end = p.Seq + tcpLength(p)
+	side.maxEnd = side.end
+	side.maxWin = max(uint32(p.Window), 1)
+	if next == TCPSynSent {
+		tcpOptions(p.Rest, e, last, Original)
 		return true
-	default:
-		return s.table.cfg.Loose
 	}
-}
-
-// tcpRemember keeps what a later answer to an ignored segment is compared with.
-func (s *Shard) tcpRemember(e *Entry, p *Probe, n uint32, event uint8) {
-	e.tcpNote(event, p.Dir)
-	e.TCP[1] |= tcpLastIgnored
-	s.ignored[n] = p.Seq + tcpLength(p)
-	if event == eventSYN && p.Dir == Original {
-		e.TCP[0] &^= tcpChallenge
-		if e.State == TCPLastAck {
-			e.TCP[0] |= tcpChallenge
-		}
-	}
-}
-
-// tcpResync reports whether p is a SYN+ACK that acknowledges the ignored SYN
-// of the other side: both ends are in step, and the entry was not.
-func (s *Shard) tcpResync(e *Entry, p *Probe, n uint32, event uint8) bool {
-	if event != eventSYNACK || !e.tcpLast(eventSYN, p.Dir^1) || e.TCP[1]&tcpLastIgnored == 0 || p.Ack != s.ignored[n] {
-		return false
-	}
-	e.TCP[0] &^= tcpChallenge
+	// In the middle: what the windows are scaled by is not known.
+	side.maxEnd += side.maxWin
+	e.TCP[Original] = tcpSACK | tcpLiberal
+	e.TCP[Reply] = tcpSACK | tcpLiberal
 	return true
 }
 
-// tcpLength is the part of the sequence space that a segment takes.
-func tcpLength(p *Probe) uint32 {
-	return p.Payload + uint32(p.Flags>>1&1) + uint32(p.Flags&1)
+// tcpIgnored lets a segment by that may be of a connection which the two ends
+// know and the entry does not, and remembers what its answer will tell.
+func (s *Shard) tcpIgnored(e *Entry, last *tcpLast, p *Probe, event uint8) Outcome {
+	dir := p.Dir & 1
+	last.note(event, dir)
+	last.size = uint16(tcpLength(p))
+	last.end = p.Seq + tcpLength(p)
+	last.window = p.Window
+	if event == eventSYN && dir == Original {
+		var seen Entry
+		var wanted tcpLast
+		tcpOptions(p.Rest, &seen, &wanted, Original)
+		last.memo = wanted.scaleOf(Original)
+		if seen.TCP[Original]&tcpScaled != 0 {
+			last.memo |= tcpMemoScaled
+		}
+		if seen.TCP[Original]&tcpSACK != 0 {
+			last.memo |= tcpMemoSACK
+		}
+		if e.State == TCPLastAck {
+			last.memo |= tcpMemoChallenge
+		}
+	}
+	if event == eventACK && dir == Reply && e.State == TCPSynSent {
+		last.ack = p.Ack // a challenge ACK, which the client will answer with a reset
+	}
+	return s.letBy(p, ReasonTCPIgnored)
 }
 
+// tcpResync reports whether p is a SYN+ACK that acknowledges the ignored SYN
+// of the other side: both ends are in step, and the entry was not. It then is.
+func tcpResync(e *Entry, last *tcpLast, p *Probe, event uint8) bool {
+	dir := p.Dir & 1
+	other := dir ^ 1
+	if event != eventSYNACK || !last.was(eventSYN, other) || p.Ack != last.end {
+		return false
+	}
+	last.memo &^= tcpMemoChallenge
+	sides := e.sides()
+	sides[other].end, sides[other].maxEnd = last.end, last.end
+	sides[other].maxWin = max(uint32(last.window), 1)
+	last.setScale(other, last.memo&15)
+	e.TCP[other] = 0
+	if last.memo&tcpMemoScaled != 0 {
+		e.TCP[other] |= tcpScaled
+	}
+	if last.memo&tcpMemoSACK != 0 {
+		e.TCP[other] |= tcpSACK
+	}
+	sides[dir] = tcpSide{}
+	last.setScale(dir, 0)
+	e.TCP[dir] = 0
+	return true
+}
+
+// What tcpReset finds.
+const (
+	resetJudge   = iota // the window decides
+	resetStay           // the window decides, but the state stays: the peer may send a challenge ACK
+	resetSure           // the flow closes, whatever the window says
+	resetInvalid        // made up by somebody who does not know the sequence numbers
+)
+
+// tcpReset judges a reset that would close the flow (RFC 5961, section 3.2).
+func (s *Shard) tcpReset(e *Entry, last *tcpLast, p *Probe) int {
+	if tcpClosing(e.State) {
+		return resetSure // the ports may be in use again, by a connection we know nothing of
+	}
+	dir := p.Dir & 1
+	event, from := last.last()
+	found := resetJudge
+	if e.TCP[dir^1]&tcpMaxAck != 0 && event != eventSYN {
+		expected := e.sides()[dir^1].maxAck
+		established := e.State == TCPEstablished && e.Status&StatusAssured != 0
+		switch {
+		case p.Seq == 0 && !established:
+			return resetJudge // answers a SYN that we let by
+		case before(p.Seq, expected) && !s.ignoreInvalidReset:
+			return resetInvalid
+		case !established || p.Seq == expected:
+			return resetJudge
+		case event == eventACK && from == dir && p.Seq == last.end:
+			return resetJudge // right behind what it sent last
+		}
+		found = resetStay
+	}
+	ignoredSYN := e.Status&StatusSeenReply != 0 && event == eventSYN
+	ignoredACK := e.Status&StatusAssured == 0 && event == eventACK
+	if (ignoredSYN || ignoredACK) && p.Ack == last.end {
+		return resetSure
+	}
+	if e.State == TCPSynSent && event == eventACK && from == Reply && p.Seq == last.ack {
+		return resetSure
+	}
+	return found
+}
+
+// tcpClosing reports whether a flow in this state may be given up for a new
+// one when the table is nearly full.
+func tcpClosing(state TCPState) bool { return state >= TCPFinWait && state <= TCPClose }
+
 // tcpAdvance makes next the state and picks the timeout.
-func (s *Shard) tcpAdvance(e *Entry, p *Probe, n uint32, event uint8, old, next TCPState, now uint32) Outcome {
-	e.tcpNote(event, p.Dir)
+func (s *Shard) tcpAdvance(e *Entry, last *tcpLast, p *Probe, n uint32, event uint8, old, next TCPState, now uint32) Outcome {
+	dir := p.Dir & 1
+	last.note(event, dir)
 	e.State = next
 	if next == TCPFinWait && old != next {
-		e.TCP[0] |= tcpCloseOrig << p.Dir
+		e.TCP[dir] |= tcpCloseInit
 	}
 	ttl := s.ms.tcp[next]
-	if event == eventRST {
+	switch {
+	case last.retrans >= s.maxRetrans && ttl > s.ms.tcpRetrans:
+		ttl = s.ms.tcpRetrans
+	case event == eventRST:
 		ttl = s.ms.tcp[TCPClose]
+	case (e.TCP[0]|e.TCP[1])&tcpUnacked != 0 && ttl > s.ms.tcpUnacked:
+		ttl = s.ms.tcpUnacked
+	case last.window == 0 && ttl > s.ms.tcpRetrans:
+		ttl = s.ms.tcpRetrans
 	}
 	switch {
 	case e.Status&StatusSeenReply == 0:

@@ -43,20 +43,43 @@ func stateNamed(tb testing.TB, name string) TCPState {
 	return 0
 }
 
+// segment is in the window of a flow that tcpOpen opened.
 func segment(t *Table, tu Tuple, flags uint8) Probe {
 	p := probe(t, tu)
-	p.Flags = flags
+	p.Flags, p.Seq, p.Window = flags, 1001, 5000
+	ack := uint32(7001)
+	if tu.SrcPort == 80 {
+		p.Seq, ack = ack, p.Seq
+	}
+	if flags&tcpACK != 0 {
+		p.Ack = ack
+	}
 	return p
+}
+
+// tcpOpen opens a flow and returns its last segment.
+func tcpOpen(tb testing.TB, s *Shard, tu Tuple, now uint32) Probe {
+	syn := segment(s.table, tu, tcpSYN)
+	syn.Seq--
+	answer := segment(s.table, mustInvert(tb, tu), tcpSYN|tcpACK)
+	answer.Seq--
+	pass(tb, s, syn, now)
+	pass(tb, s, answer, now)
+	return pass(tb, s, segment(s.table, tu, tcpACK), now)
 }
 
 func tcpTuple(tb testing.TB) Tuple { return tuple(tb, ProtoTCP, "10.9.1.2", 41002, "10.9.2.2", 80) }
 
 // inState makes a confirmed flow, answered, and puts it into a state.
 func inState(tb testing.TB, s *Shard, tu Tuple, st TCPState, now uint32) (uint32, *Entry) {
-	p := pass(tb, s, segment(s.table, tu, tcpSYN), now)
+	p := tcpOpen(tb, s, tu, now)
 	e := s.Entry(p.Entry)
+	if e.State != TCPEstablished {
+		tb.Fatalf("opened to %v", e.State)
+	}
 	e.State = st
-	e.Status |= StatusSeenReply
+	e.Status &^= StatusAssured
+	e.Packets = [2]uint64{1, 0}
 	e.Expires = now + 77777
 	return p.Entry, e
 }
@@ -265,7 +288,11 @@ func TestTCPResetOfUnanswered(t *testing.T) {
 			s := tb.Shard(0)
 			tu := [2]Tuple{tcpTuple(t), mustInvert(t, tcpTuple(t))}
 			pass(t, s, segment(tb, tu[0], tcpSYN), start)
-			p := pass(t, s, segment(tb, tu[row.dir], tcpRST|tcpACK), start)
+			rst := segment(tb, tu[row.dir], tcpRST|tcpACK)
+			if row.dir == Original {
+				rst.Ack = 0 // it has seen nothing to acknowledge
+			}
+			p := pass(t, s, rst, start)
 			if tb.Count() != 0 {
 				t.Fatal("the entry outlived the reset")
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -216,7 +217,7 @@ func TestWholeAgain(t *testing.T) {
 		if d := packet.Parse(&first, b.tab) + packet.ParseDatagram(&first, b.tab, Payload(list)); d != packet.DropNone {
 			t.Fatal(d)
 		}
-		if first.Probe != want.Probe {
+		if !reflect.DeepEqual(first.Probe, want.Probe) {
 			t.Errorf("\n%+v\n%+v", first.Probe, want.Probe)
 		}
 		to := [16]byte{0x20, 1, 2, 3}

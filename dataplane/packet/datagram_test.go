@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/sluice-net/sluice/flowtable"
@@ -19,7 +20,7 @@ func TestParseDatagram(t *testing.T) {
 			t.Fatal(d)
 		}
 		want.Flags |= FlagFragment | p.Flags&FlagExtHeaders
-		if p.Probe != want.Probe || p.Flags != want.Flags || p.Proto != want.Proto {
+		if !reflect.DeepEqual(p.Probe, want.Probe) || p.Flags != want.Flags || p.Proto != want.Proto {
 			t.Errorf("\n%+v\n%+v", p.Probe, want.Probe)
 		}
 	})
@@ -27,7 +28,7 @@ func TestParseDatagram(t *testing.T) {
 		whole := Build(Ether{}, h6, Ext{Kind: HopByHop}, Ext{Kind: DestOpts}, TCP{Src: 1, Dst: 2, Seq: 3, Flags: "PA"}, Zeros(100))
 		want := parsed(t, tab, whole)
 		p := parsed(t, tab, Split(whole, 64, 9)[0])
-		if d := ParseDatagram(p, tab, uint32(want.End-want.L4)+8); d != DropNone || p.Probe != want.Probe {
+		if d := ParseDatagram(p, tab, uint32(want.End-want.L4)+8); d != DropNone || !reflect.DeepEqual(p.Probe, want.Probe) {
 			t.Errorf("%v\n%+v\n%+v", d, p.Probe, want.Probe)
 		}
 	})

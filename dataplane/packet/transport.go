@@ -89,6 +89,9 @@ func parseTransport(p *Packet, t *flowtable.Table, h []byte, l4len int) {
 		}
 		p.L4Payload = p.L4 + uint16(min(doff, len(h)))
 		p.Payload = uint32(l4len - doff)
+		if doff > tcpLen {
+			p.Rest = h[tcpLen:min(doff, len(h))]
+		}
 	case protoUDP, protoUDPLite:
 		if len(h) < udpLen {
 			p.Reason = flowtable.ReasonTruncated
