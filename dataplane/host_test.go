@@ -196,3 +196,69 @@ func TestWire(t *testing.T) {
 	}
 	n.checkLedger()
 }
+
+// TestDatagramWaitsForNeighbour: all fragments of a datagram wait for the
+// address of the next hop and leave translated; when it never comes their
+// sender hears of it once.
+func TestDatagramWaitsForNeighbour(t *testing.T) {
+	for _, workers := range []int{1, 2} {
+		asked := 0
+		n := newNet(t, natRules, workers, func(c *Config) { c.Resolve = func(uint16, netip.Addr) { asked++ } })
+		state := n.state()
+		full := state.Neighbours
+		state.Neighbours = nil
+		if err := n.box.SetState(state); err != nil {
+			t.Fatal(err)
+		}
+		send := func(src uint16) int {
+			whole := frame.Build(clientToBox, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1", ID: src}, frame.UDP{Src: src, Dst: 53}, frame.Zeros(1300))
+			parts := frame.Split(whole, 304, uint32(src))
+			for _, f := range parts {
+				n.lan.put(f)
+			}
+			n.box.Drain()
+			n.box.resolve()
+			return len(parts)
+		}
+		want := send(3000)
+		if asked == 0 || len(n.wan.take()) != 0 || len(n.lan.take()) != 0 {
+			t.Fatalf("%d workers: asked %d times, and nothing should have left", workers, asked)
+		}
+		state.Neighbours = full
+		if err := n.box.SetState(state); err != nil {
+			t.Fatal(err)
+		}
+		n.box.Drain()
+		out := n.wan.take()
+		if len(out) != want {
+			t.Errorf("%d workers: %d of %d fragments left", workers, len(out), want)
+		}
+		for _, f := range out {
+			d, err := frame.Decode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Src.String() != "203.0.113.1" || d.TTL != 63 {
+				t.Errorf("%d workers: fragment left as %v", workers, d)
+			}
+			if err := frame.VerifyChecksums(f); err != nil {
+				t.Error(err)
+			}
+		}
+
+		// More datagrams than there is room for: the oldest make room, frames stay balanced.
+		state.Neighbours = nil
+		if err := n.box.SetState(state); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 * waitFrames / want {
+			send(uint16(4000 + i))
+		}
+		n.clock.Advance(4 * time.Second)
+		n.box.Drain()
+		if got := len(n.wan.take()); got != 0 {
+			t.Errorf("%d workers: %d frames left to nowhere", workers, got)
+		}
+		n.checkLedger()
+	}
+}

@@ -13,7 +13,7 @@ import (
 // whether the tables know the address by now. What waits refers to no tables.
 const (
 	waitHops    = 64   // next hops that packets wait for at once
-	waitFrames  = 32   // packets per next hop; of more the oldest is dropped
+	waitFrames  = 64   // packets per next hop, as many as the largest datagram has fragments; of more the oldest is dropped
 	waitTotal   = 512  // packets that wait in all
 	waitMillis  = 3000 // as long as a kernel asks: three times a second
 	wantAgainMs = 1000
@@ -50,9 +50,10 @@ type waitingFrame struct {
 	quiet  bool // its sender would not know the packet that an error quotes
 }
 
-// await parks p until the link address of its next hop is known.
+// await parks p until the link address of its next hop is known. Of a datagram
+// every fragment waits for itself: they are finished and need each other no more.
 func (w *worker) await(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byte) {
-	if w.box.cfg.Resolve == nil || w.parts != nil {
+	if w.box.cfg.Resolve == nil {
 		w.unreachable(t, p, icmpHostUnreachable, packet.DropNoNeighbour)
 		return
 	}
@@ -72,7 +73,7 @@ func (w *worker) await(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byt
 			break
 		}
 	}
-	if at < 0 || l.frames == waitTotal {
+	if at < 0 || l.frames+max(1, len(w.parts)) > waitTotal {
 		w.drop(p, packet.DropNoNeighbour)
 		return
 	}
@@ -82,17 +83,34 @@ func (w *worker) await(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byt
 		*h = waitingHop{want: to, ask: w.now + wantAgainMs, until: w.now + waitMillis}
 		w.ask(to)
 	}
+	first := waitingFrame{
+		addr: p.Addr, length: uint32(len(p.Data)), serial: p.Serial, inPort: p.InPort,
+		quiet: p.InPort == packet.NoPort || p.Ct != nil && p.Ct.Status&flowtable.StatusNATMask != 0,
+	}
+	parts := w.parts
+	for i := 1; i < len(parts); i++ {
+		var q packet.Packet
+		w.view(&q, &parts[i])
+		packet.Parse(&q, w.table)
+		follow(&q, p)
+	}
+	w.parts = nil // from here on p may be overwritten, and what is given up is no part of it
+	w.park(h, first)
+	for i := 1; i < len(parts); i++ {
+		f := &parts[i]
+		w.park(h, waitingFrame{addr: f.Addr, length: f.Len, serial: f.Serial, inPort: f.InPort, quiet: true})
+	}
+}
+
+func (w *worker) park(h *waitingHop, f waitingFrame) {
 	if h.n == waitFrames {
 		w.giveUp(&h.frames[0])
 		copy(h.frames[:], h.frames[1:])
 		h.n--
 	}
-	h.frames[h.n] = waitingFrame{
-		addr: p.Addr, length: uint32(len(p.Data)), serial: p.Serial, inPort: p.InPort,
-		quiet: p.InPort == packet.NoPort || p.Ct != nil && p.Ct.Status&flowtable.StatusNATMask != 0,
-	}
+	h.frames[h.n] = f
 	h.n++
-	l.frames++
+	w.waiting.frames++
 }
 
 // ask tells the control side. A full ring is asked again later.
