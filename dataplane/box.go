@@ -46,6 +46,7 @@ type Box struct {
 	rules        *rules.Ruleset // in force
 	judged       uint64         // packets walked under tables that were replaced since the last change of rules
 	poisoned     []*rules.Image // checking mode: retired generations
+	profiling    bool
 	done         sync.WaitGroup
 	stopDispatch chan struct{}
 }

@@ -30,7 +30,11 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 			w.drop(p, d)
 			continue
 		}
-		w.packet(t, p, w.kinds[i])
+		if w.stages.On() && w.sampled() {
+			w.measured(t, p, w.kinds[i])
+		} else {
+			w.packet(t, p, w.kinds[i])
+		}
 		if w.check && (!t.image.Alive() || t.image.Generation() != t.generation) {
 			w.stats.Mixed++
 		}

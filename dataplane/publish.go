@@ -182,6 +182,9 @@ func (b *Box) copies(generation uint64, c change) ([]*tables, error) {
 	errs := make([]error, len(b.workers))
 	b.parallel(len(b.workers), func(i int) {
 		fresh[i], errs[i] = newTables(generation, c, b.workers[i].next.Load())
+		if b.profiling && errs[i] == nil && c.rules != nil {
+			fresh[i].costs = newCosts(c.rules)
+		}
 	})
 	err := errors.Join(errs...)
 	if err == nil {

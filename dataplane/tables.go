@@ -51,6 +51,7 @@ type tables struct {
 
 	judged  uint64               // packets that walked while these were in force; written by the worker
 	blocked [maxBlockers]Blocker // rules because of which packets had no plan; written by the worker
+	costs   []RuleCost           // by rule id, while a profile is taken; nil: none was begun since; written by the worker
 }
 
 // familyIndex maps a packet's family to hooks' first index.
@@ -75,6 +76,9 @@ func newTables(generation uint64, c change, old *tables) (*tables, error) {
 	if old != nil { // all but judged, which its worker is still counting
 		t.generation, t.image, t.routes, t.track, t.early = old.generation, old.image, old.routes, old.track, old.early
 		t.ports, t.own4, t.nat, t.hooks = old.ports, old.own4, old.nat, old.hooks
+		if c.rules == nil {
+			t.costs = old.costs // the worker goes on counting in them
+		}
 	}
 	if c.ports != nil {
 		t.ports, t.own4 = c.ports, nil

@@ -58,6 +58,7 @@ type worker struct {
 	wire     bool
 	plans    plans
 	stages   *perf.Stages
+	sample   uint32 // packets since the last one that was measured, see profile.go
 	stats    WorkerStats
 	touched  byte // keeps touch from being optimized away
 	trace    bool

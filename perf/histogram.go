@@ -1,6 +1,8 @@
 package perf
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
 	"math/bits"
 )
@@ -132,4 +134,41 @@ func (d *Distribution) Quantile(q float64) uint64 {
 		}
 	}
 	return d.max
+}
+
+// MarshalJSON writes count, sum, max and [value, count] of every bucket that has
+// any, where value is the largest of the bucket.
+func (d *Distribution) MarshalJSON() ([]byte, error) {
+	out := distributionJSON{Count: d.n, Sum: d.sum, Max: d.max, Buckets: [][2]uint64{}}
+	for i, n := range d.counts {
+		if n > 0 {
+			out.Buckets = append(out.Buckets, [2]uint64{upper(i), n})
+		}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (d *Distribution) UnmarshalJSON(text []byte) error {
+	var in distributionJSON
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	*d = Distribution{n: in.Count, sum: in.Sum, max: in.Max}
+	var n uint64
+	for _, b := range in.Buckets {
+		d.counts[bucket(b[0])] += b[1]
+		n += b[1]
+	}
+	if n != in.Count {
+		return fmt.Errorf("distribution of %d values has buckets with %d", in.Count, n)
+	}
+	return nil
+}
+
+type distributionJSON struct {
+	Count   uint64      `json:"count"`
+	Sum     uint64      `json:"sum"`
+	Max     uint64      `json:"max"`
+	Buckets [][2]uint64 `json:"buckets"`
 }

@@ -2,6 +2,7 @@ package perf
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 )
 
@@ -24,6 +25,7 @@ type Stages struct {
 	idle    Counter
 	bursts  Counter
 	packets Counter
+	times   Histogram
 	_       Pad
 }
 
@@ -75,16 +77,17 @@ func (s *Stages) End(packets int) {
 
 //go:noinline
 func (s *Stages) end(packets int) {
+	var sum uint64
+	for i := range s.names {
+		sum += s.burst[i]
+	}
 	if packets == 0 {
-		var sum uint64
-		for i := range s.names {
-			sum += s.burst[i]
-		}
 		s.idle.Add(sum)
 	} else {
 		for i := range s.names {
 			s.cycles[i].Add(s.burst[i])
 		}
+		s.times.Record(sum)
 		s.bursts.Add(1)
 		s.packets.Add(uint64(packets))
 	}
@@ -94,11 +97,18 @@ func (s *Stages) end(packets int) {
 // Account is what a stage account held at some moment. Accounts of several
 // workers add up with Add.
 type Account struct {
-	Names           []string // of the stages
-	Cycles          []uint64 // by stage, in bursts with packets
-	Idle            uint64   // cycles in bursts without packets
-	Bursts, Packets uint64   // bursts with packets
+	Names   []string `json:"stages"`
+	Cycles  []uint64 `json:"cycles"`      // by stage, in bursts with packets
+	Idle    uint64   `json:"idle_cycles"` // in bursts without packets
+	Bursts  uint64   `json:"bursts"`      // with packets
+	Packets uint64   `json:"packets"`
 }
+
+// On says whether the burst under way is accounted. Owner only.
+func (s *Stages) On() bool { return s.on }
+
+// Times returns how many cycles each burst with packets took. Any goroutine.
+func (s *Stages) Times() *Distribution { return s.times.Snapshot() }
 
 // Snapshot returns the account. Any goroutine; taken while the owner publishes
 // a burst, it may hold a part of that burst only.
@@ -122,6 +132,18 @@ func (a *Account) Add(o Account) {
 	a.Idle += o.Idle
 	a.Bursts += o.Bursts
 	a.Packets += o.Packets
+}
+
+// Sub takes an earlier account of the same workers away, which leaves what was
+// added since.
+func (a *Account) Sub(earlier Account) {
+	a.Cycles = slices.Clone(a.Cycles)
+	for i := range min(len(a.Cycles), len(earlier.Cycles)) {
+		a.Cycles[i] -= earlier.Cycles[i]
+	}
+	a.Idle -= earlier.Idle
+	a.Bursts -= earlier.Bursts
+	a.Packets -= earlier.Packets
 }
 
 // Total returns the cycles of all stages.

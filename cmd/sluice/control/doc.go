@@ -18,6 +18,9 @@
 //	DELETE /v1/conntrack/flows    {"flows"}: how many there were
 //	GET    /v1/conntrack/count    {"flows"}
 //	GET    /v1/conntrack/stats    flowtable.Stats by worker
+//	GET    /v1/perf/profile       Profile
+//	POST   /v1/perf/profiling     ?on=0|1; answers Profile
+//	GET    /v1/perf/cpu           ?seconds=N: CPU profile of the process, pprof's format
 //
 // An answer other than 200 has the error as text: 422 means that the script is
 // wrong, and the text is then laid out as nft does.
@@ -39,5 +42,5 @@
 // to be there in its view of the file system.
 //
 // Files in reading order: socket.go, rulebook.go, filter.go, status.go,
-// server.go, client.go.
+// server.go, profile.go, client.go.
 package control

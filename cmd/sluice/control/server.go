@@ -83,6 +83,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/conntrack/stats", func(w http.ResponseWriter, _ *http.Request) {
 		s.answer(w, s.Box.Stats().Conntrack, nil)
 	})
+	s.profileRoutes(mux)
 	return mux
 }
 

@@ -1,0 +1,150 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime/pprof"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/perf"
+)
+
+// Profile is where the workers' time went since the box started, as far as
+// profiling was on. Two profiles are compared part by part.
+type Profile struct {
+	Time    time.Time       `json:"time"`
+	On      bool            `json:"on"`
+	Rate    perf.Rate       `json:"cycles_per_second"`
+	Workers []WorkerProfile `json:"workers"`
+	// Generation is that of the rules that Rules are of.
+	Generation uint64        `json:"generation"`
+	Rules      []RuleProfile `json:"rules,omitempty"`
+}
+
+// WorkerProfile is one worker's: cycles by stage, cycles of each burst, and its
+// packets.
+type WorkerProfile struct {
+	Stages       perf.Account       `json:"account"`
+	Bursts       *perf.Distribution `json:"burst_cycles"`
+	RxPackets    uint64             `json:"rx_packets"`
+	TxPackets    uint64             `json:"tx_packets"`
+	HandoversIn  uint64             `json:"handovers_in"`
+	HandoversOut uint64             `json:"handovers_out"`
+	Established  uint64             `json:"established"`
+	Planned      uint64             `json:"planned"`
+	Drops        map[string]uint64  `json:"drops"` // by reason, those above 0
+}
+
+// RuleProfile is a rule or policy that decided sampled packets, and the cycles
+// from the end of the prefetch to theirs. Rule is empty where no rule was asked.
+type RuleProfile struct {
+	ID      uint32 `json:"id"`
+	Place   string `json:"place,omitempty"`
+	Rule    string `json:"rule"`
+	Packets uint64 `json:"packets"`
+	Cycles  uint64 `json:"cycles"`
+}
+
+// maxCPUProfile bounds how long a client can have the box profiled for.
+const maxCPUProfile = 10 * time.Minute
+
+func (s *Server) profileRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/perf/profile", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.profile(), nil) })
+	mux.HandleFunc("POST /v1/perf/profiling", func(w http.ResponseWriter, r *http.Request) {
+		on, err := strconv.ParseBool(r.URL.Query().Get("on"))
+		if err != nil {
+			http.Error(w, "on: want 0 or 1", http.StatusBadRequest)
+			return
+		}
+		s.Box.SetProfiling(on)
+		s.Log.Info("profiling", zap.Bool("on", on))
+		s.answer(w, s.profile(), nil)
+	})
+	mux.HandleFunc("GET /v1/perf/cpu", s.cpuProfile)
+}
+
+// profile makes the box's profile readable.
+func (s *Server) profile() Profile {
+	p := s.Box.Profile()
+	out := Profile{Time: time.Now(), On: p.On, Rate: p.Rate, Generation: p.Generation}
+	for i := range p.Workers {
+		w := &p.Workers[i]
+		one := WorkerProfile{
+			Stages: w.Stages, Bursts: w.Bursts, RxPackets: w.Stats.RxFrames, TxPackets: w.Stats.TxFrames,
+			HandoversIn: w.Stats.HandoversIn, HandoversOut: w.Stats.HandoversOut,
+			Established: w.Stats.Established, Planned: w.Stats.Planned, Drops: map[string]uint64{},
+		}
+		for d := packet.DropNone + 1; d < packet.DropCount; d++ {
+			if n := w.Stats.Drops[d]; n > 0 {
+				one.Drops[d.String()] = n
+			}
+		}
+		out.Workers = append(out.Workers, one)
+	}
+	for _, c := range p.Rules {
+		r := RuleProfile{ID: c.Rule, Packets: c.Packets, Cycles: c.Cycles}
+		if info := p.Ruleset.Rule(c.Rule); info != nil {
+			r.Place, r.Rule = fmt.Sprint(info.Pos), info.Text
+			if info.Policy {
+				r.Rule = "policy of chain " + info.Chain
+			}
+		}
+		out.Rules = append(out.Rules, r)
+	}
+	return out
+}
+
+// cpuProfile sends a profile of the whole process in pprof's format.
+func (s *Server) cpuProfile(w http.ResponseWriter, r *http.Request) {
+	seconds, err := strconv.ParseFloat(r.URL.Query().Get("seconds"), 64)
+	d := time.Duration(seconds * float64(time.Second))
+	if err != nil || d <= 0 || d > maxCPUProfile {
+		http.Error(w, fmt.Sprintf("seconds: want more than 0 and at most %.0f", maxCPUProfile.Seconds()), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if err := pprof.StartCPUProfile(w); err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+		return
+	}
+	defer pprof.StopCPUProfile()
+	select {
+	case <-time.After(d):
+	case <-r.Context().Done():
+	}
+}
+
+// Profile returns where the workers' time went.
+func (c *Client) Profile() (Profile, error) {
+	var p Profile
+	err := c.get("perf/profile", nil, &p)
+	return p, err
+}
+
+// SetProfiling switches profiling on or off and returns the profile then.
+func (c *Client) SetProfiling(on bool) (Profile, error) {
+	var p Profile
+	err := c.decode(http.MethodPost, "perf/profiling", url.Values{"on": {strconv.FormatBool(on)}}, nil, &p)
+	return p, err
+}
+
+// CPUProfile writes a CPU profile of the box over d, in pprof's format.
+func (c *Client) CPUProfile(ctx context.Context, w io.Writer, d time.Duration) error {
+	q := url.Values{"seconds": {strconv.FormatFloat(d.Seconds(), 'f', -1, 64)}}
+	answer, err := c.do(http.MethodGet, "perf/cpu", q, nil)
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	stop := context.AfterFunc(ctx, func() { _ = answer.Close() })
+	defer stop()
+	_, err = io.Copy(w, answer)
+	return err
+}
