@@ -25,6 +25,7 @@ var layers = []layer{
 		third: []string{"github.com/asavie/xdp", "github.com/cilium/ebpf", "golang.org/x/sys"}},
 	{dir: "flowtable", ours: []string{"perf"}},
 	{dir: "dataplane/packet", ours: []string{"perf", "flowtable"}},
+	{dir: "dataplane/helper", ours: []string{"perf", "flowtable"}},
 	{dir: "dataplane/route", ours: []string{"perf", "flowtable", "dataplane/packet"},
 		third: []string{"github.com/gaissmai/bart"}},
 	{dir: "rules/nft"},
@@ -48,6 +49,8 @@ var layers = []layer{
 var hot = []string{
 	"dataplane/burst.go", "dataplane/worker.go", "dataplane/hooks.go", "dataplane/plan.go", "dataplane/nat.go", "dataplane/natport.go",
 	"dataplane/fragments.go", "dataplane/answer.go", "dataplane/limiter.go", "dataplane/trace.go",
+	"dataplane/helper/session.go", "dataplane/helper/text.go", "dataplane/helper/*ftp.go", "dataplane/helper/irc.go",
+	"dataplane/helper/pptp.go", "dataplane/helper/sip*.go", "dataplane/helper/sdp.go",
 	"dataplane/packet/packet.go", "dataplane/packet/parse*.go", "dataplane/packet/transport.go",
 	"dataplane/packet/rewrite.go", "dataplane/packet/checksum.go", "dataplane/packet/inner.go", "dataplane/packet/drop.go",
 	"flowtable/tuple.go", "flowtable/entry.go", "flowtable/probe.go", "flowtable/hash.go", "flowtable/index.go",
