@@ -61,7 +61,10 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 		switch t.Family {
 		case nft.FamilyInet, nft.FamilyIP, nft.FamilyIP6:
 		default:
-			return nil, errorf(t.Pos, "tables of family %d are not supported", t.Family)
+			return nil, errorf(t.Pos, "tables of family %s are not supported", nft.FamilyName(t.Family))
+		}
+		if t.Dormant {
+			return nil, errorf(t.Pos, "dormant tables are not supported")
 		}
 		names := map[string]*chainRef{}
 		first := len(ix.chains)
@@ -103,6 +106,25 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 	return ix, ix.checkCalls()
 }
 
+// refuseSet refuses by name what a set of the image cannot do.
+func refuseSet(s *nft.Set) error {
+	refuse := func(what string) error { return errorf(s.Pos, "set %s: %s are not supported", s.Name, what) }
+	switch {
+	case s.Flags&(nft.SetTimeout|nft.SetDynamic) != 0:
+		return refuse("timeouts and elements added by rules")
+	case len(s.Stmts) > 0:
+		return refuse("statements of elements")
+	case s.Map && !s.Verdicts:
+		return refuse("maps to something else than verdicts")
+	}
+	for _, e := range s.Elements {
+		if e.Any {
+			return errorf(e.Pos, "the catch-all element * is not supported")
+		}
+	}
+	return nil
+}
+
 func (ix *index) add(info RuleInfo) uint32 {
 	info.ID = uint32(len(ix.rules)) + 1
 	ix.rules = append(ix.rules, info)
@@ -133,12 +155,18 @@ func (ix *index) number(ref *chainRef) error {
 					if s.Set == nil {
 						return errorf(st.Pos, "set is not resolved")
 					}
+					if err := refuseSet(s.Set); err != nil {
+						return err
+					}
 					ix.use(s.Set, ref)
 				}
 				ix.conntrk = ix.conntrk || usesCt(st.Left)
 			case *nft.VMap:
 				if st.Set == nil {
 					return errorf(st.Pos, "map is not resolved")
+				}
+				if err := refuseSet(st.Set); err != nil {
+					return err
 				}
 				ix.use(st.Set, ref)
 				for _, el := range st.Set.Elements {

@@ -99,7 +99,7 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 	case *nft.Notrack:
 		lw.add(opNotrack, 0, 0)
 	default:
-		return errorf(st.Position(), "statement %T is not supported", st)
+		return errorf(st.Position(), "%s is not supported", nft.StmtName(st))
 	}
 	return nil
 }

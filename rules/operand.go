@@ -76,7 +76,7 @@ func newOperand(pos nft.Pos, e nft.Expr) (operand, error) {
 		o.mask[1] &= m[1]
 		return o, nil
 	}
-	return operand{}, errorf(pos, "%T cannot be read from a packet", e)
+	return operand{}, errorf(pos, "%s is not supported", nft.ExprText(e))
 }
 
 func payloadOperand(pos nft.Pos, f *nft.Field) (operand, error) {
@@ -140,7 +140,7 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 	case nft.MetaOiftype:
 		return scalar(srcOiftype, 0, 16), nil
 	}
-	return operand{}, errorf(pos, "meta key %d is not supported", key)
+	return operand{}, errorf(pos, "%s is not supported", nft.ExprText(&nft.Meta{Key: key}))
 }
 
 func ctOperand(pos nft.Pos, e *nft.CT) (operand, error) {
@@ -181,7 +181,7 @@ func ctOperand(pos nft.Pos, e *nft.CT) (operand, error) {
 	case e.Key == nft.CTProtoDst:
 		return scalar(srcCtDport, 0, 16), nil
 	}
-	return operand{}, errorf(pos, "ct key %d is not supported", e.Key)
+	return operand{}, errorf(pos, "%s is not supported", nft.ExprText(e))
 }
 
 // number reads a value's bytes and puts it where the operand's lies.

@@ -33,6 +33,7 @@ const (
 	HookOutput      Hook = 3
 	HookPostrouting Hook = 4
 	HookIngress     Hook = 5
+	HookEgress      Hook = 6 // of netdev tables
 )
 
 // ChainType is the type of a base chain.
@@ -69,8 +70,12 @@ type Table struct {
 	Comment string
 	empty   bool // Comment is written, but empty
 	Handle  uint64
-	Sets    []*Set // sets and maps in order of declaration
-	Chains  []*Chain
+	Dormant bool // its base chains see no packets
+
+	Objects    []*Object
+	Flowtables []*Flowtable
+	Sets       []*Set // sets and maps in order of declaration
+	Chains     []*Chain
 }
 
 // Chain is a base chain or a chain that rules jump to.
@@ -90,6 +95,8 @@ type Base struct {
 	Hook     Hook
 	Priority int32
 	Policy   VerdictKind // VerdictAccept or VerdictDrop
+	Devices  []string    // of an ingress or egress hook
+	Offload  bool
 }
 
 // Rule is one rule: statements that run from left to right until one fails or
@@ -102,7 +109,8 @@ type Rule struct {
 	empty    bool // Comment is written, but empty
 }
 
-// Stmt is one of *Match, *VMap, *Verdict, *Counter, *Log, *NAT, *Reject, *Mangle, *Notrack.
+// Stmt is one of *Match, *VMap, *Verdict, *Counter, *Log, *NAT, *Reject, *Mangle,
+// *Notrack, and those of ast_stmt.go.
 type Stmt interface{ Position() Pos }
 
 // Op compares the two sides of a match.
@@ -242,7 +250,8 @@ func (s *Reject) Position() Pos  { return s.Pos }
 func (s *Mangle) Position() Pos  { return s.Pos }
 func (s *Notrack) Position() Pos { return s.Pos }
 
-// Expr is what a match reads from the packet: *Payload, *Meta, *CT, *Masked or *Concat.
+// Expr is what a match reads from the packet: *Payload, *Meta, *CT, *Masked, *Concat,
+// and those of ast_expr.go.
 type Expr interface {
 	Type() *Type // nil for *Concat
 	Bits() int   // length of the value
@@ -290,6 +299,29 @@ const (
 	MetaPkttype
 	MetaIiftype
 	MetaOiftype
+	MetaPriority
+	MetaSkuid
+	MetaSkgid
+	MetaNftrace
+	MetaRtclassid
+	MetaSecmark
+	MetaIbrname
+	MetaObrname
+	MetaCPU
+	MetaIifgroup
+	MetaOifgroup
+	MetaCgroup
+	MetaRandom
+	MetaIPsec
+	MetaIifkind
+	MetaOifkind
+	MetaIbrpvid
+	MetaIbrvproto
+	MetaTime
+	MetaDay
+	MetaHour
+	MetaSdif
+	MetaSdifname
 )
 
 // Meta reads what the box knows of a packet beside its bytes.
@@ -310,6 +342,15 @@ const (
 	CTDaddr
 	CTProtoSrc
 	CTProtoDst
+	CTHelper
+	CTBytes
+	CTPackets
+	CTAvgpkt
+	CTZone
+	CTLabel
+	CTEvent
+	CTSecmark
+	CTID
 )
 
 // CT reads the packet's connection.
@@ -380,11 +421,20 @@ type Set struct {
 	Map       bool
 	Verdicts  bool    // a map whose data is a verdict
 	Data      []*Type // other map's data
+	DataExprs []Expr  // of `typeof`; nil with `type`
 	Flags     uint32
 	SizeGiven uint32 // 0: none
 	Policy    string
 	Timeout   uint64 // milliseconds; 0: none
+	GC        uint64 // milliseconds between collections of timed out elements; 0: none
+	Stmts     []Stmt // counter, limit, quota or ct count that each element has
 	Elements  []*Element
+
+	HoldsObjects bool // a map whose data are objects of ObjectKind
+	ObjectKind   ObjectKind
+	Ranges       bool // the data are ranges
+	meter        bool // declared by a meter
+	dataLen      int  // bits of an anonymous map's data
 }
 
 // Element is one element: a range for each part of the key (Lo equals Hi for a
@@ -392,8 +442,13 @@ type Set struct {
 type Element struct {
 	Pos     Pos
 	Key     []KeyPart
-	Verdict *Verdict // of a verdict map
-	Data    [][]byte // of another map
+	Any     bool      // the catch-all element `*`; Key is nil
+	Verdict *Verdict  // of a verdict map
+	Data    []KeyPart // of another map
+	Object  string    // of a map of objects
+	Timeout uint64    // milliseconds; 0: none
+	Expires uint64    // milliseconds left at the start; 0: the timeout
+	Stmts   []Stmt    // as Set.Stmts, with values of its own
 	Comment string
 	empty   bool // Comment is written, but empty
 }

@@ -124,13 +124,10 @@ func (p *parser) define(name, value string) {
 }
 
 func familyName(f Family) string {
-	switch f {
-	case FamilyIP:
-		return "ip"
-	case FamilyIP6:
-		return "ip6"
-	case FamilyInet:
-		return "inet"
+	for name, x := range families {
+		if x == f {
+			return name
+		}
 	}
 	return fmt.Sprintf("family %d", f)
 }
@@ -201,6 +198,12 @@ func (c *checker) apply(cmd *command) {
 		c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, nearest(cmd.table.text, names))
 	}
 	switch cmd.object {
+	case "object", "flowtable":
+		if cmd.verb == "delete" {
+			c.deleteObject(cmd, t)
+		} else {
+			c.addObject(t, cmd.obj, cmd.verb == "create")
+		}
 	case "chain":
 		c.applyChain(cmd, t)
 	case "set", "map":
@@ -307,9 +310,14 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 		t.Comment, t.empty = textOf(b.comment) // only a new table takes one
 		c.handle[t] = 0
 	}
-	// As nft does: all chains of the block, then its sets, then its rules.
+	// As nft does: all chains of the block, then its objects and sets, then its
+	// rules.
+	t.Dormant = b.dormant
 	for _, ch := range b.chains {
 		c.try(func() { c.addChain(t, ch, false) })
+	}
+	for _, o := range b.objects {
+		c.try(func() { c.addObject(t, o, false) })
 	}
 	for _, s := range b.sets {
 		c.try(func() { c.addSet(t, s, false) })

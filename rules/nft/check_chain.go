@@ -2,7 +2,7 @@ package nft
 
 var hookNames = map[string]Hook{
 	"prerouting": HookPrerouting, "input": HookInput, "forward": HookForward, "output": HookOutput,
-	"postrouting": HookPostrouting,
+	"postrouting": HookPostrouting, "ingress": HookIngress, "egress": HookEgress,
 }
 
 func hookName(h Hook) string {
@@ -11,17 +11,48 @@ func hookName(h Hook) string {
 			return n
 		}
 	}
-	return "ingress"
+	return "unknown"
 }
 
-// priorityNames are the standard priorities and the one hook they need, or none.
-var priorityNames = []struct {
+// hooksOf tells whether a family's tables may have chains at a hook.
+func hooksOf(f Family, h Hook) bool {
+	switch f {
+	case FamilyNetdev:
+		return h == HookIngress || h == HookEgress
+	case FamilyInet:
+		return h <= HookIngress
+	}
+	return h < HookIngress
+}
+
+// priorityNames are the standard priorities and the one hook they need, or
+// none: of the families of IP, and of bridge and netdev tables.
+type priorityName struct {
 	name string
 	prio int32
 	hook int // -1: any
-}{
-	{"raw", -300, -1}, {"mangle", -150, -1}, {"dstnat", -100, int(HookPrerouting)}, {"filter", 0, -1},
-	{"security", 50, -1}, {"srcnat", 100, int(HookPostrouting)},
+}
+
+var (
+	priorityNames = []priorityName{
+		{"raw", -300, -1}, {"mangle", -150, -1}, {"dstnat", -100, int(HookPrerouting)}, {"filter", 0, -1},
+		{"security", 50, -1}, {"srcnat", 100, int(HookPostrouting)},
+	}
+	bridgePriorities = []priorityName{
+		{"dstnat", -300, int(HookPrerouting)}, {"filter", -200, -1}, {"out", 100, int(HookOutput)},
+		{"srcnat", 300, int(HookPostrouting)},
+	}
+	netdevPriorities = []priorityName{{"filter", 0, -1}}
+)
+
+func prioritiesOf(f Family) []priorityName {
+	switch f {
+	case FamilyBridge:
+		return bridgePriorities
+	case FamilyNetdev:
+		return netdevPriorities
+	}
+	return priorityNames
 }
 
 func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
@@ -32,7 +63,7 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 	}
 	var base *Base
 	if b.base {
-		base = c.base(b)
+		base = c.base(t, b)
 	} else if b.policy != nil {
 		c.failAt(span{b.policyPos, b.policy.end}, "Could not process rule: Operation not supported")
 	}
@@ -52,7 +83,7 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 }
 
 // base checks what makes a chain a base chain.
-func (c *checker) base(b *chainBlock) *Base {
+func (c *checker) base(t *Table, b *chainBlock) *Base {
 	base := &Base{Policy: VerdictAccept}
 	switch b.typ.text {
 	case "filter":
@@ -65,19 +96,30 @@ func (c *checker) base(b *chainBlock) *Base {
 		c.failToken(&b.typ, "unknown chain type%s", nearest(b.typ.text, []string{"filter", "nat", "route"}))
 	}
 	h, ok := hookNames[b.hook.text]
-	if !ok {
-		switch b.hook.text {
-		case "ingress", "egress":
-			c.failToken(&b.hook, "not supported: hook %s", b.hook.text)
-		}
+	if !ok || h == HookEgress && t.Family != FamilyNetdev {
 		c.failToken(&b.hook, "unknown chain hook%s", nearest(b.hook.text, []string{"prerouting", "input", "forward", "output", "postrouting"}))
 	}
+	if !hooksOf(t.Family, h) {
+		c.failToken(&b.hook, "The %s family does not support this hook", familyName(t.Family))
+	}
 	base.Hook = h
-	base.Priority = c.priority(b, h)
-	if base.Type == TypeRoute && h != HookOutput {
+	base.Offload = b.offload
+	for _, d := range b.devices {
+		base.Devices = appendNew(base.Devices, c.deviceName(d))
+	}
+	if h >= HookIngress && len(base.Devices) == 0 {
+		c.failToken(&b.name, "Missing `device' in chain definition")
+	} else if h < HookIngress && len(base.Devices) > 0 {
 		c.failToken(&b.name, "Could not process rule: Operation not supported")
 	}
-	if base.Type == TypeNAT && (h == HookForward || base.Priority <= -200) {
+	base.Priority = c.priority(b.priority, t.Family, h)
+	switch base.Type {
+	case TypeRoute:
+		ok = h == HookOutput && t.Family != FamilyNetdev && t.Family != FamilyBridge
+	case TypeNAT:
+		ok = h != HookForward && h < HookIngress && base.Priority > -200 && t.Family != FamilyBridge
+	}
+	if !ok {
 		c.failToken(&b.name, "Could not process rule: Operation not supported")
 	}
 	if p := b.policy; p != nil {
@@ -95,12 +137,11 @@ func (c *checker) base(b *chainBlock) *Base {
 	return base
 }
 
-func (c *checker) priority(b *chainBlock, h Hook) int32 {
-	n := b.priority
+func (c *checker) priority(n *priorityNode, f Family, h Hook) int32 {
 	v := n.num
 	if n.named {
 		found := false
-		for _, p := range priorityNames {
+		for _, p := range prioritiesOf(f) {
 			if p.name == n.name.text && (p.hook < 0 || p.hook == int(h)) {
 				v += int64(p.prio)
 				found = true
@@ -144,23 +185,15 @@ func (c *checker) applySet(cmd *command, t *Table) {
 
 // looksUp tells whether a rule of the table uses the set.
 func (t *Table) looksUp(s *Set) bool {
+	found := false
 	for _, ch := range t.Chains {
 		for _, r := range ch.Rules {
 			for _, st := range r.Stmts {
-				switch st := st.(type) {
-				case *VMap:
-					if st.Set == s {
-						return true
-					}
-				case *Match:
-					if ref, ok := st.Right.(*SetRef); ok && ref.Set == s {
-						return true
-					}
-				}
+				stmtSets(st, func(x *Set) { found = found || x == s })
 			}
 		}
 	}
-	return false
+	return found
 }
 
 func (c *checker) addSet(t *Table, b *setBlock, create bool) {
@@ -186,19 +219,32 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	} else {
 		s.Key = c.setTypes(b.key, kind, false)
 	}
+	s.Ranges = b.ranges
 	switch {
+	case b.objects:
+		s.HoldsObjects, s.ObjectKind = true, b.kind
 	case b.dataExpr != nil:
 		k := &ruleCheck{checker: c, table: t, typeof: true, l4: -1}
 		k.start()
-		_, s.Data = k.keyExprs(b.dataExpr)
-		c.fail(b.dataExpr, "not supported: maps of data")
+		s.DataExprs, s.Data = k.keyExprs(b.dataExpr)
 	case b.isMap:
 		s.Data = c.setTypes(b.data, kind, true)
 		if s.Data[0] == TypeVerdict {
 			s.Verdicts, s.Data = true, nil
-		} else {
-			c.failToken(&b.data[0], "not supported: maps of data")
 		}
+	}
+	if s.Timeout, s.GC = b.timeout, b.gc; s.Timeout > 0 {
+		s.Flags |= SetTimeout
+	}
+	for _, n := range b.stmts {
+		k := &ruleCheck{checker: c, table: t, l4: -1}
+		s.Stmts = append(s.Stmts, k.statement(n))
+	}
+	if len(s.Stmts) > maxStateful {
+		c.fail(at, "Could not process rule: Argument list too long")
+	}
+	if s.Flags&SetDynamic != 0 && s.Flags&(SetInterval|SetConstant) != 0 {
+		c.fail(at, "Could not process rule: Operation not supported")
 	}
 	old := t.set(s.Name)
 	if old != nil {
@@ -251,6 +297,17 @@ func (c *checker) setTypes(names []token, kind string, data bool) []*Type {
 		out = append(out, t)
 	}
 	return out
+}
+
+// dataBits is the length of a part of the map's data.
+func (s *Set) dataBits(i int) int {
+	switch {
+	case s.dataLen > 0:
+		return s.dataLen
+	case i < len(s.DataExprs):
+		return s.DataExprs[i].Bits()
+	}
+	return s.Data[i].Bits
 }
 
 // keyBits is the length of each part of the set's key.

@@ -23,8 +23,8 @@ type ruleCheck struct {
 
 func (k *ruleCheck) start() {
 	k.icmpType = -1
-	if k.table.Family != FamilyInet {
-		k.l3 = k.table.Family
+	if f := k.table.Family; f == FamilyIP || f == FamilyIP6 {
+		k.l3 = f
 	}
 }
 
@@ -74,19 +74,57 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, front bool) {
 
 // anonymousSet is the set written in a statement, nil when there is none.
 func anonymousSet(st Stmt) *Set {
-	var s *Set
+	var found *Set
+	stmtSets(st, func(s *Set) {
+		if s.Name == "" {
+			found = s
+		}
+	})
+	return found
+}
+
+// stmtSets calls f for each set a statement uses.
+func stmtSets(st Stmt, f func(*Set)) {
 	switch st := st.(type) {
 	case *VMap:
-		s = st.Set
+		exprSets(st.Left, f)
+		f(st.Set)
 	case *Match:
+		exprSets(st.Left, f)
 		if ref, ok := st.Right.(*SetRef); ok {
-			s = ref.Set
+			f(ref.Set)
 		}
+	case *ObjectRef:
+		if st.Set != nil {
+			exprSets(st.Key, f)
+			f(st.Set)
+		}
+	case *Assign:
+		exprSets(st.Value, f)
+	case *SetUpdate:
+		exprSets(st.Key, f)
+		exprSets(st.Data, f)
+		f(st.Set)
 	}
-	if s == nil || s.Name != "" {
-		return nil
+}
+
+func exprSets(e Expr, f func(*Set)) {
+	switch e := e.(type) {
+	case *MapLookup:
+		exprSets(e.Key, f)
+		f(e.Set)
+	case *Concat:
+		for _, x := range e.Es {
+			exprSets(x, f)
+		}
+	case *Masked:
+		exprSets(e.E, f)
+	case *Binop:
+		exprSets(e.L, f)
+		exprSets(e.R, f)
+	case *Hash:
+		exprSets(e.E, f)
 	}
-	return s
 }
 
 func (k *ruleCheck) statement(sn stmtNode) Stmt {
@@ -102,22 +140,19 @@ func (k *ruleCheck) statement(sn stmtNode) Stmt {
 		v := *n.verdict
 		return &v
 	case *plainNode:
-		switch s := n.stmt.(type) {
-		case *Counter:
-			x := *s
-			return &x
-		case *Log:
-			x := *s
-			return &x
-		}
-		x := *n.stmt.(*Notrack)
-		return &x
+		return k.plain(n)
+	case *objectNode:
+		return k.objectUse(n)
+	case *setNode:
+		return k.setUpdate(n)
+	case *flowNode:
+		return k.flow(n)
 	case *natNode:
 		return k.nat(n)
 	case *rejectNode:
 		return k.reject(n)
-	case *mangleNode:
-		return k.mangle(n)
+	case *assignNode:
+		return k.assign(n)
 	}
 	return nil
 }
@@ -157,6 +192,11 @@ func (k *ruleCheck) selector(r *raw) Expr {
 	case *Meta:
 		if e.Key == MetaNfproto && k.table.Family != FamilyInet && !k.typeof {
 			k.fail(r, "meta nfproto is only useful in the inet family")
+		}
+		if e.Key >= MetaIbrpvid && e.Key <= MetaIbrvproto || e.Key == MetaIbrname || e.Key == MetaObrname {
+			if k.table.Family != FamilyBridge && !k.typeof {
+				k.fail(r, "Could not process rule: Operation not supported")
+			}
 		}
 		return e
 	case *CT:
@@ -279,7 +319,11 @@ func describeKey(ts []*Type) string {
 
 // anonymous makes the set of a literal.
 func (k *ruleCheck) anonymous(r *raw, es []Expr, ts []*Type, vmap bool) *Set {
-	s := &Set{Pos: r.pos, Key: ts, KeyExprs: es, Map: vmap, Verdicts: vmap, Flags: SetConstant}
+	return k.literal(r, &Set{Pos: r.pos, Key: ts, KeyExprs: es, Map: vmap, Verdicts: vmap, Flags: SetConstant})
+}
+
+// literal fills an anonymous set.
+func (k *ruleCheck) literal(r *raw, s *Set) *Set {
 	places := map[*Element]*raw{}
 	k.elements(s, r, s.keyBits(), places)
 	if len(s.Elements) == 0 {

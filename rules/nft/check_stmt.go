@@ -135,16 +135,8 @@ func (k *ruleCheck) rejectCode(n *rejectNode, t *Type) uint8 {
 	return uint8(v)
 }
 
-// mangle checks `meta mark set` and `ct mark set`.
-func (k *ruleCheck) mangle(n *mangleNode) Stmt {
-	st := &Mangle{Pos: n.pos, Left: n.left.expr}
-	v := k.markValue(n, n.value)
-	st.Value = MangleValue{Src: v.Src, And: v.And, Xor: v.Xor}
-	return st
-}
-
 // markValue folds an expression over one mark into (source & And) ^ Xor.
-func (k *ruleCheck) markValue(n *mangleNode, r *raw) MangleValue {
+func (k *ruleCheck) markValue(n *assignNode, r *raw) MangleValue {
 	k.step(r)
 	switch r.kind {
 	case rawSel:

@@ -166,6 +166,21 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 	switch t {
 	case TypeIfname:
 		return c.interfaceName(r)
+	case TypeString:
+		if r.kind == rawNumber || r.glob {
+			c.fail(r, "Could not parse %s", t.Desc)
+		}
+		if len(r.text) >= size || r.text == "" {
+			c.fail(r, "String exceeds maximum length of %d", size)
+		}
+		b := make([]byte, size)
+		copy(b, r.text)
+		return plain(b)
+	case TypeCTLabel:
+		n := c.integer(r, 7, "")
+		b := make([]byte, size)
+		b[size-1-int(n/8)] = 1 << (n % 8)
+		return plain(b)
 	case TypeIfindex:
 		if r.kind != rawNumber {
 			if len(r.text) >= 16 || r.text == "" {
@@ -215,6 +230,9 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 	case TypeVerdict:
 		c.fail(r, "Can't parse symbolic netfilter verdict expressions")
 	}
+	if v, ok := t.special(r.text); ok {
+		return plain(putUint(v, size))
+	}
 	if r.kind == rawNumber {
 		return plain(c.number(r, t, bits, size))
 	}
@@ -231,7 +249,7 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 		c.fail(r, "Could not resolve service: Servname not supported for ai_socktype%s", hint)
 	case TypeProto:
 		c.fail(r, "Could not resolve protocol name%s", hint)
-	case TypeMark, TypeInteger:
+	case TypeMark, TypeInteger, TypeHostInteger:
 		c.fail(r, "Could not parse %s", t.Desc)
 	}
 	c.fail(r, "Could not parse %s%s", t.Desc, hint)

@@ -3,11 +3,11 @@
 //
 // # What it takes
 //
-// Tables of the families ip, ip6 and inet; chains, rules, sets and verdict
-// maps, in block form or as add, create, insert, delete and flush commands that
-// run in order on a state that begins empty; define, redefine, undefine,
-// include. Everything else of nft is refused by name: the message begins with
-// "not supported". Nothing is ignored.
+// Tables of the families ip, ip6, inet, bridge and netdev; chains, rules, sets,
+// maps, objects and flowtables, in block form or as add, create, insert, delete
+// and flush commands that run in order on a state that begins empty; define,
+// redefine, undefine, include. Everything else of nft is refused by name: the
+// message begins with "not supported". Nothing is ignored.
 //
 // # Terms
 //
@@ -54,21 +54,26 @@
 //
 // # Files in reading order
 //
-//   - ast.go: the tree, the contract with the compiler
-//   - types.go, symbols.go, fields.go: types, names of values, header fields
+//   - ast.go, ast_expr.go, ast_stmt.go, ast_object.go: the tree, the contract
+//     with the compiler
+//   - types.go, symbols.go, values.go: types and names of values
+//   - fields.go, keys.go: header fields, keys of meta and ct
 //   - options.go, errors.go: what Parse takes and how it fails
 //   - lex.go, words.go: tokens and reserved words
 //   - parse.go: the parser's frame and recovery after errors
 //   - parse_define.go: define and include
 //   - parse_block.go, parse_set.go: commands, tables, chains, sets
-//   - parse_stmt.go, parse_log.go, parse_nat.go: rules and statements
+//   - parse_object.go, parse_rate.go: objects, flowtables, limits
+//   - parse_stmt.go, parse_use.go, parse_log.go, parse_nat.go: rules and statements
 //   - parse_expr.go, parse_element.go: expressions and elements
 //   - check.go: Parse itself, and commands applied to the state
 //   - check_chain.go: chains, sets and elements
-//   - check_rule.go, check_match.go, check_stmt.go: rules
+//   - check_object.go: objects and flowtables
+//   - check_rule.go, check_match.go, check_stmt.go, check_use.go: rules
 //   - check_value.go: values of each type
 //   - sets.go: elements, their order, overlaps and merging
 //   - validate.go: loops, depth, statements at the wrong hook
-//   - print.go, print_rule.go, print_value.go: the listing
+//   - print.go, print_object.go, print_rule.go, print_use.go, print_value.go:
+//     the listing
 //   - print_arrange.go: what nft's listing moves and leaves out
 package nft

@@ -113,7 +113,6 @@ var errorCases = []struct {
 	{"route at input", "table ip t { chain c { type route hook input priority 0; }\n}\n", "1:20-20: Could not process rule: Operation not supported", ""},
 	{"no chain type", "table ip t { chain c { type foo hook input priority 0; }\n}\n", "1:29-31: unknown chain type", ""},
 	{"no hook", "table ip t { chain c { type filter hook foo priority 0; }\n}\n", "1:41-43: unknown chain hook", ""},
-	{"ingress", "table inet t { chain c { type filter hook ingress device lo priority 0; }\n}\n", "1:51-56: not supported: device", "not in our scope"},
 	{"no priority", "table ip t { chain c { type filter hook input priority foo; }\n}\n", "1:47-58: invalid priority expression value in this context.", ""},
 	{"dstnat at input", "table ip t { chain c { type filter hook input priority dstnat; }\n}\n", "1:47-61: invalid priority expression value in this context.", ""},
 	{"policy of a user chain", "table ip t { chain c { policy drop; }\n}\n", "1:24-34: Could not process rule: Operation not supported", ""},
@@ -146,13 +145,14 @@ var errorCases = []struct {
 	{"ether type of another family", in("ip", "ether type ip6 ip saddr 1.1.1.1"), "7:18-25: conflicting protocols specified: ip6 vs. ip", ""},
 	{"range of names", in("", "iifname \"a\" - \"b\""), "7:11-13: Range expression is undefined for network interface name types", ""},
 	{"nat of another family", in("inet dnat", "ip saddr 1.1.1.1 dnat ip6 to ::1"), "7:20-23: conflicting protocols specified: ip vs. ip6. You must specify ip or ip6 family in nat statement", ""},
-	{"bridge", "table bridge t {\n}\n", "1:7-12: not supported: family bridge", "not in our scope"},
-	{"limit", in("", "limit rate 5/second accept"), "7:3-7: not supported: limit", "not in our scope"},
-	{"quota", in("", "quota over 5 mbytes drop"), "7:3-7: not supported: quota", "not in our scope"},
+	{"limit without a rate", in("", "limit 5/second accept"), "7:9-9: syntax error, unexpected number, expecting name or rate", ""},
+	{"limit of packets with a burst of bytes", in("", "limit rate 5/second burst 5 kbytes"), "7:31-36: syntax error, unexpected string, expecting packets", ""},
+	{"limit of nothing", in("", "limit rate 0/second"), "7:9-21: limit rate must be > 0", "0 packets"},
+	{"no such counter", in("", "counter name \"x\""), "7:16-18: Could not process rule: No such file or directory", ""},
+	{"no such helper", "table ip t {\n ct helper h {\n  type \"foo\" protocol tcp;\n }\n}\n", "2:12-12: Could not process rule: No such file or directory", ""},
+	{"map as a set", "table ip t {\n map m {\n  type ipv4_addr : mark\n }\n chain c {\n  add @m { ip saddr }\n }\n}\n", "6:3-21: Could not process rule: Invalid argument", ""},
+	{"element times out in a set without", "table ip t {\n set m {\n  type ipv4_addr\n  flags dynamic\n }\n chain c {\n  add @m { ip saddr timeout 5s }\n }\n}\n", "7:3-32: Could not process rule: Operation not supported", ""},
 	{"fib", in("", "fib saddr type local"), "7:3-5: not supported: fib", "not in our scope"},
-	{"named counter", in("", "counter name \"x\""), "7:11-14: not supported: named counters", "not in our scope"},
-	{"dynamic set", "table ip t {\n set s {\n  type ipv4_addr\n  flags dynamic,timeout\n }\n}\n", "4:9-15: not supported: flags dynamic", "not in our scope"},
-	{"data map", "table ip t {\n map m {\n  type ipv4_addr : ipv4_addr\n }\n}\n", "3:20-28: not supported: maps of data", "not in our scope"},
 }
 
 func errorOf(t testing.TB, text string) *Error {

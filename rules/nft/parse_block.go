@@ -14,6 +14,8 @@ type command struct {
 	set          *setBlock
 	rule         *ruleNode
 	elements     *raw
+	kind         ObjectKind
+	obj          *objectBlock
 	front        bool // insert rule
 }
 
@@ -22,6 +24,8 @@ type tableBlock struct {
 	comment *string // nil: none
 	chains  []*chainBlock
 	sets    []*setBlock
+	objects []*objectBlock
+	dormant bool
 }
 
 type chainBlock struct {
@@ -32,6 +36,8 @@ type chainBlock struct {
 	baseEnd   Pos
 	typ       token
 	hook      token
+	devices   []*raw
+	offload   bool
 	priority  *priorityNode
 	policy    *raw
 	policyPos Pos
@@ -59,10 +65,21 @@ type setBlock struct {
 	dataExpr *raw
 	flags    uint32
 	size     uint64
+	timeout  uint64
+	gc       uint64
+	stmts    []stmtNode
+	objects  bool // a map of objects of kind
+	kind     ObjectKind
+	ranges   bool // data are intervals
 	policy   string
 	elements *raw
 	hasType  bool
 	brace    token
+}
+
+// families are the families of tables. Those of arp are not supported.
+var families = map[string]Family{
+	"ip": FamilyIP, "ip6": FamilyIP6, "inet": FamilyInet, "bridge": FamilyBridge, "netdev": FamilyNetdev,
 }
 
 func (p *parser) family() (Family, bool) {
@@ -70,21 +87,12 @@ func (p *parser) family() (Family, bool) {
 	if t.kind != tokWord {
 		return FamilyIP, false
 	}
-	switch t.text {
-	case "ip":
+	if f, ok := families[t.text]; ok {
 		p.take()
-		return FamilyIP, true
-	case "ip6":
-		p.take()
-		return FamilyIP6, true
-	case "inet":
-		p.take()
-		return FamilyInet, true
-	case "arp", "bridge", "netdev":
-		// A table may have this name; a family has a name after it.
-		if n := p.peekAt(1); n.kind == tokWord {
-			p.fail(t, "not supported: family %s", t.text)
-		}
+		return f, true
+	}
+	if t.text == "arp" && p.peekAt(1).kind == tokWord {
+		p.fail(t, "not supported: family %s", t.text)
 	}
 	return FamilyIP, false
 }
@@ -112,13 +120,17 @@ func (p *parser) parseCommand() {
 	}
 	c.object = obj.text
 	switch obj.text {
-	case "table", "chain", "rule", "set", "map", "element", "ruleset":
-	case "flowtable", "counter", "quota", "limit", "secmark", "synproxy", "ct", "meter", "hook":
+	case "table", "chain", "rule", "set", "map", "element", "ruleset", "flowtable":
+		p.take()
+	case "meter", "hook":
 		p.unsupported(&obj)
 	default:
-		p.unexpected("")
+		k, ok := p.objectKind()
+		if !ok {
+			p.unexpected("")
+		}
+		c.kind, c.object = k, "object"
 	}
-	p.take()
 	if c.object == "ruleset" {
 		if c.verb != "flush" {
 			p.fail(&obj, "syntax error, unexpected ruleset")
@@ -149,7 +161,7 @@ func (p *parser) parseCommand() {
 			c.elements = p.parseSetLiteral()
 		}
 	case "flush":
-		if c.object == "rule" || c.object == "element" {
+		if c.object == "rule" && c.table.kind == tokEOF || c.object == "element" || c.object == "object" || c.object == "flowtable" {
 			p.fail(&obj, "syntax error, unexpected %s", obj.text)
 		}
 	}
@@ -189,6 +201,10 @@ func (p *parser) parseAdd(c *command) {
 			p.unsupported(t)
 		}
 		c.rule = p.parseRule()
+	case "object":
+		c.obj = p.parseObject(c.name, c.kind)
+	case "flowtable":
+		c.obj = p.parseFlowtable(c.name)
 	}
 }
 
@@ -268,10 +284,22 @@ func (p *parser) parseTable(b *tableBlock) {
 			p.parseSet(s)
 		case t.is("comment"):
 			b.comment = p.comment(b.comment)
-		case t.is("flags"), t.is("flowtable"), t.is("counter"), t.is("quota"), t.is("limit"), t.is("ct"), t.is("secmark"), t.is("synproxy"):
-			p.unsupported(&t)
+		case t.is("flags"):
+			p.take()
+			f := p.word()
+			if f.text != "dormant" {
+				p.fail(&f, "unknown table option %s", f.text)
+			}
+			b.dormant = true
+		case t.is("flowtable"):
+			p.take()
+			b.objects = append(b.objects, p.parseFlowtable(p.name()))
 		default:
-			p.unexpected("")
+			k, ok := p.objectKind()
+			if !ok {
+				p.unexpected("")
+			}
+			b.objects = append(b.objects, p.parseObject(p.name(), k))
 		}
 		p.endStatement()
 	})
@@ -291,8 +319,13 @@ func (p *parser) parseChain(c *chainBlock) {
 				panic(bail{})
 			}
 			c.policyPos, c.policy = t.pos, policy
-		case t.is("flags"), t.is("devices"), t.is("device"):
-			p.unsupported(&t)
+		case t.is("flags"):
+			p.take()
+			f := p.word()
+			if f.text != "offload" {
+				p.fail(&f, "syntax error, unexpected %s, expecting offload", f.what())
+			}
+			c.offload = true
 		case t.is("comment"):
 			c.comment = p.comment(c.comment)
 		default:
@@ -310,9 +343,21 @@ func (p *parser) parseBase(c *chainBlock, t token) {
 	c.typ = p.word()
 	p.expect("hook")
 	c.hook = p.word()
-	if d := p.peek(); d.is("device") || d.is("devices") {
-		p.unsupported(d)
+	switch d := p.peek(); {
+	case d.is("device"):
+		p.take()
+		c.devices = []*raw{p.parsePrimary()}
+	case d.is("devices"):
+		p.take()
+		p.expect("=")
+		c.devices = p.deviceList()
 	}
+	c.priority = p.priority()
+	c.baseEnd = p.last
+}
+
+// priority reads `priority P`.
+func (p *parser) priority() *priorityNode {
 	n := &priorityNode{pos: p.expect("priority").pos}
 	if p.peek().is("$") {
 		v := p.variable()
@@ -341,8 +386,7 @@ func (p *parser) parseBase(c *chainBlock, t token) {
 		}
 	}
 	n.end = p.last
-	c.priority = n
-	c.baseEnd = p.last
+	return n
 }
 
 // takeNumber takes a number of at most 2^32-1 with a sign added later.

@@ -85,15 +85,24 @@ func (p *parser) parseElement() *raw {
 			return key
 		}
 	}
-	e := &raw{kind: rawElem, kids: []*raw{key}, pos: key.pos, end: key.end}
+	e := &raw{kind: rawElem, kids: []*raw{key}, pos: key.pos, end: key.end, opt: &elementOptions{}}
 	for {
-		t := p.peek()
-		if t.is("comment") {
+		t := *p.peek()
+		switch {
+		case t.is("comment"):
 			e.comment = p.comment(e.comment)
 			continue
-		}
-		if t.is("timeout") || t.is("expires") || t.is("counter") || t.is("limit") || t.is("quota") || t.is("last") {
-			p.unsupported(t)
+		case t.is("timeout"):
+			p.take()
+			e.opt.timeout = p.milliseconds()
+			continue
+		case t.is("expires"):
+			p.take()
+			e.opt.expires = p.milliseconds()
+			continue
+		case p.atSetStatement():
+			e.opt.stmts = append(e.opt.stmts, p.parseSetStatement())
+			continue
 		}
 		break
 	}
@@ -114,4 +123,10 @@ func (p *parser) parseElement() *raw {
 		e.end = p.last
 	}
 	return e
+}
+
+// elementOptions are what may follow an element's key.
+type elementOptions struct {
+	timeout, expires uint64 // milliseconds
+	stmts            []*plainNode
 }

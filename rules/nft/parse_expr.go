@@ -17,6 +17,7 @@ const (
 	rawElem                  // kids[0] key, kids[1] data or verdict below
 	rawNeg                   // -text
 	rawAny                   // '*'
+	rawMap                   // kids[0] map kids[1]
 )
 
 // raw is an expression before its type is known.
@@ -32,6 +33,7 @@ type raw struct {
 	chainPos Pos      // of the verdict's chain
 	chainEnd Pos
 	comment  *string
+	opt      *elementOptions // of an element
 }
 
 func join(kind rawKind, text string, kids ...*raw) *raw {
@@ -46,26 +48,13 @@ var otherHeaders = map[string]bool{
 	"osf": true, "ipsec": true, "tunnel": true, "xfrm": true,
 }
 
-// otherMeta are keys of `meta` this package does not have.
-var otherMeta = map[string]bool{
-	"priority": true, "skuid": true, "skgid": true, "rtclassid": true, "nftrace": true, "cpu": true, "iifgroup": true,
-	"oifgroup": true, "cgroup": true, "random": true, "ipsec": true, "secpath": true, "time": true, "day": true,
-	"hour": true, "iifkind": true, "oifkind": true, "sdif": true, "sdifname": true, "ibrname": true, "obrname": true,
-	"ibrpvid": true, "ibrvproto": true, "broute": true, "ibridgename": true, "obridgename": true,
-}
-
-var otherCT = map[string]bool{
-	"helper": true, "bytes": true, "packets": true, "avgpkt": true, "zone": true, "label": true, "id": true,
-	"count": true, "event": true, "secmark": true, "timeout": true, "expectation": true,
-}
-
 // startsSelector tells whether the next tokens name something of the packet.
 func (p *parser) startsSelector() bool {
 	t := p.peek()
 	if t.kind != tokWord || t.glob {
 		return t.is("@") && p.peekAt(1).kind == tokWord && p.peekAt(2).is(",")
 	}
-	if t.text == "meta" || t.text == "ct" || otherHeaders[t.text] || otherMeta[t.text] {
+	if t.text == "meta" || t.text == "ct" || otherHeaders[t.text] {
 		return true
 	}
 	for i := range metaKeys {
@@ -144,9 +133,6 @@ func (p *parser) metaKey(t *token, bare bool) Expr {
 				return &Meta{Key: metaKeys[i].key}
 			}
 		}
-		if otherMeta[t.text] {
-			p.fail(t, "not supported: meta %s", t.text)
-		}
 	}
 	if !bare {
 		p.unexpected("")
@@ -176,9 +162,6 @@ func (p *parser) ctKey(r *raw) {
 	r.ctFamily = ct.Family != 0
 	t := *p.peek()
 	if t.kind == tokWord {
-		if otherCT[t.text] {
-			p.fail(&t, "not supported: ct %s", t.text)
-		}
 		for i := range ctKeys {
 			k := &ctKeys[i]
 			if k.name != t.text {

@@ -1,25 +1,5 @@
 package nft
 
-func (p *parser) parseCounter() stmtNode {
-	t := p.take()
-	c := &Counter{Pos: t.pos}
-	if n := p.peek(); n.is("name") || n.kind == tokQuoted {
-		p.fail(n, "not supported: named counters")
-	}
-	for {
-		switch {
-		case p.accept("packets"):
-			c.Packets = uint64(p.takeNumber())
-			continue
-		case p.accept("bytes"):
-			c.Bytes = uint64(p.takeNumber())
-			continue
-		}
-		break
-	}
-	return &plainNode{place{t.pos, p.last}, c}
-}
-
 var logLevels = []string{"emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit"}
 
 var logFlagNames = []string{"tcp sequence", "tcp options", "ip options", "skuid", "ether"}

@@ -37,8 +37,16 @@ func (p *parser) parseSet(s *setBlock) {
 			} else {
 				s.elements = p.parseSetLiteral()
 			}
-		case t.is("timeout"), t.is("gc-interval"), t.is("counter"), t.is("quota"), t.is("limit"), t.is("ct"), t.is("last"):
-			p.unsupported(&t)
+		case t.is("timeout"):
+			p.take()
+			s.timeout = p.milliseconds()
+		case t.is("gc-interval"):
+			p.take()
+			s.gc = p.milliseconds()
+		case p.atSetStatement():
+			for p.atSetStatement() {
+				s.stmts = append(s.stmts, p.parseSetStatement())
+			}
 		default:
 			p.unexpected("")
 		}
@@ -60,17 +68,43 @@ func (p *parser) parseSetType(s *setBlock, typeof bool) {
 		return
 	}
 	p.expect(":")
+	s.ranges = p.accept("interval")
+	if k, ok := p.objectKind(); ok && !s.ranges {
+		s.objects, s.kind = true, k
+		return
+	}
 	if typeof && !p.peek().is("verdict") {
-		if t := p.peek(); t.is("interval") {
-			p.unsupported(t)
-		}
 		s.dataExpr = p.parseSelectorConcat()
 	} else {
-		if t := p.peek(); t.is("interval") || t.is("counter") || t.is("quota") || t.is("limit") || t.is("ct") {
-			p.unsupported(t)
-		}
 		s.data = p.typeNames()
 	}
+}
+
+// atSetStatement tells whether a statement of a set or element comes next.
+func (p *parser) atSetStatement() bool {
+	t := p.peek()
+	return t.is("counter") || t.is("limit") || t.is("quota") || t.is("last") || t.is("ct") && p.peekAt(1).is("count")
+}
+
+// parseSetStatement reads a statement that elements have a copy of.
+func (p *parser) parseSetStatement() *plainNode {
+	t := p.take()
+	var st Stmt
+	switch t.text {
+	case "counter":
+		c := &Counter{Pos: t.pos}
+		p.parseCounterValues(c)
+		st = c
+	case "limit":
+		st = p.parseLimit()
+	case "quota":
+		st = p.parseQuota()
+	case "last":
+		st = p.parseLast(t)
+	default:
+		st = p.parseConnLimit()
+	}
+	return &plainNode{place{t.pos, p.last}, st}
 }
 
 func (p *parser) typeNames() []token {
@@ -94,8 +128,10 @@ func (p *parser) parseSetFlags(s *setBlock) {
 			s.flags |= SetConstant
 		case "interval":
 			s.flags |= SetInterval
-		case "timeout", "dynamic":
-			p.fail(&t, "not supported: flags %s", t.text)
+		case "timeout":
+			s.flags |= SetTimeout
+		case "dynamic":
+			s.flags |= SetDynamic
 		default:
 			p.fail(&t, "syntax error, unexpected %s", t.what())
 		}

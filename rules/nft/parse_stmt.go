@@ -61,18 +61,6 @@ type rejectNode struct {
 	code    *raw
 }
 
-type mangleNode struct {
-	place
-	left, value *raw
-}
-
-// otherStatements are statements of nft this package does not have.
-var otherStatements = map[string]bool{
-	"limit": true, "quota": true, "queue": true, "synproxy": true, "tproxy": true, "dup": true, "fwd": true,
-	"set": true, "add": true, "update": true, "delete": true, "flow": true, "last": true, "reset": true, "xt": true,
-	"meter": true, "secmark": true, "helper": true,
-}
-
 // parseRule reads statements up to the end of the line.
 func (p *parser) parseRule() *ruleNode {
 	r := &ruleNode{pos: p.peek().pos}
@@ -163,15 +151,68 @@ func (p *parser) parseStatement() stmtNode {
 			p.take()
 			return &plainNode{place{t.pos, t.end}, &Notrack{Pos: t.pos}}
 		}
-		if otherStatements[t.text] {
-			p.unsupported(&t)
-		}
-		if t.text == "ct" && p.peekAt(2).is("set") && p.peekAt(1).kind == tokWord && otherCT[p.peekAt(1).text] {
-			n := p.peekAt(1)
-			p.fail(n, "not supported: ct %s set", n.text)
+		if n := p.parseOtherStatement(t); n != nil {
+			return n
 		}
 	}
 	return p.parseMatch()
+}
+
+// parseOtherStatement reads statements that keep state or use what does; nil
+// when none of them comes next.
+func (p *parser) parseOtherStatement(t token) stmtNode {
+	named := func(k ObjectKind) stmtNode {
+		p.take()
+		if p.peek().is("name") {
+			return p.parseObjectUse(t, k)
+		}
+		return nil
+	}
+	switch t.text {
+	case "limit":
+		if n := named(ObjLimit); n != nil {
+			return n
+		}
+		l := p.parseLimit()
+		return &plainNode{place{t.pos, p.last}, l}
+	case "quota":
+		if n := named(ObjQuota); n != nil {
+			return n
+		}
+		q := p.parseQuota()
+		return &plainNode{place{t.pos, p.last}, q}
+	case "last":
+		p.take()
+		l := p.parseLast(t)
+		return &plainNode{place{t.pos, p.last}, l}
+	case "synproxy":
+		if n := named(ObjSynproxy); n != nil {
+			return n
+		}
+		s := &Synproxy{Pos: t.pos}
+		for n := p.peek(); n.is("mss") || n.is("wscale") || n.is("timestamp") || n.is("sack-perm"); n = p.peek() {
+			p.synproxyPart(s)
+		}
+		return &plainNode{place{t.pos, p.last}, s}
+	case "ct":
+		if p.peekAt(1).is("count") {
+			p.take()
+			c := p.parseConnLimit()
+			return &plainNode{place{t.pos, p.last}, c}
+		}
+		if p.peekAt(2).is("set") {
+			if k, ok := p.objectKind(); ok {
+				return p.parseObjectUse(t, k)
+			}
+		}
+	case "add", "update", "delete", "set":
+		return p.parseSetUpdate()
+	case "meter":
+		return p.parseMeter()
+	case "flow":
+		return p.parseFlow()
+	}
+	return nil
 }
 
 func (p *parser) parseMatch() stmtNode {
@@ -182,26 +223,8 @@ func (p *parser) parseMatch() stmtNode {
 		if left.kind != rawSel {
 			p.fail(&t, "syntax error, unexpected set")
 		}
-		switch e := left.expr.(type) {
-		case *Meta:
-			if e.Key != MetaMark {
-				p.errorf(left.pos, t.end, "not supported: setting meta %s", metaKeys[e.Key].name)
-				panic(bail{})
-			}
-		case *CT:
-			if e.Key != CTMark {
-				p.errorf(left.pos, t.end, "not supported: setting ct %s", ctKeys[e.Key].name)
-				panic(bail{})
-			}
-		default:
-			p.errorf(left.pos, t.end, "not supported: setting a header field")
-			panic(bail{})
-		}
-		v := p.parseMangleValue()
-		if m := p.peek(); m.is("map") || m.is(".") {
-			p.unsupported(m)
-		}
-		return &mangleNode{place{left.pos, p.last}, left, v}
+		v := p.parseStmtExpr()
+		return &assignNode{place{left.pos, p.last}, left, v}
 	}
 	if t.is("map") {
 		p.unsupported(&t)
@@ -254,6 +277,3 @@ func (p *parser) parseOp(n *matchNode) (Op, bool) {
 	p.take()
 	return op, true
 }
-
-// parseMangleValue reads what a mark is set to.
-func (p *parser) parseMangleValue() *raw { return p.parseBinary(1) }

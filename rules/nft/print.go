@@ -23,15 +23,32 @@ func printTable(w *bufio.Writer, t *Table, opt *PrintOptions) {
 		fmt.Fprintf(w, "\tcomment \"%s\"\n", t.Comment)
 	}
 	sep := ""
+	if t.Dormant {
+		w.WriteString("\tflags dormant\n")
+		sep = "\n"
+	}
+	for _, o := range t.Objects {
+		w.WriteString(sep)
+		sep = "\n"
+		printObject(w, o, opt)
+	}
 	for _, s := range t.Sets {
+		if s.meter {
+			continue
+		}
 		w.WriteString(sep)
 		sep = "\n"
 		printSet(w, s, opt)
 	}
+	for _, f := range t.Flowtables {
+		w.WriteString(sep)
+		sep = "\n"
+		printFlowtable(w, f, opt)
+	}
 	for _, ch := range t.Chains {
 		w.WriteString(sep)
 		sep = "\n"
-		printChain(w, ch, opt)
+		printChain(w, t.Family, ch, opt)
 	}
 	w.WriteString("}\n")
 }
@@ -43,7 +60,7 @@ func (o *PrintOptions) handle(h uint64) string {
 	return " # handle " + strconv.FormatUint(h, 10)
 }
 
-func printChain(w *bufio.Writer, ch *Chain, opt *PrintOptions) {
+func printChain(w *bufio.Writer, family Family, ch *Chain, opt *PrintOptions) {
 	fmt.Fprintf(w, "\tchain %s {%s\n", ch.Name, opt.handle(ch.Handle))
 	if ch.Comment != "" || ch.empty {
 		fmt.Fprintf(w, "\t\tcomment \"%s\"\n", ch.Comment)
@@ -54,7 +71,11 @@ func printChain(w *bufio.Writer, ch *Chain, opt *PrintOptions) {
 		if b.Policy == VerdictDrop {
 			policy = "drop"
 		}
-		fmt.Fprintf(w, "\t\ttype %s hook %s priority %s; policy %s;\n", typ, hookName(b.Hook), priorityText(b), policy)
+		fmt.Fprintf(w, "\t\ttype %s hook %s%s priority %s; policy %s;\n", typ, hookName(b.Hook), devicesText(b.Devices),
+			priorityText(family, b.Hook, b.Priority), policy)
+		if b.Offload {
+			w.WriteString("\t\tflags offload\n")
+		}
 	}
 	for _, r := range ch.Rules {
 		fmt.Fprintf(w, "\t\t%s%s\n", ruleText(r, opt), opt.handle(r.Handle))
@@ -63,12 +84,12 @@ func printChain(w *bufio.Writer, ch *Chain, opt *PrintOptions) {
 }
 
 // priorityText names a priority near a standard one.
-func priorityText(b *Base) string {
-	for _, p := range priorityNames {
-		if p.hook >= 0 && p.hook != int(b.Hook) {
+func priorityText(f Family, h Hook, prio int32) string {
+	for _, p := range prioritiesOf(f) {
+		if p.hook >= 0 && p.hook != int(h) {
 			continue
 		}
-		switch d := int64(b.Priority) - int64(p.prio); {
+		switch d := int64(prio) - int64(p.prio); {
 		case d == 0:
 			return p.name
 		case d > 0 && d <= 10:
@@ -77,7 +98,17 @@ func priorityText(b *Base) string {
 			return fmt.Sprintf("%s - %d", p.name, -d)
 		}
 	}
-	return strconv.Itoa(int(b.Priority))
+	return strconv.Itoa(int(prio))
+}
+
+func devicesText(names []string) string {
+	switch len(names) {
+	case 0:
+		return ""
+	case 1:
+		return ` device "` + names[0] + `"`
+	}
+	return " devices = { " + strings.Join(names, ", ") + " }"
 }
 
 func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
@@ -91,10 +122,21 @@ func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
 	} else {
 		w.WriteString("\t\ttype " + typesText(s.Key))
 	}
-	if s.Verdicts {
-		w.WriteString(" : verdict")
-	} else if s.Map {
-		w.WriteString(" : " + typesText(s.Data))
+	if s.Map {
+		w.WriteString(" : ")
+	}
+	if s.Ranges {
+		w.WriteString("interval ")
+	}
+	switch {
+	case s.Verdicts:
+		w.WriteString("verdict")
+	case s.HoldsObjects:
+		w.WriteString(s.ObjectKind.String())
+	case s.DataExprs != nil:
+		w.WriteString(exprsText(s.DataExprs))
+	case s.Map:
+		w.WriteString(typesText(s.Data))
 	}
 	w.WriteByte('\n')
 	if s.Flags&SetConstant == 0 {
@@ -105,18 +147,29 @@ func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
 			fmt.Fprintf(w, "\t\tsize %d\n", s.SizeGiven)
 		}
 	}
-	var flags []string
-	if s.Flags&SetConstant != 0 {
-		flags = append(flags, "constant")
+	// A default timeout says that elements time out.
+	shown := s.Flags &^ SetAutoMerge
+	if s.Timeout > 0 {
+		shown &^= SetTimeout
 	}
-	if s.Flags&SetInterval != 0 {
-		flags = append(flags, "interval")
+	if shown != 0 {
+		w.WriteString("\t\tflags " + strings.Join(flagNames(s.Flags), ",") + "\n")
 	}
-	if flags != nil {
-		w.WriteString("\t\tflags " + strings.Join(flags, ",") + "\n")
+	if len(s.Stmts) > 0 {
+		var parts []string
+		for _, st := range s.Stmts {
+			parts = append(parts, stateText(st, &PrintOptions{Stateless: true}))
+		}
+		w.WriteString("\t\t" + strings.Join(parts, " ") + "\n")
 	}
 	if s.Flags&SetAutoMerge != 0 {
 		w.WriteString("\t\tauto-merge\n")
+	}
+	if s.Timeout > 0 {
+		w.WriteString("\t\ttimeout " + timeText(s.Timeout) + "\n")
+	}
+	if s.GC > 0 {
+		w.WriteString("\t\tgc-interval " + timeText(s.GC) + "\n")
 	}
 	if s.Comment != "" || s.empty {
 		fmt.Fprintf(w, "\t\tcomment \"%s\"\n", s.Comment)
@@ -132,11 +185,24 @@ func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
 					w.WriteString(", ")
 				}
 			}
-			w.WriteString(elementText(s, e))
+			w.WriteString(elementText(s, e, opt))
 		}
 		w.WriteString(" }\n")
 	}
 	w.WriteString("\t}\n")
+}
+
+func flagNames(f uint32) []string {
+	var out []string
+	for _, x := range []struct {
+		flag uint32
+		name string
+	}{{SetConstant, "constant"}, {SetDynamic, "dynamic"}, {SetInterval, "interval"}, {SetTimeout, "timeout"}} {
+		if f&x.flag != 0 {
+			out = append(out, x.name)
+		}
+	}
+	return out
 }
 
 // elementsPerRow is how many elements nft puts on a line.
@@ -145,7 +211,7 @@ func elementsPerRow(s *Set) int {
 		return 1
 	}
 	switch s.Key[0] {
-	case TypeNfproto, TypeProto, TypeService, TypeInteger, TypeMark, TypeTCPFlag:
+	case TypeNfproto, TypeProto, TypeService, TypeInteger, TypeHostInteger, TypeMark, TypeTCPFlag:
 		return 5
 	case TypeIPv4, TypeCTState, TypeCTStatus, TypePkttype, TypeCTDir:
 		return 2
@@ -198,3 +264,9 @@ func Unlisted(file string, text []byte) (what string, at Pos) {
 
 // RuleText is the rule as Fprint shows it, without indent and newline.
 func RuleText(r *Rule) string { return ruleText(r, &PrintOptions{}) }
+
+// ExprText is an expression as Fprint shows it: "meta mark".
+func ExprText(e Expr) string { return exprText(e, "") }
+
+// FamilyName is a family's name in the language.
+func FamilyName(f Family) string { return familyName(f) }

@@ -24,20 +24,23 @@ func ruleText(r *Rule, opt *PrintOptions) string {
 func stmtText(it *item, opt *PrintOptions) string {
 	switch s := it.stmt.(type) {
 	case *Match:
-		return it.before + matchText(s, it.th)
+		return it.before + matchText(s, it.th, opt)
 	case *VMap:
-		return it.before + exprText(s.Left, it.th) + " vmap " + setText(s.Set)
+		return it.before + exprText(s.Left, it.th) + " vmap " + setText(s.Set, opt)
 	case *Verdict:
 		return verdictText(s)
-	case *Counter:
-		if opt.Stateless {
-			return "counter"
-		}
-		pk, by := s.Packets, s.Bytes
-		if opt.Counters != nil {
-			pk, by = opt.Counters(s)
-		}
-		return fmt.Sprintf("counter packets %d bytes %d", pk, by)
+	case *Counter, *Limit, *Quota, *ConnLimit, *Last:
+		return stateText(s, opt)
+	case *ObjectRef:
+		return objectRefText(s, opt)
+	case *Assign:
+		return exprText(s.Left, it.th) + " set " + valueText(s.Value, opt)
+	case *SetUpdate:
+		return setUpdateText(s, opt)
+	case *FlowOffload:
+		return "flow add @" + s.Table.Name
+	case *Synproxy:
+		return synproxyText(s)
 	case *Log:
 		return logText(s)
 	case *NAT:

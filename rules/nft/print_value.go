@@ -30,7 +30,7 @@ func exprText(e Expr, th string) string {
 		case CTSaddr, CTDaddr:
 			name = familyName(e.Family) + " " + name
 		}
-		if e.Dir >= 0 && ctKeys[e.Key].dir == 2 {
+		if e.Dir >= 0 && e.Key != CTL3proto && e.Key != CTProtocol {
 			s += [...]string{"original ", "reply "}[e.Dir]
 		}
 		return s + name
@@ -60,6 +60,9 @@ func maskText(m *Masked) string {
 
 // flagsText shows the names of the bits, lowest first.
 func flagsText(t *Type, b []byte, sep string) string {
+	if t == TypeCTLabel {
+		return constText(t, b)
+	}
 	v := getUint(b)
 	var parts []string
 	for bit := uint64(1); bit != 0 && v != 0; bit <<= 1 {
@@ -89,7 +92,7 @@ func hexText(t *Type, b []byte) string {
 
 var opText = [...]string{OpEq: "== ", OpNe: "!= ", OpLt: "< ", OpGt: "> ", OpLe: "<= ", OpGe: ">= ", OpAny: ""}
 
-func matchText(m *Match, th string) string {
+func matchText(m *Match, th string, opt *PrintOptions) string {
 	mask := masked(m.Left)
 	t := m.Left.Type()
 	op := opText[m.Op]
@@ -109,7 +112,7 @@ func matchText(m *Match, th string) string {
 	case *Range:
 		return exprText(m.Left, th) + " " + op + rangeText(t, v.Lo, v.Hi)
 	case *SetRef:
-		return exprText(m.Left, th) + " " + op + setText(v.Set)
+		return exprText(m.Left, th) + " " + op + setText(v.Set, opt)
 	}
 	return ""
 }
@@ -149,18 +152,18 @@ func flagMatchText(m *Match, mask *Masked, v *Const, th string) string {
 	return s + "& " + maskText(mask) + " " + op + flagsText(t, v.Data, " | ")
 }
 
-func setText(s *Set) string {
+func setText(s *Set, opt *PrintOptions) string {
 	if s.Name != "" {
 		return "@" + s.Name
 	}
 	var parts []string
 	for _, e := range s.Elements {
-		parts = append(parts, elementText(s, e))
+		parts = append(parts, elementText(s, e, opt))
 	}
 	return "{ " + strings.Join(parts, ", ") + " }"
 }
 
-func elementText(s *Set, e *Element) string {
+func elementText(s *Set, e *Element, opt *PrintOptions) string {
 	parts := make([]string, len(e.Key))
 	for i := range e.Key {
 		k, t := e.Key[i], s.Key[i]
@@ -174,14 +177,33 @@ func elementText(s *Set, e *Element) string {
 		}
 	}
 	out := strings.Join(parts, " . ")
+	if e.Any {
+		out = "*"
+	}
+	if e.Timeout > 0 {
+		out += " timeout " + timeText(e.Timeout)
+	}
+	if e.Expires > 0 && !opt.Stateless {
+		out += " expires " + timeText(e.Expires)
+	}
+	for _, st := range e.Stmts {
+		out += " " + stateText(st, opt)
+	}
 	if e.Comment != "" || e.empty {
 		out += ` comment "` + e.Comment + `"`
 	}
 	if e.Verdict != nil {
 		out += " : " + verdictText(e.Verdict)
 	}
-	for i, d := range e.Data {
-		out += [...]string{" : ", " . "}[min(i, 1)] + constText(s.Data[i], d)
+	if s.HoldsObjects {
+		out += ` : "` + e.Object + `"`
+	}
+	for i := range e.Data {
+		d := e.Data[i]
+		if d.PrefixLen < 0 && prefixTypes[s.Data[i]] && !bytes.Equal(d.Lo, d.Hi) {
+			d.PrefixLen = prefixOf(d.Lo, d.Hi)
+		}
+		out += [...]string{" : ", " . "}[min(i, 1)] + partText(s.Data[i], &d)
 	}
 	return out
 }
@@ -231,6 +253,9 @@ func constText(t *Type, b []byte) string {
 		return `"` + name + `"`
 	case TypeTime:
 		return timeText(getUint(b))
+	}
+	if s := specialText(t, b); s != "" {
+		return s
 	}
 	if len(b) > 8 {
 		return fmt.Sprintf("0x%x", b)

@@ -39,38 +39,101 @@ func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw)
 			c.report(k, "too many elements, max %d", maxElements)
 			panic(stop{})
 		}
-		e.Key = c.key(s.Key, bits, key)
-		switch {
-		case !s.Map:
-			if k.kind == rawElem && (k.verdict != nil || len(k.kids) > 1) {
-				c.fail(k, "Set does not expect data")
-			}
-		case s.Verdicts:
-			if k.kind != rawElem || k.verdict == nil {
-				if k.kind == rawElem && len(k.kids) > 1 {
-					c.fail(k.kids[1], "Can't parse symbolic netfilter verdict expressions")
-				}
-				c.fail(key, "Could not process rule: Invalid argument")
-			}
-			v := *k.verdict
-			e.Verdict = &v
-		default:
-			if k.kind != rawElem || len(k.kids) < 2 {
-				c.fail(key, "Could not process rule: Invalid argument")
-			}
-			var data []int
-			for _, t := range s.Data {
-				data = append(data, t.Bits)
-			}
-			for _, p := range c.key(s.Data, data, k.kids[1]) {
-				if !bytes.Equal(p.Lo, p.Hi) {
-					c.fail(k.kids[1], "not supported: ranges as a map's data")
-				}
-				e.Data = append(e.Data, p.Lo)
-			}
+		if e.Any = key.kind == rawAny; !e.Any {
+			e.Key = c.key(s.Key, bits, key)
 		}
+		c.elementOptions(s, e, k)
+		c.elementData(s, e, k, key)
 		s.Elements = append(s.Elements, e)
 		places[e] = k
+	}
+}
+
+// elementOptions takes over an element's timeout and statements.
+func (c *checker) elementOptions(s *Set, e *Element, k *raw) {
+	if k.opt == nil {
+		k.opt = &elementOptions{}
+	}
+	e.Timeout, e.Expires = k.opt.timeout, k.opt.expires
+	if e.Timeout > 0 && s.Flags&SetTimeout == 0 {
+		c.fail(keyOf(k), "Could not process rule: Invalid argument")
+	}
+	if e.Timeout == s.Timeout {
+		e.Timeout = 0
+	}
+	for i, n := range k.opt.stmts {
+		st := n.stmt
+		if i >= len(s.Stmts) || StmtName(st) != StmtName(s.Stmts[i]) {
+			c.fail(keyOf(k), "Could not process rule: Operation not supported")
+		}
+		e.Stmts = append(e.Stmts, st)
+	}
+	for _, st := range s.Stmts[len(e.Stmts):] {
+		e.Stmts = append(e.Stmts, copyStmt(st))
+	}
+}
+
+// copyStmt copies a statement that keeps state.
+func copyStmt(st Stmt) Stmt {
+	switch st := st.(type) {
+	case *Counter:
+		x := *st
+		return &x
+	case *Limit:
+		x := *st
+		return &x
+	case *Quota:
+		x := *st
+		return &x
+	case *ConnLimit:
+		x := *st
+		return &x
+	case *Last:
+		x := *st
+		return &x
+	}
+	return st
+}
+
+// elementData resolves what a map gives for an element.
+func (c *checker) elementData(s *Set, e *Element, k, key *raw) {
+	var data *raw
+	if k.kind == rawElem && len(k.kids) > 1 {
+		data = k.kids[1]
+	}
+	verdict := k.kind == rawElem && k.verdict != nil
+	switch {
+	case !s.Map:
+		if verdict || data != nil {
+			c.fail(k, "Set does not expect data")
+		}
+	case s.Verdicts:
+		if !verdict {
+			if data != nil {
+				c.fail(data, "Can't parse symbolic netfilter verdict expressions")
+			}
+			c.fail(key, "Could not process rule: Invalid argument")
+		}
+		v := *k.verdict
+		e.Verdict = &v
+	case verdict || data == nil:
+		c.fail(key, "Could not process rule: Invalid argument")
+	case s.HoldsObjects:
+		if data.kind != rawWord && data.kind != rawString {
+			c.fail(data, "a name of a %s is needed", s.ObjectKind)
+		}
+		e.Object = data.text
+	default:
+		bits := make([]int, len(s.Data))
+		for i := range bits {
+			bits[i] = s.dataBits(i)
+		}
+		e.Data = c.key(s.Data, bits, data)
+		for _, p := range e.Data {
+			if !bytes.Equal(p.Lo, p.Hi) && !s.Ranges && s.Name != "" {
+				c.fail(data, "datatype mismatch: a range where %s is needed", describeKey(s.Data))
+			}
+		}
 	}
 }
 
@@ -124,6 +187,9 @@ func (e *Element) isInterval() bool {
 }
 
 func compareKeys(a, b *Element) int {
+	if a.Any || b.Any { // the catch-all element is the last
+		return map[bool]int{true: 1}[a.Any] - map[bool]int{true: 1}[b.Any]
+	}
 	for i := range a.Key {
 		if d := bytes.Compare(a.Key[i].Lo, b.Key[i].Lo); d != 0 {
 			return d
@@ -139,6 +205,9 @@ func compareKeys(a, b *Element) int {
 }
 
 func sameKey(a, b *Element) bool {
+	if a.Any || b.Any {
+		return a.Any && b.Any
+	}
 	for i := range a.Key {
 		if !bytes.Equal(a.Key[i].Hi, b.Key[i].Hi) {
 			return false
@@ -151,11 +220,11 @@ func sameData(a, b *Element) bool {
 	if a.Verdict != nil && b.Verdict != nil {
 		return a.Verdict.Kind == b.Verdict.Kind && a.Verdict.Chain == b.Verdict.Chain
 	}
-	if len(a.Data) != len(b.Data) {
+	if len(a.Data) != len(b.Data) || a.Object != b.Object {
 		return false
 	}
 	for i := range a.Data {
-		if !bytes.Equal(a.Data[i], b.Data[i]) {
+		if !bytes.Equal(a.Data[i].Lo, b.Data[i].Lo) || !bytes.Equal(a.Data[i].Hi, b.Data[i].Hi) {
 			return false
 		}
 	}
@@ -165,6 +234,30 @@ func sameData(a, b *Element) bool {
 // settle sorts the elements, drops repetitions, and merges or refuses those
 // that overlap. places gives where new ones were written.
 func (c *checker) settle(s *Set, places map[*Element]*raw) {
+	var all *Element
+	plain := s.Elements[:0:0]
+	for _, e := range s.Elements {
+		if !e.Any {
+			plain = append(plain, e)
+			continue
+		}
+		if all != nil && !sameData(all, e) && places[e] != nil {
+			c.report(keyOf(places[e]), "Could not process rule: File exists")
+		}
+		all = e
+	}
+	s.Elements = plain
+	c.settleKeys(s, places)
+	if all != nil {
+		s.Elements = append(s.Elements, all)
+	}
+}
+
+// settleKeys settles what has keys.
+func (c *checker) settleKeys(s *Set, places map[*Element]*raw) {
+	if len(s.Elements) == 0 {
+		return
+	}
 	if len(s.Key) > 1 || s.Flags&SetInterval == 0 {
 		c.unique(s, places)
 		if len(s.Key) > 1 && s.Flags&SetInterval != 0 {

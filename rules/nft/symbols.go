@@ -103,3 +103,44 @@ var ctStatuses = []Symbol{
 }
 
 var ctDirs = []Symbol{{"original", 0}, {"reply", 1}}
+
+var ctEvents = []Symbol{
+	{"new", 1}, {"related", 2}, {"destroy", 4}, {"reply", 8}, {"assured", 16}, {"protoinfo", 32}, {"helper", 64},
+	{"mark", 128}, {"seqadj", 256}, {"secmark", 512}, {"label", 1024},
+}
+
+var booleans = []Symbol{{"exists", 1}, {"missing", 0}}
+
+var realms = []Symbol{{"cosmos", 0}}
+
+var devgroups = []Symbol{{"default", 0}}
+
+var fibAddrs = []Symbol{
+	{"unspec", 0}, {"unicast", 1}, {"local", 2}, {"broadcast", 3}, {"anycast", 4}, {"multicast", 5}, {"blackhole", 6},
+	{"unreachable", 7}, {"prohibit", 8},
+}
+
+var days = []Symbol{
+	{"Sunday", 0}, {"Monday", 1}, {"Tuesday", 2}, {"Wednesday", 3}, {"Thursday", 4}, {"Friday", 5}, {"Saturday", 6},
+}
+
+var arpOps = []Symbol{
+	{"request", 1}, {"reply", 2}, {"rrequest", 3}, {"rreply", 4}, {"inrequest", 8}, {"inreply", 9}, {"nak", 10},
+}
+
+var igmpTypes = []Symbol{
+	{"membership-query", 17}, {"membership-report-v1", 18}, {"membership-report-v2", 22},
+	{"membership-report-v3", 34}, {"leave-group", 23},
+}
+
+var mhTypes = []Symbol{
+	{"binding-refresh-request", 0}, {"home-test-init", 1}, {"careof-test-init", 2}, {"home-test", 3}, {"careof-test", 4},
+	{"binding-update", 5}, {"binding-acknowledgement", 6}, {"binding-error", 7}, {"fast-binding-update", 8},
+	{"fast-binding-acknowledgement", 9}, {"fast-binding-advertisement", 10}, {"experimental-mobility-header", 11},
+	{"home-agent-switch-message", 12},
+}
+
+var dccpTypes = []Symbol{
+	{"request", 0}, {"response", 1}, {"data", 2}, {"ack", 3}, {"dataack", 4}, {"closereq", 5}, {"close", 6},
+	{"reset", 7}, {"sync", 8}, {"syncack", 9},
+}

@@ -65,7 +65,29 @@ var (
 	TypeCTStatus   = &Type{Name: "ct_status", Desc: "conntrack status", Bits: 32, Bitmask: true, Host: true, Hex: true, Symbols: ctStatuses}
 	TypeCTDir      = &Type{Name: "ct_dir", Desc: "conntrack direction", Bits: 8, Symbols: ctDirs}
 	TypeTime       = &Type{Name: "time", Desc: "Relative time of packet reception", Bits: 32, Host: true}
-	TypeVerdict    = &Type{Name: "verdict", Desc: "netfilter verdict"}
+
+	TypeHostInteger = &Type{Name: "integer", Desc: "integer", Host: true}
+	TypeString      = &Type{Name: "string", Desc: "string", Bits: 128, Host: true}
+	TypeBoolean     = &Type{Name: "boolean", Desc: "boolean type", Bits: 1, Symbols: booleans}
+	TypeBitmask     = &Type{Name: "bitmask", Desc: "bitmask", Bitmask: true, Hex: true}
+	TypeRealm       = &Type{Name: "realm", Desc: "routing realm", Bits: 32, Host: true, Symbols: realms}
+	TypeDevgroup    = &Type{Name: "devgroup", Desc: "devgroup name", Bits: 32, Host: true, Symbols: devgroups}
+	TypeUID         = &Type{Name: "uid", Desc: "user ID", Bits: 32, Host: true}
+	TypeGID         = &Type{Name: "gid", Desc: "group ID", Bits: 32, Host: true}
+	TypeClassid     = &Type{Name: "classid", Desc: "TC classid", Bits: 32, Host: true}
+	TypeFibAddr     = &Type{Name: "fib_addrtype", Desc: "fib address type", Bits: 32, Host: true, Symbols: fibAddrs}
+	TypeCgroup      = &Type{Name: "cgroupsv2", Desc: "cgroupsv2 path", Bits: 64, Host: true}
+	TypeDate        = &Type{Name: "time", Desc: "Relative time of packet reception", Bits: 64, Host: true}
+	TypeDay         = &Type{Name: "day", Desc: "Day of week of packet reception", Bits: 8, Symbols: days}
+	TypeHour        = &Type{Name: "hour", Desc: "Hour of day of packet reception", Bits: 32, Host: true}
+	TypeARPOp       = &Type{Name: "arp_op", Desc: "ARP operation", Bits: 16, Hex: true, Symbols: arpOps}
+	TypeIGMPType    = &Type{Name: "igmp_type", Desc: "IGMP type", Bits: 8, Symbols: igmpTypes}
+	TypeMHType      = &Type{Name: "mh_type", Desc: "Mobility Header Type", Bits: 8, Symbols: mhTypes}
+	TypeDCCPType    = &Type{Name: "dccp_pkttype", Desc: "DCCP packet type", Bits: 4, Hex: true, Symbols: dccpTypes}
+	TypeCTLabel     = &Type{Name: "ct_label", Desc: "conntrack label", Bits: 128, Bitmask: true, Host: true}
+	TypeCTEvent     = &Type{Name: "ct_event", Desc: "conntrack event bits", Bits: 32, Bitmask: true, Host: true, Hex: true, Symbols: ctEvents}
+
+	TypeVerdict = &Type{Name: "verdict", Desc: "netfilter verdict"}
 )
 
 // namedTypes are the types a set's `type` may name.
@@ -73,6 +95,8 @@ var namedTypes = []*Type{
 	TypeIPv4, TypeIPv6, TypeEther, TypeEtherType, TypeProto, TypeService, TypeICMPType, TypeICMPCode,
 	TypeICMPv6Type, TypeICMPv6Code, TypeICMPXCode, TypeTCPFlag, TypeDSCP, TypeECN, TypeMark, TypeIfindex,
 	TypeIfname, TypeIftype, TypePkttype, TypeNfproto, TypeCTState, TypeCTStatus, TypeCTDir, TypeTime, TypeVerdict,
+	TypeBoolean, TypeRealm, TypeDevgroup, TypeUID, TypeGID, TypeClassid, TypeFibAddr, TypeCgroup, TypeDay,
+	TypeHour, TypeARPOp, TypeIGMPType, TypeMHType, TypeDCCPType, TypeCTLabel, TypeCTEvent,
 }
 
 // typeByName finds a type a set may name; nil when there is none.

@@ -1,0 +1,188 @@
+package nft
+
+// object finds a named object of the table.
+func (t *Table) object(kind ObjectKind, name string) *Object {
+	for _, o := range t.Objects {
+		if o.Kind == kind && o.Name == name {
+			return o
+		}
+	}
+	return nil
+}
+
+func (t *Table) flowtable(name string) *Flowtable {
+	for _, f := range t.Flowtables {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+func (c *checker) findObject(t *Table, kind ObjectKind, r *raw) *Object {
+	o := t.object(kind, r.text)
+	if o == nil {
+		c.fail(r, "Could not process rule: %s", noEntry)
+	}
+	return o
+}
+
+// helperProtocols are the helpers there are and the transport protocols of each.
+var helperProtocols = map[string][]uint8{
+	"ftp": {protoTCP}, "tftp": {protoUDP}, "sip": {protoTCP, protoUDP}, "pptp": {protoTCP}, "irc": {protoTCP},
+	"snmp": {protoUDP}, "amanda": {protoUDP}, "netbios-ns": {protoUDP}, "sane": {protoTCP}, "RAS": {protoUDP},
+	"Q.931": {protoTCP}, "H.245": {protoTCP},
+}
+
+// addObject checks a named object or flowtable and adds it.
+func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
+	c.checkName(&b.name)
+	if b.flow != nil {
+		c.addFlowtable(t, b, create)
+		return
+	}
+	o := b.object
+	bad := func(what string) { c.failToken(&b.name, "Could not process rule: %s", what) }
+	family := func(f Family) Family {
+		if f == 0 {
+			return t.Family
+		}
+		return f
+	}
+	switch b.kind {
+	case ObjQuota:
+		if o.Quota == nil {
+			bad("Invalid argument")
+		}
+	case ObjLimit:
+		if o.Limit == nil {
+			bad("Invalid argument")
+		}
+	case ObjSecmark:
+		if o.Secmark == "" {
+			bad("Invalid argument")
+		}
+	case ObjHelper:
+		known := false
+		for _, p := range helperProtocols[o.Helper.Type] {
+			known = known || p == o.Helper.Proto
+		}
+		if !known {
+			bad(noEntry)
+		}
+		o.Helper.L3 = family(o.Helper.L3)
+	case ObjTimeout:
+		if o.Timeout.Proto == 0 {
+			bad("Operation not supported")
+		}
+		o.Timeout.L3 = family(o.Timeout.L3)
+	case ObjExpectation:
+		e := o.Expectation
+		for _, need := range []string{"protocol", "dport", "timeout", "size"} {
+			if !b.given[need] {
+				bad("Invalid argument")
+			}
+		}
+		e.L3 = family(e.L3)
+	case ObjSynproxy:
+		if !b.given["mss"] || !b.given["wscale"] {
+			bad("Invalid argument")
+		}
+	}
+	if old := t.object(b.kind, o.Name); old != nil {
+		if create {
+			bad("File exists")
+		}
+		return
+	}
+	o.Comment, o.empty = textOf(b.comment)
+	o.Handle = c.nextHandle(t)
+	t.Objects = append(t.Objects, o)
+}
+
+func (c *checker) addFlowtable(t *Table, b *objectBlock, create bool) {
+	f := b.flow
+	if old := t.flowtable(f.Name); old != nil {
+		if create {
+			c.failToken(&b.name, "Could not process rule: File exists")
+		}
+		for _, r := range b.devices {
+			old.Devices = appendNew(old.Devices, c.deviceName(r))
+		}
+		return
+	}
+	if b.prio == nil {
+		c.failToken(&b.name, "Could not process rule: Invalid argument")
+	}
+	if b.hook.text != "ingress" {
+		c.failToken(&b.hook, "unknown chain hook")
+	}
+	f.Priority = c.priority(b.prio, FamilyNetdev, HookIngress)
+	for _, r := range b.devices {
+		f.Devices = appendNew(f.Devices, c.deviceName(r))
+	}
+	f.Handle = c.nextHandle(t)
+	t.Flowtables = append(t.Flowtables, f)
+}
+
+func appendNew(list []string, name string) []string {
+	for _, x := range list {
+		if x == name {
+			return list
+		}
+	}
+	return append(list, name)
+}
+
+// deleteObject takes an object or flowtable away.
+func (c *checker) deleteObject(cmd *command, t *Table) {
+	busy := false
+	uses := func(o *Object, f *Flowtable) {
+		for _, ch := range t.Chains {
+			for _, r := range ch.Rules {
+				for _, st := range r.Stmts {
+					switch st := st.(type) {
+					case *ObjectRef:
+						busy = busy || o != nil && st.Object == o
+					case *FlowOffload:
+						busy = busy || f != nil && st.Table == f
+					}
+				}
+			}
+		}
+		for _, s := range t.Sets {
+			for _, e := range s.Elements {
+				busy = busy || o != nil && s.HoldsObjects && s.ObjectKind == o.Kind && e.Object == o.Name
+			}
+		}
+	}
+	fail := func(what string) { c.failToken(&cmd.name, "Could not process rule: %s", what) }
+	if cmd.object == "flowtable" {
+		f := t.flowtable(cmd.name.text)
+		if f == nil {
+			fail(noEntry)
+		}
+		if uses(nil, f); busy {
+			fail("Device or resource busy")
+		}
+		t.Flowtables = without(t.Flowtables, f)
+		return
+	}
+	o := t.object(cmd.kind, cmd.name.text)
+	if o == nil {
+		fail(noEntry)
+	}
+	if uses(o, nil); busy {
+		fail("Device or resource busy")
+	}
+	t.Objects = without(t.Objects, o)
+}
+
+func without[T comparable](list []T, x T) []T {
+	for i, y := range list {
+		if y == x {
+			return append(list[:i:i], list[i+1:]...)
+		}
+	}
+	return list
+}

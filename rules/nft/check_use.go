@@ -1,0 +1,279 @@
+package nft
+
+// plain copies a statement that needs no names; conditions of the kernel are
+// checked.
+func (k *ruleCheck) plain(n *plainNode) Stmt {
+	switch s := n.stmt.(type) {
+	case *Counter:
+		x := *s
+		return &x
+	case *Log:
+		x := *s
+		return &x
+	case *Limit:
+		x := *s
+		return &x
+	case *Quota:
+		x := *s
+		return &x
+	case *ConnLimit:
+		x := *s
+		return &x
+	case *Last:
+		x := *s
+		return &x
+	case *Synproxy:
+		x := *s
+		if k.l4 >= 0 && k.l4 != protoTCP {
+			k.failAt(span{n.pos, n.end}, "synproxy is for tcp only")
+		}
+		return &x
+	}
+	x := *n.stmt.(*Notrack)
+	return &x
+}
+
+// objectUse checks the use of a named object.
+func (k *ruleCheck) objectUse(n *objectNode) Stmt {
+	st := &ObjectRef{Pos: n.pos, Kind: n.kind}
+	switch v := n.value; v.kind {
+	case rawWord, rawString:
+		st.Object = k.findObject(k.table, n.kind, v)
+	case rawMap:
+		es, ts := k.keyExprs(v.kids[0])
+		st.Key = joined(es)
+		st.Set = k.mapSet(v, es, ts, &Set{HoldsObjects: true, ObjectKind: n.kind})
+	default:
+		k.fail(v, "a name of a %s is needed", n.kind)
+	}
+	return st
+}
+
+func joined(es []Expr) Expr {
+	if len(es) == 1 {
+		return es[0]
+	}
+	return &Concat{Es: es}
+}
+
+// mapSet finds or makes the map of `key map set`, which must give what want
+// does.
+func (k *ruleCheck) mapSet(r *raw, es []Expr, ts []*Type, want *Set) *Set {
+	lit := r.kids[1]
+	if lit.kind != rawRef {
+		want.Key, want.KeyExprs, want.Map, want.Flags, want.Pos = ts, es, true, SetConstant, lit.pos
+		return k.literal(lit, want)
+	}
+	s := k.findSet(k.table, lit.text, lit)
+	if !s.Map || s.Verdicts {
+		k.fail(lit, "Expression is not a map")
+	}
+	if !sameTypes(s.Key, ts) {
+		k.errorf(lit.pos, lit.end, "datatype mismatch, map expects %s, mapping expression has type %s", describeKey(s.Key), describeKey(ts))
+		k.also(r.kids[0].pos, r.kids[0].end)
+		panic(bail{})
+	}
+	switch {
+	case s.HoldsObjects != want.HoldsObjects || s.HoldsObjects && s.ObjectKind != want.ObjectKind:
+		k.fail(lit, "Expression is not a map of that kind")
+	case !s.HoldsObjects && !sameData2(s.Data, want.Data):
+		k.fail(lit, "datatype mismatch: map gives %s, %s is needed", describeKey(s.Data), describeKey(want.Data))
+	}
+	return s
+}
+
+// sameData2 compares types of data: integers are alike.
+func sameData2(a, b []*Type) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Name != b[i].Name {
+			return false
+		}
+	}
+	return true
+}
+
+// assign checks `left set value`.
+func (k *ruleCheck) assign(n *assignNode) Stmt {
+	left := k.selector(n.left)
+	t, bits := left.Type(), left.Bits()
+	switch e := left.(type) {
+	case *Meta:
+		if !metaKeys[e.Key].set {
+			k.fail(n.left, "Could not process rule: Operation not supported")
+		}
+	case *CT:
+		if !ctKeys[e.Key].set {
+			k.fail(n.left, "Could not process rule: Operation not supported")
+		}
+	case *Payload, *Option, *Raw:
+	default:
+		k.fail(n.left, "syntax error, unexpected set")
+	}
+	if t == TypeMark && foldable(n.value, new(int)) {
+		v := k.markValue(n, n.value)
+		return &Mangle{Pos: n.pos, Left: left, Value: v}
+	}
+	return &Assign{Pos: n.pos, Left: left, Value: k.value(n, n.value, t, bits)}
+}
+
+// foldable tells whether r is made of constants and at most one mark.
+func foldable(r *raw, marks *int) bool {
+	switch r.kind {
+	case rawSel:
+		*marks++
+		switch e := r.expr.(type) {
+		case *Meta:
+			return e.Key == MetaMark && *marks == 1
+		case *CT:
+			return e.Key == CTMark && *marks == 1
+		}
+		return false
+	case rawBin:
+		return r.text != "<<" && r.text != ">>" && foldable(r.kids[0], marks) && foldable(r.kids[1], marks)
+	case rawMap, rawConcat:
+		return false
+	}
+	return true
+}
+
+// value checks what a statement takes: a constant, what the packet has, or what
+// a map gives.
+func (k *ruleCheck) value(n stmtNode, r *raw, t *Type, bits int) Expr {
+	k.step(r)
+	switch r.kind {
+	case rawMap:
+		es, ts := k.keyExprs(r.kids[0])
+		s := k.mapSet(r, es, ts, &Set{Data: []*Type{t}, dataLen: bits})
+		return &MapLookup{Key: joined(es), Set: s}
+	case rawSel:
+		e := k.selector(r)
+		k.assignable(n, r, e.Type(), t)
+		return e
+	case rawBin:
+		if !hasSelector(r) {
+			break
+		}
+		e := k.left(r)
+		k.assignable(n, r, e.Type(), t)
+		return e
+	}
+	v := k.constant(r, t, bits)
+	return &Const{T: t, Data: v.Lo, PrefixLen: v.PrefixLen, Name: v.Name}
+}
+
+// assignable wants a value of type have where t is needed.
+func (k *ruleCheck) assignable(n stmtNode, r *raw, have, t *Type) {
+	if have == t || isInteger(have) && isInteger(t) || isInteger(have) && t == TypeMark {
+		return
+	}
+	pos, _ := n.span()
+	k.errorf(r.pos, r.end, "datatype mismatch: expected %s, expression has type %s", t.Desc, describeKey([]*Type{have}))
+	k.also(pos, r.pos)
+	panic(bail{})
+}
+
+func isInteger(t *Type) bool { return t == TypeInteger || t == TypeHostInteger }
+
+func hasSelector(r *raw) bool {
+	if r.kind == rawSel {
+		return true
+	}
+	for _, k := range r.kids {
+		if hasSelector(k) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxStateful is how many statements an element may have.
+const maxStateful = 2
+
+// setUpdate checks statements that change a set.
+func (k *ruleCheck) setUpdate(n *setNode) Stmt {
+	st := &SetUpdate{Pos: n.pos, Verb: n.verb, Meter: n.meter}
+	es, ts := k.keyExprs(n.key.kids[0])
+	st.Key = joined(es)
+	st.TimeoutMs, st.expires = n.key.opt.timeout, n.key.opt.expires
+	for _, p := range n.stmts {
+		st.Stmts = append(st.Stmts, k.plain(p))
+	}
+	if len(st.Stmts) > maxStateful {
+		k.failAt(span{n.pos, n.end}, "Could not process rule: Argument list too long")
+	}
+	unsupported := func() { k.failAt(span{n.pos, n.end}, "Could not process rule: Operation not supported") }
+	if n.meter {
+		st.Set = k.meterSet(n, es, ts, st)
+		return st
+	}
+	s := k.findSet(k.table, n.name.text, n.name)
+	st.Set = s
+	if s.Map != (n.data != nil) {
+		k.failAt(span{n.pos, n.end}, "Could not process rule: Invalid argument")
+	}
+	if !sameTypes(s.Key, ts) {
+		k.errorf(n.key.kids[0].pos, n.key.kids[0].end, "datatype mismatch, expected %s, expression has type %s", describeKey(s.Key), describeKey(ts))
+		k.also(n.pos, n.key.pos)
+		panic(bail{})
+	}
+	if n.data != nil {
+		if len(s.Data) != 1 {
+			k.fail(n.data, "not supported: data of several parts in a rule")
+		}
+		st.Data = k.value(n, n.data, s.Data[0], s.dataBits(0))
+	}
+	if s.Flags&SetConstant != 0 {
+		k.failAt(span{n.pos, n.end}, "Could not process rule: Device or resource busy")
+	}
+	if s.Flags&SetInterval != 0 {
+		unsupported()
+	}
+	if st.TimeoutMs > 0 && s.Flags&SetTimeout == 0 && s.Timeout == 0 {
+		unsupported()
+	}
+	if len(s.Stmts) > 0 && len(st.Stmts) > 0 {
+		for i, x := range st.Stmts {
+			if i >= len(s.Stmts) || StmtName(x) != StmtName(s.Stmts[i]) {
+				unsupported()
+			}
+		}
+		st.Stmts = nil
+	}
+	s.Flags |= SetDynamic
+	if s.SizeGiven == 0 {
+		s.SizeGiven = 65535
+	}
+	return st
+}
+
+// meterSet makes the set of a meter.
+func (k *ruleCheck) meterSet(n *setNode, es []Expr, ts []*Type, st *SetUpdate) *Set {
+	if k.table.set(n.name.text) != nil {
+		k.fail(n.name, "Could not process rule: File exists")
+	}
+	if n.size > 1<<32-1 {
+		k.fail(n.name, "Value %d is too large", n.size)
+	}
+	s := &Set{Pos: n.pos, Name: n.name.text, Key: ts, KeyExprs: es, Flags: SetDynamic, SizeGiven: uint32(n.size), meter: true}
+	if s.SizeGiven == 0 {
+		s.SizeGiven = 65535
+	}
+	if st.TimeoutMs > 0 {
+		s.Flags |= SetTimeout
+	}
+	s.Handle = k.nextHandle(k.table)
+	k.table.Sets = append(k.table.Sets, s)
+	return s
+}
+
+// flow checks `flow add`.
+func (k *ruleCheck) flow(n *flowNode) Stmt {
+	f := k.table.flowtable(n.name.text)
+	if f == nil {
+		k.failToken(&n.name, "Could not process rule: %s", noEntry)
+	}
+	return &FlowOffload{Pos: n.pos, Table: f}
+}

@@ -1,0 +1,172 @@
+package nft
+
+import "strings"
+
+// units of limits, quotas and bursts.
+var (
+	timeUnits = map[string]uint64{"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+	byteUnits = map[string]uint64{"bytes": 1, "kbytes": 1 << 10, "mbytes": 1 << 20}
+)
+
+// parseLimit reads `limit ...` or the contents of a limit object.
+func (p *parser) parseLimit() *Limit {
+	if !p.peek().is("rate") {
+		p.unexpected("name or rate")
+	}
+	l := &Limit{Pos: p.take().pos}
+	l.Over = p.rateMode()
+	n := p.takeNumber()
+	l.Rate = uint64(n)
+	given := false
+	if t := *p.peek(); t.kind == tokWord && !t.glob {
+		// The lexer takes `kbytes/second` for one word.
+		p.take()
+		amount, per, joined := strings.Cut(t.text, "/")
+		unit := byteUnits[amount]
+		if unit == 0 {
+			p.fail(&t, "Wrong rate format")
+		}
+		l.Bytes = true
+		if l.Rate > 1<<63/unit {
+			p.fail(&t, "Value is too large")
+		}
+		l.Rate *= unit
+		if joined && per != "" {
+			if l.Unit = timeUnits[per]; l.Unit == 0 {
+				p.fail(&t, "Wrong time format, expecting second, minute, hour, day or week")
+			}
+			given = true
+		} else if joined {
+			l.Unit, given = p.timeUnit(), true
+		}
+	}
+	if !given {
+		p.expect("/")
+		l.Unit = p.timeUnit()
+	}
+	if l.Rate == 0 {
+		p.errorf(l.Pos, p.last, "limit rate must be > 0")
+		panic(bail{})
+	}
+	if !l.Bytes {
+		l.Burst = 5
+	}
+	if p.accept("burst") {
+		b := p.takeNumber()
+		t := p.word()
+		unit := byteUnits[t.text]
+		if t.text == "packets" && !l.Bytes {
+			unit = 1
+		} else if !l.Bytes || unit == 0 {
+			p.fail(&t, "syntax error, unexpected %s%s", t.what(), map[bool]string{false: ", expecting packets"}[l.Bytes])
+		}
+		v := uint64(b) * unit
+		if b > 1<<32-1 || v > 1<<32-1 {
+			p.fail(&t, "Value is too large")
+		}
+		l.Burst = uint32(v)
+	}
+	return l
+}
+
+func (p *parser) timeUnit() uint64 {
+	t := p.word()
+	u := timeUnits[t.text]
+	if u == 0 {
+		p.fail(&t, "syntax error, unexpected %s, expecting second, minute, hour, day or week", t.what())
+	}
+	return u
+}
+
+// rateMode reads `over` or `until`.
+func (p *parser) rateMode() (over bool) {
+	if p.accept("over") {
+		return true
+	}
+	p.accept("until")
+	return false
+}
+
+// byteCount reads `25 mbytes`.
+func (p *parser) byteCount() uint64 {
+	n := uint64(p.takeNumber())
+	t := p.word()
+	u := byteUnits[t.text]
+	if u == 0 {
+		p.fail(&t, "Wrong rate format")
+	}
+	if n > 1<<63/u {
+		p.fail(&t, "Value is too large")
+	}
+	return n * u
+}
+
+// parseQuota reads what follows `quota`.
+func (p *parser) parseQuota() *Quota {
+	q := &Quota{Pos: p.peek().pos}
+	q.Over = p.rateMode()
+	q.Bytes = p.byteCount()
+	if p.accept("used") {
+		q.Used = p.byteCount()
+	}
+	return q
+}
+
+// parseConnLimit reads what follows `ct`: count [over] n.
+func (p *parser) parseConnLimit() *ConnLimit {
+	c := &ConnLimit{Pos: p.expect("count").pos}
+	c.Over = p.rateMode()
+	t := *p.peek()
+	n := p.takeNumber()
+	if n > 1<<32-1 {
+		p.fail(&t, "Value %d is too large", n)
+	}
+	c.Count = uint32(n)
+	return c
+}
+
+// parseCounterValues reads `packets n bytes n`, either or both.
+func (p *parser) parseCounterValues(c *Counter) {
+	for {
+		switch {
+		case p.accept("packets"):
+			c.Packets = uint64(p.takeNumber())
+			continue
+		case p.accept("bytes"):
+			c.Bytes = uint64(p.takeNumber())
+			continue
+		}
+		return
+	}
+}
+
+// milliseconds reads a time: 30s, 1h, or a number of seconds.
+func (p *parser) milliseconds() uint64 {
+	t := *p.peek()
+	switch t.kind {
+	case tokWord, tokQuoted:
+		if ms, ok := parseTime(t.text); ok {
+			p.take()
+			return ms
+		}
+	case tokNumber:
+		n := p.takeNumber()
+		if n > 1<<40 {
+			p.fail(&t, "value too large")
+		}
+		return uint64(n) * 1000
+	}
+	p.unexpected("string")
+	return 0
+}
+
+// parseLast reads what follows `last`.
+func (p *parser) parseLast(t token) *Last {
+	l := &Last{Pos: t.pos}
+	if p.accept("used") {
+		if !p.accept("never") {
+			l.Used, l.UsedMs = true, p.milliseconds()
+		}
+	}
+	return l
+}

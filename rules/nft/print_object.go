@@ -1,0 +1,144 @@
+package nft
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+)
+
+func printObject(w *bufio.Writer, o *Object, opt *PrintOptions) {
+	fmt.Fprintf(w, "\t%s %s {%s\n", o.Kind, o.Name, opt.handle(o.Handle))
+	if o.Comment != "" || o.empty {
+		fmt.Fprintf(w, "\t\tcomment \"%s\"\n", o.Comment)
+	}
+	for _, line := range objectLines(o, opt) {
+		w.WriteString("\t\t" + line + "\n")
+	}
+	w.WriteString("\t}\n")
+}
+
+func objectLines(o *Object, opt *PrintOptions) []string {
+	proto := func(n uint8) string { return TypeProto.Symbol(uint64(n)) }
+	switch o.Kind {
+	case ObjCounter:
+		if opt.Stateless {
+			return nil
+		}
+		return []string{counterText(o.Counter, opt)}
+	case ObjQuota:
+		return []string{quotaText(o.Quota, opt)}
+	case ObjLimit:
+		return []string{limitText(o.Limit)}
+	case ObjSecmark:
+		return []string{`"` + o.Secmark + `"`}
+	case ObjSynproxy:
+		s := o.Synproxy
+		out := []string{fmt.Sprintf("mss %d", s.MSS), fmt.Sprintf("wscale %d", s.Wscale)}
+		if flags := synproxyFlags(s); flags != "" {
+			out = append(out, flags)
+		}
+		return out
+	case ObjHelper:
+		return []string{
+			fmt.Sprintf("type \"%s\" protocol %s", o.Helper.Type, proto(o.Helper.Proto)),
+			"l3proto " + familyName(o.Helper.L3),
+		}
+	case ObjTimeout:
+		var states []string
+		for _, s := range o.Timeout.Policy {
+			states = append(states, fmt.Sprintf("%s : %d", s.State, s.Seconds))
+		}
+		return []string{
+			"protocol " + proto(o.Timeout.Proto), "l3proto " + familyName(o.Timeout.L3),
+			"policy = { " + strings.Join(states, ", ") + " }",
+		}
+	case ObjExpectation:
+		e := o.Expectation
+		return []string{
+			"protocol " + proto(e.Proto), fmt.Sprintf("dport %d", e.Port), "timeout " + timeText(e.TimeoutMs),
+			fmt.Sprintf("size %d", e.Size), "l3proto " + familyName(e.L3),
+		}
+	}
+	return nil
+}
+
+func printFlowtable(w *bufio.Writer, f *Flowtable, opt *PrintOptions) {
+	fmt.Fprintf(w, "\tflowtable %s {%s\n", f.Name, opt.handle(f.Handle))
+	fmt.Fprintf(w, "\t\thook ingress priority %s\n", priorityText(FamilyNetdev, HookIngress, f.Priority))
+	if len(f.Devices) > 0 {
+		fmt.Fprintf(w, "\t\tdevices = { %s }\n", strings.Join(f.Devices, ", "))
+	}
+	if f.Offload {
+		w.WriteString("\t\tflags offload\n")
+	}
+	if f.Counter {
+		w.WriteString("\t\tcounter\n")
+	}
+	w.WriteString("\t}\n")
+}
+
+func counterText(c *Counter, opt *PrintOptions) string {
+	pk, by := c.Packets, c.Bytes
+	if opt.Counters != nil {
+		pk, by = opt.Counters(c)
+	}
+	return fmt.Sprintf("packets %d bytes %d", pk, by)
+}
+
+// byteText shows a number of bytes in the largest unit that divides it.
+func byteText(n uint64) string {
+	unit := 0
+	for n > 0 && n%1024 == 0 && unit < 2 {
+		n /= 1024
+		unit++
+	}
+	return fmt.Sprintf("%d %s", n, [...]string{"bytes", "kbytes", "mbytes"}[unit])
+}
+
+func limitText(l *Limit) string {
+	s := "rate "
+	if l.Over {
+		s += "over "
+	}
+	unit := ""
+	for name, n := range timeUnits {
+		if n == l.Unit {
+			unit = name
+		}
+	}
+	if l.Bytes {
+		s += byteText(l.Rate) + "/" + unit
+		if l.Burst > 0 {
+			s += " burst " + byteText(uint64(l.Burst))
+		}
+		return s
+	}
+	s += fmt.Sprintf("%d/%s", l.Rate, unit)
+	if l.Burst != 5 {
+		s += fmt.Sprintf(" burst %d packets", l.Burst)
+	}
+	return s
+}
+
+func quotaText(q *Quota, opt *PrintOptions) string {
+	s := ""
+	if q.Over {
+		s = "over "
+	}
+	s += byteText(q.Bytes)
+	if q.Used > 0 && !opt.Stateless {
+		s += " used " + byteText(q.Used)
+	}
+	return s
+}
+
+func synproxyFlags(s *Synproxy) string {
+	var out []string
+	if s.Timestamp {
+		out = append(out, "timestamp")
+	}
+	if s.SackPerm {
+		out = append(out, "sack-perm")
+	}
+	return strings.Join(out, " ")
+}
