@@ -207,7 +207,7 @@ func tcpResync(e *Entry, last *tcpLast, p *Probe, event uint8) bool {
 	}
 	sides[dir] = tcpSide{}
 	last.setScale(dir, 0)
-	e.TCP[dir] = 0
+	e.TCP[dir] &= tcpLiberal
 	return true
 }
 
@@ -242,7 +242,7 @@ func (s *Shard) tcpReset(e *Entry, last *tcpLast, p *Probe) int {
 		}
 		found = resetStay
 	}
-	ignoredSYN := e.Status&StatusSeenReply != 0 && event == eventSYN
+	ignoredSYN := e.Status&StatusSeenReply != 0 && event == eventSYN && from != dir
 	ignoredACK := e.Status&StatusAssured == 0 && event == eventACK
 	if (ignoredSYN || ignoredACK) && p.Ack == last.end {
 		return resetSure
