@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -117,6 +118,10 @@ func (s *Server) ruleset(w http.ResponseWriter, r *http.Request) {
 func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 	var script Script
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScript)).Decode(&script); err != nil {
+		var long *http.MaxBytesError
+		if errors.As(err, &long) {
+			err = fmt.Errorf("the script is too large: as JSON it may have %d MiB", maxScript>>20)
+		}
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

@@ -103,6 +103,17 @@ func TestWrongFiles(t *testing.T) {
 	}
 }
 
+// TestNothingIsDefaults: a file that sets nothing changes nothing.
+func TestNothingIsDefaults(t *testing.T) {
+	for _, text := range []string{"", "\n", "# only a comment\n", "---\n"} {
+		s, err := parse("x.yaml", []byte(text))
+		s.file = nil
+		if err != nil || !reflect.DeepEqual(s, Default()) {
+			t.Errorf("%q: %v, %+v", text, err, s)
+		}
+	}
+}
+
 func TestReadRelative(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "box.yaml")

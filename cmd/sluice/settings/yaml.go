@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,9 +45,12 @@ func parse(name string, text []byte) (Settings, error) {
 	if len(tree.Docs) > 1 {
 		return s, fmt.Errorf("%s: has %d documents, want one", name, len(tree.Docs))
 	}
+	if len(tree.Docs) == 0 || tree.Docs[0].Body == nil {
+		return s, nil // the decoder would write zeros over the defaults
+	}
 	s.file = &file{name, tree}
 	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&s)
-	if err != nil && !errors.Is(err, io.EOF) { // an empty file is all defaults
+	if err != nil {
 		return s, place(name, err)
 	}
 	return s, nil
