@@ -46,6 +46,9 @@ type Socket struct {
 // ErrRunning says that another box has the socket.
 var ErrRunning = errors.New("already running")
 
+// maxPath is what fits into a socket's address, with the zero at its end.
+const maxPath = len(syscall.RawSockaddrUnix{}.Path) - 1
+
 // Claim makes the control socket at a path (empty: the default one), replacing
 // one whose box is gone. When its box is alive the error is ErrRunning with the
 // process number. Clients can connect from now on and are answered once Serve
@@ -54,6 +57,9 @@ func Claim(given string) (_ *Socket, err error) {
 	name, err := path(given)
 	if err != nil {
 		return nil, err
+	}
+	if len(name) > maxPath {
+		return nil, fmt.Errorf("control socket %s: a socket's path may have %d bytes: choose a shorter one with --control", name, maxPath)
 	}
 	if given == "" {
 		if err := makeFolder(folder); err != nil {

@@ -108,3 +108,13 @@ func TestDefaultPath(t *testing.T) {
 		t.Errorf("%s, want %s", name, want)
 	}
 }
+
+func TestClaimLongPath(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Claim(filepath.Join(dir, strings.Repeat("a", maxPath))); err == nil || !strings.Contains(err.Error(), "shorter") {
+		t.Errorf("error %v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
