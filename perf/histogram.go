@@ -136,6 +136,22 @@ func (d *Distribution) Quantile(q float64) uint64 {
 	return d.max
 }
 
+// Below returns the share of values that are at most v, by whole buckets: those
+// of v's own bucket count as if they were above it unless v is its upper bound.
+func (d *Distribution) Below(v uint64) float64 {
+	if d.n == 0 {
+		return 0
+	}
+	var n uint64
+	for i, c := range d.counts {
+		if upper(i) > v {
+			break
+		}
+		n += c
+	}
+	return float64(n) / float64(d.n)
+}
+
 // MarshalJSON writes count, sum, max and [value, count] of every bucket that has
 // any, where value is the largest of the bucket.
 func (d *Distribution) MarshalJSON() ([]byte, error) {

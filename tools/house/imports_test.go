@@ -40,6 +40,8 @@ var layers = []layer{
 	{dir: "tools/frame"}, // shares no code with the dataplane, so that neither hides the other's mistake
 	{dir: "tools/traffic", ours: []string{"perf", "afxdp", "tools/frame"}},
 	{dir: "tools", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools"}, third: []string{""}},
+	{dir: "cmd/sluiceperf", ours: []string{"perf", "cmd/sluice/control"},
+		third: []string{"github.com/spf13/cobra", "github.com/google/pprof", "golang.org/x/sys"}},
 	{dir: "cmd/sluice", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools/lab", "tools/traffic"},
 		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml", "go.uber.org/zap", "golang.org/x/sys"}},
 }

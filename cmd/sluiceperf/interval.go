@@ -1,0 +1,163 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/sluice-net/sluice/cmd/sluice/control"
+	"github.com/sluice-net/sluice/perf"
+)
+
+// interval is what happened between two readings of a box's accounts.
+type interval struct {
+	Took    time.Duration
+	Stages  []string // of all workers together
+	Workers []workerInterval
+	Rules   []ruleInterval // those that cost most first
+	// NewRules says that the rules changed in between: Rules then are those of
+	// the new ones alone.
+	NewRules bool
+}
+
+// workerInterval is one worker's share. Times are nanoseconds.
+type workerInterval struct {
+	RxRate, TxRate    float64 // packets a second
+	HandIn, HandOut   float64 // handovers a second
+	Idle              float64 // share of the worker's time
+	Fill              float64 // packets in a burst
+	PerPacket         float64
+	Stages            []float64 // ns a packet
+	Planned           float64   // share of the packets of established flows
+	Drops             map[string]float64
+	Bursts            *perf.Distribution // in ns by its quantiles after Rate
+	Packets           uint64
+	rate              perf.Rate
+	cycles, idleCycle uint64
+}
+
+// ruleInterval is a rule's.
+type ruleInterval struct {
+	control.RuleProfile
+	PerPacket float64 // ns from the end of the prefetch to the packet's end
+	Share     float64 // of the cycles of all sampled packets
+	Decided   float64 // of all sampled packets
+}
+
+// between takes two readings of one box.
+func between(a, b *control.Profile) interval {
+	in := interval{Took: b.Time.Sub(a.Time), NewRules: a.Generation != b.Generation}
+	seconds := max(in.Took.Seconds(), 1e-9)
+	for i := range b.Workers {
+		now := &b.Workers[i]
+		was := control.WorkerProfile{Bursts: new(perf.Distribution)}
+		if i < len(a.Workers) {
+			was = a.Workers[i]
+		}
+		account := now.Stages
+		account.Sub(was.Stages)
+		in.Stages = account.Names
+		w := workerInterval{
+			RxRate: float64(now.RxPackets-was.RxPackets) / seconds, TxRate: float64(now.TxPackets-was.TxPackets) / seconds,
+			HandIn: float64(now.HandoversIn-was.HandoversIn) / seconds, HandOut: float64(now.HandoversOut-was.HandoversOut) / seconds,
+			Packets: account.Packets, rate: b.Rate, cycles: account.Total(), idleCycle: account.Idle, Drops: map[string]float64{},
+		}
+		nanos := 1e9 / float64(b.Rate)
+		for s := range account.Cycles {
+			w.Stages = append(w.Stages, account.PerPacket(s)*nanos)
+			w.PerPacket += w.Stages[s]
+		}
+		if all := account.Total() + account.Idle; all > 0 {
+			w.Idle = float64(account.Idle) / float64(all)
+		}
+		if account.Bursts > 0 {
+			w.Fill = float64(account.Packets) / float64(account.Bursts)
+		}
+		if n := now.Established - was.Established; n > 0 {
+			w.Planned = float64(now.Planned-was.Planned) / float64(n)
+		}
+		for reason, n := range now.Drops {
+			if d := n - was.Drops[reason]; d > 0 {
+				w.Drops[reason] = float64(d) / seconds
+			}
+		}
+		w.Bursts = new(perf.Distribution)
+		w.Bursts.Add(now.Bursts)
+		w.Bursts.Sub(was.Bursts)
+		in.Workers = append(in.Workers, w)
+	}
+	in.rules(a, b)
+	return in
+}
+
+// rules takes the difference of what rules cost.
+func (in *interval) rules(a, b *control.Profile) {
+	before := map[uint32]control.RuleProfile{}
+	if !in.NewRules {
+		for _, r := range a.Rules {
+			before[r.ID] = r
+		}
+	}
+	var packets, cycles uint64
+	for _, r := range b.Rules {
+		was := before[r.ID]
+		if r.Packets < was.Packets { // profiling began anew in between
+			was = control.RuleProfile{}
+		}
+		r.Packets -= was.Packets
+		r.Cycles -= was.Cycles
+		if r.Packets == 0 {
+			continue
+		}
+		packets += r.Packets
+		cycles += r.Cycles
+		in.Rules = append(in.Rules, ruleInterval{RuleProfile: r, PerPacket: float64(r.Cycles) / float64(r.Packets) * 1e9 / float64(b.Rate)})
+	}
+	for i := range in.Rules {
+		r := &in.Rules[i]
+		r.Share, r.Decided = float64(r.Cycles)/float64(max(cycles, 1)), float64(r.Packets)/float64(max(packets, 1))
+	}
+	slices.SortFunc(in.Rules, func(x, y ruleInterval) int { return cmp.Compare(y.Cycles, x.Cycles) })
+}
+
+// burstTime returns a quantile of a worker's burst times.
+func (w *workerInterval) burstTime(q float64) time.Duration {
+	return w.rate.Duration(w.Bursts.Quantile(q))
+}
+
+// total sums the workers: rates add up, times are means by packets.
+func (in *interval) total() workerInterval {
+	t := workerInterval{Stages: make([]float64, len(in.Stages)), Drops: map[string]float64{}, Bursts: new(perf.Distribution)}
+	for i := range in.Workers {
+		w := &in.Workers[i]
+		t.RxRate += w.RxRate
+		t.TxRate += w.TxRate
+		t.HandIn += w.HandIn
+		t.HandOut += w.HandOut
+		t.Packets += w.Packets
+		t.cycles += w.cycles
+		t.idleCycle += w.idleCycle
+		t.rate = w.rate
+		t.PerPacket += w.PerPacket * float64(w.Packets)
+		for s, ns := range w.Stages {
+			t.Stages[s] += ns * float64(w.Packets)
+		}
+		for reason, n := range w.Drops {
+			t.Drops[reason] += n
+		}
+		t.Bursts.Add(w.Bursts)
+	}
+	if t.Packets > 0 {
+		t.PerPacket /= float64(t.Packets)
+		for s := range t.Stages {
+			t.Stages[s] /= float64(t.Packets)
+		}
+	}
+	if all := t.cycles + t.idleCycle; all > 0 {
+		t.Idle = float64(t.idleCycle) / float64(all)
+	}
+	if n := t.Bursts.Count(); n > 0 {
+		t.Fill = float64(t.Packets) / float64(n)
+	}
+	return t
+}

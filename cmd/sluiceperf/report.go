@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// reportRules and reportFunctions are how many rows a report shows.
+const (
+	reportRules     = 25
+	reportFunctions = 25
+)
+
+func newReport() *cobra.Command {
+	var page, svg string
+	cmd := &cobra.Command{
+		Use:   "report FILE",
+		Short: "show a recording as text, and as HTML or a flame graph",
+		Long: `Prints what a recording says: workers, stages, rules, burst times and functions.
+The table of stages has the account's share beside that of the CPU profile's
+samples: the first counts cycles exactly, the second says in which functions.
+--html writes a page that needs no network, with the flame graph in it.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := readRecording(args[0])
+			if err != nil {
+				return err
+			}
+			rep, err := newReportOf(r)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			if svg != "" && rep.stacks == nil {
+				return fmt.Errorf("%s: has no CPU profile to draw", args[0])
+			}
+			if svg != "" {
+				if err := writeFile(svg, func(w io.Writer) error { return rep.stacks.graph.WriteSVG(w, "samples") }); err != nil {
+					return err
+				}
+			}
+			if page != "" {
+				if err := writeFile(page, rep.writeHTML); err != nil {
+					return err
+				}
+			}
+			return rep.writeText(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&page, "html", "", "write a page to `FILE` too")
+	cmd.Flags().StringVar(&svg, "flame", "", "write the flame graph to `FILE` as SVG")
+	return cmd
+}
+
+// writeFile writes a file, whole or not at all.
+func writeFile(name string, write func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".part")
+	if err := os.WriteFile(temp, b.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(temp, name)
+}
+
+// reportOf is a recording and what was made of it.
+type reportOf struct {
+	*recording
+	interval
+	all    workerInterval
+	stacks *stacks // nil without a CPU profile
+}
+
+func newReportOf(r *recording) (*reportOf, error) {
+	rep := &reportOf{recording: r, interval: between(&r.Start, &r.End)}
+	rep.all = rep.total()
+	if len(r.CPU) > 0 {
+		var err error
+		if rep.stacks, err = readStacks(r.CPU); err != nil {
+			return nil, err
+		}
+	}
+	return rep, nil
+}
+
+// stageRow is a row of the table of stages.
+type stageRow struct {
+	Name      string
+	PerPacket float64 // ns
+	Account   float64 // share of the cycles of bursts with packets
+	Samples   float64 // share of the samples of these stages; below 0: no CPU profile
+}
+
+// stageRows joins the account with the samples. Samples outside the stages, of
+// polling when nothing comes, are left out on both sides.
+func (r *reportOf) stageRows() []stageRow {
+	var rows []stageRow
+	var samples int64
+	if r.stacks != nil {
+		for _, name := range r.interval.Stages {
+			samples += r.stacks.stages[name]
+		}
+	}
+	for i, name := range r.interval.Stages {
+		row := stageRow{Name: name, PerPacket: r.all.Stages[i], Samples: -1}
+		if r.all.PerPacket > 0 {
+			row.Account = r.all.Stages[i] / r.all.PerPacket
+		}
+		if samples > 0 {
+			row.Samples = float64(r.stacks.stages[name]) / float64(samples)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func (r *reportOf) title() string {
+	return fmt.Sprintf("sluice %s on %s, %s, %v", r.Version, r.Host, r.Begun.Format(time.DateTime), r.Took.Round(time.Millisecond))
+}
+
+func (r *reportOf) writeText(to io.Writer) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n%d packets, %.1f ns/packet, workers %.1f %% idle\n\n", r.title(), r.all.Packets, r.all.PerPacket, 100*r.all.Idle)
+	writeWorkers(&b, &r.interval)
+	r.writeStages(&b)
+	writeRules(&b, &r.interval, reportRules)
+	if r.stacks != nil {
+		fmt.Fprintf(&b, "\n%d samples of the process, %d of them in workers\n", r.stacks.all, r.stacks.workers)
+		w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(w, "itself\twith what it calls\tfunction")
+		for i, f := range r.stacks.graph.Functions() {
+			if i == reportFunctions || f.Self == 0 {
+				break
+			}
+			fmt.Fprintf(w, "%.1f%%\t%.1f%%\t%s\n", percent(f.Self, r.stacks.all), percent(f.Total, r.stacks.all), f.Name)
+		}
+		_ = w.Flush() // a buffer takes everything
+	}
+	_, err := to.Write(b.Bytes())
+	return err
+}
+
+func percent(n, all int64) float64 { return 100 * float64(n) / float64(max(all, 1)) }
+
+func (r *reportOf) writeStages(to io.Writer) {
+	fmt.Fprintln(to)
+	w := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "stage\tns/packet\taccount\tsamples")
+	for _, row := range r.stageRows() {
+		samples := "-"
+		if row.Samples >= 0 {
+			samples = fmt.Sprintf("%.1f%%", 100*row.Samples)
+		}
+		fmt.Fprintf(w, "%s\t%.1f\t%.1f%%\t%s\n", row.Name, row.PerPacket, 100*row.Account, samples)
+	}
+	fmt.Fprintf(w, "all\t%.1f\t\t\n", r.all.PerPacket)
+	_ = w.Flush() // a buffer takes everything
+}
