@@ -28,9 +28,9 @@ VETHFLAGS ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## bin/sluice, one static file
+build: ## bin/sluice and bin/sluiceperf, static files
 	@mkdir -p bin
-	$(BUILDENV) $(GO) build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/sluice ./cmd/sluiceperf
 
 run: build ## build, then run the demonstration, which checks itself
 	bin/sluice demo $(RUNFLAGS)

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -234,6 +235,47 @@ func BenchmarkBox(b *testing.B) {
 			reportStages(b, w, account, n)
 		})
 	}
+}
+
+// BenchmarkProfiling measures what profiling costs in worker time: pairs of
+// runs of the same traffic, off and on in turn, and the mean of their ratios
+// with the half-width of its 95 % confidence interval. One iteration is a pair.
+func BenchmarkProfiling(b *testing.B) {
+	box, _, _ := newBench(b, benchMasquerade, 1<<16, true)
+	box.SetProfiling(false)
+	w := box.workers[0]
+	const rounds = 2000
+	run := func(on bool) float64 {
+		box.SetProfiling(on)
+		w.stages.Enable(on) // the benchmark's box has its stages always on
+		w.round(true)
+		begin := time.Now()
+		for range rounds {
+			w.round(true)
+		}
+		return float64(time.Since(begin))
+	}
+	var ratios []float64
+	for i := 0; b.Loop(); i++ {
+		first := i%2 == 0 // so that drift falls on both alike
+		x, y := run(first), run(!first)
+		if first {
+			x, y = y, x
+		}
+		ratios = append(ratios, y/x)
+	}
+	mean, dev := 0.0, 0.0
+	for _, r := range ratios {
+		mean += r / float64(len(ratios))
+	}
+	for _, r := range ratios {
+		dev += (r - mean) * (r - mean)
+	}
+	b.ReportMetric(100*(mean-1), "cost%")
+	if n := float64(len(ratios)); n > 1 {
+		b.ReportMetric(100*2.09*math.Sqrt(dev/(n-1)/n), "±%") // Student's t of 20 pairs
+	}
+	b.ReportMetric(float64(len(ratios)), "pairs")
 }
 
 // BenchmarkNew measures packets each of which begins a flow, with the table

@@ -47,6 +47,7 @@ func (f *runFlags) flags(cmd *cobra.Command) {
 	to.BoolVar(&s.OpenOnExit, "open-on-exit", s.OpenOnExit, "take the guard table away at the end: the kernel then forwards")
 	to.BoolVar(&f.noHostPath, "no-host-path", false, "keep this machine itself out of reach by the ports; IPv6 hosts beside it then need its MAC address given")
 	to.StringVar(&s.Control, "control", s.Control, "put the control socket at `PATH` instead of where clients of this network namespace look")
+	to.StringVar(&s.Metrics, "metrics", s.Metrics, "serve Prometheus metrics and Go's profiles at `ADDR:PORT` of the loopback")
 	to.StringVar(&s.LogLevel, "log-level", s.LogLevel, "debug, info, warn or error")
 }
 
@@ -67,6 +68,7 @@ func (f *runFlags) settings(cmd *cobra.Command) (settings.Settings, error) {
 			"allow-kernel-rules": func() { s.AllowKernelRules = f.set.AllowKernelRules },
 			"open-on-exit":       func() { s.OpenOnExit = f.set.OpenOnExit },
 			"log-level":          func() { s.LogLevel = f.set.LogLevel },
+			"metrics":            func() { s.Metrics = f.set.Metrics },
 		} {
 			if given.Changed(name) {
 				take()

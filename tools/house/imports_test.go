@@ -43,7 +43,8 @@ var layers = []layer{
 	{dir: "cmd/sluiceperf", ours: []string{"perf", "cmd/sluice/control"},
 		third: []string{"github.com/spf13/cobra", "github.com/google/pprof", "golang.org/x/sys"}},
 	{dir: "cmd/sluice", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools/lab", "tools/traffic"},
-		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml", "go.uber.org/zap", "golang.org/x/sys"}},
+		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml", "go.uber.org/zap", "golang.org/x/sys",
+			"github.com/prometheus/client_golang"}},
 }
 
 // hot are the files on the packet path: nothing in them may log, format, lock

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -282,6 +285,26 @@ func (r *running) serve() error {
 		}
 	})
 	r.later(func() error { r.server.Close(patience); return nil })
+	return r.serveMetrics()
+}
+
+// serveMetrics answers Prometheus, when there is an address for it.
+func (r *running) serveMetrics() error {
+	if r.set.Metrics == "" {
+		return nil
+	}
+	on, err := net.Listen("tcp", r.set.Metrics)
+	if err != nil {
+		return fmt.Errorf("metrics address %s: %w: choose another port, or bring the loopback up (ip link set lo up)", r.set.Metrics, err)
+	}
+	server := http.Server{Handler: r.server.Metrics(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: zap.NewStdLog(r.log)}
+	r.wait.Go(func() {
+		if err := server.Serve(on); !errors.Is(err, http.ErrServerClosed) {
+			r.log.Error("metrics are not served any more: restart", zap.Error(err))
+		}
+	})
+	r.later(server.Close)
+	r.log.Info("metrics are served", zap.String("address", "http://"+on.Addr().String()+"/metrics"))
 	return nil
 }
 

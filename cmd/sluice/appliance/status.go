@@ -2,7 +2,6 @@ package appliance
 
 import (
 	"net"
-	"os"
 	"time"
 
 	"github.com/sluice-net/sluice/afxdp"
@@ -16,7 +15,7 @@ func (r *running) status() control.Status {
 	seen, state := r.seen, r.state
 	r.lock.Unlock()
 	s := control.Status{
-		PID: os.Getpid(), Mode: r.set.Mode, UptimeSec: time.Since(r.began).Seconds(), Control: r.socket.Path(),
+		Mode: r.set.Mode, UptimeSec: time.Since(r.began).Seconds(), Control: r.socket.Path(),
 		MaxFlows: r.set.Conntrack.Max, KernelRules: r.foreign,
 	}
 	for i, name := range r.set.PortNames() {

@@ -42,5 +42,5 @@
 // to be there in its view of the file system.
 //
 // Files in reading order: socket.go, rulebook.go, filter.go, status.go,
-// server.go, profile.go, client.go.
+// server.go, profile.go, metrics.go, client.go.
 package control

@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/packet"
@@ -127,7 +128,7 @@ func (s *Server) status() Status {
 	if s.Status != nil {
 		st = s.Status()
 	}
-	st.Version = s.Version
+	st.PID, st.Version = os.Getpid(), s.Version
 	origin := s.Book.Origin()
 	rs := s.Box.Rules()
 	st.Rules = RuleStatus{Generation: rs.Generation, File: origin.File, Scripts: origin.Scripts, Tables: len(rs.Tree.Tables)}

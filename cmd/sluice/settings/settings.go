@@ -42,6 +42,7 @@ type Settings struct {
 	Conntrack  Conntrack    `yaml:"conntrack"`
 
 	Control  string `yaml:"control"` // path of the control socket; empty: by network namespace
+	Metrics  string `yaml:"metrics"` // loopback address and port for Prometheus and pprof; empty: none
 	LogLevel string `yaml:"log_level"`
 
 	file *file // where the settings came from; nil: not from a file
@@ -91,6 +92,15 @@ func (s *Settings) Validate() error {
 		bad("rules", "no rules file is given: name one with --rules FILE.nft or the setting rules (an empty file lets everything pass)")
 	}
 	s.validatePorts(bad)
+	if s.Metrics != "" {
+		at, err := netip.ParseAddrPort(s.Metrics)
+		switch {
+		case err != nil:
+			bad("metrics", "%q: want an address and a port, as 127.0.0.1:9460", s.Metrics)
+		case !at.Addr().IsLoopback():
+			bad("metrics", "%s: is not an address of the loopback: whoever reaches it could read everything; use 127.0.0.1 or [::1] and a proxy that asks who it is", s.Metrics)
+		}
+	}
 	if s.Workers < 0 || s.Workers > dataplane.MaxWorkers {
 		bad("workers", "%d: want 1 to %d, or 0 to choose", s.Workers, dataplane.MaxWorkers)
 	}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluice-net/sluice/cmd/sluice/control"
+)
+
+func TestTop(t *testing.T) {
+	socket := loadedBox(t)
+	out, errs, status := command(t, socket, "top", "-n", "2", "-i", "100ms")
+	if status != exitOK || errs != "" {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	for _, want := range []string{"ns/packet", "walk", "parse", "planned", "burst p50", "rule that decided", "ct state established accept", "dropped a second: policy"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if n := strings.Count(out, "rule that decided"); n != 2 {
+		t.Errorf("%d screens, want 2", n)
+	}
+	box, err := control.Connect(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := box.Profile(); err != nil || p.On {
+		t.Errorf("profiling is left on: %v, %v", p.On, err)
+	}
+}
+
+// TestRecordReportDiff: what was recorded is read back, stages add up, the page
+// and the flame graph stand alone, and a recording does not differ from itself.
+func TestRecordReportDiff(t *testing.T) {
+	socket := loadedBox(t)
+	dir := t.TempDir()
+	file, page, svg := filepath.Join(dir, "a.perf"), filepath.Join(dir, "a.html"), filepath.Join(dir, "a.svg")
+	if out, errs, status := command(t, socket, "record", "--for", "600ms", "-o", file); status != exitOK {
+		t.Fatalf("status %d, %s%s", status, out, errs)
+	}
+	out, errs, status := command(t, "", "report", file, "--html", page, "--flame", svg)
+	if status != exitOK {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	for _, want := range []string{"stage", "account", "samples", "itself", "function"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	r, err := readRecording(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := newReportOf(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, samples := 0.0, 0.0
+	for _, row := range rep.stageRows() {
+		sum += row.PerPacket
+		samples += max(row.Samples, 0)
+	}
+	if rep.all.PerPacket <= 0 || math.Abs(sum/rep.all.PerPacket-1) > 1e-9 {
+		t.Errorf("stages add up to %f ns, packets take %f", sum, rep.all.PerPacket)
+	}
+	if rep.stacks.workers > 0 && math.Abs(samples-1) > 1e-9 {
+		t.Errorf("samples' shares add up to %f", samples)
+	}
+	for _, name := range []string{page, svg} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "<svg") {
+			t.Errorf("%s: no drawing", name)
+		}
+		rest := strings.ReplaceAll(string(text), "http://www.w3.org/2000/svg", "")
+		for _, outside := range []string{"http://", "https://", "src=", "@import"} {
+			if strings.Contains(rest, outside) {
+				t.Errorf("%s needs something from outside: %s", name, outside)
+			}
+		}
+	}
+	out, errs, status = command(t, "", "diff", file, file)
+	if status != exitOK || !strings.Contains(out, "+0.0%") {
+		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) > 0 && strings.HasSuffix(f[len(f)-1], "%") && f[len(f)-1] != "+0.0%" {
+			t.Errorf("a recording differs from itself: %s", line)
+		}
+	}
+}
+
+func TestLatency(t *testing.T) {
+	out, errs, status := command(t, loadedBox(t), "latency", "--for", "200ms")
+	if status != exitOK || !strings.Contains(out, "p99.99") || !strings.Contains(out, "longer") || strings.Contains(out, "no packet came") {
+		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+}
+
+func TestCounters(t *testing.T) {
+	out, errs, status := command(t, loadedBox(t), "counters", "--for", "100ms")
+	switch {
+	case status == exitFailed && strings.Contains(errs, "perf_event_paranoid"):
+		t.Skip("SKIP-PRIVILEGE: counting events needs root or perf_event_paranoid below 2")
+	case status != exitOK:
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	for _, want := range []string{"instructions", "context switches", "packets"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	garbage := filepath.Join(dir, "garbage")
+	if err := os.WriteFile(garbage, []byte("not a recording"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"unknown command", []string{"tip"}, exitUsage, `unknown command "tip"`},
+		{"unknown flag", []string{"top", "--nope"}, exitUsage, "unknown flag"},
+		{"no box", []string{"top", "-n", "1", "--control", filepath.Join(dir, "none")}, exitFailed, "no box is running"},
+		{"interval", []string{"top", "-i", "1ns"}, exitUsage, "--interval 1ns"},
+		{"time", []string{"record", "--for", "0s"}, exitUsage, "--for 0s"},
+		{"missing file", []string{"report", filepath.Join(dir, "none")}, exitFailed, "no such file"},
+		{"garbage", []string{"report", garbage}, exitFailed, "garbage: not a recording"},
+		{"two files", []string{"diff", garbage}, exitUsage, "accepts 2 arg"},
+		{"unwritable", []string{"report"}, exitUsage, "accepts 1 arg"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, errs, status := command(t, "", c.args...)
+			if status != c.status || !strings.Contains(errs, c.want) || out != "" {
+				t.Errorf("status %d, %q, %q; want %d, %q", status, errs, out, c.status, c.want)
+			}
+		})
+	}
+}
