@@ -111,7 +111,7 @@ func (l *testLab) echo(network string) (seen netip.AddrPort) {
 func (l *testLab) state() string {
 	l.t.Helper()
 	links := l.tool(lab.Router, "ip", "-d", "link", "show")
-	links += l.tool(lab.Router, "ip", "addr", "show")
+	links += strings.ReplaceAll(l.tool(lab.Router, "ip", "addr", "show"), " tentative", "") // a matter of time
 	for _, port := range []string{lab.RouterIfC, lab.RouterIfS} {
 		links += l.tool(lab.Router, "ethtool", "-k", port)
 	}
