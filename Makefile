@@ -22,8 +22,9 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 FUZZTIME  ?= 10s
 VETHFLAGS ?=
+ORACLEFLAGS ?=
 
-.PHONY: help build run lab lab-clients test deps race check fmt vet staticcheck house bench bench-veth fuzz clean
+.PHONY: help build run lab lab-clients oracle-ct test deps race check fmt vet staticcheck house bench bench-veth fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +42,11 @@ lab: build ## build, then keep the demonstration's network running until Ctrl-C 
 lab-clients: build deps ## real clients and servers through `sluice run`: one line a check (root)
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/labclients ./tools/labclients
 	bin/labclients $(LABFLAGS)
+
+oracle-ct: deps ## scripted connections through the kernel and through sluice, compared (root; ORACLEFLAGS='--run nat')
+	@mkdir -p bin
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/oracle ./tools/oracle
+	bin/oracle ct $(ORACLEFLAGS)
 
 test: deps ## every test (TESTFLAGS=... goes to go test)
 	$(GO) test $(TESTFLAGS) ./...

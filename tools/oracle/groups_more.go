@@ -1,0 +1,177 @@
+package main
+
+import "fmt"
+
+// sctpOpen is an association up to its last handshake packet.
+const sctpOpen = "> sctp init; < sctp initack; > sctp cookieecho; < sctp cookieack; "
+
+// associations are SCTP.
+func associations() []*Script {
+	rows := []row{
+		{"whole life", sctpOpen + "> sctp data; < sctp sack; > sctp shutdown; < sctp shutdownack; > sctp shutdowncomplete"},
+		{"closed by server", sctpOpen + "< sctp shutdown; > sctp shutdownack; < sctp shutdowncomplete"},
+		{"cookie with data", "> sctp init; < sctp initack; > sctp cookieecho data; < sctp cookieack sack"},
+		{"aborted", sctpOpen + "> sctp abort; < sctp data"},
+		{"aborted by server", "> sctp init; < sctp abort; > sctp init"},
+		{"init again", "> sctp init; > sctp init; < sctp initack; > sctp init"},
+		{"heartbeats", sctpOpen + "> sctp heartbeat; < sctp heartbeatack; < sctp heartbeat; > sctp heartbeatack"},
+		{"begins with heartbeat", "> sctp heartbeat; < sctp heartbeatack; > sctp data; < sctp sack"},
+		{"begins with data", "> sctp data; < sctp sack"},
+		{"begins with shutdownack", "> sctp shutdownack; < sctp shutdowncomplete"},
+		{"no chunk", "> sctp empty; > sctp init"},
+		{"init with tag", "> sctp init vtag=5; > sctp init"},
+		{"init with own tag 0", "> sctp init itag=0; < sctp initack"},
+		{"simultaneous", "> sctp init; < sctp init; > sctp initack; < sctp initack; > sctp cookieecho; < sctp cookieack"},
+		{"init with company", "> sctp init data; > sctp init; < sctp initack sack"},
+		{"zero length chunk", "> sctp init clen=0; > sctp init clen=3; > sctp init clen=400; > sctp init"},
+		{"bad sum", "> sctp init sum=bad; > sctp init sum=zero; > sctp init; < sctp initack sum=bad; < sctp initack"},
+		{"bad sum unchecked", "set checksum=0; > sctp init sum=bad; < sctp initack sum=bad"},
+		{"cut", "> cut 132 len=3; > cut 132 len=4; > cut 132 len=8; > cut 132 len=11; > cut 132 len=12; > cut 132 len=15"},
+		{"restart", sctpOpen + "> sctp init itag=7; < sctp initack vtag=7 itag=8; > sctp cookieecho vtag=8; < sctp cookieack vtag=7"},
+	}
+	stages := []row{
+		{"none", ""}, {"init", "> sctp init; "}, {"initack", "> sctp init; < sctp initack; "},
+		{"echo", "> sctp init; < sctp initack; > sctp cookieecho; "}, {"open", sctpOpen},
+		{"shutdown", sctpOpen + "> sctp shutdown; "}, {"shutdown by server", sctpOpen + "< sctp shutdown; "},
+		{"shutdownack", sctpOpen + "> sctp shutdown; < sctp shutdownack; "}, {"heartbeat", "> sctp heartbeat; "},
+	}
+	chunks := []string{"init", "initack", "abort", "shutdown", "shutdownack", "error", "cookieecho", "cookieack", "shutdowncomplete", "heartbeat", "heartbeatack", "data", "sack", "asconf", "ecne"}
+	for _, s := range stages {
+		for _, dir := range []string{">", "<"} {
+			if s.text == "" && dir == "<" {
+				continue
+			}
+			for _, c := range chunks {
+				rows = append(rows, row{fmt.Sprintf("%s %s %s", s.name, dir, c), fmt.Sprintf("%s%s sctp %s; %s sctp %s; > sctp data; < sctp data", s.text, dir, c, dir, c)})
+			}
+			for _, c := range []string{"abort", "data", "shutdown", "shutdownack", "cookieecho", "heartbeat", "initack", "shutdowncomplete"} {
+				rows = append(rows,
+					row{fmt.Sprintf("%s %s %s wrong tag", s.name, dir, c), fmt.Sprintf("%s%s sctp %s vtag=99; > sctp data", s.text, dir, c)})
+			}
+			for _, c := range []string{"abort/t", "shutdowncomplete/t"} {
+				rows = append(rows, row{fmt.Sprintf("%s %s %s", s.name, dir, c), fmt.Sprintf("%s%s sctp %s; > sctp data", s.text, dir, c)})
+			}
+		}
+	}
+	return scripts(rows)
+}
+
+// pieces are datagrams in fragments.
+func pieces() []*Script {
+	var rows []row
+	for _, size := range []int{8, 16, 256, 1000, 1376, 1480} {
+		if size < 1000 {
+			rows = append(rows, row{fmt.Sprintf("small pieces of %d", size), fmt.Sprintf("> udp len=%d frag=%d; < udp; > udp", 3*size, size)})
+		}
+		rows = append(rows, row{fmt.Sprintf("pieces of %d", size), fmt.Sprintf("> udp len=%d frag=%d; < udp len=%d frag=%d; > udp", min(3*size, 3000)-8, max(size, 64), 500, 128)})
+	}
+	for _, order := range []string{"2.1.0", "1.0.2", "0.2.1", "2.0.1", "0.1", "1.2", "0.0.1.2", "0.1.1.2", "0.1.2.2", "2.2.1.0", "0", "2", "0.1.2.0", "0.1.2.1"} {
+		rows = append(rows,
+			row{"order " + order, fmt.Sprintf("> udp len=1000 frag=400 order=%s; > udp", order)},
+			row{"answered in order " + order, fmt.Sprintf("> udp; < udp len=1000 frag=400 order=%s; > udp", order)},
+			row{"tcp in order " + order, fmt.Sprintf("> S; < SA; > A; > PA len=1000 frag=400 order=%s; < A; > A", order)},
+		)
+	}
+	for _, o := range []int{8, 16, 200, 400} {
+		rows = append(rows,
+			row{fmt.Sprintf("overlap %d", o), fmt.Sprintf("> udp len=1000 frag=400 overlap=%d; > udp", o)},
+			row{fmt.Sprintf("overlap %d backwards", o), fmt.Sprintf("> udp len=1000 frag=400 overlap=%d order=2.1.0; > udp", o)},
+		)
+	}
+	rows = append(rows,
+		row{"the end moves", "> udp len=1000 cuts=0-400,800-1008,400-800; > udp"},
+		row{"beyond the end", "> udp len=1000 cuts=800-1008,400-808,0-400"},
+		row{"pieces within", "> udp len=1000 cuts=0-800,400-600,800-1008"},
+		row{"piece around", "> udp len=1000 cuts=400-600,0-800,800-1008"},
+		row{"duplicate with another length", "> udp len=1000 cuts=0-400,0-200,400-1008"},
+		row{"odd middle piece", "> udp len=1000 cuts=0-403,400-1008; > udp"},
+		row{"empty piece", "> udp len=1000 cuts=0-400,400-400,400-1008"},
+		row{"first without ports", "> udp len=40 cuts=0-8,8-48; < udp"},
+		row{"icmp", "> icmp 8/0 len=1000 frag=400; < icmp 0/0 len=1000 frag=400 order=2.1.0"},
+		row{"proto", "> proto 200 len=1000 frag=400; < proto 200 len=1000 frag=400"},
+		row{"sctp", "> sctp init frag=16; < sctp initack frag=16"},
+		row{"one datagram, two ids", "> udp len=1000 frag=400 order=0 fid=9; > udp len=1000 frag=400 order=1.2 fid=10"},
+		row{"one id, two protocols", unchecked + "> udp len=1000 frag=400 order=0.1 fid=11; > udplite len=1000 frag=400 order=2 fid=11; > udp len=1000 frag=400 order=2 fid=11"},
+		row{"larger than the next MTU", "> udp len=1460 frag=1480; > udp len=1420 frag=1480"},
+		row{"larger than the next MTU, may not be cut", "> udp len=1460 df; > S; < SA; > A; > PA len=1400 df"},
+		row{"answer too large for nobody", "> udp; < udp len=1372; < udp len=1360"},
+		row{"bad sum in pieces", "> udp len=1000 frag=400 sum=bad; > udp"},
+		row{"ttl in pieces", "> udp len=1000 frag=400 ttl=1; > udp len=1000 frag=400 ttl=2"},
+		row{"with options", "> udp len=1000 ipopt; > udp len=600 ipopt frag=200"},
+	)
+	return bothFamilies(scripts(rows))
+}
+
+// translated are flows through NAT.
+func translated() []*Script {
+	var rows []row
+	for _, nat := range []string{"masquerade", "snat", "both", "snat-range", "snat-random"} {
+		head := "rules " + nat + "; "
+		rows = append(rows,
+			row{nat + " tcp", head + handshake + "> PA len=10; < A; < PA len=20; > FA; < FA; > A"},
+			row{nat + " udp", head + "> udp len=10; < udp len=20; > udp; > udp sum=zero; < udp sum=zero"},
+			row{nat + " ping", head + "> icmp 8/0 len=20; < icmp 0/0 len=20; > icmp 13/0"},
+			row{nat + " ping6", head + "> icmp 128/0 len=20; < icmp 129/0 len=20"},
+			row{nat + " udplite", head + unchecked + "> udplite len=10; < udplite len=20; > udplite cov=8; < udplite cov=12 len=10"},
+			row{nat + " sctp", head + "> sctp init; < sctp initack; > sctp cookieecho; < sctp cookieack"},
+			row{nat + " gre", head + "> gre len=10; < gre len=10"},
+			row{nat + " proto", head + "> proto 200 len=10; < proto 200 len=10"},
+			row{nat + " dccp", head + "> dccp; < dccp"},
+			row{nat + " refused", head + "> S; < RA; > S"},
+			row{nat + " pieces", head + "> udp len=1000 frag=400; < udp len=1000 frag=400 order=2.0.1"},
+			row{nat + " error about tcp", head + "> S; < err 3/1; < err 11/0 src=5; < err 1/1; < err 3/0 src=5"},
+			row{nat + " error about udp", head + "> udp len=40; < err 3/3; < err 3/4 info=576 src=5; < err 1/4; < err 2/0 info=1280 src=5"},
+			row{nat + " error about ping", head + "> icmp 8/0 len=40; < err 3/1; < err 11/0 src=5"},
+			row{nat + " error about an answer", head + "> udp len=40; < udp len=40; > err 3/3; > err 1/4"},
+			row{nat + " error with bad sum", head + "> udp len=40; < err 3/3 sum=bad; < err 1/4 sum=bad"},
+			row{nat + " redirect", head + "> udp len=40; < err 5/1; > udp"},
+			row{nat + " invalid passes as it is", head + "> - len=5; > S; < SA; > - len=5; < SA sum=bad"},
+			row{nat + " from outside", head + "flow 0 from=wan; > S; < SA; > A; > udp f=1"},
+			row{nat + " bad sum", head + "> udp len=10 sum=bad; > udp; < udp sum=bad"},
+			row{nat + " too large", head + "> udp len=1460 df; > udp len=1460"},
+			row{nat + " ttl", head + "> udp ttl=1; > udp ttl=2; < udp ttl=1"},
+		)
+	}
+	for _, nat := range []string{"masquerade", "snat", "both"} {
+		for _, port := range []int{40000, 80, 511, 512, 800, 1023, 1024, 65535, 1, 0} {
+			rows = append(rows, row{
+				fmt.Sprintf("%s clash at %d", nat, port),
+				fmt.Sprintf("rules %s; flow 0 src=0 sport=%d; flow 1 src=1 dst=0 sport=%d; flow 2 src=2 dst=0 sport=%d; > udp; > udp f=1; > udp f=2; < udp f=1; < udp; < udp f=2; > S; > S f=1; > S f=2; < SA f=2; < SA f=1",
+					nat, port, port, port),
+			})
+		}
+		rows = append(rows, row{nat + " clash of ids", fmt.Sprintf("rules %s; flow 1 src=1 dst=0; > icmp 8/0 id=7; > icmp 8/0 id=7 f=1; < icmp 0/0; < icmp 0/0 f=1", nat)})
+	}
+	rows = append(rows,
+		row{"range is full", "rules snat-range; flow 0 src=0 dst=0; flow 1 src=1 dst=0; flow 2 src=2 dst=0; flow 3 src=3 dst=0; flow 4 src=4 dst=0; > udp; > udp f=1; > udp f=2; > udp f=3; > udp f=4; < udp f=3"},
+		row{"range for another server", "rules snat-range; flow 1 src=0 sport=40000 dst=1; > udp; > udp f=1; < udp f=1; < udp"},
+		row{"dnat tcp", "rules dnat; flow 0 from=wan dst=box dport=8080; " + handshake + "> PA len=10; < A; > FA; < FA"},
+		row{"dnat udp", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=10; < udp len=10; > udp"},
+		row{"dnat whole address", "rules dnat; flow 0 from=wan dst=203.0.113.201; flow 1 from=wan v6 dst=fd00:b::201; > udp; < udp; > icmp 8/0; < icmp 0/0; > S; < SA; > gre; < gre; > proto 200; < proto 200; > udp f=1; < udp f=1; > S f=1"},
+		row{"dnat errors", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=40; < err 3/3; < err 1/4; < udp len=40; > err 3/3; > err 1/4"},
+		row{"dnat pieces", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=1000 frag=400; < udp len=1000 frag=400"},
+		row{"hairpin", "rules hairpin; flow 0 from=lan dst=203.0.113.1 dport=8080; > S"},
+		row{"snat and dnat", "rules both; flow 0 dst=203.0.113.201; > S; < SA; > A; > PA len=10; < A; < err 3/1; flow 1 v6 dst=fd00:b::201; > udp f=1; < udp f=1"},
+	)
+	return bothFamilies(scripts(rows))
+}
+
+// refusals are packets that the box answers itself.
+func refusals() []*Script {
+	var rows []row
+	for _, what := range []string{"S", "SA", "A", "PA len=10", "FA", "R", "S sum=bad", "A sum=bad"} {
+		rows = append(rows,
+			row{"reset for " + what, "rules reject; flow 0 dport=81; > " + what + "; > " + what},
+			row{"unreachable for " + what, "rules reject; flow 0 dport=82; > " + what},
+		)
+	}
+	rows = append(rows,
+		row{"udp", "rules reject; flow 0 dport=82; > udp len=100; > udp len=1300; > udp sum=bad"},
+		row{"udp admin", "rules reject; flow 0 dport=83; > udp len=100; > udp"},
+		row{"udp dropped", "rules reject; flow 0 dport=84; > udp len=100; > udp"},
+		row{"udp in pieces", "rules reject; flow 0 dport=82; > udp len=1000 frag=400"},
+		row{"ttl", "> udp ttl=1 len=100; > S ttl=1; > icmp 8/0 ttl=1; > icmp 3/3 ttl=1 len=40; > udp ttl=1 len=1300"},
+		row{"too large", "> udp len=1460 df; > S; < SA; > A; > PA len=1400 df"},
+	)
+	return bothFamilies(scripts(rows))
+}

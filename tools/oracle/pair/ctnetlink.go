@@ -1,0 +1,316 @@
+package pair
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Messages and attributes of the kernel's conntrack subsystem
+// (include/uapi/linux/netfilter/nfnetlink_conntrack.h).
+const (
+	ctGet      = 1
+	ctDelete   = 2
+	ctStatsCPU = 4
+	ctStats    = 5
+
+	ctaTupleOrig     = 1
+	ctaTupleReply    = 2
+	ctaStatus        = 3
+	ctaProtoInfo     = 4
+	ctaHelp          = 5
+	ctaTimeout       = 7
+	ctaMark          = 8
+	ctaCountersOrig  = 9
+	ctaCountersReply = 10
+	ctaZone          = 18
+)
+
+// ErrNoEntry says that the kernel has no such entry.
+var ErrNoEntry = errors.New("no such entry")
+
+// netfilter speaks to the kernel's netfilter in the namespace of the thread
+// that dialled.
+type netfilter struct{ conn *netlink.Conn }
+
+func dialNetfilter() (*netfilter, error) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &netfilter{c}, errors.Join(c.SetReadBuffer(4<<20), c.SetOption(netlink.NoENOBUFS, true))
+}
+
+func (n *netfilter) close() error { return n.conn.Close() }
+
+// ask sends a request and returns the bodies of the answers, behind nfgenmsg.
+func (n *netfilter) ask(subsystem, message int, family uint8, flags netlink.HeaderFlags, attrs []byte) ([][]byte, error) {
+	answers, err := n.conn.Execute(netlink.Message{
+		Header: netlink.Header{Type: netlink.HeaderType(subsystem<<8 | message), Flags: netlink.Request | flags},
+		Data:   append([]byte{family, 0, 0, 0}, attrs...),
+	})
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, ErrNoEntry
+		}
+		return nil, fmt.Errorf("netfilter request %d of subsystem %d: %w", message, subsystem, err)
+	}
+	var bodies [][]byte
+	for _, a := range answers {
+		if a.Header.Type != netlink.Error && len(a.Data) >= 4 {
+			bodies = append(bodies, a.Data[4:])
+		}
+	}
+	return bodies, nil
+}
+
+func (n *netfilter) askConntrack(message int, family uint8, flags netlink.HeaderFlags, attrs []byte) ([][]byte, error) {
+	return n.ask(unix.NFNL_SUBSYS_CTNETLINK, message, family, flags, attrs)
+}
+
+// entry returns the entry with an original tuple, or ErrNoEntry.
+func (n *netfilter) entry(t *Tuple, zone uint16) (Entry, error) {
+	key, family, err := encodeKey(t, zone)
+	if err != nil {
+		return Entry{}, err
+	}
+	bodies, err := n.askConntrack(ctGet, family, netlink.Acknowledge, key)
+	if err != nil {
+		return Entry{}, err
+	}
+	if len(bodies) != 1 {
+		return Entry{}, fmt.Errorf("%d answers to one question", len(bodies))
+	}
+	return decodeEntry(bodies[0])
+}
+
+// remove deletes the entry with an original tuple, if there is one.
+func (n *netfilter) remove(t *Tuple, zone uint16) error {
+	key, family, err := encodeKey(t, zone)
+	if err != nil {
+		return err
+	}
+	_, err = n.askConntrack(ctDelete, family, netlink.Acknowledge, key)
+	if errors.Is(err, ErrNoEntry) {
+		return nil
+	}
+	return err
+}
+
+// flush deletes everything of the namespace. It walks the table of all of them.
+func (n *netfilter) flush() error {
+	_, err := n.askConntrack(ctDelete, unix.AF_UNSPEC, netlink.Acknowledge, nil)
+	return err
+}
+
+// entries lists everything of the namespace. It walks the table of all of them.
+func (n *netfilter) entries() ([]Entry, error) {
+	bodies, err := n.askConntrack(ctGet, unix.AF_UNSPEC, netlink.Dump, nil)
+	if err != nil {
+		return nil, err
+	}
+	var all []Entry
+	for _, b := range bodies {
+		e, err := decodeEntry(b)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, nil
+}
+
+// count returns how many entries the namespace has, expired ones included.
+func (n *netfilter) count() (int, error) {
+	bodies, err := n.askConntrack(ctStats, unix.AF_UNSPEC, netlink.Acknowledge, nil) // the answer says that there is more to come: only the acknowledgement ends it
+	if err != nil {
+		return 0, err
+	}
+	total := 0
+	for _, b := range bodies {
+		err := each(b, func(kind uint16, v *netlink.AttributeDecoder) {
+			if kind == 1 {
+				total = int(v.Uint32())
+			}
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return total, nil
+}
+
+// stats sums the counters of all processors, by number of CTA_STATS_*.
+func (n *netfilter) stats() (sum [statNumbers]uint64, err error) {
+	bodies, err := n.askConntrack(ctStatsCPU, unix.AF_UNSPEC, netlink.Dump, nil)
+	if err != nil {
+		return sum, err
+	}
+	for _, b := range bodies {
+		err := each(b, func(kind uint16, v *netlink.AttributeDecoder) {
+			if int(kind) < len(sum) {
+				sum[kind] += uint64(v.Uint32())
+			}
+		})
+		if err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// Numbers of CTA_STATS_* that are compared.
+const (
+	statInvalid      = 4
+	statInsertFailed = 9
+	statDrop         = 10
+	statEarlyDrop    = 11
+	statError        = 12
+	statClashResolve = 14
+	statNumbers      = 16
+)
+
+// each calls f for every attribute of b, whose numbers are big endian.
+func each(b []byte, f func(kind uint16, v *netlink.AttributeDecoder)) error {
+	d, err := netlink.NewAttributeDecoder(b)
+	if err != nil {
+		return err
+	}
+	d.ByteOrder = binary.BigEndian
+	for d.Next() {
+		f(d.Type(), d)
+	}
+	return d.Err()
+}
+
+// inside is each for an attribute that holds others.
+func inside(v *netlink.AttributeDecoder, f func(kind uint16, v *netlink.AttributeDecoder)) {
+	v.Do(func(b []byte) error { return each(b, f) })
+}
+
+func encodeKey(t *Tuple, zone uint16) ([]byte, uint8, error) {
+	family := uint8(unix.AF_INET6)
+	src, dst := uint16(3), uint16(4)
+	if t.Src.Is4() {
+		family, src, dst = unix.AF_INET, 1, 2
+	}
+	e := netlink.NewAttributeEncoder()
+	e.ByteOrder = binary.BigEndian
+	e.Nested(ctaTupleOrig, func(e *netlink.AttributeEncoder) error {
+		e.Nested(1, func(e *netlink.AttributeEncoder) error {
+			e.Bytes(src, t.Src.AsSlice())
+			e.Bytes(dst, t.Dst.AsSlice())
+			return nil
+		})
+		e.Nested(2, func(e *netlink.AttributeEncoder) error {
+			e.Uint8(1, t.Proto)
+			switch t.Proto {
+			case unix.IPPROTO_ICMP:
+				e.Uint16(4, t.SrcPort)
+				e.Uint8(5, uint8(t.DstPort>>8))
+				e.Uint8(6, uint8(t.DstPort))
+			case unix.IPPROTO_ICMPV6:
+				e.Uint16(7, t.SrcPort)
+				e.Uint8(8, uint8(t.DstPort>>8))
+				e.Uint8(9, uint8(t.DstPort))
+			default:
+				e.Uint16(2, t.SrcPort)
+				e.Uint16(3, t.DstPort)
+			}
+			return nil
+		})
+		return nil
+	})
+	if zone != 0 {
+		e.Uint16(ctaZone, zone)
+	}
+	b, err := e.Encode()
+	return b, family, err
+}
+
+func decodeEntry(b []byte) (Entry, error) {
+	var e Entry
+	err := each(b, func(kind uint16, v *netlink.AttributeDecoder) {
+		switch kind {
+		case ctaTupleOrig:
+			decodeTuple(v, &e.Orig)
+		case ctaTupleReply:
+			decodeTuple(v, &e.Reply)
+		case ctaStatus:
+			e.Status = v.Uint32()
+		case ctaTimeout:
+			e.Timeout = v.Uint32()
+		case ctaMark:
+			e.Mark = v.Uint32()
+		case ctaZone:
+			e.Zone = v.Uint16()
+		case ctaCountersOrig, ctaCountersReply:
+			dir := kind - ctaCountersOrig
+			inside(v, func(kind uint16, v *netlink.AttributeDecoder) {
+				switch kind {
+				case 1:
+					e.Packets[dir] = v.Uint64()
+				case 2:
+					e.Bytes[dir] = v.Uint64()
+				}
+			})
+		case ctaHelp:
+			inside(v, func(kind uint16, v *netlink.AttributeDecoder) {
+				if kind == 1 {
+					e.Helper = v.String()
+				}
+			})
+		case ctaProtoInfo:
+			inside(v, func(kind uint16, v *netlink.AttributeDecoder) {
+				names := tcpStates
+				if kind == 3 {
+					names = sctpStates
+				}
+				inside(v, func(kind uint16, v *netlink.AttributeDecoder) {
+					if kind == 1 {
+						e.State = stateName(names, v.Uint8())
+					}
+				})
+			})
+		}
+	})
+	e.Text = WithoutTimeout(e.Line())
+	return e, err
+}
+
+func decodeTuple(v *netlink.AttributeDecoder, t *Tuple) {
+	inside(v, func(kind uint16, v *netlink.AttributeDecoder) {
+		switch kind {
+		case 1:
+			inside(v, func(kind uint16, v *netlink.AttributeDecoder) {
+				a, _ := netip.AddrFromSlice(v.Bytes())
+				switch kind {
+				case 1, 3:
+					t.Src = a
+				case 2, 4:
+					t.Dst = a
+				}
+			})
+		case 2:
+			inside(v, func(kind uint16, v *netlink.AttributeDecoder) {
+				switch kind {
+				case 1:
+					t.Proto = v.Uint8()
+				case 2, 4, 7:
+					t.SrcPort = v.Uint16()
+				case 3:
+					t.DstPort = v.Uint16()
+				case 5, 8:
+					t.DstPort |= uint16(v.Uint8()) << 8
+				case 6, 9:
+					t.DstPort |= uint16(v.Uint8())
+				}
+			})
+		}
+	})
+}

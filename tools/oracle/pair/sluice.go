@@ -1,0 +1,194 @@
+package pair
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-net/sluice/dataplane"
+	"github.com/sluice-net/sluice/dataplane/route"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
+)
+
+// Stats are the counters of nf_conntrack that are compared.
+type Stats struct {
+	Invalid, InsertFailed, Drop, EarlyDrop, Error, ClashResolve uint64
+}
+
+// Sluice is the contender that is judged: a Box on ports in memory, whose clock
+// follows the machine's.
+type Sluice struct {
+	workers int
+	box     *dataplane.Box
+	clock   *perf.Clock
+	start   time.Time
+	ports   [2]*port
+	turn    int // number of frames so far
+}
+
+// clockStart is where the clock of a box begins.
+var clockStart = time.Unix(1_700_000_000, 0)
+
+// NewSluice makes a box with the kernel's network. index are the numbers of
+// its interfaces, as iif compares them; see Kernel.Index.
+func NewSluice(workers int, index [2]int, rules string, settings []Setting, routes []Route) (*Sluice, error) {
+	s := &Sluice{workers: workers, clock: perf.NewVirtual(clockStart), start: time.Now()}
+	cfg := dataplane.Default()
+	cfg.Workers, cfg.Clock, cfg.SamePorts = workers, s.clock, true
+	cfg.Frames, cfg.HandoverSlots, cfg.Conntrack.Max = 1024, 128, 4096
+	cfg.Burst = 64
+	cfg.ICMPRate, cfg.ICMPBurst = 1_000_000, 1_000_000
+	cfg.Conntrack.Acct = true
+	cfg.Conntrack.HashKey = [2]uint64{0x6f7261636c65, 1} // the same owners in every run
+	cfg.Defrag.Contexts, cfg.Defrag.Frags = 128, 512
+	for _, set := range settings {
+		if err := apply(&cfg, set); err != nil {
+			return nil, err
+		}
+	}
+	for _, side := range []Side{Lan, Wan} {
+		s.ports[side] = newPort(side, workers)
+		cfg.Ports = append(cfg.Ports, dataplane.PortConfig{
+			Port: s.ports[side], Index: uint32(index[side]), Peer: -1, Addrs: boxNet[side][:],
+		})
+		for _, a := range neighbours(side) {
+			cfg.Neighbours = append(cfg.Neighbours, route.Neighbour{Port: uint16(side), Addr: a, MAC: HostMAC(side)})
+		}
+	}
+	for _, r := range append([]Route{{netip.MustParsePrefix("0.0.0.0/0"), Wan}, {netip.MustParsePrefix("::/0"), Wan}}, routes...) {
+		cfg.Routes = append(cfg.Routes, route.Route{Prefix: r.Prefix, Gateway: HostAddr(r.Side, 0, r.Prefix.Addr().Is6()), Port: uint16(r.Side)})
+	}
+	var err error
+	if s.box, err = dataplane.New(cfg); err != nil {
+		return nil, err
+	}
+	if _, err := s.box.Load("rules", []byte(rules)); err != nil {
+		return nil, errors.Join(fmt.Errorf("sluice refuses the rules: %w", err), s.box.Close())
+	}
+	return s, nil
+}
+
+// apply translates a setting of the kernel.
+func apply(cfg *dataplane.Config, s Setting) error {
+	ct := &cfg.Conntrack
+	seconds := map[string]*uint32{
+		"udp_timeout": &ct.Timeouts.UDP, "udp_timeout_stream": &ct.Timeouts.UDPStream,
+		"icmp_timeout": &ct.Timeouts.ICMP, "icmpv6_timeout": &ct.Timeouts.ICMPv6,
+		"gre_timeout": &ct.Timeouts.GRE, "gre_timeout_stream": &ct.Timeouts.GREStream,
+		"generic_timeout":            &ct.Timeouts.Generic,
+		"tcp_timeout_unacknowledged": &ct.Timeouts.TCPUnacknowledged,
+	}
+	for state := flowtable.TCPSynSent; int(state) < flowtable.TCPStates; state++ {
+		seconds["tcp_timeout_"+strings.ToLower(state.String())] = &ct.Timeouts.TCP[state]
+	}
+	if p := seconds[s.Name]; p != nil {
+		*p = uint32(s.Value)
+		return nil
+	}
+	switch s.Name {
+	case "checksum":
+		cfg.Checksum = s.Value != 0
+	case "tcp_loose":
+		ct.Loose = s.Value != 0
+	default:
+		return fmt.Errorf("sluice has no setting %s", s.Name)
+	}
+	return nil
+}
+
+// Send lets frames arrive one after the other, in one burst if there is one
+// worker, and returns what they brought about. Several workers get them in
+// turn, so that most packets reach one that does not own their flow.
+func (s *Sluice) Send(frames ...Frame) ([]Frame, error) {
+	s.clock.Set(clockStart.Add(time.Since(s.start)))
+	for _, f := range frames {
+		s.ports[f.Side].put(s.turn%s.workers, f.Data)
+		s.turn++
+		if s.workers > 1 {
+			s.box.Drain()
+		}
+	}
+	s.box.Drain()
+	var out []Frame
+	for _, side := range []Side{Lan, Wan} {
+		if s.ports[side].lost > 0 {
+			return nil, fmt.Errorf("%d frames did not fit into the frame memory", s.ports[side].lost)
+		}
+		for _, b := range s.ports[side].take() {
+			out = append(out, Frame{side, b})
+		}
+	}
+	return out, nil
+}
+
+// Entries lists the flow table, sorted.
+func (s *Sluice) Entries() []Entry {
+	s.clock.Set(clockStart.Add(time.Since(s.start)))
+	s.box.Drain() // workers take notice of the time
+	flows := s.box.Flows()
+	all := make([]Entry, len(flows))
+	for i := range flows {
+		all[i] = ofFlow(&flows[i])
+	}
+	sortEntries(all)
+	return all
+}
+
+// Counters returns what the rules have counted.
+func (s *Sluice) Counters() []Counter {
+	totals := s.box.Counters()
+	ruleset := s.box.Rules()
+	numbers := map[string]int{}
+	all := make([]Counter, len(totals))
+	for i, t := range totals {
+		r := ruleset.Rule(t.RuleID)
+		chain := r.Table + " " + r.Chain
+		all[i] = Counter{Chain: chain, Number: numbers[chain], Packets: t.Packets, Bytes: t.Bytes}
+		numbers[chain]++
+	}
+	return all
+}
+
+// Stats returns conntrack's own counters.
+func (s *Sluice) Stats() Stats {
+	var t flowtable.Stats
+	for _, w := range s.box.Stats().Conntrack {
+		t.Add(&w)
+	}
+	return Stats{
+		Invalid: t.Invalid, InsertFailed: t.InsertFailed, Drop: t.Drop,
+		EarlyDrop: t.EarlyDrop, Error: t.Error, ClashResolve: t.ClashResolve,
+	}
+}
+
+// Leaks says what is wrong with the frame memory, empty when nothing is.
+func (s *Sluice) Leaks() string {
+	st := s.box.Stats()
+	if st.FreeFrames+st.Held != st.Frames {
+		return fmt.Sprintf("%d frames are free and %d held of %d", st.FreeFrames, st.Held, st.Frames)
+	}
+	return ""
+}
+
+// Reasons names the packets of Stats.Invalid, most frequent first.
+func (s *Sluice) Reasons() []string {
+	var t flowtable.Stats
+	for _, w := range s.box.Stats().Conntrack {
+		t.Add(&w)
+	}
+	var names []string
+	for r, n := range t.Reasons {
+		if n > 0 {
+			names = append(names, fmt.Sprintf("%v: %d", flowtable.Reason(r), n))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Close gives back what the box took.
+func (s *Sluice) Close() error { return s.box.Close() }

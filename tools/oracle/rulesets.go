@@ -1,0 +1,109 @@
+package main
+
+import (
+	"net/netip"
+
+	"github.com/sluice-net/sluice/tools/oracle/pair"
+)
+
+// observed are the rules that make visible how conntrack sees a packet.
+const observed = `
+		ct state invalid counter
+		ct state new counter
+		ct state established counter
+		ct state related counter
+		ct state untracked counter
+		ct direction original counter
+		ct direction reply counter
+`
+
+// rulesets by name. All observe.
+var rulesets = map[string]string{
+	"observe": `table inet o {
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
+	chain first { type filter hook prerouting priority 0; policy accept; counter; }
+	chain last { type filter hook postrouting priority 0; policy accept; iifname { "lan", "wan" } jump seen; }
+	chain seen { ct status assured counter; ct status seen-reply counter; ct status confirmed counter; counter; }
+}
+`,
+	"drop-invalid": `table inet o {
+	chain forwarded { type filter hook forward priority 0; policy drop;` + observed + `
+		ct state invalid drop
+		ct state established,related accept
+		iifname "lan" ct state new accept
+	}
+}
+`,
+	"masquerade": natTable(`chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
+	"snat": natTable(`chain leaving { type nat hook postrouting priority srcnat;
+		oifname "wan" meta nfproto ipv4 snat ip to 203.0.113.200
+		oifname "wan" meta nfproto ipv6 snat ip6 to fd00:b::200
+	}`),
+	"snat-range": natTable(`chain leaving { type nat hook postrouting priority srcnat;
+		oifname "wan" meta nfproto ipv4 meta l4proto { tcp, udp } snat ip to 203.0.113.200:5000-5003
+	}`),
+	"snat-random": natTable(`chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade random; }`),
+	"dnat": natTable(`chain coming { type nat hook prerouting priority dstnat;
+		iifname "wan" ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.0.0.2:80
+		iifname "wan" ip daddr 203.0.113.1 udp dport 8080 dnat ip to 10.0.0.2:80
+		iifname "wan" ip6 daddr fd00:b::1 tcp dport 8080 dnat ip6 to [fd00:a::2]:80
+		iifname "wan" ip6 daddr fd00:b::1 udp dport 8080 dnat ip6 to [fd00:a::2]:80
+		iifname "wan" ip daddr 203.0.113.201 dnat ip to 10.0.0.3
+		iifname "wan" ip6 daddr fd00:b::201 dnat ip6 to fd00:a::3
+	}`),
+	"both": natTable(`chain coming { type nat hook prerouting priority dstnat;
+		iifname "lan" ip daddr 203.0.113.201 dnat ip to 203.0.113.3
+		iifname "lan" ip6 daddr fd00:b::201 dnat ip6 to fd00:b::3
+	}
+	chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
+	"hairpin": natTable(`chain coming { type nat hook prerouting priority dstnat; ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.0.0.3:80; }
+	chain leaving { type nat hook postrouting priority srcnat; ip saddr 10.0.0.0/24 ip daddr 10.0.0.0/24 masquerade; oifname "wan" masquerade; }`),
+	"notrack": `table inet o {
+	chain early { type filter hook prerouting priority raw; udp dport 53 notrack; tcp dport 53 notrack; }
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
+}
+`,
+	"mark": `table inet o {
+	chain first { type filter hook prerouting priority mangle; ct state new ct mark set 7; ct mark 7 counter; }
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
+}
+`,
+	"reject": `table inet o {
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+		tcp dport 81 reject with tcp reset
+		tcp dport 82 reject
+		udp dport 82 reject
+		udp dport 83 reject with icmpx admin-prohibited
+		udp dport 84 drop
+	}
+}
+`,
+}
+
+// natTable observes and translates.
+func natTable(chains string) string {
+	return `table inet o {
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+		ct status snat counter
+		ct status dnat counter
+	}
+	` + chains + `
+}
+`
+}
+
+// free says, by ruleset, what NAT may choose by chance.
+var free = map[string]func(netip.Addr, uint16) bool{
+	"masquerade":  func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"both":        func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"snat-random": func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"snat":        func(a netip.Addr, port uint16) bool { return a == snat4 || a == snat6 },
+	"snat-range":  func(a netip.Addr, port uint16) bool { return a == snat4 && port >= 5000 && port <= 5003 },
+}
+
+var (
+	box4  = pair.BoxAddr(pair.Wan, false)
+	box6  = pair.BoxAddr(pair.Wan, true)
+	snat4 = pair.Spare(0, false)
+	snat6 = pair.Spare(0, true)
+)

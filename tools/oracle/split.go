@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/sluice-net/sluice/tools/frame"
+)
+
+// span is a piece of a datagram's payload in bytes.
+type span struct{ from, to int }
+
+// spans cuts length bytes into pieces of size each; every piece but the first
+// begins overlap bytes early.
+func spans(length, size, overlap int) (all []span) {
+	for at := 0; at < length; at += size {
+		all = append(all, span{max(0, at-overlap), min(at+size, length)})
+		if at == 0 {
+			all[0].from = 0
+		}
+	}
+	return all
+}
+
+// parseSpans reads "0-80,80-160".
+func parseSpans(text string) (all []span, err error) {
+	for _, w := range strings.Split(text, ",") {
+		var s span
+		if _, err := fmt.Sscanf(w, "%d-%d", &s.from, &s.to); err != nil || s.from%8 != 0 || s.to < s.from {
+			return nil, fmt.Errorf("bad piece %q of a datagram", w)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// splitSpans makes fragments of the datagram in a frame without tags.
+func splitSpans(b []byte, id uint32, pieces []span) [][]byte {
+	var out [][]byte
+	ip := b[14:]
+	if ip[0]>>4 == 4 {
+		hl := int(ip[0]&15) * 4
+		payload := ip[hl:]
+		for _, s := range pieces {
+			s.to = min(s.to, len(payload))
+			f := append([]byte(nil), b[:14+hl]...)
+			f = append(f, payload[s.from:s.to]...)
+			h := f[14:]
+			binary.BigEndian.PutUint16(h[2:], uint16(hl+s.to-s.from))
+			binary.BigEndian.PutUint16(h[4:], uint16(id))
+			v := uint16(s.from / 8)
+			if s.to < len(payload) {
+				v |= 0x2000
+			}
+			binary.BigEndian.PutUint16(h[6:], v)
+			binary.BigEndian.PutUint16(h[10:], 0)
+			binary.BigEndian.PutUint16(h[10:], ^ones(h[:hl]))
+			out = append(out, f)
+		}
+		return out
+	}
+	payload := ip[40:]
+	for _, s := range pieces {
+		s.to = min(s.to, len(payload))
+		f := append([]byte(nil), b[:54]...)
+		h := f[14:]
+		next := h[6]
+		h[6] = frame.FragHdr
+		binary.BigEndian.PutUint16(h[4:], uint16(8+s.to-s.from))
+		v := uint16(s.from)
+		if s.to < len(payload) {
+			v |= 1
+		}
+		f = append(f, next, 0, byte(v>>8), byte(v))
+		f = binary.BigEndian.AppendUint32(f, id)
+		out = append(out, append(f, payload[s.from:s.to]...))
+	}
+	return out
+}
+
+// ones is the ones' complement sum of an even number of bytes.
+func ones(b []byte) uint16 {
+	var sum uint32
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	sum = sum>>16 + sum&0xffff
+	return uint16(sum>>16 + sum)
+}

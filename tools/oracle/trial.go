@@ -1,0 +1,276 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sluice-net/sluice/tools/oracle/pair"
+)
+
+// court plays scripts to the kernel and to boxes with different numbers of
+// workers.
+type court struct {
+	kernel  *pair.Kernel
+	workers []int
+	ids     uint32 // of fragmented datagrams, one after the other for all scripts
+	packets int    // frames sent to the kernel
+	steps   int    // comparisons
+	trace   func(format string, args ...any)
+}
+
+// contender is a box and the script's world as it has made it.
+type contender struct {
+	*pair.Sluice
+	workers int
+	stage   *stage
+	judge   pair.Judge
+}
+
+// verdict is what came of a script.
+type verdict struct {
+	script *Script
+	diffs  []string // of the first step that differs
+	at     int      // number of lines played until then
+	label  string   // who differs
+	err    error    // the script could not be played
+}
+
+func (v *verdict) agreed() bool { return v.err == nil && len(v.diffs) == 0 }
+
+func (v *verdict) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s/%s: ", v.script.Group, v.script.Name)
+	if v.err != nil {
+		fmt.Fprintf(&b, "%v", v.err)
+		return b.String()
+	}
+	last := "the start"
+	if v.at > 0 {
+		last = fmt.Sprintf("line %d, %q", v.at, v.script.Lines[v.at-1])
+	}
+	fmt.Fprintf(&b, "%s differs after %s", v.label, last)
+	for _, d := range v.diffs {
+		b.WriteString("\n    " + strings.ReplaceAll(d, "\n", "\n    "))
+	}
+	return b.String()
+}
+
+// play plays a script until something differs.
+func (c *court) play(s *Script) (v verdict) {
+	v.script = s
+	rules := rulesets[s.Rules]
+	if s.Rules == "" {
+		rules = rulesets["observe"]
+	}
+	if v.err = c.kernel.Begin(rules, s.Settings, s.Routes); v.err != nil {
+		return v
+	}
+	c.ids += 100
+	kernel := newStage(s.Six, c.ids)
+	var boxes []*contender
+	defer func() {
+		for _, b := range boxes {
+			v.err = errors.Join(v.err, b.Close())
+		}
+	}()
+	for _, workers := range c.workers {
+		box, err := pair.NewSluice(workers, c.kernel.Index(), rules, s.Settings, s.Routes)
+		if err != nil {
+			v.err = err
+			return v
+		}
+		boxes = append(boxes, &contender{
+			Sluice: box, workers: workers, stage: newStage(s.Six, c.ids), judge: pair.Judge{Free: free[s.Rules]},
+		})
+	}
+	burst := max(s.Burst, 1)
+	for at := 0; at < len(s.Lines); {
+		end := at
+		for end < len(s.Lines) && end-at < burst {
+			end++
+			if verbOf(s.Lines[end-1]) != "" {
+				break // directives stand alone
+			}
+		}
+		v.at = end
+		if c.step(&v, kernel, boxes, s.Lines[at:end]); !v.agreed() {
+			return v
+		}
+		at = end
+	}
+	for _, b := range boxes {
+		if leak := b.Leaks(); leak != "" {
+			v.label, v.diffs = b.label(), []string{leak}
+		}
+	}
+	return v
+}
+
+func (b *contender) label() string { return fmt.Sprintf("sluice with %d workers", b.workers) }
+
+// verbOf returns a directive's name, "" for packets.
+func verbOf(text string) string {
+	if strings.HasPrefix(text, ">") || strings.HasPrefix(text, "<") {
+		return ""
+	}
+	verb, _, _ := strings.Cut(text, " ")
+	return verb
+}
+
+// step plays lines: one directive or a burst of packets, and compares.
+func (c *court) step(v *verdict, kernel *stage, boxes []*contender, texts []string) {
+	if verbOf(texts[0]) != "" {
+		c.direct(v, kernel, boxes, texts[0])
+		return
+	}
+	k := pair.Outcome{}
+	for _, text := range texts {
+		var frames []pair.Frame
+		n, dir := 0, 0
+		if n, dir, frames, v.err = packetLine(kernel, text); v.err != nil {
+			return
+		}
+		out, err := c.kernel.Send(frames...)
+		if err != nil {
+			v.err = err
+			return
+		}
+		c.packets += len(frames)
+		kernel.saw(n, dir, out)
+		k.Frames = append(k.Frames, out...)
+	}
+	c.compare(v, &k, boxes, texts)
+}
+
+func packetLine(g *stage, text string) (n, dir int, frames []pair.Frame, err error) {
+	l, err := parseLine(text)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	n, frames, err = g.build(&l)
+	return n, l.dir, frames, err
+}
+
+// compare plays the lines to the boxes too, then reads and compares everything.
+func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts []string) {
+	c.steps++
+	outs := make([]pair.Outcome, len(boxes))
+	var hints []pair.Entry
+	for i, b := range boxes {
+		for _, text := range texts {
+			n, dir, frames, err := packetLine(b.stage, text)
+			if err == nil {
+				var out []pair.Frame
+				if out, err = b.Send(frames...); err == nil {
+					b.stage.saw(n, dir, out)
+					outs[i].Frames = append(outs[i].Frames, out...)
+				}
+			}
+			if err != nil {
+				v.err = err
+				return
+			}
+		}
+		outs[i].Entries, outs[i].Counters, outs[i].Stats = b.Entries(), b.Counters(), b.Stats()
+		hints = append(hints, outs[i].Entries...)
+	}
+	var errs [3]error
+	k.Entries, errs[0] = c.kernel.Entries(hints)
+	k.Counters, errs[1] = c.kernel.Counters()
+	k.Stats, errs[2] = c.kernel.Stats()
+	if v.err = errors.Join(errs[:]...); v.err != nil {
+		return
+	}
+	if c.trace != nil {
+		c.tracing(texts, k)
+	}
+	for i, b := range boxes {
+		if diffs := b.judge.Compare(k, &outs[i]); len(diffs) > 0 {
+			v.label, v.diffs = b.label(), diffs
+			if reasons := b.Reasons(); len(reasons) > 0 {
+				v.diffs = append(v.diffs, "sluice's reasons: "+strings.Join(reasons, ", "))
+			}
+			return
+		}
+	}
+}
+
+// tracing shows what the kernel made of lines.
+func (c *court) tracing(texts []string, k *pair.Outcome) {
+	for _, t := range texts {
+		c.trace("  %s", t)
+	}
+	for _, f := range k.Frames {
+		c.trace("      to %s", pair.Describe(f))
+	}
+	for i := range k.Entries {
+		c.trace("      %s", k.Entries[i].Line())
+	}
+}
+
+// direct plays a directive.
+func (c *court) direct(v *verdict, kernel *stage, boxes []*contender, text string) {
+	l, err := parseLine(text)
+	if err != nil {
+		v.err = err
+		return
+	}
+	switch l.verb {
+	case "flow":
+		for _, g := range append(stages(boxes), kernel) {
+			again, _ := parseLine(text)
+			n, f, err := parseFlow(&again, g.six)
+			if err != nil {
+				v.err = err
+				return
+			}
+			g.flows[n] = &f
+			g.next[n] = nil
+			g.flow(n)
+		}
+	case "wait":
+		d, err := parseWait(&l)
+		if err != nil {
+			v.err = err
+			return
+		}
+		time.Sleep(d)
+		c.compare(v, &pair.Outcome{}, boxes, nil)
+	case "reach": // the kernel's first entry has this state
+		v.err = c.reached(l.words)
+	default:
+		v.err = fmt.Errorf("%q: no such directive", text)
+	}
+}
+
+func stages(boxes []*contender) (all []*stage) {
+	for _, b := range boxes {
+		all = append(all, b.stage)
+	}
+	return all
+}
+
+// reached demands that the kernel's entries have these states, "none" being no
+// entry at all: that a script tests what it says it does.
+func (c *court) reached(states []string) error {
+	entries, err := c.kernel.Entries(nil)
+	if err != nil {
+		return err
+	}
+	var have []string
+	for i := range entries {
+		have = append(have, entries[i].State)
+	}
+	if len(have) == 0 {
+		have = []string{"none"}
+	}
+	slices.Sort(have)
+	want := slices.Sorted(slices.Values(states))
+	if !slices.Equal(have, want) {
+		return fmt.Errorf("the script does not reach %v: the kernel's entries are %v", want, have)
+	}
+	return nil
+}
