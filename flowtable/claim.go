@@ -98,9 +98,7 @@ func (s *Shard) Abandon(n uint32) {
 // the packet; the entry is gone and p.Reason says why.
 //
 // Two first packets of one flow can meet here only if the caller does not take
-// each packet to completion. Where the protocol allows it the second then
-// joins the first one's flow; the kernel's reply-only entry for the case that
-// NAT made their answers differ is not made: such a packet is dropped.
+// each packet to completion; see clash.
 func (s *Shard) Confirm(p *Probe, now uint32) bool {
 	n := p.Entry
 	if n == 0 || p.Dir != Original {
@@ -132,7 +130,7 @@ func (s *Shard) Confirm(p *Probe, now uint32) bool {
 			s.reap(other)
 			return s.Confirm(p, now) // at most two others can stand in the way
 		}
-		return s.clash(p, n, other)
+		return s.clash(p, n, other, now)
 	}
 	if !s.index.insert(key, n, false) {
 		s.stats.ChainTooLong++
@@ -151,12 +149,21 @@ func (s *Shard) Confirm(p *Probe, now uint32) bool {
 		s.stats.Drop++
 		return s.refuse(p, ReasonReplyTaken)
 	}
+	s.settle(n, now)
+	return true
+}
+
+// settle makes an entry that is in the index a confirmed flow.
+func (s *Shard) settle(n, now uint32) {
+	e := &s.entries[n]
 	e.Expires += now
 	e.setStatus(StatusConfirmed)
+	if s.cold.stamps != nil {
+		s.cold.stamps[n] = Timestamps{Start: s.nanos}
+	}
 	if e.flags&flagExpects != 0 {
 		s.armExpectations(n)
 	}
-	return true
 }
 
 // list enters the tuples of flow n in the directory that are not there as a
@@ -194,22 +201,52 @@ func (s *Shard) unlist(e *Entry) {
 	}
 }
 
-// clash resolves the meeting of entry n with the confirmed flow other.
-func (s *Shard) clash(p *Probe, n, other uint32) bool {
+// clash resolves the meeting of entry n with the confirmed flow other, if the
+// protocol allows it (nf_ct_resolve_clash). The packet joins the other flow,
+// unless NAT gave them different answers; then, if the answers are free, the
+// entry is filed under those alone and lives one second.
+func (s *Shard) clash(p *Probe, n, other, now uint32) bool {
 	e, w := &s.entries[n], &s.entries[other]
-	allowed := s.table.tracker(&e.Tuple).AllowClash && same(&w.Tuple, &e.Tuple)
-	if a, b := s.ReplyTuple(n), s.ReplyTuple(other); allowed && (w.Status&StatusNATDoneMask == 0 || same(&a, &b)) {
-		for d := range 2 {
-			w.Packets[d] += e.Packets[d]
-			w.Bytes[d] += e.Bytes[d]
+	if s.table.tracker(&e.Tuple).AllowClash {
+		a, b := s.ReplyTuple(n), s.ReplyTuple(other)
+		if w.Status&StatusNATDoneMask == 0 && w.flags&flagMoved == 0 || same(&w.Tuple, &e.Tuple) && same(&a, &b) {
+			for d := range 2 {
+				w.Packets[d] += e.Packets[d]
+				w.Bytes[d] += e.Bytes[d]
+			}
+			s.Abandon(n)
+			p.Entry = other
+			s.stats.ClashResolve++
+			return true
 		}
-		s.Abandon(n)
-		p.Entry = other
-		s.stats.ClashResolve++
-		return true
+		if s.fileReply(n, &a) {
+			e.setStatus(StatusFixedTimeout | StatusNATClash)
+			e.Expires = 1000
+			s.settle(n, now)
+			s.stats.ClashResolve++
+			return true
+		}
 	}
 	s.stats.Drop++
 	return s.refuse(p, ReasonClash)
+}
+
+// fileReply enters entry n into the index under its reply tuple alone.
+func (s *Shard) fileReply(n uint32, reply *Tuple) bool {
+	e := &s.entries[n]
+	hash := s.table.Hash(reply)
+	key := spread(reply, hash)
+	if o, _ := s.find(reply, key); o != 0 {
+		return false
+	}
+	if e.flags&flagMoved == 0 {
+		if s.table.dir.claim(hash, s.table.fingerprint(reply), s.me) != claimHeld {
+			return false
+		}
+		s.nat[n].Reply = *reply
+		e.flags |= flagMoved
+	}
+	return s.index.insert(key, n, true)
 }
 
 // refuse drops the packet and the unconfirmed entry with it.

@@ -22,7 +22,8 @@ var ErrConfig = errors.New("flow table config")
 // Config sets up a Table. Take Default and change what differs.
 type Config struct {
 	Workers  int       // shards; 1..MaxWorkers
-	Max      int       // entries in all shards together; 0: from the machine's memory, as the kernel does
+	Buckets  int       // nf_conntrack_buckets: only sizes Max here; 0: from the machine's memory, as the kernel does
+	Max      int       // entries in all shards together (nf_conntrack_max); 0: Buckets, or eight times as many if those were given
 	HashKey  [2]uint64 // secret of the hash; zero: random
 	Timeouts Timeouts
 	Loose    bool      // pick up TCP flows in their middle (nf_conntrack_tcp_loose)
@@ -30,7 +31,12 @@ type Config struct {
 	Trackers []Tracker // more protocols, or others in place of the built-in ones
 
 	Helpers   []Helper // number 1 and up
-	ExpectMax int      // expectations of all shards together (nf_conntrack_expect_max); 0: from the table's size
+	ExpectMax int      // expectations of all shards together (nf_conntrack_expect_max); 0: from Buckets
+
+	Timestamp  bool        // note when flows begin and end (nf_conntrack_timestamp)
+	Events     EventsMode  // nf_conntrack_events
+	EventRing  int         // events of each worker that wait to be read; a power of two; 0: 4096
+	Extensions []Extension // more cold data beside entries
 
 	// Further settings of the TCP tracker, named as the kernel's nf_conntrack_tcp_*.
 	TCPBeLiberal        bool  // only a table cell makes a segment INVALID, not the window
@@ -41,6 +47,8 @@ type Config struct {
 	// was lengthened on the wire, in direction dir up to seq. It is asked for
 	// flows with StatusSeqAdjust, on the owner's burst path.
 	SeqOffset func(s *Shard, n uint32, dir uint8, seq uint32) int32
+
+	fail func(step string) error // of tests, see builder
 }
 
 // Timeouts of the built-in trackers, in seconds, named as the kernel's
@@ -60,6 +68,7 @@ func Default() Config {
 	return Config{
 		Workers: 1,
 		Loose:   true,
+		Events:  EventsAuto,
 
 		TCPMaxRetrans: 3,
 		Timeouts: Timeouts{
@@ -77,6 +86,9 @@ func Default() Config {
 func (c Config) Validate() error {
 	if c.Workers < 1 || c.Workers > MaxWorkers {
 		return fmt.Errorf("%w: workers %d, want 1..%d", ErrConfig, c.Workers, MaxWorkers)
+	}
+	if c.Buckets < 0 || c.Buckets > MaxEntries/8 {
+		return fmt.Errorf("%w: buckets %d, want 0..%d", ErrConfig, c.Buckets, MaxEntries/8)
 	}
 	if c.Max < 0 || c.Max > MaxEntries {
 		return fmt.Errorf("%w: max %d, want 0..%d", ErrConfig, c.Max, MaxEntries)
@@ -107,6 +119,15 @@ func (c Config) Validate() error {
 	if c.ExpectMax < 0 || c.ExpectMax > maxExpect {
 		return fmt.Errorf("%w: expect_max %d, want 0..%d", ErrConfig, c.ExpectMax, maxExpect)
 	}
+	if c.Events > EventsAuto {
+		return fmt.Errorf("%w: events %d, want 0..%d", ErrConfig, c.Events, EventsAuto)
+	}
+	if c.EventRing < 0 || c.EventRing > maxEventRing || c.EventRing&(c.EventRing-1) != 0 {
+		return fmt.Errorf("%w: event ring %d, want a power of two up to %d", ErrConfig, c.EventRing, maxEventRing)
+	}
+	if err := c.checkExtensions(); err != nil {
+		return err
+	}
 	return c.checkHelpers()
 }
 
@@ -117,10 +138,26 @@ func checkTimeout(name string, sec uint32) error {
 	return nil
 }
 
-// defaultMax sizes the table from memory in bytes as today's kernel does: one
-// entry for each bucket, a bucket for each 128 KiB, with fixed sizes above 1
+// size fills in Buckets, Max and ExpectMax where they are 0, as
+// nf_conntrack_init_start does for a machine of so many bytes.
+func (c *Config) size(memory uint64) {
+	const perPage = 512 // list heads; the table is whole pages
+	factor := 8
+	if c.Buckets == 0 {
+		c.Buckets, factor = defaultBuckets(memory), 1
+	}
+	c.Buckets = (c.Buckets + perPage - 1) / perPage * perPage
+	if c.ExpectMax == 0 {
+		c.ExpectMax = max(c.Buckets/256, 1) * 4
+	}
+	if c.Max == 0 {
+		c.Max = c.Buckets * factor
+	}
+}
+
+// defaultBuckets: one for each 128 KiB of memory, with fixed numbers above 1
 // and 4 GiB.
-func defaultMax(memory uint64) int {
+func defaultBuckets(memory uint64) int {
 	switch {
 	case memory > 4<<30:
 		return 262144

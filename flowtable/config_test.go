@@ -2,6 +2,8 @@ package flowtable
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sluice-net/sluice/perf/offheap"
@@ -36,12 +38,31 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%s: New says %v", row.name, err)
 		}
 	}
+}
+
+// TestSizes: the kernel's sizes for a machine and for what an admin gave.
+func TestSizes(t *testing.T) {
 	for _, row := range []struct {
-		memory uint64
-		want   int
-	}{{24 << 30, 262144}, {2 << 30, 65536}, {512 << 20, 4096}, {0, 1024}} {
-		if got := defaultMax(row.memory); got != row.want {
-			t.Errorf("%d bytes of memory: %d entries, want %d", row.memory, got, row.want)
+		name                       string
+		memory                     uint64
+		buckets, max, expect       int
+		wantBuckets, wantMax, want int
+	}{
+		{"24 GiB", 24 << 30, 0, 0, 0, 262144, 262144, 4096},
+		{"2 GiB", 2 << 30, 0, 0, 0, 65536, 65536, 1024},
+		{"512 MiB", 512 << 20, 0, 0, 0, 4096, 4096, 64},
+		{"tiny", 1 << 20, 0, 0, 0, 1024, 1024, 16},
+		{"buckets given", 24 << 30, 16384, 0, 0, 16384, 131072, 256},
+		{"buckets rounded to pages", 24 << 30, 1000, 0, 0, 1024, 8192, 16},
+		{"one bucket", 24 << 30, 1, 0, 0, 512, 4096, 8},
+		{"max given", 24 << 30, 0, 1000, 0, 262144, 1000, 4096},
+		{"all given", 24 << 30, 512, 100, 7, 512, 100, 7},
+	} {
+		c := Config{Buckets: row.buckets, Max: row.max, ExpectMax: row.expect}
+		c.size(row.memory)
+		if c.Buckets != row.wantBuckets || c.Max != row.wantMax || c.ExpectMax != row.want {
+			t.Errorf("%s: buckets %d max %d expect_max %d, want %d %d %d", row.name, c.Buckets, c.Max, c.ExpectMax,
+				row.wantBuckets, row.wantMax, row.want)
 		}
 	}
 }
@@ -65,6 +86,69 @@ func TestClose(t *testing.T) {
 	}
 	if got := offheap.InUse(); got != before {
 		t.Errorf("%d bytes in use, %d before", got, before)
+	}
+}
+
+// TestInitFails lets each step of New fail in turn: the steps before are undone
+// and nothing stays behind.
+func TestInitFails(t *testing.T) {
+	planted := errors.New("planted")
+	before := offheap.InUse()
+	c := Default()
+	c.Workers, c.Max, c.Timestamp = 2, 1000, true
+	c.Extensions = []Extension{{Name: "mine", Size: 12, Align: 8}}
+	var all []string
+	c.fail = func(step string) error { all = append(all, step); return nil }
+	tb, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tb.Close(); err != nil || len(tb.build.done) != 0 || offheap.InUse() != before {
+		t.Fatalf("after Close: %v, %v stand", err, tb.build.done)
+	}
+	if len(all) < 20 {
+		t.Fatalf("only %d steps: %v", len(all), all)
+	}
+	for at := range all {
+		n := 0
+		c.fail = func(string) error {
+			if n++; n > at {
+				return planted
+			}
+			return nil
+		}
+		tb, err := New(c)
+		if !errors.Is(err, planted) || tb != nil || !strings.Contains(err.Error(), all[at]) {
+			t.Errorf("step %d (%s): %v", at, all[at], err)
+		}
+		if got := offheap.InUse(); got != before {
+			t.Errorf("step %d (%s): %d bytes left behind", at, all[at], got-before)
+		}
+	}
+}
+
+// TestUnwind: steps are undone in reverse order, all of them even if one fails.
+func TestUnwind(t *testing.T) {
+	var b builder
+	var undone []string
+	bad := errors.New("bad")
+	for _, name := range []string{"a", "b", "c"} {
+		err := b.step(name, func() error { return nil }, func() error {
+			undone = append(undone, name)
+			if name == "b" {
+				return bad
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.unwind(); !errors.Is(err, bad) || !slices.Equal(undone, []string{"c", "b", "a"}) {
+		t.Errorf("undone %v: %v", undone, err)
+	}
+	if err := b.unwind(); err != nil || len(undone) != 3 {
+		t.Errorf("undone twice: %v %v", undone, err)
 	}
 }
 

@@ -3,8 +3,6 @@ package flowtable
 import (
 	"math/bits"
 	"sync/atomic"
-
-	"github.com/sluice-net/sluice/perf/offheap"
 )
 
 // directory holds the reply tuples of NATed flows of all workers, and while NAT
@@ -43,11 +41,11 @@ const (
 	printMask  = 1<<ownerShift - 1
 )
 
-func (d *directory) reserve(n int, k *keys) (err error) {
+// reserve makes room for n words.
+func (d *directory) reserve(b *builder, n int, k *keys) error {
 	buckets := 1 << bits.Len64(uint64(n)*5/(4*slots)+1)
-	d.words, err = offheap.Make[uint64](buckets * slots)
 	d.mask, d.key = uint64(buckets-1), k.last
-	return err
+	return reserve(b, "directory", &d.words, buckets*slots)
 }
 
 // lines returns the offsets of the two halves of a window.

@@ -6,18 +6,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/sluice-net/sluice/perf/offheap"
 )
 
 func newDirectory(tb testing.TB, n int) *directory {
 	tb.Helper()
 	d := new(directory)
 	k := newKeys([2]uint64{5, 6})
-	if err := d.reserve(n, &k); err != nil {
+	b := new(builder)
+	if err := d.reserve(b, n, &k); err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { _ = offheap.Free(d.words) })
+	tb.Cleanup(func() { _ = b.unwind() })
 	return d
 }
 

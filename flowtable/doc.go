@@ -61,16 +61,17 @@
 //   - tuple.go, tuple_unsafe.go: tuples and their inverses; layout checks
 //   - entry.go, probe.go, reason.go: a flow, a packet as the table sees it, why not
 //   - config.go: settings and their defaults
-//   - table.go, hash.go: what workers share; the keyed hash
+//   - table.go, init.go, hash.go: what workers share; how it comes and goes; the keyed hash
 //   - index.go, shard.go: buckets and slots; one worker's flows
 //   - prefetch.go, prefetch_amd64.go, prefetch_amd64.s, prefetch_generic.go: fetching ahead
 //   - track.go: a packet's way through the table
 //   - tracker.go, state.go, tcptable.go, tcp.go, tcpwindow.go, tcp_unsafe.go: protocols
 //   - claim.go, directory.go: reply tuples, confirming, the shared directory
 //   - expect.go, expectclaim.go, expectowner.go: announced flows: their table, a new one, what its owner does
-//   - helper.go: helpers, masters and children
+//   - helper.go, timeouts.go: helpers, masters and children; timeout policies
+//   - extension.go: cold data beside entries
 //   - plan.go: what forgets the plans that a flow's packets follow
 //   - expire.go: timeouts and early drop
-//   - edit.go, event.go: what changes a flow from outside; kinds of events
+//   - edit.go, event.go: what changes a flow from outside; events and who reads them
 //   - stats.go, flows.go, text.go: counters, listings, the conntrack tool's lines
 package flowtable

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sync/atomic"
-
-	"github.com/sluice-net/sluice/perf/offheap"
 )
 
 // Expectation announces a flow that belongs to another one, its master: the
@@ -149,24 +147,16 @@ func holds(word uint64) bool {
 	return word&phaseMask == expectArmed || word&phaseMask == expectDormant
 }
 
-func (x *expectations) reserve(limit int, k *keys) (err error) {
-	n := 1 << bits.Len64(uint64(4*max(limit, window)-1)) // a window seldom fills at one quarter
-	x.max, x.mask = int64(limit), uint64(n/slots-1)
-	x.key = [4]uint64{k.fp[1], k.fp[3], k.fp[5], k.last}
-	if x.words, err = offheap.Make[uint64](n); err != nil {
-		return err
-	}
-	if x.records, err = offheap.Make[record](n); err != nil {
-		return err
-	}
-	x.links, err = offheap.Make[uint32](n)
-	return err
-}
-
-func (x *expectations) release() []error {
-	errs := []error{offheap.Free(x.words), offheap.Free(x.records), offheap.Free(x.links)}
-	x.words, x.records, x.links = nil, nil, nil
-	return errs
+func (t *Table) reserveExpectations() error {
+	x, k := &t.expect, &t.keys.fp
+	n := 1 << bits.Len64(uint64(4*max(t.cfg.ExpectMax, window)-1)) // a window seldom fills at one quarter
+	x.max, x.mask = int64(t.cfg.ExpectMax), uint64(n/slots-1)
+	x.key = [4]uint64{k[1], k[3], k[5], t.keys.last}
+	return steps(
+		func() error { return reserve(&t.build, "expectation words", &x.words, n) },
+		func() error { return reserveSparse(&t.build, "expectations", &x.records, n) },
+		func() error { return reserveSparse(&t.build, "expectation links", &x.links, n) },
+	)
 }
 
 // place returns where the window of a destination lies and what stands in its words.

@@ -105,7 +105,7 @@ func checkExpectations(tb testing.TB, t *Table) {
 			if e.flags&flagExpects == 0 || e.Status&StatusDying != 0 {
 				continue
 			}
-			for h := s.help[n].first; h != 0; h = t.expect.links[h-1] {
+			for h := s.cold.help[n].first; h != 0; h = t.expect.links[h-1] {
 				if listed[h] {
 					tb.Fatalf("slot %d is listed twice", h)
 				}

@@ -139,7 +139,7 @@ func (s *Shard) claimExpect(n uint32, x *Expectation) ExpectResult {
 		s.freeSlot(slot)
 		return ExpectBusy
 	}
-	h := &s.help[n]
+	h := &s.cold.help[n]
 	if s.entries[n].flags&(flagHelper|flagExpects) == 0 {
 		*h = Help{}
 	}

@@ -13,7 +13,7 @@ func (s *Shard) FirstExpect(n uint32) uint32 {
 	if s.entries[n].flags&flagExpects == 0 {
 		return 0
 	}
-	return s.holding(s.help[n].first)
+	return s.holding(s.cold.help[n].first)
 }
 
 // NextExpect: see FirstExpect.
@@ -77,7 +77,7 @@ func (s *Shard) RefreshExpect(h, timeoutSec uint32, activate bool, now uint32) b
 
 // markExpectations passes the mark of a master on to its expectations.
 func (s *Shard) markExpectations(n, mark uint32) {
-	for h := s.help[n].first; h != 0; h = s.expect.links[h-1] {
+	for h := s.cold.help[n].first; h != 0; h = s.expect.links[h-1] {
 		s.expect.load(uint64(h-1), &s.scratch)
 		s.scratch.Mark = mark
 		atomic.StoreUint64(&s.expect.records[h-1][wordMark], recordOf(&s.scratch)[wordMark])
@@ -108,7 +108,7 @@ func (s *Shard) Unexpect(h uint32) bool {
 
 // unlink takes handle h out of its master's list.
 func (s *Shard) unlink(n, h uint32) {
-	at := &s.help[n].first
+	at := &s.cold.help[n].first
 	for *at != h {
 		at = &s.expect.links[*at-1]
 	}
@@ -117,14 +117,14 @@ func (s *Shard) unlink(n, h uint32) {
 
 // dropExpectations deletes all expectations of a master that ends.
 func (s *Shard) dropExpectations(n uint32) {
-	for s.help[n].first != 0 {
-		s.Unexpect(s.help[n].first)
+	for s.cold.help[n].first != 0 {
+		s.Unexpect(s.cold.help[n].first)
 	}
 }
 
 // armExpectations wakes what a flow announced with its first packet.
 func (s *Shard) armExpectations(n uint32) {
-	for h := s.help[n].first; h != 0; h = s.expect.links[h-1] {
+	for h := s.cold.help[n].first; h != 0; h = s.expect.links[h-1] {
 		word := atomic.LoadUint64(&s.expect.words[h-1])
 		if word&phaseMask == expectDormant {
 			s.expect.step(uint64(h-1), word, expectArmed)

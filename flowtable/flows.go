@@ -10,8 +10,27 @@ type Flow struct {
 	Zone        uint16
 	Worker      uint16
 	Entry       uint32
+	ID          uint32    // Shard.ID
 	Packets     [2]uint64 // by direction
 	Bytes       [2]uint64
+	Times       Timestamps // zero without Config.Timestamp
+	Labels      Labels
+	Helper      uint8 // number; 0 none
+	Policy      uint8 // number of its timeout policy; 0 none
+	_           [6]byte
+}
+
+// copyFlow writes down what there is to say about entry n.
+func (s *Shard) copyFlow(n, now uint32, f *Flow) {
+	e := &s.entries[n]
+	*f = Flow{
+		Orig: e.Tuple, Reply: s.ReplyTuple(n), Status: e.Status, Mark: e.Mark, State: e.State, Zone: e.Tuple.Zone,
+		Worker: s.me, Entry: n, ID: s.ID(n), Packets: e.Packets, Bytes: e.Bytes, Labels: s.Labels(n),
+		Times: s.Timestamps(n), Helper: s.HelperOf(n), Policy: s.TimeoutsOf(n),
+	}
+	if left := int32(e.Expires - now); left > 0 {
+		f.TimeoutSec = uint32(left) / 1000
+	}
 }
 
 // Flows copies up to len(out) live flows, looking at no more than max entries
@@ -28,11 +47,7 @@ func (s *Shard) Flows(from uint32, max int, now uint32, out []Flow) (next uint32
 		if !e.Live() || e.expired(now) {
 			continue
 		}
-		out[n] = Flow{
-			Orig: e.Tuple, Reply: s.ReplyTuple(i), Status: e.Status, Mark: e.Mark,
-			TimeoutSec: (e.Expires - now) / 1000, State: e.State, Zone: e.Tuple.Zone,
-			Worker: s.me, Entry: i, Packets: e.Packets, Bytes: e.Bytes,
-		}
+		s.copyFlow(i, now, &out[n])
 		n++
 	}
 	if i > s.high {

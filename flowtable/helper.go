@@ -61,6 +61,11 @@ func (c *Config) checkHelpers() error {
 	return nil
 }
 
+func (t *Table) registerHelpers() error {
+	t.helpers = append([]Helper{{}}, t.cfg.Helpers...)
+	return nil
+}
+
 // HelperNumber returns the number of the helper of that name for a family and
 // protocol; 0: there is none. Any goroutine.
 func (t *Table) HelperNumber(name string, family, proto uint8) uint8 {
@@ -86,7 +91,7 @@ func (t *Table) HelperName(number uint8) string {
 // the helper is not for its protocol.
 func (s *Shard) SetHelper(n uint32, number uint8) bool {
 	e := &s.entries[n]
-	if e.Status&(StatusConfirmed|StatusDying) != 0 || e.flags&flagHelper != 0 && s.help[n].Helper != number ||
+	if e.Status&(StatusConfirmed|StatusDying) != 0 || e.flags&flagHelper != 0 && s.cold.help[n].Helper != number ||
 		!s.attach(n, number) {
 		return false
 	}
@@ -106,9 +111,9 @@ func (s *Shard) attach(n uint32, number uint8) bool {
 	if e.flags&flagHelper == 0 {
 		var first uint32
 		if e.flags&flagExpects != 0 {
-			first = s.help[n].first
+			first = s.cold.help[n].first
 		}
-		s.help[n] = Help{first: first, Helper: number}
+		s.cold.help[n] = Help{first: first, Helper: number}
 		e.flags |= flagHelper
 		e.forget()
 	}
@@ -120,14 +125,14 @@ func (s *Shard) HelperOf(n uint32) uint8 {
 	if s.entries[n].flags&flagHelper == 0 {
 		return 0
 	}
-	return s.help[n].Helper
+	return s.cold.help[n].Helper
 }
 
 // Help returns what stands beside an entry with a helper.
-func (s *Shard) Help(n uint32) *Help { return &s.help[n] }
+func (s *Shard) Help(n uint32) *Help { return &s.cold.help[n] }
 
 // Child returns what stands beside an entry with StatusExpected.
-func (s *Shard) Child(n uint32) *Child { return &s.child[n] }
+func (s *Shard) Child(n uint32) *Child { return &s.cold.child[n] }
 
 // expected makes the new flow of entry n a child, if it is announced.
 func (s *Shard) expected(n uint32, now uint32) bool {
@@ -137,7 +142,7 @@ func (s *Shard) expected(n uint32, now uint32) bool {
 		return false
 	}
 	x := &s.scratch
-	s.child[n].Expectation = *x
+	s.cold.child[n].Expectation = *x
 	e.Status |= StatusExpected
 	e.Mark = x.Mark
 	s.stats.ExpectNew++

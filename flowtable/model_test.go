@@ -42,6 +42,9 @@ func checkIndex(tb testing.TB, s *Shard) {
 		want := [2]int{}
 		if e.Live() {
 			want[0] = 1
+			if e.Status&StatusNATClash != 0 {
+				want[0] = 0
+			}
 			if e.flags&flagMoved != 0 {
 				want[1] = 1
 			}

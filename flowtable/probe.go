@@ -32,8 +32,8 @@ type Probe struct {
 	// packet's source. Such an error belongs to no flow.
 	Misdirected bool
 	Foreign     bool // in: another worker sent it here because of the directory: create if it misses
-	// What a rule before Track asks of a flow that this packet begins (the
-	// kernel's template). The zone is Tuple.Zone; 0 in the others is nothing.
+	// Template is what a rule before Track asks of the flow that this packet
+	// begins, and in which zones to look for it.
 	Template Template
 
 	Dir    uint8  // Original or Reply
@@ -44,9 +44,10 @@ type Probe struct {
 }
 
 // Template is what `ct zone set`, `ct helper set`, `ct timeout set` and `ct
-// event set` say before Track.
+// event set` say before Track; zero is nothing.
 type Template struct {
-	ZoneDir  ZoneDir   // directions to which Tuple.Zone applies
+	Zone     uint16 // see SetZone
+	ZoneDir  ZoneDir
 	Helper   uint8     // number of a helper
 	Timeouts uint8     // number of a timeout policy
 	Events   EventMask // events of interest; 0: all
@@ -60,6 +61,21 @@ const (
 	ZoneOriginal         // packets of the reply direction have zone 0
 	ZoneReply            // packets of the original direction have zone 0
 )
+
+// SetZone puts the packet into a zone, before Track. A zone of one direction
+// only leaves the other direction of its flows in zone 0.
+func (p *Probe) SetZone(zone uint16, dir ZoneDir) {
+	p.Template.Zone, p.Template.ZoneDir = zone, dir
+	p.Tuple.Zone = p.Template.zone(Original)
+}
+
+// zone is that of packets of a direction.
+func (t *Template) zone(dir uint8) uint16 {
+	if t.ZoneDir == ZoneBoth || t.ZoneDir == ZoneOriginal+ZoneDir(dir) {
+		return t.Zone
+	}
+	return 0
+}
 
 // Action is what the caller does with a packet after Track.
 type Action uint8

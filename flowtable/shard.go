@@ -1,10 +1,6 @@
 package flowtable
 
-import (
-	"sync/atomic"
-
-	"github.com/sluice-net/sluice/perf/offheap"
-)
+import "sync/atomic"
 
 // Shard is one worker's part of the table. Every method is for the owning
 // worker alone, except those that say otherwise; none allocates.
@@ -37,9 +33,17 @@ type Shard struct {
 	live    int       // entries of this shard, unconfirmed ones included
 	cursor  uint32    // where Expire goes on
 
+	watch   EventMask // events that somebody wants
+	noted   EventMask // what else happened to the flow of seen
+	seen    seen      // the flow of the packet under way, as it was before it
+	aimed   uint32    // entries that Expire still looks at because the table was full
+	pressed uint32    // Table.pressure when it began to
+	tick    uint32    // of the last Expire or, while somebody watches, Track
+	nanos   int64     // see SetClock
+	ring    *eventRing
+
 	expect  *expectations // the table's
-	help    []Help        // beside entries
-	child   []Child       // beside entries
+	cold    cold          // beside entries
 	slots   int           // of the expectation table that are this shard's
 	swept   uint32        // where sweep goes on
 	scratch Expectation
@@ -48,51 +52,24 @@ type Shard struct {
 	stats Stats
 }
 
-func newShard(t *Table, i int) (*Shard, error) {
+// newShard does the steps that make shard i.
+func newShard(b *builder, t *Table, i int) (*Shard, error) {
 	s := &Shard{table: t, count: &t.count, me: uint16(i), alone: t.cfg.Workers == 1, acct: t.cfg.Acct, direct: t.direct, ms: t.ms,
 		loose: t.cfg.Loose, liberal: t.cfg.TCPBeLiberal, ignoreInvalidReset: t.cfg.TCPIgnoreInvalidRST, maxRetrans: t.cfg.TCPMaxRetrans,
 		seqOffset: t.cfg.SeqOffset, expect: &t.expect,
 	}
-	err := s.reserve(t.cfg.Max + 1) // number 0 is none
-	if err != nil {
-		_ = s.release() // the first failure is the one to report
-		return nil, err
-	}
-	return s, nil
-}
-
-func (s *Shard) reserve(n int) (err error) {
-	if s.entries, err = offheap.Make[Entry](n); err != nil {
-		return err
-	}
-	if s.nat, err = offheap.Make[NAT](n); err != nil {
-		return err
-	}
-	if s.tcp, err = offheap.Make[tcpLast](n); err != nil {
-		return err
-	}
-	if s.freed, err = offheap.Make[uint32](n); err != nil {
-		return err
-	}
-	if s.help, err = offheap.Make[Help](n); err != nil {
-		return err
-	}
-	if s.child, err = offheap.Make[Child](n); err != nil {
-		return err
-	}
-	s.index.buckets, err = offheap.Make[bucket](indexBuckets(n))
+	n := t.cfg.Max + 1 // number 0 is none
+	err := steps(
+		func() error { return reserve(b, "entries", &s.entries, n) },
+		func() error { return reserve(b, "index", &s.index.buckets, indexBuckets(n)) },
+		func() error { return reserve(b, "free numbers", &s.freed, n) },
+		func() error { return reserve(b, "nat", &s.nat, n) },
+		func() error { return reserve(b, "tcp", &s.tcp, n) },
+		func() error { return s.cold.reserve(b, t.ext, n) },
+		func() error { return s.reserveEvents(b) },
+	)
 	s.index.mask = uint32(len(s.index.buckets) - 1)
-	return err
-}
-
-func (s *Shard) release() []error {
-	errs := []error{
-		offheap.Free(s.entries), offheap.Free(s.nat), offheap.Free(s.tcp), offheap.Free(s.freed),
-		offheap.Free(s.index.buckets), offheap.Free(s.help), offheap.Free(s.child),
-	}
-	s.help, s.child = nil, nil
-	s.entries, s.nat, s.tcp, s.freed, s.index.buckets = nil, nil, nil, nil, nil
-	return errs
+	return s, err
 }
 
 // Entry returns entry n, 1 and up. It stays valid until Close, but the flow in
@@ -146,6 +123,7 @@ func (s *Shard) answers(b *bucket, i int, tu *Tuple) bool {
 func (s *Shard) alloc(tu *Tuple, key uint64, now uint32) uint32 {
 	if s.count.Add(1) > s.table.max && !s.earlyDrop(key, now) {
 		s.count.Add(-1)
+		s.press()
 		return 0
 	}
 	var n uint32
@@ -178,6 +156,12 @@ func (s *Shard) recycle(n uint32) {
 func (s *Shard) kill(n uint32) {
 	e := &s.entries[n]
 	s.unfile(n, e)
+	if s.cold.stamps != nil {
+		s.cold.stamps[n].Stop = s.nanos
+	}
+	if e.flags&flagWatched != 0 {
+		s.destroyed(n)
+	}
 	s.end(n, e)
 }
 
@@ -192,7 +176,9 @@ func (s *Shard) end(n uint32, e *Entry) {
 
 // unfile takes a confirmed entry out of the index and the directory.
 func (s *Shard) unfile(n uint32, e *Entry) {
-	s.index.remove(s.key(&e.Tuple), n, false)
+	if e.Status&StatusNATClash == 0 {
+		s.index.remove(s.key(&e.Tuple), n, false)
+	}
 	s.unlist(e)
 	if e.flags&flagMoved != 0 {
 		s.index.remove(s.key(&s.nat[n].Reply), n, true)

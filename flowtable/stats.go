@@ -19,6 +19,7 @@ type Stats struct {
 
 	Created uint64 // entries made, confirmed or not
 	Expired uint64 // entries that reached their timeout
+	Purged  uint64 // entries that Expire ended because the table had been full
 	Foreign uint64 // packets that belong to another worker
 
 	Reasons [Reasons]uint64 // by Reason
@@ -41,6 +42,7 @@ func (s *Stats) Add(o *Stats) {
 	s.ExpectDelete += o.ExpectDelete
 	s.Created += o.Created
 	s.Expired += o.Expired
+	s.Purged += o.Purged
 	s.Foreign += o.Foreign
 	for i := range s.Reasons {
 		s.Reasons[i] += o.Reasons[i]

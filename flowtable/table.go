@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-
-	"github.com/sluice-net/sluice/perf/offheap"
 )
 
 // Table is the state that all workers share: configuration, hash secrets, the
@@ -23,7 +21,11 @@ type Table struct {
 	helpers  []Helper    // by number; 0 is none
 	nat      atomic.Bool // stored by SetNAT, loaded at every Confirm
 	shards   []*Shard
-	closed   bool
+	build    builder
+	ext      []extension   // by ExtensionID
+	watch    atomic.Uint32 // EventMask; stored by Listen, loaded by every Expire
+	pressure atomic.Uint32 // raised when the table was full, loaded by every Expire
+	policies [MaxTimeoutPolicies]atomic.Pointer[timeoutsMs]
 
 	_     [64]byte
 	count atomic.Int64 // entries of all shards, unconfirmed ones included
@@ -42,32 +44,34 @@ type timeoutsMs struct {
 
 // New reserves a table. Memory for Max entries is reserved in every shard and
 // touched only as entries come into use. It fails with ErrConfig or when
-// memory cannot be reserved.
+// memory cannot be reserved; then nothing is left behind.
 func New(cfg Config) (*Table, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Max == 0 {
-		cfg.Max = defaultMax(machineMemory())
-	}
+	cfg.size(machineMemory())
 	t := &Table{cfg: cfg, keys: newKeys(cfg.HashKey), max: int64(cfg.Max), ms: ticks(&cfg.Timeouts)}
-	t.register()
-	if err := t.dir.reserve(2*cfg.Max, &t.keys); err != nil { // a flow stands in it twice at most
-		return nil, fmt.Errorf("reserve directory: %w", err)
-	}
-	if cfg.ExpectMax == 0 {
-		cfg.ExpectMax = max(cfg.Max/256, 1) * 4
-	}
-	if err := t.expect.reserve(cfg.ExpectMax, &t.keys); err != nil {
-		return nil, errors.Join(fmt.Errorf("reserve expectations: %w", err), t.Close())
-	}
-	t.helpers = append([]Helper{{}}, cfg.Helpers...)
-	for i := range cfg.Workers {
-		s, err := newShard(t, i)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("reserve shard %d: %w", i, err), t.Close())
+	t.build.fail = cfg.fail
+	nothing := func() error { return nil }
+	err := steps( // in the order of nf_conntrack_init_start
+		func() error { return t.build.step("extensions", t.registerExtensions, nothing) },
+		func() error { return t.build.step("trackers", t.register, nothing) },
+		func() error { return t.dir.reserve(&t.build, 2*cfg.Max, &t.keys) }, // a flow stands in it twice at most
+		func() error { return t.reserveExpectations() },
+		func() error { return t.build.step("helpers", t.registerHelpers, nothing) },
+	)
+	for i := 0; err == nil && i < cfg.Workers; i++ {
+		var s *Shard
+		if s, err = newShard(&t.build, t, i); err != nil {
+			err = fmt.Errorf("shard %d: %w", i, err)
 		}
 		t.shards = append(t.shards, s)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("set up flow table: %w", err), t.build.unwind())
+	}
+	if cfg.Events == EventsOn {
+		t.Listen(EventFlows | EventExpects)
 	}
 	return t, nil
 }
@@ -87,19 +91,7 @@ func ticks(t *Timeouts) timeoutsMs {
 
 // Close gives the memory back. No worker may touch a shard any more. A second
 // call does nothing.
-func (t *Table) Close() error {
-	if t.closed {
-		return nil
-	}
-	t.closed = true
-	var errs []error
-	for _, s := range t.shards {
-		errs = append(errs, s.release()...)
-	}
-	errs = append(errs, t.expect.release()...)
-	errs = append(errs, offheap.Free(t.dir.words))
-	return errors.Join(errs...)
-}
+func (t *Table) Close() error { return t.build.unwind() }
 
 // Shard returns the shard of worker i.
 func (t *Table) Shard(i int) *Shard { return t.shards[i] }

@@ -265,16 +265,17 @@ func (s *Shard) tcpAdvance(e *Entry, last *tcpLast, p *Probe, n uint32, event ui
 	if next == TCPFinWait && old != next {
 		e.TCP[dir] |= tcpCloseInit
 	}
-	ttl := s.ms.tcp[next]
+	ms := s.times(n)
+	ttl := ms.tcp[next]
 	switch {
-	case last.retrans >= s.maxRetrans && ttl > s.ms.tcpRetrans:
-		ttl = s.ms.tcpRetrans
+	case last.retrans >= s.maxRetrans && ttl > ms.tcpRetrans:
+		ttl = ms.tcpRetrans
 	case event == eventRST:
-		ttl = s.ms.tcp[TCPClose]
-	case (e.TCP[0]|e.TCP[1])&tcpUnacked != 0 && ttl > s.ms.tcpUnacked:
-		ttl = s.ms.tcpUnacked
-	case last.window == 0 && ttl > s.ms.tcpRetrans:
-		ttl = s.ms.tcpRetrans
+		ttl = ms.tcp[TCPClose]
+	case (e.TCP[0]|e.TCP[1])&tcpUnacked != 0 && ttl > ms.tcpUnacked:
+		ttl = ms.tcpUnacked
+	case last.window == 0 && ttl > ms.tcpRetrans:
+		ttl = ms.tcpRetrans
 	}
 	switch {
 	case e.Status&StatusSeenReply == 0:
@@ -288,7 +289,7 @@ func (s *Shard) tcpAdvance(e *Entry, last *tcpLast, p *Probe, n uint32, event ui
 		case event == eventSYN && old == TCPSynSent:
 			return OutcomeAccept // a port used over and over must not keep the entry alive
 		case next == TCPEstablished:
-			ttl = min(ttl, s.ms.tcpUnacked)
+			ttl = min(ttl, ms.tcpUnacked)
 		}
 	case next == TCPEstablished && (old == TCPSynRecv || old == TCPEstablished):
 		e.setStatus(StatusAssured)

@@ -9,6 +9,10 @@ package flowtable
 // before the next Track.
 func (s *Shard) Track(p *Probe, now uint32) Action {
 	p.Entry, p.Dir, p.Info = 0, Original, InfoInvalid
+	if s.watch != 0 {
+		s.tick = now
+		s.Deliver(now)
+	}
 	switch p.Kind {
 	case KindFlow:
 		p.Reason = ReasonNone
@@ -40,9 +44,12 @@ func (s *Shard) invalid(p *Probe) Action {
 }
 
 func (s *Shard) trackFlow(p *Probe, now uint32) Action {
-	key := spread(&p.Tuple, p.Hash)
 	for {
+		key := spread(&p.Tuple, p.Hash)
 		n, dir := s.find(&p.Tuple, key)
+		if p.Template.ZoneDir != ZoneBoth {
+			n, dir, key = s.findZoned(p)
+		}
 		if n != 0 && s.entries[n].expired(now) {
 			s.reap(n)
 			n = 0
@@ -50,6 +57,10 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 		if n == 0 {
 			if s.elsewhere(p) {
 				return ActionForeign
+			}
+			if p.Template.ZoneDir != ZoneBoth {
+				p.Tuple.Zone = p.Template.zone(Original)
+				key = spread(&p.Tuple, p.Hash)
 			}
 			if _, ok := Invert(&p.Tuple); !ok {
 				p.Reason = ReasonNoInverse
@@ -62,7 +73,13 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 				return ActionDrop
 			}
 			dir = Original
-			s.begin(p, n, now)
+			if !s.begin(p, n, now) {
+				s.Abandon(n)
+				p.Reason = ReasonReplyTaken
+				s.stats.Drop++
+				s.stats.Reasons[ReasonReplyTaken]++
+				return ActionDrop
+			}
 		}
 		e := &s.entries[n]
 		p.Entry, p.Dir = n, dir
@@ -75,6 +92,12 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 			p.Info = InfoRelated
 		default:
 			p.Info = InfoNew
+		}
+		if s.watch != 0 {
+			s.watchPacket(n)
+		}
+		if e.flags&flagExpects != 0 {
+			s.markExpectations(n, e.Mark) // a rule may have changed it since
 		}
 		switch s.protocol(p, n, now) {
 		case OutcomeAccept:
@@ -94,14 +117,45 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 	}
 }
 
-// begin gives a new flow what its expectation or its template says.
-func (s *Shard) begin(p *Probe, n uint32, now uint32) {
-	if s.expect.count.Load() != 0 && s.expected(n, now) {
-		return
+// findZoned is find for a packet with a zone of one direction only
+// (nf_conntrack_find_get): in the zone of originals for a flow's original
+// tuple, then in that of replies for its reply tuple. p.Tuple is left in the
+// zone of the last try.
+func (s *Shard) findZoned(p *Probe) (n uint32, dir uint8, key uint64) {
+	for want := range uint8(2) {
+		p.Tuple.Zone = p.Template.zone(want)
+		key = spread(&p.Tuple, p.Hash)
+		if n, dir = s.find(&p.Tuple, key); n != 0 && dir == want {
+			return n, dir, key
+		}
 	}
-	if p.Template.Helper != 0 && s.attach(n, p.Template.Helper) {
+	return 0, Original, key
+}
+
+// begin gives a new flow what its expectation or its template says. False: its
+// reply tuple, in another zone, is taken.
+func (s *Shard) begin(p *Probe, n uint32, now uint32) bool {
+	t := &p.Template
+	if t.ZoneDir != ZoneBoth {
+		reply, _ := Invert(&p.Tuple)
+		reply.Zone = t.zone(Reply)
+		if !s.ClaimReply(n, &reply) {
+			return false
+		}
+	}
+	if t.Timeouts != 0 {
+		s.SetTimeouts(n, t.Timeouts)
+	}
+	if s.watch != 0 {
+		s.watchFlow(n, t.Events)
+	}
+	if s.expect.count.Load() != 0 && s.expected(n, now) {
+		return true
+	}
+	if t.Helper != 0 && s.attach(n, t.Helper) {
 		s.entries[n].Status |= StatusHelper
 	}
+	return true
 }
 
 // protocol calls the tracker, the two common ones directly.
@@ -154,6 +208,9 @@ func (s *Shard) Locate(p *Probe, now uint32) int {
 // refreshes the flow nor counts in it (nf_conntrack_inet_error).
 func (s *Shard) trackError(p *Probe, now uint32) Action {
 	n, dir := s.find(&p.Tuple, spread(&p.Tuple, p.Hash))
+	if p.Template.ZoneDir != ZoneBoth {
+		n, dir, _ = s.findZoned(p)
+	}
 	if n != 0 && s.entries[n].expired(now) {
 		s.reap(n)
 		n = 0

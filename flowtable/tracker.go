@@ -20,6 +20,9 @@ type Tracker struct {
 	// AllowClash lets two first packets of one flow that raced to Confirm share
 	// the winner's entry.
 	AllowClash bool
+	// MayDrop says whether an assured flow may go when the table is nearly full
+	// (can_early_drop); nil: none may.
+	MayDrop func(e *Entry) bool
 	// Packet takes one packet of the flow of entry n, an unconfirmed one
 	// included. It sets timeout and accounting with Shard.Refresh, or leaves
 	// both alone. It runs on the owner's burst path and must not allocate.
@@ -27,7 +30,7 @@ type Tracker struct {
 }
 
 var builtin = [...]Tracker{
-	{Name: "tcp", Proto: ProtoTCP, Packet: trackTCP},
+	{Name: "tcp", Proto: ProtoTCP, Packet: trackTCP, MayDrop: func(e *Entry) bool { return tcpClosing(e.State) }},
 	{Name: "udp", Proto: ProtoUDP, AllowClash: true, Packet: trackUDP},
 	{Name: "udplite", Proto: ProtoUDPLite, AllowClash: true, Packet: trackUDPLite},
 	{Name: "gre", Proto: ProtoGRE, Packet: trackGRE},
@@ -39,7 +42,7 @@ var generic = Tracker{Name: "unknown", AllowClash: true, Packet: trackGeneric}
 
 // register fills the table of trackers: generic, then the built-in ones, then
 // those of the config, the later ones replacing the earlier.
-func (t *Table) register() {
+func (t *Table) register() error {
 	for f := range t.trackers {
 		for p := range t.trackers[f] {
 			t.trackers[f][p] = &generic
@@ -59,6 +62,7 @@ func (t *Table) register() {
 			}
 		}
 	}
+	return nil
 }
 
 func (t *Table) tracker(tu *Tuple) *Tracker {
@@ -94,14 +98,16 @@ func (s *Shard) account(e *Entry, p *Probe) {
 // stream (facts: nf_conntrack_proto_udp.c).
 func trackUDP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
 	e := &s.entries[n]
-	ttl := s.ms.udp
+	ms := s.times(n)
+	ttl := ms.udp
 	switch st := e.Status; {
 	case st&StatusAssured != 0:
-		ttl = s.ms.udpStream // and the second cache line stays untouched
+		ttl = ms.udpStream // and the second cache line stays untouched
 	case st&StatusConfirmed == 0:
 		e.Proto[0] = now + 2000
+	case st&StatusNATClash != 0: // never assured, so that it can go at any time
 	case st&StatusSeenReply != 0 && int32(now-e.Proto[0]) > 0:
-		ttl = s.ms.udpStream
+		ttl = ms.udpStream
 		e.setStatus(StatusAssured)
 	}
 	s.Refresh(p, n, ttl, now)
@@ -109,11 +115,11 @@ func trackUDP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
 }
 
 func trackUDPLite(s *Shard, p *Probe, n uint32, now uint32) Outcome {
-	return trackStream(s, p, n, s.ms.udp, s.ms.udpStream, now)
+	return trackStream(s, p, n, s.times(n).udp, s.times(n).udpStream, now)
 }
 
 func trackGRE(s *Shard, p *Probe, n uint32, now uint32) Outcome {
-	return trackStream(s, p, n, s.ms.gre, s.ms.greStream, now)
+	return trackStream(s, p, n, s.times(n).gre, s.times(n).greStream, now)
 }
 
 // trackStream: assured with the first packet after an answer was seen.
@@ -128,9 +134,9 @@ func trackStream(s *Shard, p *Probe, n uint32, ttl, streamTTL, now uint32) Outco
 
 // trackICMP: only queries begin a flow; the entry stays after the answer.
 func trackICMP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
-	ttl := s.ms.icmp
+	ttl := s.times(n).icmp
 	if p.Tuple.Proto == ProtoICMPv6 {
-		ttl = s.ms.icmpv6
+		ttl = s.times(n).icmpv6
 	}
 	if s.entries[n].Status&StatusConfirmed == 0 && !query(&p.Tuple) {
 		p.Reason = ReasonNotQuery
@@ -149,6 +155,6 @@ func query(tu *Tuple) bool {
 }
 
 func trackGeneric(s *Shard, p *Probe, n uint32, now uint32) Outcome {
-	s.Refresh(p, n, s.ms.generic, now)
+	s.Refresh(p, n, s.times(n).generic, now)
 	return OutcomeAccept
 }

@@ -25,3 +25,13 @@ func words(tu *Tuple) *[5]uint64 { return (*[5]uint64)(unsafe.Pointer(tu)) }
 
 // recordOf views an expectation as the words in which the shared table holds it.
 func recordOf(x *Expectation) *record { return (*record)(unsafe.Pointer(x)) }
+
+// Sizes of cold data, for the registry of extensions.
+const (
+	sizeHelp       = int(unsafe.Sizeof(Help{}))
+	sizeNAT        = int(unsafe.Sizeof(NAT{}))
+	sizeSeqAdjust  = int(unsafe.Sizeof(SeqAdjust{}))
+	sizeTimestamps = int(unsafe.Sizeof(Timestamps{}))
+	sizeLabels     = int(unsafe.Sizeof(Labels{}))
+	sizeSynproxy   = int(unsafe.Sizeof(Synproxy{}))
+)

@@ -34,6 +34,17 @@ func alloc[T any](n int) ([]T, error) {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n), nil
 }
 
+func allocSparse[T any](n int) ([]T, error) {
+	size := mapSize(uintptr(n) * unsafe.Sizeof(*new(T)))
+	b, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, err
+	}
+	_ = unix.Madvise(b, unix.MADV_NOHUGEPAGE) // a kernel without huge pages says no
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n), nil
+}
+
 func free[T any](s []T) error {
 	size := mapSize(uintptr(len(s)) * unsafe.Sizeof(*new(T)))
 	return unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), size))

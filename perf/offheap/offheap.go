@@ -20,7 +20,13 @@ func InUse() int64 { return inUse.Load() }
 
 // Make returns n zeroed elements of a pointer-free type T, aligned to at least
 // a cache line. It fails with ErrPointers, or with what mmap answered.
-func Make[T any](n int) ([]T, error) {
+func Make[T any](n int) ([]T, error) { return reserve(n, alloc[T]) }
+
+// MakeSparse is Make for elements of which few are ever used, far apart: it
+// takes only small pages, so that each costs 4 KiB and not 2 MiB.
+func MakeSparse[T any](n int) ([]T, error) { return reserve(n, allocSparse[T]) }
+
+func reserve[T any](n int, alloc func(int) ([]T, error)) ([]T, error) {
 	t := reflect.TypeFor[T]()
 	if hasPointers(t) {
 		return nil, fmt.Errorf("make []%v: %w", t, ErrPointers)
@@ -31,7 +37,7 @@ func Make[T any](n int) ([]T, error) {
 	if n == 0 || t.Size() == 0 {
 		return nil, nil
 	}
-	s, err := alloc[T](n)
+	s, err := alloc(n)
 	if err != nil {
 		return nil, fmt.Errorf("make []%v of %d: %w", t, n, err)
 	}
@@ -39,7 +45,7 @@ func Make[T any](n int) ([]T, error) {
 	return s, nil
 }
 
-// Free gives back a slice that Make returned, whole. Free of nil does nothing.
+// Free gives back a slice that Make or MakeSparse returned, whole. Free of nil does nothing.
 func Free[T any](s []T) error {
 	if len(s) == 0 {
 		return nil

@@ -9,4 +9,6 @@ const RaceTwin = true
 // least on every size class that matters here; layout tests check it.
 func alloc[T any](n int) ([]T, error) { return make([]T, n), nil }
 
+func allocSparse[T any](n int) ([]T, error) { return make([]T, n), nil }
+
 func free[T any]([]T) error { return nil }
