@@ -42,28 +42,30 @@ func TestRunBadInput(t *testing.T) {
 		args       []string
 		make, undo func()
 		want       []string
+		usage      bool // the command line itself is wrong
 	}{
 		{"missing interface", []string{"--port", "r0", "--port", "nosuch", "--rules", rules}, nil, nil,
-			[]string{"open interface nosuch: no such interface", "`ip link show`"}},
-		{"no port", []string{"--rules", rules}, nil, nil, []string{"ports: none is given", "--port IF"}},
-		{"no rules", []string{"--port", "r0"}, nil, nil, []string{"no rules file is given", "--rules"}},
-		{"missing rules file", []string{"--port", "r0", "--rules", "/nonexistent.nft"}, nil, nil, []string{"rules: open /nonexistent.nft: no such file"}},
-		{"broken rules", []string{"--port", "r0", "--rules", broken}, nil, nil, []string{broken + ":3:3-6: Error: ", "\n  dorp\n  ^^^^"}},
-		{"unknown setting", []string{"-c", yaml}, nil, nil, []string{yaml + `:2:1: unknown setting "colour"`}},
-		{"untrusted is no port", with("--untrusted", "r7"), nil, nil, []string{"--untrusted r7: is not one of the ports"}},
-		{"ring too small", with("--ring", "32"), nil, nil, []string{"ring of 32 descriptors", "power of two from 64"}},
-		{"frames too few", with("--frames", "1000"), nil, nil, []string{"1000 frames a worker are too few to fill the rings"}},
-		{"zero-copy on veth", with("--xdp-mode", "zerocopy"), nil, nil, []string{"no zero-copy mode", "auto or copy"}},
-		{"too many workers", with("--workers", "2"), nil, nil, []string{"receives on 1 queues, 2 are configured", "`ethtool -L r0 rx 2 tx 2`"}},
+			[]string{"open interface nosuch: no such interface", "`ip link show`"}, false},
+		{"loopback", []string{"--port", "lo", "--rules", rules}, nil, nil, []string{"lo: is the loopback"}, false},
+		{"no port", []string{"--rules", rules}, nil, nil, []string{"ports: none is given", "--port IF"}, true},
+		{"no rules", []string{"--port", "r0"}, nil, nil, []string{"no rules file is given", "--rules"}, true},
+		{"missing rules file", []string{"--port", "r0", "--rules", "/nonexistent.nft"}, nil, nil, []string{"rules: open /nonexistent.nft: no such file"}, false},
+		{"broken rules", []string{"--port", "r0", "--rules", broken}, nil, nil, []string{broken + ":3:3-6: Error: ", "\n  dorp\n  ^^^^"}, false},
+		{"unknown setting", []string{"-c", yaml}, nil, nil, []string{yaml + `:2:1: unknown setting "colour"`}, false},
+		{"untrusted is no port", with("--untrusted", "r7"), nil, nil, []string{"--untrusted r7: is not one of the ports"}, true},
+		{"ring too small", with("--ring", "32"), nil, nil, []string{"ring of 32 descriptors", "power of two from 64"}, true},
+		{"frames too few", with("--frames", "1000"), nil, nil, []string{"1000 frames a worker are too few to fill the rings"}, true},
+		{"zero-copy on veth", with("--xdp-mode", "zerocopy"), nil, nil, []string{"no zero-copy mode", "auto or copy"}, false},
+		{"too many workers", with("--workers", "2"), nil, nil, []string{"receives on 1 queues, 2 are configured", "`ethtool -L r0 rx 2 tx 2`"}, false},
 		{"MTU of the second port", both, ip("link", "set", "dev", "r1", "mtu", "9000"), ip("link", "set", "dev", "r1", "mtu", "1500"),
-			[]string{"MTU of 9000", "`ip link set dev r1 mtu 3818`"}},
+			[]string{"MTU of 9000", "`ip link set dev r1 mtu 3818`"}, false},
 		{"XDP program in the way", both, func() { l.attachForeign("r1") }, ip("link", "set", "dev", "r1", "xdp", "off"),
-			[]string{"open interface r1: XDP program", "`ip link set dev r1 xdp off`"}},
+			[]string{"open interface r1: XDP program", "`ip link set dev r1 xdp off`"}, false},
 		{"VLAN offload", []string{"--port", "br0", "--rules", rules}, ip("link", "add", "br0", "type", "bridge"), ip("link", "del", "br0"),
-			[]string{"VLAN offload is on", "`ethtool -K br0 rxvlan off txvlan off`"}},
+			[]string{"VLAN offload is on", "`ethtool -K br0 rxvlan off txvlan off`"}, false},
 		{"kernel rules", both, nft("add table ip other; add chain ip other in { type filter hook input priority 0; policy drop; }"), nft("delete table ip other"),
-			[]string{"table ip other, chain in: type filter hook input", "--allow-kernel-rules"}},
-		{"wire of three", with("--mode", "wire", "--port", "r2"), nil, nil, []string{"mode wire joins two ports, 3 are given"}},
+			[]string{"table ip other, chain in: type filter hook input", "--allow-kernel-rules"}, false},
+		{"wire of three", with("--mode", "wire", "--port", "r2"), nil, nil, []string{"mode wire joins two ports, 3 are given"}, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			if row.make != nil {
@@ -72,8 +74,12 @@ func TestRunBadInput(t *testing.T) {
 			}
 			before := l.state() + l.tool(lab.Router, "nft", "list", "ruleset")
 			status, _, errs := l.sluice("", append([]string{"run"}, row.args...)...)
-			if status != 1 {
-				t.Errorf("status %d", status)
+			wantStatus := exitFailed
+			if row.usage {
+				wantStatus = exitUsage
+			}
+			if status != wantStatus {
+				t.Errorf("status %d, want %d", status, wantStatus)
 			}
 			for _, want := range row.want {
 				if !strings.Contains(errs, want) {

@@ -121,7 +121,10 @@ network namespace they run in.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := f.settings(cmd)
-			if err != nil {
+			switch {
+			case err != nil && f.file == "":
+				return err // the command line itself is wrong
+			case err != nil:
 				return failed(err)
 			}
 			return runBox(cmd, set)

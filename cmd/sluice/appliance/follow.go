@@ -64,7 +64,7 @@ func (r *running) tell(before, now mirror.State) {
 			r.log.Info("MTU has changed", port, zap.Int("mtu", is.MTU))
 			if path := r.paths[i]; path != nil {
 				if err := path.SetMTU(is.MTU); err != nil {
-					r.log.Error("MTU of the host path not changed", port, zap.Error(err))
+					r.log.Error("this machine's own packets keep the MTU from before: set it back, or see `sluice status` for the largest one", port, zap.Error(err))
 				}
 			}
 		}

@@ -32,7 +32,7 @@ func (r *running) up(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func() error{
-		checkPrivilege, r.claim, r.checkKernelRules, r.openPorts, r.putGuard, r.openPaths, r.makeMirror, r.makeBox,
+		checkPrivilege, r.checkPorts, r.claim, r.checkKernelRules, r.openPorts, r.putGuard, r.openPaths, r.makeMirror, r.makeBox,
 		func() error { return r.loadRules(text) },
 		r.start, r.serve,
 	} {
@@ -69,6 +69,19 @@ func (r *running) readRules() ([]byte, error) {
 		}
 	}
 	return text, nil
+}
+
+// checkPorts finds out, before anything is claimed, what can never be a port.
+func (r *running) checkPorts() error {
+	for _, name := range r.set.PortNames() {
+		switch i, err := net.InterfaceByName(name); {
+		case err != nil:
+			return fmt.Errorf("open interface %s: no such interface in this network namespace: see `ip link show`", name)
+		case i.Flags&net.FlagLoopback != 0:
+			return fmt.Errorf("open interface %s: is the loopback, by which nothing comes from outside: name interfaces of `ip link show` that are Ethernet", name)
+		}
+	}
+	return nil
 }
 
 func (r *running) claim() (err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -67,7 +68,33 @@ func place(name string, err error) error {
 	if key, ok := strings.CutPrefix(what, "unknown field "); ok {
 		what = "unknown setting " + key
 	}
+	if m := typeMismatch.FindStringSubmatch(what); m != nil {
+		what = fmt.Sprintf("want %s, not %s", wanted(m[2]), strings.TrimSpace(m[1]))
+	}
 	return fmt.Errorf("%s:%d:%d: %s", name, p.Line, p.Column, what)
+}
+
+// typeMismatch is what the library says of a value of the wrong kind, in words
+// of Go.
+var typeMismatch = regexp.MustCompile(`^cannot unmarshal (.*?) into Go (?:value|struct field \S+) of type (\S+)`)
+
+// wanted says in an operator's words what a Go type takes.
+func wanted(goType string) string {
+	switch {
+	case goType == "bool":
+		return "true or false"
+	case goType == "uint16":
+		return "a whole number from 0 to 65535"
+	case strings.HasPrefix(goType, "uint"):
+		return "a whole number, 0 or more"
+	case strings.HasPrefix(goType, "int"):
+		return "a whole number"
+	case strings.HasPrefix(goType, "["):
+		return "a list"
+	case goType == "string":
+		return "a text"
+	}
+	return "settings by name"
 }
 
 // wrong names the setting at path, for example "ports[0]", and its place when it
