@@ -43,11 +43,6 @@ type Config struct {
 	TCPIgnoreInvalidRST bool  // a reset below the expected sequence number is not INVALID
 	TCPMaxRetrans       uint8 // after so many equal ACKs the timeout is TCPMaxRetrans'
 
-	// SeqOffset, if not nil, says by how much the payload of the flow of entry n
-	// was lengthened on the wire, in direction dir up to seq. It is asked for
-	// flows with StatusSeqAdjust, on the owner's burst path.
-	SeqOffset func(s *Shard, n uint32, dir uint8, seq uint32) int32
-
 	fail func(step string) error // of tests, see builder
 }
 

@@ -69,6 +69,7 @@
 //   - claim.go, directory.go: reply tuples, confirming, the shared directory
 //   - expect.go, expectclaim.go, expectowner.go: announced flows: their table, a new one, what its owner does
 //   - helper.go, timeouts.go: helpers, masters and children; timeout policies
+//   - seqadj.go: sequence numbers of flows whose payload is changed
 //   - extension.go: cold data beside entries
 //   - plan.go: what forgets the plans that a flow's packets follow
 //   - expire.go: timeouts and early drop

@@ -25,12 +25,14 @@ type ExpectClass struct {
 	TimeoutSec uint32
 }
 
-// Help stands beside an entry that has a helper or expectations.
+// Help stands beside an entry that has a helper or expectations, or whose
+// sequence numbers are adjusted. A cache line.
 type Help struct {
 	first   uint32 // newest expectation, slot + 1
 	Helper  uint8
 	_       [3]byte
-	Private [8]uint32 // the helper's own; zero when it is attached
+	Private [8]uint32    // the helper's own; zero when it is attached
+	Seq     [2]SeqAdjust // by direction; holds with StatusSeqAdjust
 }
 
 // Child stands beside an entry with StatusExpected: the expectation that it

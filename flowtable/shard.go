@@ -21,7 +21,6 @@ type Shard struct {
 	// Settings of the TCP tracker, as in Config.
 	loose, liberal, ignoreInvalidReset bool
 	maxRetrans                         uint8
-	seqOffset                          func(s *Shard, n uint32, dir uint8, seq uint32) int32
 
 	index   index
 	entries []Entry
@@ -56,7 +55,7 @@ type Shard struct {
 func newShard(b *builder, t *Table, i int) (*Shard, error) {
 	s := &Shard{table: t, count: &t.count, me: uint16(i), alone: t.cfg.Workers == 1, acct: t.cfg.Acct, direct: t.direct, ms: t.ms,
 		loose: t.cfg.Loose, liberal: t.cfg.TCPBeLiberal, ignoreInvalidReset: t.cfg.TCPIgnoreInvalidRST, maxRetrans: t.cfg.TCPMaxRetrans,
-		seqOffset: t.cfg.SeqOffset, expect: &t.expect,
+		expect: &t.expect,
 	}
 	n := t.cfg.Max + 1 // number 0 is none
 	err := steps(

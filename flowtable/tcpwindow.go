@@ -34,10 +34,10 @@ func (s *Shard) tcpWindow(e *Entry, last *tcpLast, p *Probe, n uint32, event uin
 	if len(p.Rest) != 0 && e.TCP[dir^1]&tcpSACK != 0 {
 		sack = tcpRightEdge(p.Rest, ack)
 	}
-	if e.Status&StatusSeqAdjust != 0 && s.seqOffset != nil {
+	if e.Status&StatusSeqAdjust != 0 {
 		// The wire shows what the receiver's data were changed to; the record
 		// is in the numbers the receiver itself uses.
-		off := uint32(s.seqOffset(s, n, dir^1, ack-1))
+		off := uint32(s.help[n].Seq[dir^1].Sent(ack - 1))
 		ack -= off
 		sack -= off
 	}

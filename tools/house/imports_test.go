@@ -58,7 +58,7 @@ var hot = []string{
 	"dataplane/packet/rewrite.go", "dataplane/packet/checksum.go", "dataplane/packet/inner.go", "dataplane/packet/drop.go",
 	"flowtable/tuple.go", "flowtable/entry.go", "flowtable/probe.go", "flowtable/hash.go", "flowtable/index.go",
 	"flowtable/shard.go", "flowtable/directory.go", "flowtable/claim.go", "flowtable/track.go", "flowtable/tcp.go",
-	"flowtable/expire.go", "flowtable/expect*.go",
+	"flowtable/expire.go", "flowtable/seqadj.go", "flowtable/expect*.go",
 	"rules/eval.go", "rules/image.go", "rules/verdict.go",
 	"afxdp/pipequeue.go",
 }

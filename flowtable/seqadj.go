@@ -1,0 +1,38 @@
+package flowtable
+
+// SeqAdjust says by how much one direction of a TCP flow was lengthened on the
+// wire: segments behind Pos by After, those up to it by Before. It stands in
+// Help, in the numbers of the side that sends in that direction.
+type SeqAdjust struct {
+	Pos           uint32
+	Before, After int32
+}
+
+// Sent is by how much what the sender calls seq is moved on the wire.
+func (a *SeqAdjust) Sent(seq uint32) int32 {
+	if after(seq, a.Pos) {
+		return a.After
+	}
+	return a.Before
+}
+
+// Acked is by how much an acknowledgement of the receiver, who knows the moved
+// numbers only, is above the sender's own.
+func (a *SeqAdjust) Acked(ack uint32) int32 { return a.Sent(ack - uint32(a.Before)) }
+
+// AdjustSeq notes that the segment at seq, as its sender numbers it, became
+// delta bytes longer (nf_ct_seqadj_set). A segment that was changed before and
+// is sent again changes nothing.
+func (s *Shard) AdjustSeq(n uint32, dir uint8, seq uint32, delta int32) {
+	if delta == 0 {
+		return
+	}
+	h := &s.help[n]
+	if s.entries[n].Status&StatusSeqAdjust == 0 {
+		h.Seq = [2]SeqAdjust{}
+		s.entries[n].setStatus(StatusSeqAdjust)
+	}
+	if a := &h.Seq[dir&1]; a.Before == a.After || after(seq, a.Pos) {
+		a.Pos, a.Before, a.After = seq, a.After, a.After+delta
+	}
+}
