@@ -14,6 +14,7 @@ import (
 	"github.com/panjf2000/ants/v2"
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane/defrag"
+	"github.com/sluice-net/sluice/dataplane/helper"
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
@@ -81,7 +82,7 @@ func New(cfg Config) (b *Box, err error) {
 			return b, fmt.Errorf("compile cache: %w", err)
 		}
 	}
-	cfg.Conntrack.Workers = cfg.Workers
+	cfg.Conntrack.Workers, cfg.Conntrack.Helpers = cfg.Workers, helper.ForTable(cfg.Helpers)
 	if b.table, err = flowtable.New(cfg.Conntrack); err != nil {
 		return b, fmt.Errorf("conntrack: %w", err)
 	}
@@ -160,6 +161,8 @@ func (b *Box) newWorker(id int) (*worker, error) {
 	if w.umem, err = afxdp.NewUMEM(b.cfg.Frames, b.cfg.Chunk); err != nil {
 		return w, err
 	}
+	w.help = newHelp(b.cfg.Helpers, w.shard, w.umem.Room())
+	w.env.Shard = w.shard
 	w.plans.off = b.cfg.WalkAlways
 	if err = w.plans.reserve(); err != nil {
 		return w, err
@@ -284,7 +287,7 @@ func broadcast(a netip.Prefix) (netip.Prefix, bool) {
 }
 
 func (b *Box) ruleOptions() rules.Options {
-	opt := rules.Options{Cache: b.cache, Pool: b.pool}
+	opt := rules.Options{Cache: b.cache, Pool: b.pool, Helpers: b.cfg.Helpers}
 	for i, p := range b.cfg.Ports {
 		index := p.Index
 		if index == 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane/defrag"
+	"github.com/sluice-net/sluice/dataplane/helper"
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/perf"
@@ -29,8 +30,9 @@ type Config struct {
 	Ports      []PortConfig
 	Routes     []route.Route // beside those that Ports' addresses imply
 	Neighbours []route.Neighbour
-	Conntrack  flowtable.Config // Workers is filled in by New
+	Conntrack  flowtable.Config // Workers and Helpers are filled in by New
 	Defrag     defrag.Config
+	Helpers    []helper.Helper // that rules may give to flows
 
 	// Wire joins ports 0 and 1 transparently: every frame crosses, IP by way of
 	// prerouting, forward and postrouting, with TTL and MAC addresses as they are.
@@ -86,7 +88,7 @@ type PortConfig struct {
 func Default() Config {
 	return Config{
 		Workers: 1, Burst: 64, Frames: 8192, Chunk: 2048,
-		Conntrack: flowtable.Default(), Defrag: defrag.Default(),
+		Conntrack: flowtable.Default(), Defrag: defrag.Default(), Helpers: helper.Default(),
 		Checksum: true, HandoverSlots: 2048, ExpireSlice: 16,
 		ICMPRate: 1000, ICMPBurst: 50,
 	}
@@ -113,6 +115,9 @@ func (c *Config) Validate() error {
 	}
 	if c.ICMPRate < 1 || c.ICMPBurst < 1 {
 		bad("icmp rate %d and burst %d must be positive", c.ICMPRate, c.ICMPBurst)
+	}
+	if err := helper.Check(c.Helpers); err != nil {
+		bad("%w", err)
 	}
 	if len(c.Ports) == 0 {
 		bad("ports: none given")

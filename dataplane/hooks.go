@@ -25,7 +25,7 @@ func (w *worker) onceTracked(t *tables, hs *hookSteps, p *packet.Packet) bool {
 	return (!hs.natSrc || settled(p, manipSrc) || w.nat(t, hs, p, manipSrc)) &&
 		(len(hs.between) == 0 || w.chains(t, hs.between, p)) &&
 		(!hs.natDst || settled(p, manipDst) || w.nat(t, hs, p, manipDst)) &&
-		(!hs.confirm || p.Ct == nil || p.Ct.Status&flowtable.StatusConfirmed != 0 || w.confirm(p)) &&
+		(!hs.confirm || p.Ct == nil || p.Ct.Quiet() || w.finish(p)) &&
 		(len(hs.after) == 0 || w.chains(t, hs.after, p))
 }
 
@@ -89,8 +89,13 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 	}
 	switch w.shard.Track(&p.Probe, w.now) {
 	case flowtable.ActionAccept:
-		if p.Entry != 0 {
-			p.Ct = w.shard.Entry(p.Entry)
+		if p.Entry == 0 {
+			return true
+		}
+		p.Ct = w.shard.Entry(p.Entry)
+		if p.Info == flowtable.InfoRelated && p.Ct.Status&flowtable.StatusConfirmed == 0 && !w.adopted(p) {
+			w.drop(p, packet.DropNAT)
+			return false
 		}
 		return true
 	case flowtable.ActionForeign:

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/sluice-net/sluice/dataplane/helper"
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/rules"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -31,7 +32,7 @@ var ErrClosed = errors.New("the box is closed")
 // in force stay as they are.
 func (b *Box) Load(file string, text []byte) (*Report, error) {
 	start := time.Now()
-	tree, err := nft.Parse(file, text, nft.ParseOptions{})
+	tree, err := nft.Parse(file, text, nft.ParseOptions{Helpers: helper.Protocols(b.cfg.Helpers)})
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,8 @@ type worker struct {
 	made   packet.Packet  // what the box itself sends: one at a time
 	tx     [][]afxdp.Desc // by port: frames that leave at the end of the round
 
-	logs     *handover         // records for the log, see log.go
+	logs     *handover // records for the log, see log.go
+	help     help
 	wants    *afxdp.Ring[want] // next hops to resolve, for the control side
 	waiting  waitingList
 	wire     bool

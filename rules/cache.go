@@ -59,8 +59,8 @@ func (c *Cache) put(key string, m *master) {
 }
 
 // contentKey is the hash of all that a master image depends on.
-func contentKey(tree *nft.Ruleset, ifs []Interface) string {
-	var w canon
+func contentKey(tree *nft.Ruleset, ifs []Interface, helpers map[*nft.Object]uint32) string {
+	w := canon{helpers: helpers}
 	w.num(imageMagic)
 	w.num(uint64(len(ifs)))
 	for _, i := range ifs {

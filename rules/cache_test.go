@@ -76,7 +76,7 @@ func TestCache(t *testing.T) {
 // TestContentKey: what an image depends on changes the key, the rest does not.
 func TestContentKey(t *testing.T) {
 	base := inChain("tcp dport 80 counter accept")
-	key := func(text string, ifs []Interface) string { return contentKey(parse(t, text), ifs) }
+	key := func(text string, ifs []Interface) string { return contentKey(parse(t, text), ifs, nil) }
 	want := key(base, testInterfaces)
 	for _, same := range []string{"\n" + base, strings.Replace(base, "counter accept", "counter packets 5 bytes 5 accept comment \"x\"", 1)} {
 		if key(same, testInterfaces) != want {

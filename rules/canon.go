@@ -10,7 +10,10 @@ import (
 // depend on: positions, handles, comments, counters' starting values, the
 // wording of log statements. Every list is preceded by its length and every kind
 // by its name.
-type canon struct{ b []byte }
+type canon struct {
+	b       []byte
+	helpers map[*nft.Object]uint32
+}
 
 func (w *canon) num(ns ...uint64) {
 	for _, n := range ns {
@@ -85,6 +88,9 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.num(uint64(st.Value.And), uint64(st.Value.Xor))
 	case *nft.Notrack:
 		w.str("notrack")
+	case *nft.ObjectRef:
+		w.str("object")
+		w.num(uint64(st.Kind), uint64(w.helpers[st.Object]))
 	default:
 		w.str("unknown")
 	}

@@ -25,10 +25,13 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ix.helpers, err = helperArgs(tree, opt.Helpers); err != nil {
+		return nil, err
+	}
 	rs := &Ruleset{Tree: tree, ix: ix}
 	var key string
 	if opt.Cache.on() {
-		key = contentKey(tree, opt.Interfaces)
+		key = contentKey(tree, opt.Interfaces, ix.helpers)
 		if m := opt.Cache.get(key); m != nil {
 			rs.master, rs.Cached = m, true
 			return rs, nil

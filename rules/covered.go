@@ -22,7 +22,7 @@ func (s *step) covered() bool {
 		return s.coveredBytes(s.words[0], s.words[1])
 	case opWideKey:
 		return s.coveredBytes(s.words[0], s.words[1])
-	case opPorts, opLookup, opVMap, opCounter, opNotrack, opReject, opNAT, opDrop, opAccept, opReturn, opJump, opGoto, opNext:
+	case opPorts, opLookup, opVMap, opCounter, opNotrack, opHelper, opReject, opNAT, opDrop, opAccept, opReturn, opJump, opGoto, opNext:
 		return true
 	}
 	return false

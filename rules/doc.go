@@ -53,6 +53,7 @@
 //	ports.go         interface names and indices, decided at compile time
 //	operand.go       expressions: where in a packet a value lies
 //	lower.go         rules to steps
+//	helper.go        ct helper objects and giving a flow one
 //	covered.go       which of them a flow's packets all answer alike
 //	emit.go          steps to heads and bodies
 //	setbuild.go      elements to hash tables, intervals and lists

@@ -211,6 +211,9 @@ nextRule:
 					w.facts = w.facts&^(0xff<<factState) | uint64(flowtable.StateUntracked)<<factState
 				}
 				continue
+			case opHelper:
+				setHelper(arg, p, env)
+				continue
 			case opReject:
 				env.Reject = rejectSpec(in, p)
 				return Verdict{Code: Reject, Rule: h.rule}

@@ -18,7 +18,8 @@ type index struct {
 	sets     []*nft.Set
 	setOf    map[*nft.Set]setUse
 	nats     []natRef
-	slots    map[nft.Stmt]uint32 // number of a Counter, Log or NAT
+	slots    map[nft.Stmt]uint32    // number of a Counter, Log or NAT
+	helpers  map[*nft.Object]uint32 // what opHelper takes
 	heads    int
 	conntrk  bool
 }
@@ -181,6 +182,8 @@ func (ix *index) number(ref *chainRef) error {
 				}
 			case *nft.Mangle:
 				ix.conntrk = ix.conntrk || usesCt(st.Left) || usesCt(st.Value.Src)
+			case *nft.ObjectRef:
+				ix.conntrk = ix.conntrk || st.Kind == nft.ObjHelper
 			}
 		}
 	}

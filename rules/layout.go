@@ -138,6 +138,7 @@ const (
 	opSetMark         // meta mark = (value & mask) ^ lo
 	opSetCtMark       // ct mark = (value & mask) ^ lo
 	opNotrack
+	opHelper // arg: helper for IPv4, for IPv6 << 8
 	opReject // arg: code for IPv4, code for IPv6 << 8; flag 1: reset
 	opNAT    // spec arg
 	opDrop

@@ -98,6 +98,12 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		return lw.mangle(st)
 	case *nft.Notrack:
 		lw.add(opNotrack, 0, 0)
+	case *nft.ObjectRef:
+		arg, ok := lw.ix.helpers[st.Object]
+		if st.Kind != nft.ObjHelper || !ok {
+			return errorf(st.Pos, "%s is not supported", nft.StmtName(st))
+		}
+		lw.add(opHelper, arg, 0)
 	default:
 		return errorf(st.Position(), "%s is not supported", nft.StmtName(st))
 	}

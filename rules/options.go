@@ -5,6 +5,7 @@ import (
 
 	"github.com/panjf2000/ants/v2"
 
+	"github.com/sluice-net/sluice/dataplane/helper"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -24,6 +25,9 @@ type Options struct {
 	// KnownOnly makes a name an error, in nft's words, that iif or oif is compared
 	// with and nobody bears.
 	KnownOnly bool
+	// Helpers are the conntrack helpers that rules may set, in the order of their
+	// numbers; nil: helper.Default.
+	Helpers []helper.Helper
 	// Cache remembers compiled rulesets of earlier generations; nil is none.
 	Cache *Cache
 	// Pool compiles chains and sets in parallel; nil compiles them in the

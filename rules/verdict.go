@@ -1,6 +1,9 @@
 package rules
 
-import "github.com/sluice-net/sluice/rules/nft"
+import (
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules/nft"
+)
 
 // Code is what becomes of a packet. The zero value drops.
 type Code uint8
@@ -102,9 +105,10 @@ func (t *Trail) blame(heads []head, facts uint64) {
 // worker reuses one Env for all packets and chains; it must set NLogs to 0
 // before each packet and read Reject and NAT before the next Eval.
 type Env struct {
-	Reject   RejectSpec // valid with code Reject
-	NAT      NATSpec    // valid with code NAT
-	Now      uint32     // in: tick in ms, for `ct expiration`
+	Reject   RejectSpec       // valid with code Reject
+	NAT      NATSpec          // valid with code NAT
+	Now      uint32           // in: tick in ms, for `ct expiration`
+	Shard    *flowtable.Shard // in: the worker's, for `ct helper set`; nil: it does nothing
 	Logs     [MaxLogs]uint32
 	NLogs    int    // Logs[:NLogs] are ids for Ruleset.LogSpec, in order
 	LogsLost uint64 // log statements that found Logs full; never reset by Eval

@@ -60,6 +60,16 @@ func ForTable(list []Helper) []flowtable.Helper {
 	return out
 }
 
+// Protocols lists the transport protocols of every name in list, for the rule
+// parser (nft.ParseOptions.Helpers).
+func Protocols(list []Helper) map[string][]uint8 {
+	out := map[string][]uint8{}
+	for i := range list {
+		out[list[i].Name] = append(out[list[i].Name], list[i].Proto)
+	}
+	return out
+}
+
 // Why says why list has no helper of a name for a protocol and family; nil: it
 // has one. FamilyNone asks for any.
 func Why(list []Helper, name string, proto, family uint8) error {

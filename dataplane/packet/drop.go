@@ -36,6 +36,7 @@ const (
 	DropReject          // a rule said reject
 	DropConntrack       // no flow could be made (table full, tracker said drop)
 	DropConfirm         // the flow lost the race to be inserted
+	DropHelper          // a helper wants it again in one piece, or could not expect what it announces
 	DropNAT             // no free tuple, no address, or bytes that cannot be rewritten
 	DropFragment        // reassembly refused it: overlap, limit, or header not in the first fragment
 	DropFragmentTimeout // the other fragments did not come in time
@@ -73,6 +74,7 @@ var dropNames = [DropCount]string{
 	DropReject:          "reject",
 	DropConntrack:       "conntrack",
 	DropConfirm:         "confirm",
+	DropHelper:          "helper",
 	DropNAT:             "nat",
 	DropFragment:        "fragment",
 	DropFragmentTimeout: "fragment-timeout",

@@ -1,5 +1,7 @@
 package nft
 
+import "slices"
+
 // object finds a named object of the table.
 func (t *Table) object(kind ObjectKind, name string) *Object {
 	for _, o := range t.Objects {
@@ -64,7 +66,7 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 		}
 	case ObjHelper:
 		known := false
-		for _, p := range helperProtocols[o.Helper.Type] {
+		for _, p := range slices.Concat(c.opt.Helpers[o.Helper.Type], helperProtocols[o.Helper.Type]) {
 			known = known || p == o.Helper.Proto
 		}
 		if !known {

@@ -3,9 +3,10 @@ package nft
 // ParseOptions says where included files are looked for and what is defined
 // before the text begins.
 type ParseOptions struct {
-	IncludeDirs []string          // tried in order when an include is not absolute nor found beside its file
-	Defines     map[string]string // name (without $) to text, as `nft -D`
-	NoInclude   bool              // refuse `include`
+	IncludeDirs []string           // tried in order when an include is not absolute nor found beside its file
+	Defines     map[string]string  // name (without $) to text, as `nft -D`
+	NoInclude   bool               // refuse `include`
+	Helpers     map[string][]uint8 // conntrack helpers beside the kernel's, and the transport protocols of each
 
 	// Interface finds the index of an interface a rule names by iif or oif. A
 	// name it does not know is an error, as in nft. Without it every name is

@@ -29,7 +29,7 @@ var layers = []layer{
 	{dir: "dataplane/route", ours: []string{"perf", "flowtable", "dataplane/packet"},
 		third: []string{"github.com/gaissmai/bart"}},
 	{dir: "rules/nft"},
-	{dir: "rules", ours: []string{"perf", "flowtable", "dataplane/packet"},
+	{dir: "rules", ours: []string{"perf", "flowtable", "dataplane/packet", "dataplane/helper"},
 		third: []string{"github.com/panjf2000/ants/v2", "github.com/dgraph-io/ristretto/v2"}},
 	{dir: "dataplane/guard", third: []string{"github.com/google/nftables", "github.com/vishvananda/netlink", "golang.org/x/sys"}},
 	{dir: "dataplane/host", ours: []string{"perf", "afxdp", "dataplane/guard"},
@@ -50,7 +50,7 @@ var layers = []layer{
 // hot are the files on the packet path: nothing in them may log, format, lock
 // or reach a pool. Patterns of path.Match; each must match a file.
 var hot = []string{
-	"dataplane/burst.go", "dataplane/worker.go", "dataplane/hooks.go", "dataplane/plan.go", "dataplane/nat.go", "dataplane/natport.go",
+	"dataplane/burst.go", "dataplane/worker.go", "dataplane/hooks.go", "dataplane/plan.go", "dataplane/nat.go", "dataplane/helper.go", "dataplane/natport.go",
 	"dataplane/fragments.go", "dataplane/answer.go", "dataplane/limiter.go", "dataplane/trace.go",
 	"dataplane/helper/session.go", "dataplane/helper/text.go", "dataplane/helper/*ftp.go", "dataplane/helper/irc.go",
 	"dataplane/helper/pptp.go", "dataplane/helper/sip*.go", "dataplane/helper/sdp.go",

@@ -1,0 +1,91 @@
+package dataplane
+
+import (
+	"github.com/sluice-net/sluice/dataplane/helper"
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
+)
+
+// help is what a worker needs for flows with a helper.
+type help struct {
+	list    []helper.Helper // by number-1
+	session *helper.Session // one packet at a time
+	payload []byte          // room for what a payload becomes
+}
+
+func newHelp(list []helper.Helper, shard *flowtable.Shard, room int) help {
+	return help{list: list, session: &helper.Session{Shard: shard}, payload: make([]byte, room)}
+}
+
+// finish is what happens before a packet leaves the box for good, to those of
+// which conntrack wants more than their passing: its helper reads it, its
+// sequence numbers are adjusted, its flow is confirmed.
+func (w *worker) finish(p *packet.Packet) bool {
+	if p.Ct.Seen() && p.Flags&(packet.FlagRelatedError|packet.FlagFragment|packet.FlagL4) == packet.FlagL4 && p.Proto == p.Ct.Tuple.Proto {
+		if number := w.shard.HelperOf(p.Entry); number != 0 && int(number) <= len(w.help.list) && !w.consult(p, number) {
+			w.drop(p, packet.DropHelper)
+			return false
+		}
+		if p.Ct.Status&flowtable.StatusSeqAdjust != 0 {
+			h := w.shard.Help(p.Entry)
+			p.AdjustTCP(&h.Seq[p.Dir&1], &h.Seq[p.Dir&1^1])
+		}
+	}
+	return p.Ct.Status&flowtable.StatusConfirmed != 0 || w.confirm(p)
+}
+
+// consult has the flow's helper read the packet. False: it must not leave.
+func (w *worker) consult(p *packet.Packet, number uint8) bool {
+	payload := p.Data[p.L4Payload:p.End]
+	if len(payload) == 0 {
+		return true
+	}
+	s := w.help.session
+	s.Reset()
+	s.Payload, s.Dir, s.Number, s.Entry, s.Now = payload, p.Dir&1, number, p.Entry, w.now
+	if p.Proto == flowtable.ProtoTCP {
+		s.Seq = p.Seq
+	}
+	s.Tuples = [2]flowtable.Tuple{p.Ct.Tuple, w.shard.ReplyTuple(p.Entry)}
+	s.NAT = p.Ct.Status&flowtable.StatusNATMask != 0
+	s.Replied = p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply
+	s.Child = p.Ct.Status&flowtable.StatusExpected != 0
+	s.Private = &w.shard.Help(p.Entry).Private
+	if w.help.list[number-1].Help(s) != helper.Accept {
+		return false
+	}
+	if !s.Edited() {
+		return true
+	}
+	n, ok := s.Apply(w.help.payload)
+	grown := n - len(payload)
+	if !ok || !p.SetPayload(w.help.payload[:n]) {
+		return false
+	}
+	if p.Proto == flowtable.ProtoTCP {
+		w.shard.AdjustSeq(p.Entry, p.Dir, s.Seq, int32(grown))
+	}
+	return true
+}
+
+// adopted gives a flow that was expected by a translated master the addresses
+// that the master's parties know, before any rule sees it. False: they are taken.
+func (w *worker) adopted(p *packet.Packet) bool {
+	var src, dst helper.Half
+	if !helper.Translate(&w.shard.Child(p.Entry).Expectation, &p.Ct.Tuple, &src, &dst) {
+		return true
+	}
+	return w.half(p, manipSrc, &src) && w.half(p, manipDst, &dst)
+}
+
+func (w *worker) half(p *packet.Packet, m manip, h *helper.Half) bool {
+	if !h.Set {
+		return true
+	}
+	spec := rules.NATSpec{Family: p.Ct.Tuple.Family, HasAddr: true, AddrMin: h.Addr, AddrMax: h.Addr}
+	if h.HasPort {
+		spec.PortMin, spec.PortMax = h.Port, h.Port
+	}
+	return w.setup(p, m, &spec)
+}
