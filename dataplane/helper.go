@@ -28,8 +28,8 @@ func (w *worker) finish(p *packet.Packet) bool {
 			return false
 		}
 		if p.Ct.Status&flowtable.StatusSeqAdjust != 0 {
-			h := w.shard.Help(p.Entry)
-			p.AdjustTCP(&h.Seq[p.Dir&1], &h.Seq[p.Dir&1^1])
+			seqs := w.shard.SeqAdjust(p.Entry)
+			p.AdjustTCP(&seqs[p.Dir&1], &seqs[p.Dir&1^1])
 		}
 	}
 	return p.Ct.Status&flowtable.StatusConfirmed != 0 || w.confirm(p)

@@ -45,7 +45,8 @@ type Timestamps struct{ Start, Stop int64 }
 // Labels are the 128 bits of connlabels, bit i in word i/64.
 type Labels [2]uint64
 
-// SeqAdjust says by how much a helper changed the length of one direction.
+// SeqAdjust says by how much a helper lengthened one direction on the wire, in
+// the numbers of the side that sends.
 type SeqAdjust struct {
 	Position      uint32 // sequence number of the last change
 	Before, After int32  // offset for what comes before it, and after

@@ -25,14 +25,12 @@ type ExpectClass struct {
 	TimeoutSec uint32
 }
 
-// Help stands beside an entry that has a helper or expectations, or whose
-// sequence numbers are adjusted. A cache line.
+// Help stands beside an entry that has a helper or expectations.
 type Help struct {
 	first   uint32 // newest expectation, slot + 1
 	Helper  uint8
 	_       [3]byte
-	Private [8]uint32    // the helper's own; zero when it is attached
-	Seq     [2]SeqAdjust // by direction; holds with StatusSeqAdjust
+	Private [8]uint32 // the helper's own; zero when it is attached
 }
 
 // Child stands beside an entry with StatusExpected: the expectation that it

@@ -1,16 +1,8 @@
 package flowtable
 
-// SeqAdjust says by how much one direction of a TCP flow was lengthened on the
-// wire: segments behind Pos by After, those up to it by Before. It stands in
-// Help, in the numbers of the side that sends in that direction.
-type SeqAdjust struct {
-	Pos           uint32
-	Before, After int32
-}
-
 // Sent is by how much what the sender calls seq is moved on the wire.
 func (a *SeqAdjust) Sent(seq uint32) int32 {
-	if after(seq, a.Pos) {
+	if after(seq, a.Position) {
 		return a.After
 	}
 	return a.Before
@@ -27,12 +19,12 @@ func (s *Shard) AdjustSeq(n uint32, dir uint8, seq uint32, delta int32) {
 	if delta == 0 {
 		return
 	}
-	h := &s.help[n]
+	both := s.SeqAdjust(n)
 	if s.entries[n].Status&StatusSeqAdjust == 0 {
-		h.Seq = [2]SeqAdjust{}
+		*both = [2]SeqAdjust{}
 		s.entries[n].setStatus(StatusSeqAdjust)
 	}
-	if a := &h.Seq[dir&1]; a.Before == a.After || after(seq, a.Pos) {
-		a.Pos, a.Before, a.After = seq, a.After, a.After+delta
+	if a := &both[dir&1]; a.Before == a.After || after(seq, a.Position) {
+		a.Position, a.Before, a.After = seq, a.After, a.After+delta
 	}
 }

@@ -19,7 +19,7 @@ func TestSeqAdjust(t *testing.T) {
 		t.Fatalf("status %x, plans %v", e.Status, e.Plan)
 	}
 	s.AdjustSeq(n, Original, 1000, 5) // sent again
-	a := &s.Help(n).Seq[Original]
+	a := &s.SeqAdjust(n)[Original]
 	check := func(what string, got, want int32) {
 		t.Helper()
 		if got != want {
@@ -36,8 +36,8 @@ func TestSeqAdjust(t *testing.T) {
 	check("behind both", a.Sent(2001), 3)
 	check("ack between", a.Acked(2005), 5)
 	check("ack behind both", a.Acked(2006), 3)
-	check("the other direction", s.Help(n).Seq[Reply].Sent(5000), 0)
-	*a = SeqAdjust{Pos: 0xfffffff0, Before: 0, After: 7}
+	check("the other direction", s.SeqAdjust(n)[Reply].Sent(5000), 0)
+	*a = SeqAdjust{Position: 0xfffffff0, Before: 0, After: 7}
 	check("wrapped", a.Sent(5), 7)
 	check("not yet wrapped", a.Sent(0xffffff00), 0)
 }

@@ -37,7 +37,7 @@ func (s *Shard) tcpWindow(e *Entry, last *tcpLast, p *Probe, n uint32, event uin
 	if e.Status&StatusSeqAdjust != 0 {
 		// The wire shows what the receiver's data were changed to; the record
 		// is in the numbers the receiver itself uses.
-		off := uint32(s.help[n].Seq[dir^1].Sent(ack - 1))
+		off := uint32(s.cold.seqadj[n][dir^1].Sent(ack - 1))
 		ack -= off
 		sack -= off
 	}
