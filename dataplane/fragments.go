@@ -50,6 +50,21 @@ func (w *worker) datagram(t *tables, list []defrag.Frag, local packet.Flags, cam
 	w.parts = nil
 }
 
+// partsOK verifies the transport checksum of the datagram whose first fragment
+// is p.
+func (w *worker) partsOK(p *packet.Packet) bool {
+	before := int(w.parts[0].Payload) - (int(p.End) - int(p.L4)) // extension headers in front of the transport header
+	sum := p.BeginSum(int(defrag.Payload(w.parts)) - before)
+	for i := 1; i < len(w.parts); i++ {
+		f := &w.parts[i]
+		var q packet.Packet
+		w.view(&q, f)
+		packet.Parse(&q, w.table)
+		sum.Add(q.Data[int(q.End)-int(f.Payload) : q.End])
+	}
+	return sum.OK()
+}
+
 // view makes p the frame of a fragment, to be parsed.
 func (w *worker) view(p *packet.Packet, f *defrag.Frag) {
 	p.Data, p.Addr = w.umem.Frame(f.Addr, f.Len), f.Addr

@@ -81,9 +81,8 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 	if p.Entry != 0 {
 		return true // an answer of the box, attached to the flow it is about
 	}
-	// Only what came from outside can be broken, and of a datagram in fragments
-	// only a part is at hand.
-	if w.verify && p.Kind != flowtable.KindUntracked && p.Flags&(packet.FlagLocal|packet.FlagFragment) == 0 && !p.ChecksumOK() {
+	// Only what came from outside can be broken.
+	if w.verify && p.Kind != flowtable.KindUntracked && p.Flags&packet.FlagLocal == 0 && (!p.ChecksumOK() || w.parts != nil && !w.partsOK(p)) {
 		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonChecksum
 		p.Flags &^= packet.FlagRelatedError
 	}
