@@ -148,7 +148,7 @@ func (b *Box) makeWorkers() error {
 // newWorker makes a worker. It is returned with the error too, for discard.
 func (b *Box) newWorker(id int) (*worker, error) {
 	w := &worker{
-		id: id, box: b, clock: b.cfg.Clock, table: b.table, shard: b.table.Shard(id), wire: b.cfg.Wire, verify: b.cfg.Checksum,
+		id: id, box: b, clock: b.cfg.Clock, began: b.cfg.Clock.Start().UnixNano(), table: b.table, shard: b.table.Shard(id), wire: b.cfg.Wire, verify: b.cfg.Checksum,
 		last: b.cfg.Clock.Nanos() / int64(time.Millisecond),
 		in:   make([]*handover, b.cfg.Workers), out: make([]*handover, b.cfg.Workers),
 		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),

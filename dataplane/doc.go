@@ -54,8 +54,9 @@
 // packets each; datagrams in fragments do not wait.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, hooks.go,
-// plan.go, nat.go, natport.go, helper.go, answer.go, limiter.go, fragments.go, waiting.go,
-// handover.go, tables.go, publish.go, mailbox.go, stats.go, profile.go,
+// plan.go, nat.go, natport.go, helper.go, answer.go, limiter.go, fragments.go,
+// waiting.go, handover.go, tables.go, publish.go, mailbox.go, walk.go, tool.go,
+// stats.go, profile.go,
 // trace.go, log.go,
 // logline.go, pin_linux.go.
 package dataplane

@@ -39,6 +39,7 @@ type worker struct {
 	now    uint32 // tick of this round, milliseconds
 	nanos  int64  // clock of this round
 	last   int64  // milliseconds of the round before
+	began  int64  // wall time at which the clock began, nanoseconds since 1970
 	verify bool   // conntrack looks at transport checksums
 	env    rules.Env
 	pkts   []packet.Packet
@@ -124,6 +125,7 @@ func (w *worker) round(receive bool) bool {
 	w.nanos = w.clock.Nanos()
 	w.now = perf.Tick(w.nanos)
 	w.env.Now = w.now
+	w.shard.SetClock(w.began + w.nanos)
 	w.catchUp(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()
 

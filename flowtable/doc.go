@@ -73,6 +73,6 @@
 //   - extension.go: cold data beside entries
 //   - plan.go: what forgets the plans that a flow's packets follow
 //   - expire.go: timeouts and early drop
-//   - edit.go, event.go: what changes a flow from outside; events and who reads them
+//   - edit.go, tool.go, event.go: what changes a flow from outside: rules, tools; events and who reads them
 //   - stats.go, flows.go, text.go: counters, listings, the conntrack tool's lines
 package flowtable

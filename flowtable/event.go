@@ -49,9 +49,9 @@ type Event struct {
 	Kinds  EventMask
 	Worker uint32
 	Tick   uint32
-	_      uint32
-	Nanos  int64 // see Shard.SetClock
-	Flow   Flow  // zero for expectations
+	Tool   uint32 // process number of the program that asked for it; 0: none did
+	Nanos  int64  // see Shard.SetClock
+	Flow   Flow   // zero for expectations
 	Expect Expectation
 }
 
@@ -212,7 +212,7 @@ func (s *Shard) event(n uint32, kinds EventMask, now uint32) {
 		return
 	}
 	if ev := s.ring.slot(); ev != nil {
-		ev.Kinds, ev.Worker, ev.Tick, ev.Nanos = kinds, uint32(s.me), now, s.nanos
+		ev.Kinds, ev.Worker, ev.Tick, ev.Tool, ev.Nanos = kinds, uint32(s.me), now, s.tool, s.nanos
 		s.copyFlow(n, now, &ev.Flow)
 		ev.Expect = Expectation{}
 		s.ring.push()
@@ -225,7 +225,7 @@ func (s *Shard) expectEvent(kind EventMask, x *Expectation) {
 		return
 	}
 	if ev := s.ring.slot(); ev != nil {
-		ev.Kinds, ev.Worker, ev.Tick, ev.Nanos = kind, uint32(s.me), s.tick, s.nanos
+		ev.Kinds, ev.Worker, ev.Tick, ev.Tool, ev.Nanos = kind, uint32(s.me), s.tick, s.tool, s.nanos
 		ev.Flow = Flow{}
 		ev.Expect = *x
 		s.ring.push()

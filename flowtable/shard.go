@@ -39,6 +39,7 @@ type Shard struct {
 	pressed uint32    // Table.pressure when it began to
 	tick    uint32    // of the last Expire or, while somebody watches, Track
 	nanos   int64     // see SetClock
+	tool    uint32    // see SetTool
 	ring    *eventRing
 
 	expect  *expectations // the table's

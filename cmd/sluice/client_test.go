@@ -12,7 +12,6 @@ import (
 
 	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/cmd/sluice/settings"
-	"github.com/sluice-net/sluice/flowtable"
 )
 
 func TestRunFlags(t *testing.T) {
@@ -97,7 +96,10 @@ func TestClientsGolden(t *testing.T) {
 		{"conntrack-nothing", "conntrack " + nobody},
 		{"conntrack-two", "conntrack -L -C " + nobody},
 		{"conntrack-filter", "conntrack -F -p tcp " + nobody},
-		{"conntrack-protocol", "conntrack -L -p ipx " + nobody},
+		{"conntrack-protocol", "conntrack -L -p nothing " + nobody},
+		{"conntrack-invalid", "conntrack --invalid -L " + nobody},
+		{"proc-nobody", "proc stat " + nobody},
+		{"proc-which", "proc nf_tables " + nobody},
 		{"conntrack-table", "conntrack -L expect " + nobody},
 		{"status-nobody", "status " + nobody},
 		{"run-nothing", "run"},
@@ -134,18 +136,6 @@ func TestPrintStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "status.golden", out.String())
-}
-
-func TestPrintConntrackStats(t *testing.T) {
-	var out bytes.Buffer
-	if err := printConntrackStats(&out, []flowtable.Stats{{Found: 1, Drop: 2}, {EarlyDrop: 3}}); err != nil {
-		t.Fatal(err)
-	}
-	const want = "cpu=0   \tfound=1 invalid=0 insert=0 insert_failed=0 drop=2 early_drop=0 error=0 search_restart=0 clash_resolve=0 chaintoolong=0 \n" +
-		"cpu=1   \tfound=0 invalid=0 insert=0 insert_failed=0 drop=0 early_drop=3 error=0 search_restart=0 clash_resolve=0 chaintoolong=0 \n"
-	if out.String() != want {
-		t.Errorf("%q", out.String())
-	}
 }
 
 func TestWithoutCommandLine(t *testing.T) {

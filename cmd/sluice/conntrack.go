@@ -1,115 +1,62 @@
 package main
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
-	"io"
+	"context"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-net/sluice/cmd/sluice/conntrack"
 	"github.com/sluice-net/sluice/cmd/sluice/control"
-	"github.com/sluice-net/sluice/flowtable"
 )
 
-// conntrackName begins the tool's closing lines; scripts look for them.
-const conntrackName = "conntrack v1.4.7 (conntrack-tools): "
-
 func newConntrack() *cobra.Command {
-	var (
-		path                      string
-		list, count, stats, flush bool
-		filter                    control.Filter
-	)
-	cmd := &cobra.Command{
-		Use:   "conntrack -L [FILTER] | -C | -S | -F",
-		Short: "list, count and flush the connections of the running box, as conntrack does",
-		Long: `Speaks with the box of this network namespace and prints what the conntrack tool
-(1.4.7) would: rows go to standard output, the closing line to standard error.
-Filters are about the original direction. -S has a line for each worker.`,
-		Example: `  sluice conntrack -L
-  sluice conntrack -L -p tcp -s 192.0.2.0/24 --dport 443
-  sluice conntrack -F`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 || len(args) == 1 && args[0] != "conntrack" {
-				return fmt.Errorf("unknown table %q: there is only conntrack", args[0])
+	return &cobra.Command{
+		Use:   "conntrack COMMAND [TABLE] [OPTION]...",
+		Short: "list, watch and change the connections of the running box, as conntrack does",
+		Long: `Speaks with the box of this network namespace and does what the conntrack tool
+(1.4.7) would, with its options, text and exit statuses: see 'sluice conntrack -h'.
+Workers stand for CPUs. Additions: -o json, an object a line; --invalid, the
+named reasons for which packets were INVALID; --control PATH.`,
+		Example: `  sluice conntrack -L -o extended
+  sluice conntrack -L -p tcp --dport 443 -s 192.0.2.0/24
+  sluice conntrack -E -e NEW,DESTROY -o timestamp
+  sluice conntrack -D -d 198.51.100.7
+  sluice conntrack --invalid`,
+		DisableFlagParsing: true, // the tool's options are read as getopt reads them
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			r := &conntrack.Runner{
+				Connect: func(path string) (conntrack.Box, error) { return control.Connect(path) },
+				Stdin:   cmd.InOrStdin(), Stdout: cmd.OutOrStdout(), Stderr: cmd.ErrOrStderr(),
 			}
-			return nil
+			return exitStatus(r.Run(ctx, args))
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			commands := 0
-			for _, given := range []bool{list, count, stats, flush} {
-				if given {
-					commands++
-				}
-			}
-			if commands != 1 {
-				return errors.New("give one of -L, -C, -S and -F")
-			}
-			if _, err := filter.Match(); err != nil {
-				return err
-			}
-			if filter != (control.Filter{}) && !list {
-				return errors.New("filters go with -L")
-			}
+	}
+}
+
+func newProc() *cobra.Command {
+	var path string
+	files := map[string]string{"nf_conntrack": control.ProcConntrack, "stat": control.ProcStat, "expect": control.ProcExpect}
+	cmd := &cobra.Command{
+		Use:   "proc nf_conntrack | stat | expect",
+		Short: "print the connections of the running box as the files below /proc/net",
+		Long: `Prints what /proc/net/nf_conntrack, /proc/net/stat/nf_conntrack and
+/proc/net/nf_conntrack_expect would, for programs that read those. Workers
+stand for CPUs.`,
+		Example:   "  sluice proc stat",
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []string{"nf_conntrack", "stat", "expect"},
+		RunE: func(cmd *cobra.Command, args []string) error {
 			box, err := control.Connect(path)
 			if err != nil {
 				return failed(err)
 			}
-			out, footer := cmd.OutOrStdout(), cmd.ErrOrStderr()
-			switch {
-			case list:
-				n, err := box.Flows(out, filter)
-				if err != nil {
-					return failed(err)
-				}
-				fmt.Fprintf(footer, "%s%d flow entries have been shown.\n", conntrackName, n)
-			case count:
-				n, err := box.Count()
-				if err != nil {
-					return failed(err)
-				}
-				_, err = fmt.Fprintln(out, n)
-				return failed(err)
-			case stats:
-				all, err := box.Stats()
-				if err != nil {
-					return failed(err)
-				}
-				return failed(printConntrackStats(out, all))
-			case flush:
-				if _, err := box.Flush(); err != nil {
-					return failed(err)
-				}
-				fmt.Fprintf(footer, "%sconnection tracking table has been emptied.\n", conntrackName)
-			}
-			return nil
+			return failed(box.Proc(cmd.OutOrStdout(), files[args[0]]))
 		},
 	}
 	controlFlag(cmd, &path)
-	flags := cmd.Flags()
-	flags.BoolVarP(&list, "dump", "L", false, "list connections")
-	flags.BoolVarP(&count, "count", "C", false, "print how many there are")
-	flags.BoolVarP(&stats, "stats", "S", false, "print counters of each worker")
-	flags.BoolVarP(&flush, "flush", "F", false, "delete all connections")
-	flags.StringVarP(&filter.Protocol, "proto", "p", "", "only of `PROTOCOL`, by name or number")
-	flags.StringVarP(&filter.Src, "src", "s", "", "only from `ADDRESS` or prefix")
-	flags.StringVarP(&filter.Dst, "dst", "d", "", "only to `ADDRESS` or prefix")
-	flags.StringVar(&filter.Sport, "sport", "", "only from `PORT`")
-	flags.StringVar(&filter.Dport, "dport", "", "only to `PORT`")
-	flags.StringVarP(&filter.Family, "family", "f", "", "only of `FAMILY`, ipv4 or ipv6")
 	return cmd
-}
-
-// printConntrackStats prints a line a worker in the place of the tool's CPUs.
-func printConntrackStats(w io.Writer, workers []flowtable.Stats) error {
-	out := bufio.NewWriter(w)
-	for i := range workers {
-		s := &workers[i]
-		fmt.Fprintf(out, "cpu=%-4d\tfound=%d invalid=%d insert=%d insert_failed=%d drop=%d early_drop=%d error=%d "+
-			"search_restart=%d clash_resolve=%d chaintoolong=%d \n",
-			i, s.Found, s.Invalid, s.Insert, s.InsertFailed, s.Drop, s.EarlyDrop, s.Error,
-			s.SearchRestart, s.ClashResolve, s.ChainTooLong)
-	}
-	return out.Flush()
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/cmd/sluice/appliance"
+	"github.com/sluice-net/sluice/cmd/sluice/conntrack"
 	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/cmd/sluice/settings"
 	"github.com/sluice-net/sluice/tools/lab"
@@ -231,13 +232,16 @@ func (d *labDemo) ruleset() (string, error) {
 }
 
 // connections lists connections as conntrack does.
-func (d *labDemo) connections(f control.Filter) (string, error) {
+func (d *labDemo) connections() (string, error) {
 	c, err := control.Connect(d.control)
 	if err != nil {
 		return "", err
 	}
 	var b bytes.Buffer
-	_, err = c.Flows(&b, f)
+	_, err = c.Conntrack(context.Background(), &conntrack.Command{Verb: conntrack.List}, func(line []byte) error {
+		b.Write(line[1:])
+		return b.WriteByte('\n')
+	})
 	return b.String(), err
 }
 

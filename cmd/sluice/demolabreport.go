@@ -46,7 +46,7 @@ func (d *labDemo) traffic(ctx context.Context, out io.Writer, length time.Durati
 	if err != nil {
 		return nil, err
 	}
-	flows, err := d.connections(control.Filter{})
+	flows, err := d.connections()
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,11 @@ func failed(err error) error {
 // errReported ends a command with status 1 after it has said why itself.
 var errReported = errors.New("already reported")
 
+// exitStatus ends a command that has said everything with a status of its own.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("status %d", int(e)) }
+
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run executes one command line and returns the exit status.
@@ -49,9 +54,12 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	err := root.Execute()
 	var work *failure
+	var own exitStatus
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &own):
+		return int(own)
 	case errors.Is(err, errReported):
 		return exitFailed
 	case errors.As(err, &work):
@@ -83,7 +91,7 @@ Exit status: 0 success, 1 the command failed and says why, 2 wrong usage.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(), newNft(), newConntrack(), newStatus(), newCheck(), newFormat(), newReplay(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newNft(), newConntrack(), newProc(), newStatus(), newCheck(), newFormat(), newReplay(), newDemo(), newVersion())
 	return root
 }
 

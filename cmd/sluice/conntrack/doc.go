@@ -13,8 +13,11 @@
 //
 // Additions to the tool: --invalid, `-o json` and --control, which cannot be
 // abbreviated. Deliberate differences: -U does not need an address or -f (the
-// tool's request then names no family, and the kernel refuses it), an unknown
-// state of SCTP is an error (the tool crashes), and -b is accepted and ignored.
+// tool's request then names no family, and the kernel refuses it), changes
+// entries in zones too (the tool names no zone), and shows every entry it has
+// changed (the tool misses some); IPv6 addresses of -n, -g and -j count; an
+// unknown state of SCTP is an error (the tool crashes); -b is accepted and
+// ignored.
 //
 // Ownership and concurrency: a Command belongs to its caller; nothing is shared.
 //
@@ -27,7 +30,7 @@
 //   - options.go: which options there are and which verbs take them
 //   - protocols.go: options of protocols
 //   - parse.go, values.go: from arguments to a Command
-//   - filter.go: which entries a Command means
+//   - filter.go, wanted.go: which entries a Command means, and which it makes
 //   - usage.go: help and errors
 //   - run.go, load.go: a command line, and a file of them, from start to exit status
 package conntrack

@@ -11,8 +11,6 @@ import (
 // the tool's together. Errors of the filter itself are FilterError's.
 func (c *Command) Match(e *conntracktext.Entry) bool {
 	switch c.Verb {
-	case Get:
-		return true // found by its tuple
 	case Update:
 		return c.matchFamily(e) && c.matchNAT(e) && c.matchLabels(e) && c.matchNetworks(e) &&
 			(c.Object.Set&AttrID == 0 || c.Object.ID == e.ID) &&
@@ -113,9 +111,17 @@ func (c *Command) matchMeta(e *conntracktext.Entry) bool {
 		o.equal(AttrStatus, o.Status&^e.Status == 0) &&
 		o.equal(AttrTCPState, e.Orig.Proto == flowtable.ProtoTCP && o.State == e.State) &&
 		o.equal(AttrSCTPState, e.Orig.Proto == flowtable.ProtoSCTP && o.State == e.State) &&
-		o.equal(AttrZone, o.Zone == 0 && e.Set&conntracktext.HasZone == 0 || e.Set&conntracktext.HasZone != 0 && o.Zone == e.Zone) &&
-		o.equal(AttrOrigZone, e.Set&conntracktext.HasOrigZone != 0 && o.OrigZone == e.Zone) &&
-		o.equal(AttrReplyZone, e.Set&conntracktext.HasReplyZone != 0 && o.ReplyZone == e.Zone)
+		o.equal(AttrZone, o.Zone == zone(e, conntracktext.HasZone)) &&
+		o.equal(AttrOrigZone, o.OrigZone == zone(e, conntracktext.HasOrigZone)) &&
+		o.equal(AttrReplyZone, o.ReplyZone == zone(e, conntracktext.HasReplyZone))
+}
+
+// zone is the zone of an entry for one kind of zones; 0 when it has another.
+func zone(e *conntracktext.Entry, kind conntracktext.Fields) uint16 {
+	if e.Set&kind == 0 {
+		return 0
+	}
+	return e.Zone
 }
 
 // equal is true when the part was not given.
@@ -130,6 +136,9 @@ func (c *Command) matchOrig(e *conntracktext.Entry) bool {
 	if !c.Has(OptMaskSrc) && !o.equal(AttrOrigSrc, o.Orig.Src == e.Orig.Src) ||
 		!c.Has(OptMaskDst) && !o.equal(AttrOrigDst, o.Orig.Dst == e.Orig.Dst) {
 		return false
+	}
+	if o.Orig.Proto == protoDCCP && o.Set&attrOrigPorts != 0 {
+		return false // nobody tells its ports
 	}
 	return o.Orig.Proto == flowtable.ProtoGRE ||
 		o.equal(AttrOrigSport, o.Orig.SrcPort == e.Orig.SrcPort) && o.equal(AttrOrigDport, o.Orig.DstPort == e.Orig.DstPort) &&

@@ -138,7 +138,7 @@ func (r *Runner) answer(ctx context.Context, out *bufio.Writer, path string, c *
 		return exitOK
 	}
 	if errno := c.FilterError(); errno != 0 {
-		return r.fail(failf("Operation failed: %s", failure(errno, c.Verb)))
+		return r.fail(failf("Operation failed: %s", Failure(errno, c.Verb)))
 	}
 	box, err := r.Connect(path)
 	if err != nil {
@@ -154,7 +154,7 @@ func (r *Runner) answer(ctx context.Context, out *bufio.Writer, path string, c *
 		return r.fail(err)
 	case shown.Errno != 0:
 		_ = out.Flush() // the rows come before the error
-		return r.fail(failf("Operation failed: %s", failure(shown.Errno, c.Verb)))
+		return r.fail(failf("Operation failed: %s", Failure(shown.Errno, c.Verb)))
 	}
 	if !closing || int(c.Verb) >= verbs || closings[c.Verb] == "" {
 		return exitOK

@@ -79,8 +79,8 @@ func errnoText(errno syscall.Errno) string {
 	return string(text)
 }
 
-// failure is what the tool says of an error number after a verb.
-func failure(errno syscall.Errno, verb Verb) string {
+// Failure is what the tool says of an error number after a verb.
+func Failure(errno syscall.Errno, verb Verb) string {
 	is := func(verbs ...Verb) bool {
 		for _, v := range verbs {
 			if v == verb {
@@ -90,6 +90,8 @@ func failure(errno syscall.Errno, verb Verb) string {
 		return false
 	}
 	switch {
+	case errno == syscall.EPERM:
+		return "sorry, you must be root or get CAP_NET_ADMIN capability to do this"
 	case errno == syscall.EINVAL:
 		return "invalid parameters"
 	case errno == syscall.EEXIST && is(Create):

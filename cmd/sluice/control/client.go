@@ -14,8 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/sluice-net/sluice/flowtable"
 )
 
 // Client speaks with a box.
@@ -65,6 +63,11 @@ func Connect(given string) (*Client, error) {
 
 // do makes a request and returns the body of the answer.
 func (c *Client) do(method, what string, query url.Values, body any) (io.ReadCloser, error) {
+	return c.doWith(context.Background(), method, what, query, body)
+}
+
+// doWith is do that ends with ctx.
+func (c *Client) doWith(ctx context.Context, method, what string, query url.Values, body any) (io.ReadCloser, error) {
 	var send io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -74,7 +77,7 @@ func (c *Client) do(method, what string, query url.Values, body any) (io.ReadClo
 		send = bytes.NewReader(text)
 	}
 	at := url.URL{Scheme: "http", Host: "sluice", Path: "/v1/" + what, RawQuery: query.Encode()}
-	req, err := http.NewRequest(method, at.String(), send)
+	req, err := http.NewRequestWithContext(ctx, method, at.String(), send)
 	if err != nil {
 		return nil, err
 	}
@@ -160,42 +163,4 @@ func (c *Client) Apply(s Script, check bool) (Applied, error) {
 	var done Applied
 	err := c.decode(http.MethodPost, "nft/script", q, s, &done)
 	return done, err
-}
-
-// Flows writes a line a flow as `conntrack -L` does and returns how many.
-func (c *Client) Flows(w io.Writer, f Filter) (int, error) {
-	lines := &lineCounter{w: w}
-	err := c.copy(lines, "conntrack/flows", f.values())
-	return lines.n, err
-}
-
-type lineCounter struct {
-	w io.Writer
-	n int
-}
-
-func (l *lineCounter) Write(b []byte) (int, error) {
-	l.n += bytes.Count(b, []byte("\n"))
-	return l.w.Write(b)
-}
-
-// Count returns the number of flows.
-func (c *Client) Count() (int, error) {
-	var n flowCount
-	err := c.get("conntrack/count", nil, &n)
-	return n.Flows, err
-}
-
-// Flush ends all flows and returns how many there were.
-func (c *Client) Flush() (int, error) {
-	var n flowCount
-	err := c.decode(http.MethodDelete, "conntrack/flows", nil, nil, &n)
-	return n.Flows, err
-}
-
-// Stats returns connection tracking's counters by worker.
-func (c *Client) Stats() ([]flowtable.Stats, error) {
-	var s []flowtable.Stats
-	err := c.get("conntrack/stats", nil, &s)
-	return s, err
 }

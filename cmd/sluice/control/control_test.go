@@ -30,7 +30,7 @@ func newTestBox(t *testing.T) *testBox {
 	t.Helper()
 	cfg := dataplane.Default()
 	cfg.Frames = 1024
-	cfg.Conntrack.Max = 1024
+	cfg.Conntrack.Max, cfg.Conntrack.Acct, cfg.Conntrack.Timestamp = 1024, true, true
 	b := &testBox{}
 	for i, name := range []string{"lan", "wan"} {
 		near, far, err := afxdp.NewPipe(afxdp.PipeConfig{
@@ -195,49 +195,6 @@ func TestBeginsWithFlush(t *testing.T) {
 		if got := beginsWithFlush(text); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
-	}
-}
-
-func TestFlows(t *testing.T) {
-	b := newTestBox(t)
-	if _, err := b.Apply(Script{Name: "s.nft", Text: counting}, false); err != nil { // rules that track
-		t.Fatal(err)
-	}
-	b.send(t, 20)
-	for _, row := range []struct {
-		filter Filter
-		want   int
-	}{
-		{Filter{}, 20}, {Filter{Protocol: "udp"}, 20}, {Filter{Protocol: "17"}, 20}, {Filter{Protocol: "tcp"}, 0},
-		{Filter{Src: "10.0.0.2"}, 20}, {Filter{Src: "10.0.1.0/24"}, 0}, {Filter{Dst: "10.0.1.7/24"}, 20}, {Filter{Src: "::1"}, 0},
-		{Filter{Sport: "1005"}, 1}, {Filter{Dport: "53"}, 20}, {Filter{Dport: "54"}, 0},
-		{Filter{Family: "ipv4"}, 20}, {Filter{Family: "ipv6"}, 0},
-	} {
-		var out bytes.Buffer
-		n, err := b.Flows(&out, row.filter)
-		if err != nil || n != row.want || strings.Count(out.String(), "udp      17 ") != row.want {
-			t.Errorf("%+v: %d, %v, want %d", row.filter, n, err, row.want)
-		}
-	}
-	for _, f := range []Filter{{Family: "bridge"}, {Protocol: "ipx"}, {Src: "here"}, {Dport: "http"}, {Sport: "70000"}} {
-		if _, err := f.Match(); err == nil {
-			t.Errorf("%+v is taken", f)
-		}
-		if _, err := b.Flows(&bytes.Buffer{}, f); err == nil {
-			t.Errorf("the box takes %+v", f)
-		}
-	}
-	if n, err := b.Count(); n != 20 || err != nil {
-		t.Errorf("count %d, %v", n, err)
-	}
-	if s, err := b.Stats(); len(s) != 1 || err != nil || s[0].Created != 20 {
-		t.Errorf("stats %+v, %v", s, err)
-	}
-	if n, err := b.Flush(); n != 20 || err != nil {
-		t.Errorf("flush %d, %v", n, err)
-	}
-	if n, _ := b.Count(); n != 0 {
-		t.Errorf("%d after flush", n)
 	}
 }
 

@@ -14,16 +14,16 @@
 //	GET    /v1/status             Status
 //	GET    /v1/nft/ruleset        text as `nft list ruleset`; ?handles=1 ?stateless=1
 //	POST   /v1/nft/script         Script, answers Applied; ?check=1 changes nothing
-//	GET    /v1/conntrack/flows    text as `conntrack -L`, a line a flow, as it is made; see Filter
-//	DELETE /v1/conntrack/flows    {"flows"}: how many there were
-//	GET    /v1/conntrack/count    {"flows"}
-//	GET    /v1/conntrack/stats    flowtable.Stats by worker
-//	GET    /v1/perf/profile       Profile
-//	POST   /v1/perf/profiling     ?on=0|1; answers Profile
-//	GET    /v1/perf/cpu           ?seconds=N: CPU profile of the process, pprof's format
+//	POST   /v1/conntrack          conntrack.Command, answers lines as they are made, see below
+//	GET    /v1/proc/FILE          text of a file as the kernel's: nf_conntrack, nf_conntrack_expect, stat
 //
 // An answer other than 200 has the error as text: 422 means that the script is
 // wrong, and the text is then laid out as nft does.
+//
+// A line of an answer to a command of the conntrack tool begins with what it is:
+// a space before a row for standard output, ! before what is for standard error,
+// = before the last one, a conntrack.Result. Without the last one the answer is
+// not complete. Events come as they happen until the client goes.
 //
 // One box a socket: who claims it holds a lock on a file beside it as long as it
 // lives, so a socket whose owner was killed is known to be dead, whatever
@@ -37,10 +37,13 @@
 // Ownership and concurrency: Server and Rulebook may be used by any goroutine;
 // changes of rules are made one at a time. A Client is for one goroutine.
 //
-// Limits: 64 MiB a script. Listings of flows are made in the box's memory before
-// they are sent. Files that a script includes are read by the box, so they have
-// to be there in its view of the file system.
+// Limits: 64 MiB a script. A listing of flows is sent as it is made, some
+// thousands at a time, and may miss those that come and go meanwhile. Events wait
+// for a slow follower up to 32,768, then some are lost, and it is told. Files
+// that a script includes are read by the box, so they have to be there in its
+// view of the file system.
 //
-// Files in reading order: socket.go, rulebook.go, filter.go, status.go,
-// server.go, profile.go, metrics.go, client.go.
+// Files in reading order: socket.go, rulebook.go, status.go, entries.go,
+// connections.go, connedit.go, events.go, procfiles.go, profile.go,
+// metrics.go, server.go, stream.go, client.go.
 package control

@@ -1,11 +1,11 @@
 package control
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-net/sluice/dataplane"
-	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -24,12 +23,13 @@ const maxScript = 64 << 20
 type Server struct {
 	Box     *dataplane.Box
 	Book    *Rulebook
-	Acct    bool // listings of flows have counters
 	Version string
 	Status  func() Status // everything but rules and flows, which the server knows
 	Log     *zap.Logger
 
-	http http.Server
+	http   http.Server
+	events eventHub
+	end    context.CancelFunc // ends answers that would go on for ever
 }
 
 // Ping is who answers.
@@ -38,14 +38,15 @@ type Ping struct {
 	Version string `json:"version"`
 }
 
-// flowCount is a number of flows.
-type flowCount struct {
-	Flows int `json:"flows"`
-}
-
 // Serve answers until Close. It returns nil after Close.
 func (s *Server) Serve(on *Socket) error {
+	var living context.Context
+	living, s.end = context.WithCancel(context.Background())
+	defer s.end()
+	s.events.box = s.Box
 	s.http.Handler = s.handler()
+	s.http.BaseContext = func(net.Listener) context.Context { return living }
+	s.http.RegisterOnShutdown(s.end)
 	s.http.ReadHeaderTimeout = 5 * time.Second
 	s.http.IdleTimeout = time.Minute
 	s.http.ErrorLog = zap.NewStdLog(s.Log)
@@ -72,18 +73,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.status(), nil) })
 	mux.HandleFunc("GET /v1/nft/ruleset", s.ruleset)
 	mux.HandleFunc("POST /v1/nft/script", s.script)
-	mux.HandleFunc("GET /v1/conntrack/flows", s.flows)
-	mux.HandleFunc("DELETE /v1/conntrack/flows", func(w http.ResponseWriter, _ *http.Request) {
-		n := s.Box.Flush()
-		s.Log.Info("connections flushed", zap.Int("flows", n))
-		s.answer(w, flowCount{n}, nil)
-	})
-	mux.HandleFunc("GET /v1/conntrack/count", func(w http.ResponseWriter, _ *http.Request) {
-		s.answer(w, flowCount{s.Box.Stats().Flows}, nil)
-	})
-	mux.HandleFunc("GET /v1/conntrack/stats", func(w http.ResponseWriter, _ *http.Request) {
-		s.answer(w, s.Box.Stats().Conntrack, nil)
-	})
+	mux.HandleFunc("POST /v1/conntrack", s.conntrack)
+	mux.HandleFunc("GET /v1/proc/{file}", s.proc)
 	s.profileRoutes(mux)
 	return mux
 }
@@ -135,28 +126,4 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		s.Log.Info("rules changed", zap.String("file", script.Name), zap.Uint64("generation", done.Generation), zap.Int("rules", done.Rules))
 	}
 	s.answer(w, done, err)
-}
-
-func (s *Server) flows(w http.ResponseWriter, r *http.Request) {
-	match, err := filterOf(r.URL.Query()).Match()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	writeFlows(bufio.NewWriterSize(w, 1<<16), s.Box.Flows(), match, s.Acct)
-}
-
-func writeFlows(w *bufio.Writer, flows []flowtable.Flow, match func(*flowtable.Flow) bool, acct bool) {
-	var line []byte
-	for i := range flows {
-		if !match(&flows[i]) {
-			continue
-		}
-		line = append(flows[i].AppendConntrack(line[:0], acct), '\n')
-		if _, err := w.Write(line); err != nil {
-			return // the client has gone
-		}
-	}
-	_ = w.Flush()
 }

@@ -1,0 +1,179 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sluice-net/sluice/cmd/sluice/conntrack"
+)
+
+// kernelTool is the conntrack tool in a network namespace of its own.
+type kernelTool struct{ ns string }
+
+func newKernelTool(t *testing.T) *kernelTool {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("SKIP-PRIVILEGE: network namespaces need root")
+	}
+	version, err := exec.Command("conntrack", "--version").Output()
+	if err != nil || !strings.Contains(string(version), "v1.4.7 ") {
+		t.Skipf("SKIP-PRIVILEGE: no conntrack 1.4.7: %s %v", version, err)
+	}
+	k := &kernelTool{fmt.Sprintf("sluice-tool-%d", os.Getpid())}
+	if out, err := exec.Command("ip", "netns", "add", k.ns).CombinedOutput(); err != nil {
+		t.Skipf("SKIP-PRIVILEGE: no network namespace: %s", out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("ip", "netns", "del", k.ns).CombinedOutput(); err != nil {
+			t.Errorf("%s %v", out, err)
+		}
+	})
+	// A rule that wants connections loads what tracks them.
+	for _, command := range []string{
+		"nft add table ip t", "nft add chain ip t c { type filter hook output priority 0 ; }", "nft add rule ip t c ct state new",
+		"sysctl -q -w net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1",
+	} {
+		args := append([]string{"netns", "exec", k.ns}, strings.Fields(command)...)
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Skipf("SKIP-PRIVILEGE: the kernel does not track: %s", out)
+		}
+	}
+	return k
+}
+
+// answer is what a command line gave.
+type answer struct {
+	out, err string
+	status   int
+}
+
+func (k *kernelTool) run(t *testing.T, args []string) answer {
+	t.Helper()
+	cmd := exec.Command("ip", append([]string{"netns", "exec", k.ns, "conntrack"}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return answer{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+}
+
+func (b *testBox) tool(args []string) answer {
+	var out, errs bytes.Buffer
+	r := &conntrack.Runner{
+		Connect: func(string) (conntrack.Box, error) { return b.Client, nil }, Stdin: strings.NewReader(""),
+		Stdout: &out, Stderr: &errs, LabelFile: "testdata/none",
+	}
+	status := r.Run(context.Background(), args)
+	return answer{out.String(), errs.String(), status}
+}
+
+var (
+	maskID    = regexp.MustCompile(`(id=|<id>)\d+`)
+	maskLived = regexp.MustCompile(`(delta-time=|<deltatime>|<start>)\d+`)
+	maskStart = regexp.MustCompile(`\[start=[^\]]*\]`)
+	timeLeft  = regexp.MustCompile(`^((?:ipv[46] +\d+ )?\w+ +\d+ |-A -t |-D -t |.*<timeout>)(\d+)\b`)
+)
+
+// masked hides what cannot be the same: numbers of entries, the time that has
+// passed (a timeout to ten seconds), and the order.
+func (a answer) masked() answer {
+	var lines []string
+	for line := range strings.Lines(a.out) {
+		line = maskID.ReplaceAllString(line, "${1}N")
+		line = maskLived.ReplaceAllString(line, "${1}T")
+		line = maskStart.ReplaceAllString(line, "[start=T]")
+		line = timeLeft.ReplaceAllStringFunc(line, func(m string) string {
+			part := timeLeft.FindStringSubmatch(m)
+			n, _ := strconv.Atoi(part[2])
+			return part[1] + strconv.Itoa((n+5)/10*10)
+		})
+		lines = append(lines, line)
+	}
+	slices.Sort(lines)
+	a.out = strings.Join(lines, "")
+	return a
+}
+
+// sameLines are run one after the other on the kernel and on a box, both empty
+// at first.
+var sameLines = []string{
+	"-L", "-C", "-C expect", "-L expect", "-F",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -u ASSURED,SEEN_REPLY",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -u ASSURED,SEEN_REPLY",
+	"-A -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -m 9",
+	"-I -s 10.0.0.2 -d 10.0.0.1 -p tcp --sport 2 --dport 1 --state ESTABLISHED -t 300",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 -w 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 --orig-zone 7",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 --reply-zone 9",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 3 --dport 2 -t 300 -w 5 --orig-zone 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 3 --dport 2 -t 300 --orig-zone 5 --reply-zone 6",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 300 -m 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 3 --icmp-code 1 -t 300",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 13 --icmp-code 0 --icmp-id 3 -t 300",
+	"-I -s 2001:db8::1 -d 2001:db8::2 -p icmpv6 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 77 -t 300",
+	"-I -s 2001:db8::1 -d 2001:db8::2 -p tcp --sport 5 --dport 6 --state SYN_SENT -t 300",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p gre --srckey 0x1234 --dstkey 7 -t 300",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p 200 -t 300",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udplite --sport 1 --dport 2 -t 300",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p dccp --sport 1 --dport 2 -t 300 --state OPEN --role client",
+	"-I -s 10.0.0.9 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -u ASSURED,SEEN_REPLY -n 192.0.2.1:777",
+	"-I -s 10.0.0.8 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state TIME_WAIT -t 300 -u ASSURED,SEEN_REPLY -n 192.0.2.1:778 -g 192.0.2.7",
+	"-I -s 10.0.0.7 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 -g 192.0.2.9:53 -m 0x20",
+	"-I -s 10.0.0.6 -d 10.0.0.2 -p udp --sport 6 --dport 6 -t 300 -n",
+	"-I -t 300 -r 10.0.0.2 -q 10.0.0.1 -p udp --reply-port-src 7 --reply-port-dst 9",
+	"-I -t 300 -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p udp --sport 7 --dport 2",
+	"-I -t 300 -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p udp --sport 70 --dport 2 --reply-port-src 2 --reply-port-dst 70",
+	"-I -t 300 -r 10.0.0.2 -q 10.0.0.1 -p icmp --icmp-type 0 --icmp-code 0",
+	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 5 --dport 6 -t 50 -u EXPECTED",
+	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 5 --dport 6 -t 50 -u FIXED_TIMEOUT -m 0x10/0xff",
+	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 6 --dport 6 -t 50 -u UNSET",
+	"-C", "-L", "-L -o extended", "-L -o id", "-L -o save", "-L -o xml", "-L -o xml,ktimestamp", "-L -o extended,id,ktimestamp",
+	"-L -p tcp", "-L -p udp", "-L -p udp --dport 2", "-L -p udp --sport 1", "-L -p udp --reply-port-src 53", "-L -p udp --reply-port-dst 1",
+	"-L -p icmp", "-L -p icmp --icmp-id 3", "-L -p icmp --icmp-id 4", "-L -p icmp --icmp-type 8", "-L -p icmp --icmp-code 0", "-L -p icmpv6 --icmpv6-id 77",
+	"-L -p gre --srckey 6", "-L -p 200", "-L -p dccp", "-L -p 33 --sport 0", "-L -p sctp",
+	"-L -s 10.0.0.1", "-L -s 10.0.0.0/29", "-L -s 10.0.0.9/31 -d 0.0.0.0/0", "-L -d 10.0.0.3", "-L -r 192.0.2.7", "-L -q 192.0.2.1", "-L -s 10.0.0.1 -q 10.0.0.1",
+	"-L -s 2001:db8::/64", "-L -s 2001:db8::1", "-L -f ipv6", "-L -f ipv4", "-L -s 10.0.0.0 --mask-src 255.255.255.248",
+	"-L -m 5", "-L -m 0", "-L -m 0x20/0xf0", "-L -m 1/1", "-L -c 0", "-L -u ASSURED", "-L -u SEEN_REPLY,ASSURED", "-L -u UNREPLIED", "-L -u FIXED_TIMEOUT", "-L -u EXPECTED",
+	"-L -u !ASSURED", "-L -u SEEN_REPLY,!ASSURED", "-L -u ASSURED,UNREPLIED", "-L -u UNSET",
+	"-L -n", "-L -g", "-L -j", "-L -n -g", "-L -n 192.0.2.1", "-L -n 192.0.2.1:777", "-L -n 192.0.2.1:9", "-L -g 192.0.2.9:53", "-L -g 192.0.2.9", "-L -j 192.0.2.1", "-L -j 192.0.2.9:53", "-L -n 192.0.2.9",
+	"-L -w 5", "-L -w 0", "-L -w 7", "-L --orig-zone 7", "-L --orig-zone 0", "-L --orig-zone 5", "-L --reply-zone 9", "-L --reply-zone 7",
+	"-L -p tcp --state ESTABLISHED", "-L -p tcp --state TIME_WAIT", "-L -p tcp --state CLOSE", "-L -p udp --dport 2 -o save -s 10.0.0.7", "-L -z", "-L -z -n",
+	"-L dying", "-L unconfirmed", "-S expect -x",
+	"-G -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2", "-G -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 -o extended,id", "-G -s 10.0.0.2 -d 10.0.0.1 -p tcp --sport 2 --dport 1",
+	"-G -s 10.0.0.2 -d 192.0.2.1 -p tcp --sport 2 --dport 777", "-G -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 3", "-G -r 10.0.0.2 -q 10.0.0.1 -p tcp --reply-port-src 2 --reply-port-dst 1",
+	"-G -s 10.0.0.1 -d 10.0.0.2 -p 200", "-G -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77", "-G -s 10.0.0.1 -d 10.0.0.2 -p udplite --sport 1 --dport 2 -o save",
+	"-G -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 -o xml",
+	"-U -p tcp -s 10.0.0.1 -m 7", "-U -p tcp -s 10.0.0.1 -m 7", "-U -s 10.0.0.1 -p udplite -m 0x100/0x100", "-U -s 10.0.0.1 -p tcp -t 1000", "-U -s 10.0.0.1 -p tcp -u FIXED_TIMEOUT",
+	"-U -s 10.0.0.1 -p tcp -t 500", "-U -s 10.0.0.1 -p tcp -u EXPECTED", "-U -s 10.0.0.9 -p tcp --state TIME_WAIT", "-U -s 10.0.0.9 -p tcp --state CLOSE -m 3 -t 99", "-U -s 10.0.0.200 -m 1",
+	"-U -s 10.0.0.9 -m 77 -o save", "-U -s 10.0.0.9 -m 78 -o xml", "-U -s 10.0.0.9 -m 79 -o extended,id", "-U -n -s 10.0.0.8 -m 8", "-U -n -s 10.0.0.1 -m 8", "-U -d 10.0.0.2 -f ipv4 -p udp --sport 70 -m 6",
+	"-U -s 10.0.0.4 -p udp --sport 5 -u SEEN_REPLY", "-U -s 10.0.0.4 -p udp --sport 6 -u ASSURED -m 4", "-U -s 10.0.0.4 -u UNSET", "-U -s 10.0.0.4 -i 5 -m 9", "-U -q 192.0.2.1 -p tcp --reply-port-dst 777 -m 55", "-L",
+	"-D -p 200", "-D -p 200", "-D -m 5", "-D -s 10.0.0.9 -t 5", "-D -w 5", "-D --orig-zone 7", "-D -s 10.0.0.8 -o save", "-D -s 10.0.0.7 -o xml", "-D -u FIXED_TIMEOUT -p udp", "-D -n -o extended,id",
+	"-D -s 2001:db8::/32 -o extended", "-D -i 77", "-L", "-F -f ipv6", "-L", "-F -f ipv4", "-C", "-D",
+	"-I expect -s 10.0.0.1 -d 10.0.0.2 -p tcp -t 5 --tuple-src 1.1.1.1 --tuple-dst 1.1.1.2 --tuple-port-src 0 --tuple-port-dst 5 --mask-src 255.255.255.255 --mask-dst 255.255.255.255 --mask-port-src 0 --mask-port-dst 65535 --sport 1 --dport 2",
+	"-G expect -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 0 --dport 10 --reply-port-src 1 --reply-port-dst 1",
+	"-D expect -s 1.1.1.1 -d 2.2.2.2 -p tcp --sport 0 --dport 10 --reply-port-src 1 --reply-port-dst 1", "-F expect",
+}
+
+// TestSameAsTheTool runs the same command lines on the kernel and on a box. What
+// the lines make is equal, so all they print must be.
+func TestSameAsTheTool(t *testing.T) {
+	kernel, box := newKernelTool(t), newTestBox(t)
+	for _, line := range sameLines {
+		args := strings.Fields(line)
+		want, got := kernel.run(t, args).masked(), box.tool(args).masked()
+		if got != want {
+			t.Errorf("conntrack %s: status %d, want %d\n%s%swant\n%s%s", line, got.status, want.status, got.out, got.err, want.out, want.err)
+		}
+	}
+}
