@@ -139,7 +139,7 @@ func TestTFTP(t *testing.T) {
 		{"read", "\x00\x01f\x00octet\x00", "198.51.100.1:0 > 10.0.0.2:40000 class 0", false},
 		{"write", "\x00\x02f\x00octet\x00", "198.51.100.1:0 > 203.0.113.1:41000 class 0 becomes 198.51.100.1 > 10.0.0.2:40000", true},
 		{"data", "\x00\x03\x00\x01abc", "", true},
-		{"short", "\x00\x01", "", false},
+		{"short", "\x00", "", false},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			newBench(t, "tftp", flowtable.ProtoUDP, r.nat, false, 69).demand(orig, r.in, r.in, r.expected)
@@ -154,9 +154,11 @@ func TestIRC(t *testing.T) {
 		nat                     bool
 	}{
 		{"send", "PRIVMSG bob :\x01DCC SEND f " + inside + " 5000 12\x01\r\n", "", "*:0 > 10.0.0.2:5000 class 0", false},
-		{"chat", "NOTICE x :hi\r\nPRIVMSG bob :\x01DCC CHAT chat " + inside + " 5000\x01\r\n", "", "*:0 > 10.0.0.2:5000 class 0", false},
+		{"chat", "\r\n privmsg bob :\x01DCC CHAT chat " + inside + " 5000\x01\r\n", "", "*:0 > 10.0.0.2:5000 class 0", false},
 		{"not in a message", "\x01DCC SEND f " + inside + " 5000 12\x01\r\n", "", "", false},
 		{"somebody else's address", "PRIVMSG bob :\x01DCC SEND f 134744072 5000 12\x01\r\n", "", "", false},
+		{"second line", "NOTICE x :hi\r\nPRIVMSG bob :\x01DCC SEND f " + inside + " 5000 12\x01\r\n", "", "", false},
+		{"no line end", "PRIVMSG bob :\x01DCC SEND f " + inside + " 5000 12", "", "", false},
 		{"port 0", "PRIVMSG bob :\x01DCC SEND f " + inside + " 0 12\x01\r\n", "", "", false},
 		{"cut", "PRIVMSG bob :\x01DCC SEND f " + inside, "", "", false},
 		{"translated", "PRIVMSG bob :\x01DCC SEND f " + inside + " 5000 12\x01\r\n",

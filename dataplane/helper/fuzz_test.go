@@ -116,7 +116,7 @@ func FuzzScan(f *testing.F) {
 			}
 		}
 		var o ircOffer
-		for at, ok := ircScan(b, 0, &o); ok; at, ok = ircScan(b, at, &o) {
+		if ircScan(b, &o) {
 			inside("irc", o.off, o.off+o.len)
 		}
 		var m sipMessage

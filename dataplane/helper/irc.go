@@ -23,67 +23,63 @@ type ircOffer struct {
 
 var dccWords = [...]string{"SEND ", "CHAT ", "MOVE ", "TSEND ", "SCHAT "}
 
-// dccSmallest is the length of the shortest offer: "\x01DCC CHAT a 0 1".
-const dccSmallest = 5 + 5 + 2 + 3
+// What must at least be there behind " :" and behind a kind, as in Linux:
+// "\x01DCC SEND t AAAAAAAA P\x01\n" and "AAAAAAAA P\x01\n".
+const (
+	dccMessage = 26
+	dccNumbers = 12
+)
 
-// ircScan looks from offset from on for the next message that offers a DCC
-// connection; next is where to go on. False: there is none.
-func ircScan(b []byte, from int, o *ircOffer) (next int, ok bool) {
-	for at := from; at < len(b); {
-		end := at
-		for end < len(b) && b[end] != '\n' {
-			end++
-		}
-		if ircLine(b[at:end], o) {
-			o.off += at
-			return end + 1, true
-		}
-		at = end + 1
-	}
-	return len(b), false
-}
-
-// ircLine reads one line: PRIVMSG target :\x01DCC KIND argument address port ...
-func ircLine(line []byte, o *ircOffer) bool {
+// ircScan looks whether a packet begins with a message that offers a DCC
+// connection: PRIVMSG target :\x01DCC KIND argument address port ...
+func ircScan(b []byte, o *ircOffer) bool {
 	const command, mark = "PRIVMSG ", "\x01DCC "
-	if !foldPrefix(line, command) {
-		return false
-	}
-	at := len(command)
-	for at < len(line) && line[at] != ' ' {
+	at := 0
+	for at < len(b) && (b[at] == ' ' || b[at] == '\r' || b[at] == '\n') {
 		at++
 	}
-	if at+2+dccSmallest > len(line) || line[at] != ' ' || line[at+1] != ':' || string(line[at+2:at+2+len(mark)]) != mark {
+	if !foldPrefix(b[at:], command) {
 		return false
 	}
-	at += 2 + len(mark)
+	for at += len(command); at < len(b)-dccMessage && (b[at] != ' ' || b[at+1] != ':'); at++ {
+	}
+	if at >= len(b)-dccMessage {
+		return false
+	}
+	at += 2
+	if string(b[at:at+len(mark)]) != mark {
+		return false
+	}
+	at += len(mark)
 	for _, word := range dccWords {
-		if len(line)-at >= len(word) && string(line[at:at+len(word)]) == word {
-			return ircEndpoint(line, at+len(word), o)
+		if string(b[at:at+len(word)]) == word {
+			return ircEndpoint(b, at+len(word), o)
 		}
 	}
 	return false
 }
 
 // ircEndpoint reads an argument without blanks, then address and port, both in
-// decimal.
-func ircEndpoint(line []byte, at int, o *ircOffer) bool {
-	for at < len(line) && line[at] != ' ' {
-		at++
+// decimal, of a line that ends in the packet.
+func ircEndpoint(b []byte, at int, o *ircOffer) bool {
+	for at < len(b) && b[at] != ' ' {
+		if at++; at > len(b)-dccNumbers {
+			return false
+		}
 	}
-	if at++; at >= len(line) {
+	at++
+	end := at
+	for end < len(b) && b[end] != '\n' {
+		end++
+	}
+	if end >= len(b) {
 		return false
 	}
-	addr, n := number(line[at:])
-	if n == 0 {
-		return false
-	}
+	addr, n := number(b[at:])
 	o.addr, o.off = addr, at
-	at += n
-	for at < len(line) && line[at] == ' ' {
-		at++
+	for at += n; b[at] == ' '; at++ {
 	}
-	port, n := number(line[at:])
+	port, n := number(b[at:])
 	o.port, o.len = uint16(port), at+n-o.off
 	return true
 }
@@ -95,24 +91,21 @@ func ircHelp(s *Session) Verdict {
 	me, other := s.Me(), s.Other()
 	inside, outside := binary.BigEndian.Uint32(me.Src[:]), binary.BigEndian.Uint32(other.Dst[:])
 	var o ircOffer
-	for at, ok := ircScan(s.Payload, 0, &o); ok; at, ok = ircScan(s.Payload, at, &o) {
-		if o.addr != inside && o.addr != outside || o.port == 0 {
-			continue // an offer in somebody else's name
-		}
-		s.Want(0, flowtable.ProtoTCP, nil, &other.Dst, o.port)
-		if !s.NAT {
-			return s.expectOnly()
-		}
-		s.Follow(0)
-		port := s.ExpectPort(0)
-		if port == 0 {
-			return Drop
-		}
-		text := append(appendUint(s.Text(), outside), ' ')
-		if !s.Replace(o.off, o.len, appendUint(text, uint32(port))) {
-			return Drop
-		}
-		return Accept // one offer for each packet, as Linux
+	if !ircScan(s.Payload, &o) || o.addr != inside && o.addr != outside || o.port == 0 {
+		return Accept // none, or one in somebody else's name
+	}
+	s.Want(0, flowtable.ProtoTCP, nil, &other.Dst, o.port)
+	if !s.NAT {
+		return s.expectOnly()
+	}
+	s.Follow(0)
+	port := s.ExpectPort(0)
+	if port == 0 {
+		return Drop
+	}
+	text := append(appendUint(s.Text(), outside), ' ')
+	if !s.Replace(o.off, o.len, appendUint(text, uint32(port))) {
+		return Drop
 	}
 	return Accept
 }

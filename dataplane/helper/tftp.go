@@ -16,7 +16,7 @@ var tftpHelper = Helper{
 
 // tftpRequest says whether b is a read or write request.
 func tftpRequest(b []byte) bool {
-	if len(b) < 4 {
+	if len(b) < 2 {
 		return false
 	}
 	op := binary.BigEndian.Uint16(b)

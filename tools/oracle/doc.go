@@ -17,6 +17,7 @@
 //	v6                        # flows are IPv6
 //	burst 4                   # compare after four lines
 //	flow 0 from=wan dst=box dport=8080
+//	> PA data=PORT%2010,0     # percent signs as in addresses of the web
 //	> S ws=7 sackok           # TCP flags alone; sequence numbers go on by themselves
 //	< SA
 //	> PA len=10 seq=+1000     # off by 1000; @N counts from the initial number, =N is N
@@ -35,5 +36,6 @@
 // Files in reading order: main.go, ct.go (the command that plays all scripts),
 // script.go (their language), packets.go, sctp.go, split.go (lines to frames),
 // trial.go (a script played to both), rulesets.go, known.go, groups.go,
-// groups_tcp.go, groups_udp.go, groups_icmp.go, groups_more.go.
+// groups_tcp.go, groups_udp.go, groups_icmp.go, groups_more.go,
+// groups_helper.go.
 package main

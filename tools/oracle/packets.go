@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -19,12 +20,14 @@ type stage struct {
 	six   bool
 	next  map[int]*[2]uint32 // TCP: next sequence number by flow and direction
 	far   map[int]*[2]*frame.Decoded
-	last  [2][]byte // by side: the last frame that came out there
-	id    uint32    // of the latest fragmented datagram
+	moved map[int]*[2]uint32 // TCP: by how much data= came out longer than it went in, by flow and direction
+	text  bool               // the latest packet had data=
+	last  [2][]byte          // by side: the last frame that came out there
+	id    uint32             // of the latest fragmented datagram
 }
 
 func newStage(six bool, id uint32) *stage {
-	return &stage{flows: map[int]*flow{}, six: six, next: map[int]*[2]uint32{}, far: map[int]*[2]*frame.Decoded{}, id: id}
+	return &stage{flows: map[int]*flow{}, six: six, next: map[int]*[2]uint32{}, far: map[int]*[2]*frame.Decoded{}, moved: map[int]*[2]uint32{}, id: id}
 }
 
 func (g *stage) flow(n int) *flow {
@@ -36,7 +39,7 @@ func (g *stage) flow(n int) *flow {
 	}
 	if g.next[n] == nil {
 		g.next[n] = &[2]uint32{f.iss[0], f.iss[1]}
-		g.far[n] = &[2]*frame.Decoded{}
+		g.far[n], g.moved[n] = &[2]*frame.Decoded{}, &[2]uint32{}
 	}
 	return f
 }
@@ -53,6 +56,9 @@ func (g *stage) saw(n, dir int, out []pair.Frame) {
 		d, err := frame.Decode(o.Data)
 		if o.Side == side && err == nil && d.Inner == nil && d.Version != 0 && d.Offset == 0 {
 			g.far[n][dir] = d
+			if d.Proto == frame.ProtoTCP && g.text {
+				g.moved[n][dir] = d.Seq + uint32(len(d.Payload)) - g.next[n][dir]
+			}
 		}
 	}
 }
@@ -82,6 +88,7 @@ func (g *stage) build(l *line) (n int, frames []pair.Frame, err error) {
 		return n, nil, err
 	}
 	f := g.flow(n)
+	_, g.text = l.opts["data"]
 	side := f.from
 	if l.dir == 1 {
 		side = side.Other()
@@ -191,10 +198,18 @@ func (g *stage) transport(l *line, f *flow, n int, sport, dport uint16) ([]frame
 	if !ok {
 		return nil, fmt.Errorf("%q: no such checksum", l.text)
 	}
-	data := frame.Zeros(size)
+	var data frame.Layer = frame.Zeros(size)
+	if v, ok := l.opts["data"]; ok {
+		l.used["data"] = true
+		text, err := url.PathUnescape(v)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", l.text, err)
+		}
+		data, size = frame.Data(text), len(text)
+	}
 	switch l.verb {
 	case "tcp":
-		return g.tcp(l, f, n, sport, dport, sum, size)
+		return g.tcp(l, f, n, sport, dport, sum, size, data)
 	case "udp":
 		length := 0
 		if err := l.numbers(map[string]*int{"ulen": &length}); err != nil {
@@ -243,7 +258,7 @@ func (g *stage) transport(l *line, f *flow, n int, sport, dport uint16) ([]frame
 // tcp makes a segment. seq and ack are next and expected ones unless given: "@N"
 // counts from the initial sequence number, "+N" and "-N" from the one expected.
 // A segment without seq= moves its side on.
-func (g *stage) tcp(l *line, f *flow, n int, sport, dport uint16, sum frame.Sum, size int) ([]frame.Layer, error) {
+func (g *stage) tcp(l *line, f *flow, n int, sport, dport uint16, sum frame.Sum, size int, data frame.Layer) ([]frame.Layer, error) {
 	if len(l.words) != 1 {
 		return nil, fmt.Errorf("%q: want flags", l.text)
 	}
@@ -275,7 +290,7 @@ func (g *stage) tcp(l *line, f *flow, n int, sport, dport uint16, sum frame.Sum,
 	}
 	expected := uint32(0)
 	if strings.Contains(flags, "A") {
-		expected = next[you]
+		expected = next[you] + g.moved[n][you]
 	}
 	if t.Ack, err = relative("ack", f.iss[you], next[you], expected); err != nil {
 		return nil, err
@@ -300,7 +315,7 @@ func (g *stage) tcp(l *line, f *flow, n int, sport, dport uint16, sum frame.Sum,
 		}
 		next[me] = end
 	}
-	return []frame.Layer{t, frame.Zeros(size)}, nil
+	return []frame.Layer{t, data}, nil
 }
 
 func tcpOptions(l *line, peer uint32) (string, error) {

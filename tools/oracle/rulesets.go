@@ -68,6 +68,12 @@ var rulesets = map[string]string{
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 }
 `,
+	"helper":            helperTable(``),
+	"helper-masquerade": helperTable(`chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
+	"helper-dnat": helperTable(`chain coming { type nat hook prerouting priority dstnat;
+		iifname "wan" ip daddr 203.0.113.1 tcp dport { 21, 6667 } dnat ip to 10.0.0.2
+		iifname "wan" ip daddr 203.0.113.1 udp dport { 69, 5060 } dnat ip to 10.0.0.2
+	}`),
 	"reject": `table inet o {
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
 		tcp dport 81 reject with tcp reset
@@ -78,6 +84,35 @@ var rulesets = map[string]string{
 	}
 }
 `,
+}
+
+// helperTable gives every protocol its helper and lets in what is related.
+func helperTable(nat string) string {
+	return `table inet o {
+	ct helper ftp { type "ftp" protocol tcp; }
+	ct helper tftp { type "tftp" protocol udp; }
+	ct helper irc { type "irc" protocol tcp; l3proto ip; }
+	ct helper pptp { type "pptp" protocol tcp; l3proto ip; }
+	ct helper sip { type "sip" protocol udp; }
+	ct helper siptcp { type "sip" protocol tcp; }
+	chain first { type filter hook prerouting priority 0; policy accept;
+		tcp dport 21 ct helper set "ftp"
+		udp dport 69 ct helper set "tftp"
+		tcp dport 6667 ct helper set "irc"
+		tcp dport 1723 ct helper set "pptp"
+		udp dport 5060 ct helper set "sip"
+		tcp dport 5060 ct helper set "siptcp"
+	}
+	chain local { type filter hook input priority 0; policy drop; }
+	chain forwarded { type filter hook forward priority 0; policy drop;` + observed + `
+		ct status expected counter
+		ct state established,related accept
+		tcp dport { 21, 1723, 5060, 6667 } accept
+		udp dport { 69, 5060 } accept
+	}
+	` + nat + `
+}
+`
 }
 
 // natTable observes and translates.
@@ -94,11 +129,12 @@ func natTable(chains string) string {
 
 // free says, by ruleset, what NAT may choose by chance.
 var free = map[string]func(netip.Addr, uint16) bool{
-	"masquerade":  func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
-	"both":        func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
-	"snat-random": func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
-	"snat":        func(a netip.Addr, port uint16) bool { return a == snat4 || a == snat6 },
-	"snat-range":  func(a netip.Addr, port uint16) bool { return a == snat4 && port >= 5000 && port <= 5003 },
+	"masquerade":        func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"both":              func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"helper-masquerade": func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"snat-random":       func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"snat":              func(a netip.Addr, port uint16) bool { return a == snat4 || a == snat6 },
+	"snat-range":        func(a netip.Addr, port uint16) bool { return a == snat4 && port >= 5000 && port <= 5003 },
 }
 
 var (

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-net/sluice/dataplane/helper"
 	"github.com/sluice-net/sluice/flowtable"
 )
 
@@ -113,6 +114,10 @@ func ofFlow(f *flowtable.Flow) Entry {
 		Orig: tuple(&f.Orig), Reply: tuple(&f.Reply), Timeout: f.TimeoutSec, Status: f.Status,
 		Packets: f.Packets, Bytes: f.Bytes, Mark: f.Mark, Zone: f.Zone,
 		Text: WithoutTimeout(string(f.AppendConntrack(nil, true))),
+	}
+	if f.Helper != 0 {
+		e.Helper = helper.Default()[f.Helper-1].Name
+		e.Text = strings.Replace(e.Text, " use=", " helper="+e.Helper+" use=", 1)
 	}
 	if e.Orig.Proto == flowtable.ProtoTCP {
 		e.State = f.State.String()
