@@ -25,6 +25,10 @@ needs=(
 	"traceroute traceroute"
 	"ssh openssh-client"
 	"sshd openssh-server"
+	"vsftpd vsftpd"
+	"lftp lftp"
+	"in.tftpd tftpd-hpa"
+	"sipp sip-tester"
 )
 
 missing=()

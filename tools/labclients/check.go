@@ -25,7 +25,7 @@ const checkLimit = 15 * time.Second
 func allChecks() []check {
 	var list []check
 	for _, part := range [][]check{
-		startChecks, transferChecks, programChecks, policyChecks, changeChecks, crashChecks, leaveChecks,
+		startChecks, transferChecks, programChecks, helperChecks, policyChecks, changeChecks, crashChecks, leaveChecks,
 	} {
 		list = append(list, part...)
 	}

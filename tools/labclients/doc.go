@@ -19,6 +19,6 @@
 // things they may fail for want of a CPU.
 //
 // Files in reading order: main.go, check.go, world.go, process.go, box.go,
-// servers.go, traffic.go, transfer.go, programs.go, parse.go, policy.go,
-// crash.go, change.go, leave.go.
+// servers.go, traffic.go, transfer.go, programs.go, parse.go, related.go,
+// policy.go, crash.go, change.go, leave.go.
 package main

@@ -49,6 +49,9 @@ func (w *world) startServers(ctx context.Context) error {
 		if err := w.startWeb(node); err != nil {
 			return err
 		}
+		if err := w.startFiles(node); err != nil {
+			return err
+		}
 	}
 	if err := w.startSSH(); err != nil {
 		return err
@@ -67,6 +70,7 @@ func (w *world) startServers(ctx context.Context) error {
 	}
 	for _, a := range [][2]string{
 		{lab.Client, "127.0.0.1:80"}, {lab.Server, "127.0.0.1:80"},
+		{lab.Client, "127.0.0.1:21"}, {lab.Server, "127.0.0.1:21"},
 		{lab.Server, "127.0.0.1:53"}, {lab.Router, "127.0.0.1:22"},
 	} {
 		if err := w.listens(ctx, a[0], a[1]); err != nil {

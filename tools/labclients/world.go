@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"syscall"
 	"time"
 
 	"github.com/sluice-net/sluice/tools/lab"
@@ -201,7 +200,7 @@ func (w *world) left() error {
 		errs = append(errs, fmt.Errorf("%s is still there", w.dir))
 	}
 	for _, p := range w.servers {
-		if syscall.Kill(-p.cmd.Process.Pid, 0) == nil {
+		if groupRuns(p.cmd.Process.Pid) {
 			errs = append(errs, fmt.Errorf("processes of %s still run", p.name))
 		}
 	}
