@@ -25,6 +25,7 @@ func BenchmarkTrack(b *testing.B) {
 				name += "-acct"
 			}
 			b.Run(name, func(b *testing.B) { benchTrack(b, n, acct, (*Shard).prefetch) })
+			b.Run(name+"-tcp", func(b *testing.B) { benchTrackTCP(b, n, acct) })
 		}
 	}
 	b.Run("1M-prefetch-calls", func(b *testing.B) { benchTrack(b, 1<<20, false, (*Shard).prefetchGo) })
@@ -58,6 +59,38 @@ func benchTrack(b *testing.B, flows int, acct bool, prefetch func(*Shard, []uint
 		}
 		trace[i] = probe(t, tu)
 	}
+	benchBursts(b, s, trace, now, prefetch)
+}
+
+// benchTrackTCP is benchTrack for pure ACKs that change the window.
+func benchTrackTCP(b *testing.B, flows int, acct bool) {
+	t := newTable(b, func(c *Config) { c.Max, c.Acct = flows+1024, acct })
+	s := t.Shard(0)
+	tu := func(i int) Tuple {
+		tu := udp4(uint32(i) * 7919)
+		tu.Proto, tu.DstPort = ProtoTCP, 80
+		if tu.SrcPort == 80 {
+			tu.SrcPort++
+		}
+		return tu
+	}
+	for i := range flows {
+		tcpOpen(b, s, tu(i), start)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	trace := make([]Probe, 1<<18)
+	for i := range trace {
+		tu := tu(r.IntN(flows))
+		if i&1 != 0 {
+			tu = mustInvert(b, tu)
+		}
+		trace[i] = segment(t, tu, tcpACK)
+		trace[i].Window = uint16(1 + r.IntN(5000))
+	}
+	benchBursts(b, s, trace, start+1000, (*Shard).prefetch)
+}
+
+func benchBursts(b *testing.B, s *Shard, trace []Probe, now uint32, prefetch func(*Shard, []uint64) uint64) {
 	burst := new([benchBurst]Probe)
 	hashes := new([benchBurst]uint64)
 	at, hits := 0, 0

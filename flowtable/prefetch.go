@@ -56,11 +56,8 @@ func (s *Shard) PrefetchEntry(hash uint64) (sum uint64) {
 
 func (s *Shard) prefetchSlot(b *bucket, i int) {
 	n := b.entry[i&(slots-1)]
-	if s.acct {
-		prefetchEntry(&s.entries[n])
-	} else {
-		prefetchLine(&s.entries[n]) // the second line holds the counters
-	}
+	prefetchEntry(&s.entries[n])
+	prefetchLast(&s.tcp[n])
 	if b.reply&(1<<i) != 0 {
 		prefetchNAT(&s.nat[n])
 	}

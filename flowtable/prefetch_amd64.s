@@ -8,9 +8,9 @@ TEXT ·prefetchBucket(SB), NOSPLIT, $0-8
 	PREFETCHT0 (AX)
 	RET
 
-// func prefetchLine(e *Entry)
-TEXT ·prefetchLine(SB), NOSPLIT, $0-8
-	MOVQ e+0(FP), AX
+// func prefetchLast(l *tcpLast)
+TEXT ·prefetchLast(SB), NOSPLIT, $0-8
+	MOVQ l+0(FP), AX
 	PREFETCHT0 (AX)
 	RET
 
@@ -27,7 +27,7 @@ TEXT ·prefetchNAT(SB), NOSPLIT, $0-8
 	PREFETCHT0 (AX)
 	RET
 
-// func prefetchFlows(hashes *uint64, n int, buckets *bucket, mask uint32, entries *Entry, nat *NAT, second int) (sum uint64)
+// func prefetchFlows(hashes *uint64, n int, buckets *bucket, mask uint32, entries *Entry, nat *NAT, tcp *tcpLast) (sum uint64)
 //
 // R14 is the bucket of hash R12, BX the slots in it whose tag matches.
 TEXT ·prefetchFlows(SB), NOSPLIT, $0-64
@@ -37,7 +37,7 @@ TEXT ·prefetchFlows(SB), NOSPLIT, $0-64
 	MOVL mask+24(FP), R8
 	MOVQ entries+32(FP), R9
 	MOVQ nat+40(FP), R10
-	MOVQ second+48(FP), R11
+	MOVQ tcp+48(FP), R11
 	XORQ AX, AX
 	XORQ R12, R12
 	TESTQ CX, CX
@@ -112,10 +112,12 @@ match:
 	PREFETCHT0 (R10)(R15*1)
 
 entry:
+	MOVQ R13, R15
+	SHLQ $4, R15
+	PREFETCHT0 (R11)(R15*1)
 	SHLQ $7, R13
 	PREFETCHT0 (R9)(R13*1)
-	ADDQ R11, R13
-	PREFETCHT0 (R9)(R13*1)
+	PREFETCHT0 64(R9)(R13*1)
 	LEAL -1(BX), DX
 	ANDL DX, BX
 	JNZ  match

@@ -5,7 +5,7 @@ package flowtable
 // Without an instruction for it, a prefetch is nothing: it is only a hint.
 
 func prefetchBucket(*bucket) {}
-func prefetchLine(*Entry)    {}
+func prefetchLast(*tcpLast)  {}
 func prefetchEntry(*Entry)   {}
 func prefetchNAT(*NAT)       {}
 
