@@ -82,7 +82,9 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 		return true // an answer of the box, attached to the flow it is about
 	}
 	// Only what came from outside can be broken.
-	if w.verify && p.Kind != flowtable.KindUntracked && p.Flags&packet.FlagLocal == 0 && (!p.ChecksumOK() || w.parts != nil && !w.partsOK(p)) {
+	if w.verify && (p.Kind != flowtable.KindUntracked || p.Discovery()) && p.Flags&packet.FlagLocal == 0 &&
+		p.Reason != flowtable.ReasonMalformed && p.Reason != flowtable.ReasonLength &&
+		(!p.ChecksumOK() || w.parts != nil && !w.partsOK(p)) {
 		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonChecksum
 		p.Flags &^= packet.FlagRelatedError
 	}

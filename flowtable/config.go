@@ -56,6 +56,7 @@ type Timeouts struct {
 	ICMP, ICMPv6      uint32
 	GRE, GREStream    uint32
 	Generic           uint32
+	SCTP              [SCTPStates]uint32 // by SCTPState; SCTPNone is not used
 }
 
 // Default returns one worker with the kernel's settings.
@@ -73,6 +74,10 @@ func Default() Config {
 			},
 			TCPUnacknowledged: 300, TCPMaxRetrans: 300,
 			UDP: 30, UDPStream: 120, ICMP: 30, ICMPv6: 30, GRE: 30, GREStream: 180, Generic: 600,
+			SCTP: [SCTPStates]uint32{
+				SCTPClosed: 10, SCTPCookieWait: 3, SCTPCookieEchoed: 3, SCTPEstablished: 210,
+				SCTPShutdownSent: 3, SCTPShutdownRecd: 3, SCTPShutdownAckSent: 3, SCTPHeartbeatSent: 30,
+			},
 		},
 	}
 }
@@ -88,21 +93,11 @@ func (c Config) Validate() error {
 	if c.Max < 0 || c.Max > MaxEntries {
 		return fmt.Errorf("%w: max %d, want 0..%d", ErrConfig, c.Max, MaxEntries)
 	}
-	t := &c.Timeouts
-	for s := TCPSynSent; int(s) < TCPStates; s++ {
-		if err := checkTimeout("tcp "+s.String(), t.TCP[s]); err != nil {
-			return err
-		}
+	if err := checkTimeout("tcp SYN_SENT2", c.Timeouts.TCP[TCPSynSent2]); err != nil {
+		return err
 	}
-	for _, x := range []struct {
-		name string
-		sec  uint32
-	}{
-		{"tcp unacknowledged", t.TCPUnacknowledged}, {"tcp max retrans", t.TCPMaxRetrans},
-		{"udp", t.UDP}, {"udp stream", t.UDPStream}, {"icmp", t.ICMP}, {"icmpv6", t.ICMPv6},
-		{"gre", t.GRE}, {"gre stream", t.GREStream}, {"generic", t.Generic},
-	} {
-		if err := checkTimeout(x.name, x.sec); err != nil {
+	for _, t := range c.TimeoutSettings() {
+		if err := checkTimeout(t.Name, t.Seconds); err != nil {
 			return err
 		}
 	}

@@ -60,12 +60,12 @@
 //
 //   - tuple.go, tuple_unsafe.go: tuples and their inverses; layout checks
 //   - entry.go, probe.go, reason.go: a flow, a packet as the table sees it, why not
-//   - config.go: settings and their defaults
+//   - config.go, settings.go: settings and their defaults, and their names
 //   - table.go, init.go, hash.go: what workers share; how it comes and goes; the keyed hash
 //   - index.go, shard.go: buckets and slots; one worker's flows
 //   - prefetch.go, prefetch_amd64.go, prefetch_amd64.s, prefetch_generic.go: fetching ahead
 //   - track.go: a packet's way through the table
-//   - tracker.go, state.go, tcptable.go, tcp.go, tcpwindow.go, tcp_unsafe.go: protocols
+//   - tracker.go, state.go, tcptable.go, tcp.go, tcpwindow.go, tcp_unsafe.go, sctp.go, gre.go: protocols
 //   - claim.go, directory.go: reply tuples, confirming, the shared directory
 //   - expect.go, expectclaim.go, expectowner.go: announced flows: their table, a new one, what its owner does
 //   - helper.go, timeouts.go: helpers, masters and children; timeout policies

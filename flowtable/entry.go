@@ -70,7 +70,7 @@ type Entry struct {
 	Status  uint32    // Status* bits
 	Expires uint32    // tick at which the flow ends; relative while unconfirmed
 	Mark    uint32    // ct mark
-	State   TCPState  // of a TCP flow
+	State   TCPState  // of a TCP or SCTP flow
 	flags   uint8     // the table's own notes, flag* bits
 	TCP     [2]uint8  // TCP: flags of both sides
 	Plan    [2]uint32 // interned plan by direction; 0 is none

@@ -42,7 +42,7 @@ func fold(a, b uint64) uint64 {
 }
 
 // Hash returns the keyed hash of a flow, the same for both of its directions.
-// ICMP type and code and the zone are no part of it. IPv4 costs three
+// ICMP type and code, GRE keys and the zone are no part of it. IPv4 costs three
 // multiplications. Any goroutine may call it.
 //
 //	63          48 47      32 31                0
@@ -51,6 +51,8 @@ func (t *Table) Hash(tu *Tuple) uint64 {
 	sport, dport := tu.SrcPort, tu.DstPort
 	if tu.Proto == ProtoICMP || tu.Proto == ProtoICMPv6 {
 		dport = sport // the identifier stands for both ends
+	} else if tu.Proto == ProtoGRE {
+		sport, dport = 0, 0 // of two PPTP keys one may not be known yet
 	}
 	k := &t.keys
 	w := words(tu)
@@ -84,11 +86,13 @@ func (t *Table) fingerprint(tu *Tuple) uint64 {
 }
 
 // spread takes apart flows that Hash alone cannot: those that differ only in
-// zone or in ICMP code. Without it a sender could fill two buckets at will.
+// zone, in ICMP code or in GRE keys. Without it a sender could fill two buckets at will.
 func spread(tu *Tuple, hash uint64) uint64 {
 	extra := uint64(tu.Zone) << 8
 	if tu.Proto == ProtoICMP || tu.Proto == ProtoICMPv6 {
 		extra |= uint64(tu.DstPort & 0xff)
+	} else if tu.Proto == ProtoGRE {
+		extra += (uint64(tu.SrcPort) + uint64(tu.DstPort)) << 24
 	}
 	return hash ^ extra*0x9e3779b97f4a7c15
 }

@@ -14,6 +14,9 @@ const (
 	ReasonChecksum  // wrong transport checksum
 	ReasonICMPType  // an ICMP type that is neither query, answer nor error
 	ReasonICMPInner // the packet inside an ICMP error gives no tuple
+	ReasonRedirect  // an ICMPv6 redirect that is not a router's, or redirects nothing
+	ReasonLength    // the UDP length or the UDPLite coverage says what cannot be
+	ReasonGRE       // GRE version 1 that carries no PPP
 
 	// Set by Track: INVALID, accepted unless a rule drops it.
 	ReasonNoInverse   // the tuple has no answer (an ICMP type without a pair)
@@ -26,6 +29,10 @@ const (
 	ReasonTCPReset    // a reset below the sequence number that the peer expects
 	ReasonTCPSeqOver  // begins behind the receiver's window
 	ReasonTCPAckOver  // acknowledges what was not sent
+	ReasonSCTPChunk   // chunks without length, in the wrong place, or none
+	ReasonSCTPTag     // the verification tag of another association
+	ReasonSCTPState   // a chunk that the association's state does not allow
+	ReasonSCTPNotNew  // a first packet that cannot open an association
 
 	// Only counted: TCP segments let through that changed nothing in their flow.
 	ReasonTCPOvershoot // begins behind the receiver's window, but not far
@@ -70,6 +77,13 @@ var reasonNames = [reasons]string{
 	ReasonTCPSeqOver:    "tcp-seq-over",
 	ReasonTCPAckOver:    "tcp-ack-over",
 	ReasonTCPOvershoot:  "tcp-overshoot",
+	ReasonRedirect:      "icmpv6-redirect",
+	ReasonLength:        "length",
+	ReasonGRE:           "gre-protocol",
+	ReasonSCTPChunk:     "sctp-chunk",
+	ReasonSCTPTag:       "sctp-vtag",
+	ReasonSCTPState:     "sctp-state",
+	ReasonSCTPNotNew:    "sctp-not-new",
 	ReasonTCPSeqUnder:   "tcp-seq-under",
 	ReasonTCPAckUnder:   "tcp-ack-under",
 	ReasonTCPIgnored:    "tcp-ignored",
@@ -91,8 +105,15 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
-// isError reports whether the kernel counts the reason as `error` (its ICMP
-// error handler refused the packet) and not as `invalid`.
-func (r Reason) isError() bool {
-	return r == ReasonICMPType || r == ReasonICMPInner || r == ReasonNoFlow || r == ReasonMisdirected
+// isError reports whether the kernel counts the packet as `error` (its ICMP
+// error handler refused it) and not as `invalid`.
+func (p *Probe) isError() bool {
+	switch p.Reason {
+	case ReasonICMPType, ReasonICMPInner, ReasonRedirect, ReasonNoFlow, ReasonMisdirected:
+		return true
+	case ReasonTruncated, ReasonChecksum:
+		tu := &p.Tuple
+		return tu.Proto == ProtoICMP && tu.Family == FamilyIPv4 || tu.Proto == ProtoICMPv6 && tu.Family == FamilyIPv6
+	}
+	return false
 }

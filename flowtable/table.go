@@ -17,6 +17,7 @@ type Table struct {
 	direct   bool             // TCP and UDP have the built-in trackers
 	ms       timeoutsMs
 	dir      directory
+	gre      greKeys
 	expect   expectations
 	helpers  []Helper    // by number; 0 is none
 	nat      atomic.Bool // stored by SetNAT, loaded at every Confirm
@@ -40,6 +41,7 @@ type timeoutsMs struct {
 	udp, udpStream        uint32
 	icmp, icmpv6, generic uint32
 	gre, greStream        uint32
+	sctp                  [SCTPStates]uint32
 }
 
 // New reserves a table. Memory for Max entries is reserved in every shard and
@@ -85,6 +87,9 @@ func ticks(t *Timeouts) timeoutsMs {
 	}
 	for i, sec := range t.TCP {
 		m.tcp[i] = sec * 1000
+	}
+	for i, sec := range t.SCTP {
+		m.sctp[i] = sec * 1000
 	}
 	return m
 }

@@ -120,7 +120,7 @@ func trackTCP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
 		s.stats.Reasons[p.Reason]++
 		return OutcomeAccept
 	case windowInvalid:
-		s.tcpShrink(e, last, p, event, now)
+		s.tcpShrink(e, last, p, n, event, now)
 		return OutcomeInvalid
 	}
 	return s.tcpAdvance(e, last, p, n, event, old, next, now)

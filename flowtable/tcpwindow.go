@@ -157,7 +157,7 @@ func tcpInitSide(e *Entry, last *tcpLast, p *Probe, end uint32) {
 
 // tcpShrink: when both sides want to end a flow and neither of their segments
 // is in its window, the entry is what is out of step. It shall not stay for days.
-func (s *Shard) tcpShrink(e *Entry, last *tcpLast, p *Probe, event uint8, now uint32) {
+func (s *Shard) tcpShrink(e *Entry, last *tcpLast, p *Probe, n uint32, event uint8, now uint32) {
 	if e.Status&(StatusAssured|StatusFixedTimeout) != StatusAssured || event != eventRST && event != eventFIN {
 		return
 	}
@@ -166,8 +166,8 @@ func (s *Shard) tcpShrink(e *Entry, last *tcpLast, p *Probe, event uint8, now ui
 		last.note(event, p.Dir&1)
 		return
 	}
-	if left := e.Expires - now; left >= 120_000 && left > s.ms.tcpUnacked {
-		e.Expires = now + s.ms.tcpUnacked
+	if left, short := e.Expires-now, s.times(n).tcpUnacked; left >= 120_000 && left > short {
+		e.Expires = now + short
 	}
 }
 

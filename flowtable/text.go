@@ -17,9 +17,11 @@ func (f *Flow) AppendConntrack(b []byte, acct bool) []byte {
 	b = append(b, ' ')
 	b = strconv.AppendUint(b, uint64(f.Orig.Proto), 10)
 	b = appendNumber(b, " ", uint64(f.TimeoutSec))
-	if f.Orig.Proto == ProtoTCP {
-		b = append(b, ' ')
-		b = append(b, f.State.String()...)
+	switch f.Orig.Proto {
+	case ProtoTCP:
+		b = append(append(b, ' '), f.State.String()...)
+	case ProtoSCTP:
+		b = append(append(b, ' '), sctpStateName(f.State)...)
 	}
 	b = f.appendDirection(b, &f.Orig, Original, acct)
 	if f.Status&StatusSeenReply == 0 {

@@ -51,7 +51,6 @@ func TestTimeouts(t *testing.T) {
 		{"icmp timestamp", tuple(t, ProtoICMP, "10.0.0.1", 9, "10.0.0.2", 13<<8), 30, 30, 30, false},
 		{"icmpv6", tuple(t, ProtoICMPv6, "fd00::1", 9, "fd00::2", 128<<8), 30, 30, 30, false},
 		{"other", tuple(t, 200, "10.0.0.1", 0, "10.0.0.2", 0), 600, 600, 600, false},
-		{"sctp", tuple(t, ProtoSCTP, "10.0.0.1", 5, "10.0.0.2", 6), 600, 600, 600, false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			tb := newTable(t, nil)

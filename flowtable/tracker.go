@@ -27,12 +27,18 @@ type Tracker struct {
 	// included. It sets timeout and accounting with Shard.Refresh, or leaves
 	// both alone. It runs on the owner's burst path and must not allocate.
 	Packet func(s *Shard, p *Probe, n uint32, now uint32) Outcome
+	// StateName is what listings show for Entry.State; nil: nothing.
+	StateName func(state TCPState) string
+	// Timeouts are the settings of a tracker from outside, which reads them by
+	// Shard.Timeout. Those of the built-in ones are Config.Timeouts.
+	Timeouts []TimeoutSetting
 }
 
 var builtin = [...]Tracker{
-	{Name: "tcp", Proto: ProtoTCP, Packet: trackTCP, MayDrop: func(e *Entry) bool { return tcpClosing(e.State) }},
+	{Name: "tcp", Proto: ProtoTCP, Packet: trackTCP, MayDrop: func(e *Entry) bool { return tcpClosing(e.State) }, StateName: TCPState.String},
 	{Name: "udp", Proto: ProtoUDP, AllowClash: true, Packet: trackUDP},
 	{Name: "udplite", Proto: ProtoUDPLite, AllowClash: true, Packet: trackUDPLite},
+	{Name: "sctp", Proto: ProtoSCTP, Packet: trackSCTP, MayDrop: func(e *Entry) bool { return sctpClosing(e.State) }, StateName: sctpStateName},
 	{Name: "gre", Proto: ProtoGRE, Packet: trackGRE},
 	{Name: "icmp", Family: FamilyIPv4, Proto: ProtoICMP, Packet: trackICMP},
 	{Name: "icmpv6", Family: FamilyIPv6, Proto: ProtoICMPv6, Packet: trackICMP},
@@ -63,6 +69,12 @@ func (t *Table) register() error {
 		}
 	}
 	return nil
+}
+
+// Tracker returns the operations for a protocol over a family: "unknown"'s
+// when nobody registered any. Any goroutine.
+func (t *Table) Tracker(family, proto uint8) *Tracker {
+	return t.tracker(&Tuple{Family: family, Proto: proto})
 }
 
 func (t *Table) tracker(tu *Tuple) *Tracker {
@@ -116,10 +128,6 @@ func trackUDP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
 
 func trackUDPLite(s *Shard, p *Probe, n uint32, now uint32) Outcome {
 	return trackStream(s, p, n, s.times(n).udp, s.times(n).udpStream, now)
-}
-
-func trackGRE(s *Shard, p *Probe, n uint32, now uint32) Outcome {
-	return trackStream(s, p, n, s.times(n).gre, s.times(n).greStream, now)
 }
 
 // trackStream: assured with the first packet after an answer was seen.

@@ -76,7 +76,7 @@ func checksumAt(proto uint8) (off int, pseudo bool) {
 	switch proto {
 	case protoTCP:
 		return 16, true
-	case protoUDP, protoUDPLite, protoDCCP:
+	case protoUDP, protoUDPLite:
 		return 6, true
 	case protoICMP:
 		return 2, false
@@ -110,12 +110,6 @@ func covered(proto uint8, h []byte) (int, bool) {
 			n = len(h)
 		}
 		return n, n >= udpLen && n <= len(h)
-	case protoDCCP:
-		cov, n := int(h[5]&15), len(h)
-		if cov != 0 {
-			n = int(h[4])*4 + (cov-1)*4
-		}
-		return n, int(h[4])*4 >= dccpLen && n <= len(h)
 	}
 	return len(h), true
 }

@@ -20,6 +20,9 @@ func TestParseDatagram(t *testing.T) {
 			t.Fatal(d)
 		}
 		want.Flags |= FlagFragment | p.Flags&FlagExtHeaders
+		if s.name == "sctp" {
+			want.Rest = want.Rest[:len(p.Rest)] // the chunks in the first fragment
+		}
 		if !reflect.DeepEqual(p.Probe, want.Probe) || p.Flags != want.Flags || p.Proto != want.Proto {
 			t.Errorf("\n%+v\n%+v", p.Probe, want.Probe)
 		}

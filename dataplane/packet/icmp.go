@@ -25,13 +25,19 @@ const (
 	icmpv6NodeReply    uint8 = 140
 )
 
-// icmpv6RedirectLen is the length of a redirect message with the header of its
-// first option; the redirected packet stands behind it.
-const icmpv6RedirectLen = 48
+// A redirect message up to its options, and with the header of the first one;
+// the redirected packet stands behind it.
+const (
+	icmpv6RedirectBase = 40
+	icmpv6RedirectLen  = 48
+)
 
-// innerL4 is how much of the complained-of packet's transport header must be
-// there for protocols that have one: what RFC 792 promises.
-const innerL4 = 8
+// How much of the complained-of packet's transport header must be there to tell
+// its flow, and to rewrite it: what RFC 792 promises.
+const (
+	innerPorts = 4
+	innerL4    = 8
+)
 
 // icmpIsError says that a type carries a packet that it complains of.
 func icmpIsError(typ uint8) bool {
@@ -64,7 +70,7 @@ func icmpv6IsQuery(typ uint8) bool {
 func icmpv6Untracked(typ uint8) bool { return typ >= 130 && typ <= 136 || typ == 143 }
 
 // parseICMP follows nf_conntrack_icmpv4_error.
-func parseICMP(p *Packet, h []byte) bool {
+func parseICMP(p *Packet, t *flowtable.Table, h []byte) bool {
 	if len(h) < icmpLen {
 		p.Reason = flowtable.ReasonTruncated
 		return false
@@ -77,15 +83,19 @@ func parseICMP(p *Packet, h []byte) bool {
 		p.Tuple.DstPort = be16(h[0:2])
 		return true
 	}
-	p.Reason = flowtable.ReasonICMPType
-	if icmpIsError(typ) {
-		relate(p, h[icmpLen:])
+	switch {
+	case icmpIsError(typ):
+		relate(p, t, h[icmpLen:])
+	case typ > icmpLastType:
+		p.Reason = flowtable.ReasonICMPType
+	default:
+		p.Reason = flowtable.ReasonNoInverse
 	}
 	return false
 }
 
 // parseICMPv6 follows nf_conntrack_icmpv6_error.
-func parseICMPv6(p *Packet, h []byte) bool {
+func parseICMPv6(p *Packet, t *flowtable.Table, h []byte) bool {
 	if len(h) < icmpLen {
 		p.Reason = flowtable.ReasonTruncated
 		return false
@@ -103,30 +113,43 @@ func parseICMPv6(p *Packet, h []byte) bool {
 		p.Info = flowtable.InfoUntracked
 		return false
 	}
-	p.Reason = flowtable.ReasonICMPType
 	switch {
 	case typ < 128:
-		relate(p, h[icmpLen:])
+		relate(p, t, h[icmpLen:])
 	case typ == icmpv6Redirect:
-		src := p.Data[int(p.L3)+ip6Src:]
-		linkLocal := src[0] == 0xfe && src[1]&0xc0 == 0x80
-		if h[1] != 0 || p.TTL() != 255 || !linkLocal || len(h) < icmpv6RedirectLen {
-			break
-		}
-		if o := h[40:icmpv6RedirectLen]; o[0] == 4 && o[1] != 0 {
-			relate(p, h[icmpv6RedirectLen:])
-		}
+		redirect(p, t, h)
+	default:
+		p.Reason = flowtable.ReasonNoInverse
 	}
 	return false
+}
+
+// redirect follows nf_conntrack_icmpv6_redirect. What is no redirect of a
+// packet after all is a message without an answer.
+func redirect(p *Packet, t *flowtable.Table, h []byte) {
+	src := p.Data[int(p.L3)+ip6Src:]
+	linkLocal := src[0] == 0xfe && src[1]&0xc0 == 0x80
+	switch {
+	case len(h) < icmpv6RedirectBase:
+		p.Reason = flowtable.ReasonTruncated
+	case h[1] != 0:
+		p.Reason = flowtable.ReasonNoInverse
+	case p.TTL() != 255 || !linkLocal || len(h) < icmpv6RedirectBase+2 || h[icmpv6RedirectBase+1] == 0:
+		p.Reason = flowtable.ReasonRedirect
+	case h[icmpv6RedirectBase] != 4: // not the "redirected header" option
+		p.Reason = flowtable.ReasonNoInverse
+	default:
+		relate(p, t, h[min(icmpv6RedirectLen, len(h)):])
+	}
 }
 
 // relate makes p a KindError if the packet quoted in inner gives a tuple that
 // can be inverted. The kernel compares the outer destination with that of the
 // tuple it finds, which by the inversion is the inner packet's source, so
 // Misdirected needs no entry to be known.
-func relate(p *Packet, inner []byte) {
+func relate(p *Packet, t *flowtable.Table, inner []byte) {
 	var tu flowtable.Tuple
-	if _, ok := innerTuple(&tu, inner, p.Family); !ok {
+	if _, ok := innerTuple(&tu, t, inner, p.Family); !ok {
 		p.Reason = flowtable.ReasonICMPInner
 		return
 	}
@@ -143,8 +166,9 @@ func relate(p *Packet, inner []byte) {
 }
 
 // innerTuple reads the tuple of the packet quoted in b, of which the end is
-// usually cut off, and returns the offset of its transport header.
-func innerTuple(tu *flowtable.Tuple, b []byte, family uint8) (l4 int, ok bool) {
+// usually cut off, and returns the offset of its transport header. t, for
+// GRE's keys, is nil where they do not matter.
+func innerTuple(tu *flowtable.Tuple, t *flowtable.Table, b []byte, family uint8) (l4 int, ok bool) {
 	le := binary.LittleEndian
 	*tu = flowtable.Tuple{Family: family}
 	if family == flowtable.FamilyIPv4 {
@@ -173,8 +197,8 @@ func innerTuple(tu *flowtable.Tuple, b []byte, family uint8) (l4 int, ok bool) {
 	}
 	h := b[l4:]
 	switch tu.Proto {
-	case protoTCP, protoUDP, protoUDPLite, protoSCTP, protoDCCP:
-		if len(h) < innerL4 {
+	case protoTCP, protoUDP, protoUDPLite, protoSCTP:
+		if len(h) < innerPorts {
 			return 0, false
 		}
 		tu.SrcPort, tu.DstPort = be16(h[0:2]), be16(h[2:4])
@@ -184,8 +208,8 @@ func innerTuple(tu *flowtable.Tuple, b []byte, family uint8) (l4 int, ok bool) {
 		}
 		tu.SrcPort, tu.DstPort = be16(h[4:6]), be16(h[0:2])
 	case protoGRE:
-		if len(h) >= pptpLen && h[1]&7 == 1 && be16(h[2:4]) == 0x880b {
-			tu.DstPort = be16(h[6:8])
+		if t != nil && !greTuple(tu, t, h) {
+			return 0, false
 		}
 	}
 	return l4, true

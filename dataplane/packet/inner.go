@@ -26,8 +26,8 @@ func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16) Drop {
 	}
 	in := msg[icmpLen:]
 	var tu flowtable.Tuple
-	at, ok := innerTuple(&tu, in, p.Family)
-	if !ok {
+	at, ok := innerTuple(&tu, nil, in, p.Family)
+	if !ok || needsHeader(tu.Proto) && len(in)-at < innerL4 {
 		return DropNAT
 	}
 	var delta uint64

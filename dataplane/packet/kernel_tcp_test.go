@@ -17,11 +17,6 @@ var (
 	judgeSeed   = flag.Uint64("judge.seed", 0, "seed of the first round; 0: a new one")
 )
 
-const (
-	judgeFlows = 500
-	judgeSteps = 60
-)
-
 // tcpSeg is one segment of a random sequence.
 type tcpSeg struct {
 	side     uint8 // of the wire: 0 is the client
@@ -176,22 +171,6 @@ func synOptions(r *rand.Rand) (o string) {
 	return o
 }
 
-// sentinels follow what was sent and come back last.
-func (j *judge) settle(seen func(side uint8, frame []byte)) {
-	for side := range uint8(2) {
-		j.send(side, Build(j.ethers[side], IPv4{Src: judgeEnd4[side], Dst: judgeEnd4[side^1], ID: 0xffff}, UDP{Src: 9, Dst: 9}))
-	}
-	for side := range uint8(2) {
-		j.arrived(side, func(f []byte) bool {
-			if be16(f[12:]) == EtherIPv4 && be16(f[18:]) == 0xffff {
-				return true
-			}
-			seen(side, f)
-			return false
-		})
-	}
-}
-
 // TestKernelTCP sends random sequences of segments through the kernel and
 // through a shard, and compares after each segment whether it is INVALID and
 // what is then known of the flow.
@@ -202,7 +181,7 @@ func TestKernelTCP(t *testing.T) {
 			seed = rand.Uint64()
 		}
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			judgeTCP(t, seed, nil, nil)
+			trialTCP(t, seed, nil, nil)
 		})
 	}
 	for _, row := range []struct {
@@ -221,103 +200,29 @@ func TestKernelTCP(t *testing.T) {
 				seed = rand.Uint64()
 			}
 			t.Logf("seed %d", seed)
-			judgeTCP(t, seed, func(j *judge) { j.sysctl("net/netfilter/nf_conntrack_tcp_"+row.sysctl[0], row.sysctl[1]) }, row.change)
+			trialTCP(t, seed, func(j *judge) { j.sysctl("net/netfilter/nf_conntrack_tcp_"+row.sysctl[0], row.sysctl[1]) }, row.change)
 		})
 	}
 }
 
-func judgeTCP(t *testing.T, seed uint64, prepare func(*judge), change func(*flowtable.Config)) {
-	j := newJudge(t)
-	if prepare != nil {
-		prepare(j)
-	}
-	c := flowtable.Default()
-	c.Max, c.Acct = 4*judgeFlows, true
-	if change != nil {
-		change(&c)
-	}
-	tab, err := flowtable.New(c)
-	j.must(err)
-	defer tab.Close()
-	shard := tab.Shard(0)
-	r := rand.New(rand.NewPCG(seed, 1))
-
-	begin := time.Now()
-	entries := make([]uint32, judgeFlows)
-	history := make([][]tcpSeg, judgeFlows)
-	notes := make([][]string, judgeFlows)
-	lost := make([]bool, judgeFlows) // differ already
-	valid := make([]bool, judgeFlows)
-	compared, invalid, differ := 0, 0, 0
+func trialTCP(t *testing.T, seed uint64, prepare func(*judge), change func(*flowtable.Config)) {
 	cells := map[string]int{} // of the state table: side, state before, flags
-	for range judgeSteps {
-		for i := range judgeFlows {
-			var e *flowtable.Entry
-			if n := entries[i]; n != 0 && shard.Entry(n).Live() {
-				e = shard.Entry(n)
+	trial{
+		proto: protoTCP, seed: seed, prepare: prepare, change: change, limit: 8 * time.Second,
+		invent: func(j *judge, r *rand.Rand, before []step, flow int, e *flowtable.Entry, origin uint8) step {
+			var segs []tcpSeg
+			for _, s := range before {
+				segs = append(segs, s.what.(tcpSeg))
 			}
-			origin := uint8(0)
-			if e != nil && e.Tuple.SrcPort == 80 {
-				origin = 1
-			}
-			s := nextSegment(r, e, origin, history[i])
+			s := nextSegment(r, e, origin, segs)
 			s.payload = min(s.payload, 1400)
-			f := s.frame(j, i)
 			if e != nil {
 				cells[fmt.Sprintf("%d %v %s", s.side^origin, e.State, strings.Trim(s.flags, "PUEW"))]++
 			}
-			j.send(s.side, f)
-			now := uint32(time.Since(begin).Milliseconds())
-			p := Packet{Data: f}
-			if d := Parse(&p, tab); d != DropNone {
-				t.Fatalf("%v: %v", s, d)
-			}
-			a := shard.Track(&p.Probe, now)
-			valid[i] = a == flowtable.ActionAccept && p.Info != flowtable.InfoInvalid
-			note := fmt.Sprintf("%v: %v", s, p.Reason)
-			if valid[i] {
-				shard.Confirm(&p.Probe, now)
-				entries[i] = p.Entry
-			}
-			if n := entries[i]; n != 0 && shard.Entry(n).Live() {
-				e := shard.Entry(n)
-				note += fmt.Sprintf(" -> %v flags %02x %d", e.State, e.TCP, e.Proto)
-			} else {
-				entries[i] = 0 // the number may go to another flow
-			}
-			history[i], notes[i] = append(history[i], s), append(notes[i], note)
-		}
-		passed := make([]bool, judgeFlows)
-		j.settle(func(_ uint8, f []byte) {
-			if be16(f[12:]) == EtherIPv4 && int(be16(f[18:])) < judgeFlows {
-				passed[be16(f[18:])] = true
-			}
-		})
-		known := map[uint16]judged{}
-		for _, f := range j.dump() {
-			if f.orig.Proto == protoTCP {
-				known[max(f.orig.SrcPort, f.orig.DstPort)-1024] = f
-			}
-		}
-		now := uint32(time.Since(begin).Milliseconds())
-		for i := range judgeFlows {
-			if lost[i] {
-				continue
-			}
-			compared++
-			if !valid[i] {
-				invalid++
-			}
-			k, there := known[uint16(i)]
-			if why := differTCP(shard, entries[i], now, valid[i], passed[i], k, there); why != "" {
-				lost[i] = true
-				if differ++; differ <= 5 {
-					t.Errorf("flow %d: %s\n\t%s", i, why, strings.Join(notes[i][max(0, len(notes[i])-6):], "\n\t"))
-				}
-			}
-		}
-	}
-	t.Logf("%d segments compared, %d of them INVALID, %d flows differ", compared, invalid, differ)
+			return step{s.side, s.frame(j, flow), s}
+		},
+		compare: func(e *flowtable.Entry, k *judged) bool { return e.TCP == k.flags },
+	}.run(t)
 	for dir := range 2 {
 		for st := flowtable.TCPSynSent; st <= flowtable.TCPSynSent2; st++ {
 			for _, flags := range []string{"S", "SA", "FA", "A", "R"} {
@@ -327,31 +232,4 @@ func judgeTCP(t *testing.T, seed uint64, prepare func(*judge), change func(*flow
 			}
 		}
 	}
-	if invalid == 0 || invalid == compared {
-		t.Error("nothing was told apart")
-	}
-}
-
-// differTCP says in what a flow differs; empty when in nothing.
-func differTCP(s *flowtable.Shard, n, now uint32, valid, passed bool, k judged, there bool) string {
-	if valid != passed {
-		return fmt.Sprintf("valid %t, the kernel says %t", valid, passed)
-	}
-	ours := n != 0 && s.Entry(n).Live()
-	if ours != there {
-		return fmt.Sprintf("entry %t, the kernel has %t", ours, there)
-	}
-	if !ours {
-		return ""
-	}
-	e := s.Entry(n)
-	const status = flowtable.StatusSeenReply | flowtable.StatusAssured
-	left := int32(e.Expires-now) / 1000
-	if e.Tuple != k.orig || uint8(e.State) != k.state || e.Status&status != k.status&status || e.TCP != k.flags ||
-		e.Packets != k.packets || e.Bytes != k.bytes || left-int32(k.timeout) > 1 || int32(k.timeout)-left > 1 {
-		return fmt.Sprintf("%v %v status %#x flags %02x, %d s, %v %v\n\tkernel %v %v status %#x flags %02x, %d s, %v %v",
-			e.Tuple, e.State, e.Status&status, e.TCP, left, e.Packets, e.Bytes,
-			k.orig, flowtable.TCPState(k.state), k.status&status, k.flags, k.timeout, k.packets, k.bytes)
-	}
-	return ""
 }

@@ -95,6 +95,13 @@ func (p *Packet) Ports() (src, dst uint16, ok bool) {
 	return be16(b), be16(b[2:]), true
 }
 
+// Discovery says that p is neighbour discovery or MLD, which conntrack does not
+// track unless it is broken.
+func (p *Packet) Discovery() bool {
+	typ, _, ok := p.ICMPType()
+	return ok && p.Proto == protoICMPv6 && icmpv6Untracked(typ)
+}
+
 // ICMPType returns type and code of an ICMP or ICMPv6 message; false when p
 // is none or its header is not whole.
 func (p *Packet) ICMPType() (typ, code uint8, ok bool) {

@@ -9,7 +9,8 @@ import (
 // SetSrc writes the source address (IPv4: the first four bytes of addr) and the
 // source port, in host order, and patches every checksum that covers them. For
 // an ICMP query port is the identifier; for ICMP errors, later fragments and
-// protocols without ports it means nothing. Nothing in Probe changes.
+// protocols without ports it means nothing. Nothing in Probe changes. SetDst
+// writes the call id of PPTP's GRE, as destination key, like a port.
 //
 // DropNAT: the bytes cannot be rewritten (a transport header that is not
 // whole, an SCTP port in a fragment); the frame is then unchanged.
@@ -27,6 +28,11 @@ func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
 			return DropNAT
 		}
 		l4 = p.Transport()
+	}
+	if dst && p.Proto == protoGRE && p.Flags&FlagLaterFrag == 0 {
+		if h := p.Transport(); hasCallID(h) {
+			binary.BigEndian.PutUint16(h[greCallID:], port)
+		}
 	}
 	at, covers := portAt(p.Proto, l4, dst)
 	if p.Proto == protoSCTP && l4 != nil && be16(l4[at:]) != port {

@@ -79,7 +79,6 @@ var samples = []sample{
 	{"udplite", []Layer{UDPLite{Src: 1024, Dst: 80}}, true, true},
 	{"udplite coverage", []Layer{UDPLite{Src: 1024, Dst: 80, Coverage: 8}}, true, true},
 	{"sctp", []Layer{SCTP{Src: 1024, Dst: 80, Tag: 5}}, true, true},
-	{"dccp", []Layer{DCCP{Src: 1024, Dst: 80}}, true, true},
 	{"echo", []Layer{ICMP{Type: 8, ID: 9}}, true, false},
 	{"echo6", []Layer{ICMPv6{Type: 128, ID: 9}}, false, true},
 	{"neighbour solicitation", []Layer{ICMPv6{Type: 135, Info: 5}}, false, true},

@@ -14,14 +14,15 @@ const (
 
 func hasPorts(proto uint8) bool {
 	switch proto {
-	case protoTCP, protoUDP, protoSCTP, protoUDPLite, protoDCCP:
+	case protoTCP, protoUDP, protoSCTP, protoUDPLite:
 		return true
 	}
 	return false
 }
 
 // headerLen returns the least length of proto's header, 0 for protocols that
-// are not looked into.
+// are not looked into. DCCP's is read by rules only: to conntrack and NAT it is
+// unknown.
 func headerLen(proto uint8) int {
 	switch proto {
 	case protoTCP:
@@ -38,8 +39,8 @@ func headerLen(proto uint8) int {
 	return 0
 }
 
-// needsHeader says that rules and conntrack look into proto's header.
-func needsHeader(proto uint8) bool { return headerLen(proto) != 0 }
+// needsHeader says that conntrack and NAT look into proto's header.
+func needsHeader(proto uint8) bool { return headerLen(proto) != 0 && proto != protoDCCP }
 
 // wrongFamily says that p carries the other family's ICMP, which nobody reads.
 func wrongFamily(p *Packet) bool {
@@ -102,13 +103,17 @@ func parseTransport(p *Packet, t *flowtable.Table, h []byte, l4len int) {
 		n := int(be16(h[4:6]))
 		// UDPLite: the field is the checksum's coverage, 0 means all.
 		if n > l4len || n < udpLen && (p.Proto == protoUDP || n != 0) {
-			p.Reason = flowtable.ReasonMalformed
+			p.Reason = flowtable.ReasonLength
+			return
+		}
+		if p.Proto == protoUDPLite && be16(h[6:8]) == 0 {
+			p.Reason = flowtable.ReasonChecksum // it must have one
 			return
 		}
 		p.Tuple.SrcPort = be16(h[0:2])
 		p.Tuple.DstPort = be16(h[2:4])
 	default:
-		if !parseOther(p, h) {
+		if !parseOther(p, t, h) {
 			if p.Kind == flowtable.KindError {
 				p.Hash = t.Hash(&p.Tuple)
 			}
@@ -121,50 +126,66 @@ func parseTransport(p *Packet, t *flowtable.Table, h []byte, l4len int) {
 
 // parseOther does the rarer protocols; false when no flow tuple came of it
 // and Kind and Reason are final.
-func parseOther(p *Packet, h []byte) bool {
+func parseOther(p *Packet, t *flowtable.Table, h []byte) bool {
 	switch p.Proto {
 	case protoICMP:
 		if p.Family == flowtable.FamilyIPv4 {
-			return parseICMP(p, h)
+			return parseICMP(p, t, h)
 		}
 		p.Reason = flowtable.ReasonMalformed
 		return false
 	case protoICMPv6:
 		if p.Family == flowtable.FamilyIPv6 {
-			return parseICMPv6(p, h)
+			return parseICMPv6(p, t, h)
 		}
 		p.Reason = flowtable.ReasonMalformed
 		return false
-	case protoSCTP, protoDCCP:
-		n := headerLen(p.Proto)
-		if len(h) < n {
+	case protoSCTP:
+		if len(h) < sctpLen {
 			p.Reason = flowtable.ReasonTruncated
 			return false
 		}
 		p.Flags |= FlagL4
-		p.L4Payload = p.L4 + uint16(n)
+		p.L4Payload = p.L4 + sctpLen
 		p.Tuple.SrcPort = be16(h[0:2])
 		p.Tuple.DstPort = be16(h[2:4])
+		p.Seq = be32(h[4:8])
+		p.Rest = h[sctpLen:]
+	case protoDCCP:
+		markHeader(p)
 	case protoGRE:
-		return parseGRE(p, h)
+		if !greTuple(&p.Tuple, t, h) {
+			p.Reason = flowtable.ReasonGRE
+			return false
+		}
 	}
 	return true // tracked by addresses and protocol alone
 }
 
-// parseGRE takes the call id of PPTP's GRE (version 1) as destination key, as
-// gre_pkt_to_tuple does; the source key is known to the PPTP helper only. Other
-// GRE, even a cut off header, is tracked by its addresses.
-func parseGRE(p *Packet, h []byte) bool {
-	if len(h) < 4 || h[1]&7 != 1 {
+// greTuple takes the call id of PPTP's GRE (version 1) as destination key and
+// what the PPTP helper knows of it as source key (gre_pkt_to_tuple). Other GRE,
+// even a cut off header, is tracked by its addresses. False: version 1 of
+// something that is not PPP.
+func greTuple(tu *flowtable.Tuple, t *flowtable.Table, h []byte) bool {
+	if !hasCallID(h) {
 		return true
 	}
-	if len(h) < pptpLen || be16(h[2:4]) != 0x880b {
-		p.Reason = flowtable.ReasonMalformed
+	if be16(h[2:4]) != protoPPP {
 		return false
 	}
-	p.Tuple.DstPort = be16(h[6:8])
+	tu.DstPort = be16(h[greCallID:])
+	tu.SrcPort = t.GREKey(tu)
 	return true
 }
+
+// hasCallID says that the GRE header h is of version 1, and there up to the
+// call id.
+func hasCallID(h []byte) bool { return len(h) >= pptpLen && h[1]&7 == 1 }
+
+const (
+	protoPPP  = 0x880b // GRE's protocol type
+	greCallID = 6
+)
 
 // clearTuple takes back what a header that proved bad had put in the tuple.
 func clearTuple(p *Packet) { p.Tuple.SrcPort, p.Tuple.DstPort = 0, 0 }
