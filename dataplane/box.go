@@ -83,6 +83,7 @@ func New(cfg Config) (b *Box, err error) {
 		}
 	}
 	cfg.Conntrack.Workers, cfg.Conntrack.Helpers = cfg.Workers, helper.ForTable(cfg.Helpers)
+	b.cfg.Conntrack = cfg.Conntrack
 	if b.table, err = flowtable.New(cfg.Conntrack); err != nil {
 		return b, fmt.Errorf("conntrack: %w", err)
 	}

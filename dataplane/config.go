@@ -41,6 +41,10 @@ type Config struct {
 	// hop that packets wait for; SetState then brings it. nil: nothing waits.
 	Resolve func(port uint16, addr netip.Addr)
 
+	// LogInvalid logs some of the INVALID packets of that IP protocol, 255: of
+	// any, 0: none (net.netfilter.nf_conntrack_log_invalid).
+	LogInvalid uint8
+
 	Checksum      bool // packets with a wrong transport checksum are invalid: net.netfilter.nf_conntrack_checksum
 	HandoverSlots int  // frames each worker can have waiting for each other worker; a power of two
 	ExpireSlice   int  // entries looked at for expiry in every round of a worker

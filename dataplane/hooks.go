@@ -91,6 +91,9 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 	switch w.shard.Track(&p.Probe, w.now) {
 	case flowtable.ActionAccept:
 		if p.Entry == 0 {
+			if p.Info == flowtable.InfoInvalid {
+				w.noteInvalid(p)
+			}
 			return true
 		}
 		p.Ct = w.shard.Entry(p.Entry)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +130,41 @@ func TestLogSurvivesPublish(t *testing.T) {
 	}
 	if got := lines[0].ContextMap()["line"].(string); got[:20] != "old IN=lan OUT=wan M" {
 		t.Errorf("logged %q", got)
+	}
+}
+
+// TestLogInvalid: some INVALID packets are logged, of the protocol asked for.
+func TestLogInvalid(t *testing.T) {
+	const invalid = 5 // TCP segments without flags
+	for _, row := range []struct {
+		name       string
+		logInvalid uint8
+		apart      time.Duration
+		want       int
+	}{
+		{"off", 0, time.Second, 0}, {"all", 255, time.Second, invalid}, {"tcp", 6, time.Second, invalid}, {"udp", 17, time.Second, 0},
+		{"a flood", 255, time.Millisecond, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			core, logs := observer.New(zap.DebugLevel)
+			n := newNet(t, acceptAll+"table ip x {\nchain f { type filter hook forward priority 0; ct state invalid drop; }\n}\n", 1,
+				func(c *Config) { c.Log, c.LogInvalid = zap.New(core), row.logInvalid })
+			n.clock.Advance(time.Minute)
+			for range invalid {
+				n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.TCP{Src: 1, Dst: 2})...))
+				n.box.Drain()
+				n.clock.Advance(row.apart)
+			}
+			lines := logs.FilterMessage("invalid packet").All()
+			if len(lines) != row.want {
+				t.Fatalf("%d lines, want %d: %v", len(lines), row.want, lines)
+			}
+			for _, l := range lines {
+				if m := l.ContextMap(); m["reason"] != "tcp-flags" || !strings.HasPrefix(m["line"].(string), "IN=lan OUT= MAC=") {
+					t.Errorf("logged %v", m)
+				}
+			}
+		})
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/sluice-net/sluice/dataplane/packet"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
 )
 
 // A worker writes log records to its own ring and never waits: a full ring
@@ -35,6 +37,31 @@ func (w *worker) log(t *tables, p *packet.Packet) {
 		}
 	}
 	w.env.NLogs = 0
+}
+
+// A record of an INVALID packet has instead of a rule's id a reason and this bit.
+const recordInvalid = 1 << 31
+
+// invalidEvery is how many milliseconds lie between two such records of one
+// worker: a flood of them must not take the ring from the rules' ones.
+const invalidEvery = 50
+
+// noteInvalid logs an INVALID packet, if that is wanted and there was none just
+// now.
+func (w *worker) noteInvalid(p *packet.Packet) {
+	if which := w.box.cfg.LogInvalid; which == 0 || which != 255 && which != p.Proto || w.now-w.noted < invalidEvery {
+		return
+	}
+	w.noted = w.now
+	var rec [logRecordMax]byte
+	binary.LittleEndian.PutUint32(rec[8:], recordInvalid|uint32(p.Reason))
+	binary.LittleEndian.PutUint16(rec[12:], p.InPort)
+	binary.LittleEndian.PutUint16(rec[14:], packet.NoPort)
+	binary.LittleEndian.PutUint32(rec[16:], uint32(len(p.Data)))
+	n := logHeader + copy(rec[logHeader:], p.Data)
+	if !w.logs.put(rec[:n], parcel{}) {
+		w.stats.LogsLost++
+	}
 }
 
 // dispatchEvery is how often the control side looks into the workers' rings.
@@ -74,6 +101,11 @@ func (b *Box) writeLogs() {
 func (b *Box) writeLog(rec []byte) {
 	now := b.inForce.Load()
 	if now == nil || len(rec) < logHeader {
+		return
+	}
+	if id := binary.LittleEndian.Uint32(rec[8:]); id&recordInvalid != 0 {
+		b.log.Warn("invalid packet", zap.Stringer("reason", flowtable.Reason(id&^recordInvalid)),
+			zap.String("line", LogLine("", b.portName(rec[12:]), "", rec[logHeader:])))
 		return
 	}
 	if gen := binary.LittleEndian.Uint64(rec); now.generation != gen {

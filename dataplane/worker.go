@@ -54,6 +54,7 @@ type worker struct {
 	tx     [][]afxdp.Desc // by port: frames that leave at the end of the round
 
 	logs     *handover // records for the log, see log.go
+	noted    uint32    // tick at which noteInvalid last wrote one
 	help     help
 	wants    *afxdp.Ring[want] // next hops to resolve, for the control side
 	waiting  waitingList

@@ -189,6 +189,7 @@ func (r *running) makeBox() error {
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Frames = r.workers, r.set.FramesPerWorker()
 	cfg.Conntrack = r.set.Conntrack.Table()
+	cfg.Checksum, cfg.LogInvalid = r.set.Conntrack.Checksum, r.set.Conntrack.LogInvalid
 	cfg.CompileCache = compileCache
 	cfg.Log, cfg.Pin, cfg.Spin = r.log, r.set.Pin, r.set.Spin
 	cfg.Wire = !r.router()

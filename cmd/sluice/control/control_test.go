@@ -23,6 +23,7 @@ import (
 type testBox struct {
 	*Client
 	box    *dataplane.Box
+	server *Server
 	sender *afxdp.End
 }
 
@@ -63,6 +64,7 @@ func newTestBox(t *testing.T) *testBox {
 		t.Fatal(err)
 	}
 	s := &Server{Box: b.box, Book: NewRulebook(b.box), Version: "test", Log: zap.NewNop()}
+	b.server = s
 	done := make(chan error)
 	go func() { done <- s.Serve(socket) }()
 	t.Cleanup(func() {

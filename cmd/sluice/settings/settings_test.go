@@ -49,9 +49,12 @@ func TestDefaultsOfTheTable(t *testing.T) {
 	if got, want := c.Table(), flowtable.Default(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	c.UDPStream = 7
-	if got := c.Table().Timeouts.UDPStream; got != 7 {
-		t.Errorf("udp stream %d", got)
+	c.UDPStream, c.Buckets, c.ExpectMax, c.Timestamp, c.Events, c.BeLiberal, c.MaxRetrans, c.IgnoreInvalidRST = 7, 8, 9, true, 1, true, 4, true
+	got, want := c.Table(), flowtable.Default()
+	want.Timeouts.UDPStream, want.Buckets, want.ExpectMax, want.Timestamp, want.Events = 7, 8, 9, true, flowtable.EventsOn
+	want.TCPBeLiberal, want.TCPMaxRetrans, want.TCPIgnoreInvalidRST = true, 4, true
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }
 
@@ -86,6 +89,12 @@ func TestWrongFiles(t *testing.T) {
 		{"timeout", good + "conntrack:\n  nf_conntrack_udp_timeout: 0\n", "x.yaml:6:29: conntrack.nf_conntrack_udp_timeout: 0 seconds"},
 		{"negative timeout", good + "conntrack:\n  nf_conntrack_udp_timeout: -5\n", "x.yaml:6:"},
 		{"max", good + "conntrack:\n  nf_conntrack_max: -5\n", "nf_conntrack_max: -5"},
+		{"buckets", good + "conntrack:\n  nf_conntrack_buckets: -5\n", "x.yaml:6:25: conntrack.nf_conntrack_buckets: -5: want 1 to"},
+		{"expectations", good + "conntrack:\n  nf_conntrack_expect_max: 2000000\n", "x.yaml:6:28: conntrack.nf_conntrack_expect_max: 2000000: want 1 to"},
+		{"events", good + "conntrack:\n  nf_conntrack_events: 3\n", "x.yaml:6:24: conntrack.nf_conntrack_events: 3: want 0"},
+		{"retransmissions", good + "conntrack:\n  nf_conntrack_tcp_max_retrans: 0\n", "x.yaml:6:33: conntrack.nf_conntrack_tcp_max_retrans: 0"},
+		{"log invalid", good + "conntrack:\n  nf_conntrack_log_invalid: 256\n", "x.yaml:6:29: "},
+		{"checksum", good + "conntrack:\n  nf_conntrack_checksum: perhaps\n", "x.yaml:6:26: "},
 		{"management proto", good + "management: [{proto: sctp, port: 1}]\n", "management[0]: proto"},
 		{"management port", good + "management: [{proto: tcp}]\n", "management[0]: no port"},
 		{"management source", good + "management: [{proto: tcp, port: 1, source: here}]\n", `source "here"`},
