@@ -91,7 +91,7 @@ func TestSaveAndLoad(t *testing.T) {
 	if status := r.Run(context.Background(), []string{"-R", "-"}); status != 0 || out.Len() > 0 || errs.Len() > 0 {
 		t.Fatalf("status %d: %s%s", status, &out, &errs)
 	}
-	if got := b.tool([]string{"-L"}).masked(); got != rows.masked() {
+	if got := b.tool([]string{"-L"}); !same(got, rows) {
 		t.Errorf("%s\nwant\n%s", got.out, rows.out)
 	}
 }
