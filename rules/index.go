@@ -159,6 +159,9 @@ func (ix *index) number(ref *chainRef) error {
 					if err := refuseSet(s.Set); err != nil {
 						return err
 					}
+					if s.Set.Map {
+						return errorf(st.Pos, "a map as a set is not supported")
+					}
 					ix.use(s.Set, ref)
 				}
 				ix.conntrk = ix.conntrk || usesCt(st.Left)

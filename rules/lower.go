@@ -91,6 +91,9 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		if b := lw.ref.chain.Base; b != nil && b.Type != nft.TypeNAT {
 			return errorf(st.Pos, "nat statement in chain %s, which is not of type nat", lw.ref.chain.Name)
 		}
+		if st.Addr != nil || st.Port != nil || st.Prefix {
+			return errorf(st.Pos, "%s to what a map or the packet gives is not supported", nft.StmtName(st))
+		}
 		lw.add(opNAT, lw.ix.slots[st], 0)
 	case *nft.Reject:
 		return lw.reject(st)

@@ -58,7 +58,7 @@ func (r *Ruleset) Rule(id uint32) *RuleInfo {
 	}
 	info := r.ix.rules[id-1]
 	if !info.Policy {
-		info.Text = nft.RuleText(info.Rule)
+		info.Text = nft.RuleText(info.Family, info.Rule)
 	}
 	return &info
 }

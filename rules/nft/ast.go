@@ -208,6 +208,8 @@ type NAT struct {
 	AddrMin, AddrMax []byte // nil: no address; equal: one address
 	PortMin, PortMax uint16 // 0: no port
 	Flags            uint32
+	Addr, Port       Expr // nil, or what computes them; a map with data of two parts gives both in Addr
+	Prefix           bool // the address changes within its prefix
 
 	ranged bool // the addresses were written as a range or prefix
 	inet   bool // stands in an inet table
@@ -267,6 +269,7 @@ const (
 	BaseLink HeaderBase = iota
 	BaseNetwork
 	BaseTransport
+	BaseInner // what follows the transport header
 )
 
 // Field describes one header field: `tcp dport`.

@@ -153,7 +153,7 @@ func (e *Raw) Type() *Type {
 	if e.Base == BaseTransport && e.Length == 16 && (e.Offset == 0 || e.Offset == 16) {
 		return TypeService
 	}
-	return TypeInteger
+	return TypeRaw
 }
 
 // Bits is the length.

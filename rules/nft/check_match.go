@@ -8,6 +8,15 @@ import (
 // match checks `left op right`.
 func (k *ruleCheck) match(n *matchNode) Stmt {
 	e := k.left(n.left)
+	if f, ok := e.(*Fib); ok && isPresence(n.right) {
+		if f.Result != FibOifIndex {
+			k.fail(n.left, "Could not process rule: Invalid argument")
+		}
+		x := *f
+		x.Flags |= FibPresent
+		e = &x
+	}
+	k.matchable(n, e)
 	m := &Match{Pos: n.pos, Left: e, Op: n.op, fam: k.table.Family}
 	r := n.right
 	if n.op >= OpLt && n.op <= OpGe {
@@ -49,6 +58,62 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 	}
 	k.learn(n, m)
 	return m
+}
+
+// isPresence tells whether a right side is `exists` or `missing`.
+func isPresence(r *raw) bool {
+	return r.kind == rawWord && (r.text == "exists" || r.text == "missing")
+}
+
+// matchable refuses what can be set only, or cannot be compared with a value.
+func (k *ruleCheck) matchable(n *matchNode, e Expr) {
+	switch e := e.(type) {
+	case *Meta:
+		if e.Key == MetaNftrace {
+			k.fail(n.left, "Could not process rule: Operation not supported")
+		}
+		if e.Key == MetaSecmark {
+			k.fail(n.right, "Cannot be used with right hand side constant value")
+		}
+	case *CT:
+		if e.Key == CTEvent {
+			k.fail(n.left, "Could not process rule: Operation not supported")
+		}
+		if e.Key == CTSecmark {
+			k.fail(n.right, "Cannot be used with right hand side constant value")
+		}
+	}
+	if top, ok := highest(e); ok {
+		k.within(n.right, top)
+	}
+}
+
+// highest is the largest value an expression can have where that is no power of
+// two.
+func highest(e Expr) (uint64, bool) {
+	switch e := e.(type) {
+	case *Numgen:
+		return uint64(e.Mod) + uint64(e.Offset) - 1, true
+	case *Hash:
+		return uint64(e.Mod) + uint64(e.Offset) - 1, true
+	case *Socket:
+		return 1, e.Key == SocketTransparent || e.Key == SocketWildcard
+	case *Meta:
+		return 6, e.Key == MetaDay
+	}
+	return 0, false
+}
+
+// within wants every number of a right side to be at most top.
+func (k *ruleCheck) within(r *raw, top uint64) {
+	if r.kind == rawNumber {
+		if v, ok := parseBig(r.text); ok && (!v.IsUint64() || v.Uint64() > top) {
+			k.fail(r, "Value %s exceeds valid range 0-%d", v, top)
+		}
+	}
+	for _, x := range r.kids {
+		k.within(x, top)
+	}
 }
 
 func isConcat(e Expr) bool { _, ok := e.(*Concat); return ok }
@@ -108,9 +173,6 @@ func (k *ruleCheck) setMatch(n *matchNode, m *Match) {
 		k.also(n.left.pos, n.left.end)
 		panic(bail{})
 	}
-	if s.Map {
-		k.fail(n.right, "not supported: a map as a set")
-	}
 	m.Right = &SetRef{Set: s}
 }
 
@@ -151,6 +213,15 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 		m.Right = &Const{T: t, Data: make([]byte, len(v.Lo)), PrefixLen: -1}
 		return
 	}
+	if r := n.right; t == TypeHour && r.kind == rawRange && m.Op <= OpNe {
+		// A range over midnight is what is not between its ends.
+		lo, hi := k.constant(r.kids[0], t, bits), k.constant(r.kids[1], t, bits)
+		if bytes.Compare(lo.Lo, hi.Lo) > 0 {
+			m.Op ^= OpEq ^ OpNe
+			m.Right = &Range{T: t, Lo: hi.Lo, Hi: lo.Lo}
+			return
+		}
+	}
 	o := k.operand(n.right, t, bits)
 	m.Right = partValue(t, o.KeyPart)
 	if o.kind == rawRange {
@@ -188,14 +259,16 @@ var prefixTypes = map[*Type]bool{TypeIPv4: true, TypeIPv6: true, TypeMark: true}
 
 // learn notes what a match says about the packet's protocols.
 func (k *ruleCheck) learn(n *matchNode, m *Match) {
-	l4, l3 := false, false
+	l4, nfproto, ether := false, false, false
 	switch e := m.Left.(type) {
 	case *Payload:
-		l4 = e.Field.Proto == "ip" && e.Field.Name == "protocol" || e.Field.Proto == "ip6" && e.Field.Name == "nexthdr"
-		l3 = e.Field.Proto == "ether" && e.Field.Name == "type"
+		l4 = e.Field.Base == BaseNetwork && e.Field.T == TypeProto
+		ether = e.Field.Base == BaseLink && e.Field.T == TypeEtherType
 	case *Meta:
 		l4 = e.Key == MetaL4proto
-		l3 = e.Key == MetaNfproto
+		nfproto = e.Key == MetaNfproto
+		ether = e.Key == MetaProtocol && (k.table.Family == FamilyBridge || k.table.Family == FamilyNetdev)
+		k.ether = k.ether || e.Key == MetaIiftype && m.Op == OpEq
 	}
 	if m.Op != OpEq {
 		return
@@ -225,14 +298,23 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 		k.transport(n, x)
 		k.l4Set = false
 	}
-	if l3 {
-		switch x {
-		case 0x0800, uint64(FamilyIP):
-			k.l3 = FamilyIP
-		case 0x86dd, uint64(FamilyIP6):
-			k.l3 = FamilyIP6
-		}
-		k.l3At = span{n.pos, n.right.end}
+	if nfproto {
+		k.l3, k.l3At = Family(x), span{n.pos, n.right.end}
+	}
+	if ether {
+		k.etherType(n, x)
+	}
+}
+
+// etherType notes the network protocol a match states.
+func (k *ruleCheck) etherType(n *matchNode, x uint64) {
+	if _, meta := n.left.expr.(*Meta); isVLAN(x) && !meta {
+		k.vlan = true
+		return
+	}
+	k.etherAt = span{n.pos, n.right.end}
+	if f := etherFamily(x); f != 0 {
+		k.l3, k.l3At = f, k.etherAt
 	}
 }
 

@@ -1,7 +1,5 @@
 package nft
 
-import "bytes"
-
 // ruleCheck is the state of checking one rule: what the matches so far say
 // about the packet.
 type ruleCheck struct {
@@ -11,6 +9,9 @@ type ruleCheck struct {
 	l4       int    // transport protocol when known, -1
 	l4Name   string
 	ports    bool // some match on the transport protocol was made
+	ether    bool // the link layer is known to be Ethernet
+	vlan     bool // a field of the VLAN tag was named
+	etherAt  span // of a match on the Ethernet type
 	l3At     span
 	l4At     span
 	typeof   bool
@@ -54,6 +55,8 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, front bool) {
 			}
 		case *natNode:
 			final = &span{x.word.pos, x.word.end}
+		case *queueNode:
+			final = &span{pos, end}
 		case *rejectNode:
 			final = &span{x.word.pos, x.word.end}
 		}
@@ -101,6 +104,20 @@ func stmtSets(st Stmt, f func(*Set)) {
 		}
 	case *Assign:
 		exprSets(st.Value, f)
+	case *NAT:
+		exprSets(st.Addr, f)
+		exprSets(st.Port, f)
+	case *TProxy:
+		exprSets(st.Addr, f)
+		exprSets(st.Port, f)
+	case *Dup:
+		exprSets(st.Addr, f)
+		exprSets(st.Device, f)
+	case *Forward:
+		exprSets(st.Addr, f)
+		exprSets(st.Device, f)
+	case *Queue:
+		exprSets(st.Queue, f)
 	case *SetUpdate:
 		exprSets(st.Key, f)
 		exprSets(st.Data, f)
@@ -147,6 +164,14 @@ func (k *ruleCheck) statement(sn stmtNode) Stmt {
 		return k.setUpdate(n)
 	case *flowNode:
 		return k.flow(n)
+	case *tproxyNode:
+		return k.tproxy(n)
+	case *sendNode:
+		return k.send(n)
+	case *queueNode:
+		return k.queue(n)
+	case *resetNode:
+		return k.reset(n)
 	case *natNode:
 		return k.nat(n)
 	case *rejectNode:
@@ -154,112 +179,6 @@ func (k *ruleCheck) statement(sn stmtNode) Stmt {
 	case *assignNode:
 		return k.assign(n)
 	}
-	return nil
-}
-
-// selector checks one selector against what is known and notes what it says.
-func (k *ruleCheck) selector(r *raw) Expr {
-	switch e := r.expr.(type) {
-	case *Payload:
-		f := e.Field
-		if f.L3 != 0 && f.Base == BaseNetwork {
-			if k.l3 != 0 && k.l3 != f.L3 {
-				k.fail(r, "conflicting protocols specified: %s vs. %s", familyName(k.l3), familyName(f.L3))
-			}
-			k.l3 = f.L3
-		}
-		if f.HasL4 {
-			if k.l4 >= 0 && k.l4 != int(f.L4) {
-				k.fail(r, "conflicting protocols specified: %s vs. %s", k.l4Name, f.Proto)
-			}
-			if k.l4 < 0 {
-				k.l4, k.l4Name = int(f.L4), f.Proto
-				k.l4At = span{r.pos, r.end}
-			}
-			k.ports = true
-			if f.L3 != 0 && k.l3 == 0 {
-				k.l3 = f.L3
-				k.l3At = span{r.pos, r.end}
-			}
-		}
-		if f.Types != nil && k.icmpType >= 0 && bytes.IndexByte(f.Types, byte(k.icmpType)) < 0 {
-			k.fail(r, "incompatible icmp match: rule has %d, need %d", k.icmpType, f.Types[0])
-		}
-		if f.Base == BaseNetwork && k.l3At.pos.Line == 0 {
-			k.l3At = span{r.pos, r.end}
-		}
-		return e
-	case *Meta:
-		if e.Key == MetaNfproto && k.table.Family != FamilyInet && !k.typeof {
-			k.fail(r, "meta nfproto is only useful in the inet family")
-		}
-		if e.Key >= MetaIbrpvid && e.Key <= MetaIbrvproto || e.Key == MetaIbrname || e.Key == MetaObrname {
-			if k.table.Family != FamilyBridge && !k.typeof {
-				k.fail(r, "Could not process rule: Operation not supported")
-			}
-		}
-		return e
-	case *CT:
-		if e.Key == CTSaddr || e.Key == CTDaddr {
-			x := *e
-			if x.Family == 0 {
-				if k.l3 == 0 {
-					k.fail(r, "cannot determine ip protocol version, use \"ip saddr\" or \"ip6 saddr\" instead")
-				}
-				x.Family = k.l3
-			} else if k.l3 != 0 && k.l3 != x.Family {
-				k.fail(r, "conflicting protocols specified: %s vs. %s", familyName(k.l3), familyName(x.Family))
-			}
-			return &x
-		}
-		if (e.Key == CTProtoSrc || e.Key == CTProtoDst) && k.l4 < 0 && !k.ctProto && !k.typeof {
-			k.fail(r, "cannot determine the transport protocol, a match on it must come before")
-		}
-		if e.Key == CTProtocol {
-			k.ctProto = true
-		}
-		return e
-	}
-	k.fail(r, "No symbol type information")
-	return nil
-}
-
-// left resolves a left side.
-func (k *ruleCheck) left(r *raw) Expr {
-	k.step(r)
-	switch r.kind {
-	case rawSel:
-		return k.selector(r)
-	case rawConcat:
-		es, _ := k.keyExprs(r)
-		if len(es) == 1 {
-			return es[0]
-		}
-		return &Concat{Es: es}
-	case rawBin:
-		if r.text != "&" {
-			k.fail(r, "not supported: %s on the left side of a match", r.text)
-		}
-		e := k.left(r.kids[0])
-		t := e.Type()
-		if t == nil || t == TypeIfname || t == TypeTime {
-			k.fail(r, "Binary operation (&) is undefined for %s types", "concat or string")
-		}
-		m := k.constant(r.kids[1], t, e.Bits())
-		if m.Name != "" || m.PrefixLen >= 0 {
-			k.fail(r, "Binary operation (&) needs a number")
-		}
-		mask := m.Lo
-		if in, ok := e.(*Masked); ok {
-			e = in.E
-			mask = append([]byte(nil), mask...)
-			for i := range mask {
-				mask[i] &= in.Mask[i]
-			}
-		}
-		return &Masked{E: e, Mask: mask}
-	}
-	k.fail(r, "No symbol type information")
 	return nil
 }
 

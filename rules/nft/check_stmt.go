@@ -17,22 +17,23 @@ func (k *ruleCheck) nat(n *natNode) Stmt {
 			k.failToken(&n.word, "ip or ip6 must be specified with address for inet tables.")
 		}
 		st.Family = fam
-		t := TypeIPv4
-		if fam == FamilyIP6 {
-			t = TypeIPv6
+		t := addressType(fam)
+		st.Prefix = n.prefix
+		if st.Addr = k.natValue(n.addr, []*Type{t, TypeService}); st.Addr == nil {
+			o := k.operand(n.addr, t, t.Bits)
+			st.AddrMin, st.AddrMax = o.Lo, o.Hi
+			st.ranged = n.addr.kind == rawPrefix || n.addr.kind == rawRange
+		} else if m, ok := st.Addr.(*MapLookup); ok && len(m.Set.Data) > 1 {
+			k.needTransport(n, n.addr)
 		}
-		o := k.operand(n.addr, t, t.Bits)
-		st.AddrMin, st.AddrMax = o.Lo, o.Hi
-		st.ranged = n.addr.kind == rawPrefix || n.addr.kind == rawRange
 	}
 	if n.port != nil {
-		if !k.ports && !(k.l4 >= 0) {
-			k.errorf(n.port.pos, n.port.end, "transport protocol mapping is only valid after transport protocol match")
-			k.also(n.word.pos, n.word.end)
-			panic(bail{})
-		}
+		k.needTransport(n, n.port)
 		if n.port.kind == rawPrefix {
 			k.fail(n.port, "Prefix expression is undefined for datatype inet_service")
+		}
+		if st.Port = k.natValue(n.port, []*Type{TypeService}); st.Port != nil {
+			return st
 		}
 		o := k.operand(n.port, TypeService, 16)
 		st.PortMin, st.PortMax = uint16(getUint(o.Lo)), uint16(getUint(o.Hi))
@@ -43,16 +44,69 @@ func (k *ruleCheck) nat(n *natNode) Stmt {
 	return st
 }
 
+// needTransport wants the transport protocol known.
+func (k *ruleCheck) needTransport(n *natNode, port *raw) {
+	if !k.ports && k.l4 < 0 {
+		k.errorf(port.pos, port.end, "transport protocol mapping is only valid after transport protocol match")
+		k.also(n.word.pos, n.word.end)
+		panic(bail{})
+	}
+}
+
+func addressType(f Family) *Type {
+	if f == FamilyIP6 {
+		return TypeIPv6
+	}
+	return TypeIPv4
+}
+
+// natValue resolves what computes a value of the first type, or by a map of all
+// of them; nil when r is a constant.
+func (k *ruleCheck) natValue(r *raw, types []*Type) Expr {
+	if r.kind != rawMap {
+		if !hasSelector(r) {
+			return nil
+		}
+		e := k.left(r)
+		k.assignable(&verdictNode{place: place{r.pos, r.end}}, r, e, types[0], types[0].Bits)
+		return e
+	}
+	es, ts := k.keyExprs(r.kids[0])
+	want := &Set{Data: types[:1]}
+	if lit := r.kids[1]; lit.kind != rawRef {
+		for _, e := range lit.kids {
+			if e.kind != rawElem || len(e.kids) < 2 {
+				continue
+			}
+			data := []*raw{e.kids[1]}
+			if data[0].kind == rawConcat {
+				data = data[0].kids
+				want.Data = types
+			}
+			for _, d := range data {
+				want.Ranges = want.Ranges || d.kind == rawRange || d.kind == rawPrefix
+			}
+		}
+	} else if s := k.table.set(lit.text); s != nil && len(s.Data) == 2 {
+		want.Data = types
+	}
+	return &MapLookup{Key: joined(es), Set: k.mapSet(r, es, ts, want)}
+}
+
 // reject checks a reject statement and finds the answer's protocol.
 func (k *ruleCheck) reject(n *rejectNode) Stmt {
 	st := &Reject{Pos: n.pos, Bare: n.with == ""}
 	fam := k.table.Family
-	if fam == FamilyInet && k.l3 != 0 {
+	mixed := fam == FamilyInet || fam == FamilyBridge || fam == FamilyNetdev
+	if mixed && k.l3 != 0 {
 		fam = k.l3
+	}
+	if mixed && fam == FamilyARP {
+		k.failAt(span{n.pos, n.end}, "cannot reject this network family")
 	}
 	conflict := func() {
 		k.errorf(n.code.pos, n.code.end, "conflicting protocols specified: ip vs ip6")
-		if k.table.Family != FamilyInet {
+		if !mixed {
 			k.also(n.word.pos, n.word.end)
 		} else if k.l3At.pos.Line == n.pos.Line {
 			k.also(k.l3At.pos, k.l3At.end)
@@ -87,7 +141,7 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 			conflict()
 		}
 		if k.l3 == 0 {
-			k.imply(n.pos, MetaNfproto, TypeNfproto, uint64(FamilyIP))
+			k.implyNetwork(n.pos, FamilyIP)
 		}
 	case "icmpv6":
 		st.Proto, st.Code = protoICMPv6, k.rejectCode(n, TypeICMPv6Code)
@@ -95,24 +149,33 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 			conflict()
 		}
 		if k.l3 == 0 {
-			k.imply(n.pos, MetaNfproto, TypeNfproto, uint64(FamilyIP6))
+			k.implyNetwork(n.pos, FamilyIP6)
 		}
 	case "icmpx":
 		st.Proto, st.Code = 255, k.rejectCode(n, TypeICMPXCode)
-		if k.table.Family != FamilyInet {
+		if !mixed {
 			k.errorf(n.code.pos, n.code.end, "abstracted ICMP unreachable not supported")
 			k.also(n.word.pos, n.word.end)
 			panic(bail{})
 		}
 	}
-	st.inet = k.table.Family == FamilyInet
+	st.inet = mixed
 	return st
+}
+
+// implyNetwork adds the match on the network protocol a statement needs.
+func (k *ruleCheck) implyNetwork(pos Pos, f Family) {
+	if k.table.Family == FamilyInet {
+		k.imply(pos, MetaNfproto, TypeNfproto, uint64(f))
+	} else {
+		k.imply(pos, MetaProtocol, TypeEtherType, etherType(f))
+	}
 }
 
 // imply adds the match a statement needs and that was not written.
 func (k *ruleCheck) imply(pos Pos, key MetaKey, t *Type, v uint64) {
 	k.implied = append(k.implied, &Match{
-		Pos: pos, Left: &Meta{Key: key}, Right: &Const{T: t, Data: putUint(v, 1), PrefixLen: -1},
+		Pos: pos, Left: &Meta{Key: key}, Right: &Const{T: t, Data: putUint(v, sizeOf(t.Bits)), PrefixLen: -1},
 		implied: true, fam: k.table.Family,
 	})
 }
@@ -145,7 +208,7 @@ func (k *ruleCheck) markValue(n *assignNode, r *raw) MangleValue {
 			k.also(n.pos, r.pos)
 			panic(bail{})
 		}
-		return MangleValue{Src: r.expr, And: 1<<32 - 1}
+		return MangleValue{Src: k.selector(r), And: 1<<32 - 1}
 	case rawBin:
 		a := k.markValue(n, r.kids[0])
 		b := k.markValue(n, r.kids[1])
@@ -172,4 +235,133 @@ func (k *ruleCheck) markValue(n *assignNode, r *raw) MangleValue {
 		return a
 	}
 	return MangleValue{Xor: uint32(getUint(k.constant(r, TypeMark, 32).Lo))}
+}
+
+// tproxy checks tproxy.
+func (k *ruleCheck) tproxy(n *tproxyNode) Stmt {
+	k.notIn(&raw{pos: n.pos, end: n.end}, FamilyBridge, FamilyNetdev)
+	st := &TProxy{Pos: n.pos, Family: n.fam, table: k.table.Family}
+	if n.fam != 0 && k.l3 != 0 && k.l3 != n.fam {
+		k.errorf(n.word.pos, n.word.end, "conflicting protocols specified: %s vs. %s. You must specify ip or ip6 family in tproxy statement", familyName(k.l3), familyName(n.fam))
+		panic(bail{})
+	}
+	if k.l4 == protoICMP || k.l4 == protoICMPv6 {
+		if k.table.Family == FamilyInet {
+			k.failToken(&n.word, "conflicting protocols specified: ip vs. unknown. You must specify ip or ip6 family in tproxy statement")
+		}
+	}
+	if !k.ports && k.l4 < 0 {
+		k.failAt(span{n.pos, n.end}, "Transparent proxy support requires transport protocol match")
+	}
+	if st.Family == 0 && k.table.Family != FamilyInet {
+		st.Family = k.table.Family
+	}
+	if n.addr != nil {
+		fam := st.Family
+		if fam == 0 {
+			fam = k.l3
+		}
+		if fam == 0 {
+			k.failToken(&n.word, "ip or ip6 must be specified with address for inet tables.")
+		}
+		st.Family = fam
+		t := addressType(fam)
+		if n.addr.kind == rawRange || n.addr.kind == rawPrefix {
+			k.fail(n.addr, "Address ranges are not supported for tproxy.")
+		}
+		if st.Addr = k.natValue(n.addr, []*Type{t}); st.Addr == nil {
+			st.Addr = &Const{T: t, Data: k.constant(n.addr, t, t.Bits).Lo, PrefixLen: -1}
+		}
+	}
+	if n.port != nil {
+		if n.port.kind == rawRange {
+			k.fail(n.port, "Port ranges are not supported for tproxy.")
+		}
+		if st.Port = k.natValue(n.port, []*Type{TypeService}); st.Port == nil {
+			st.Port = &Const{T: TypeService, Data: k.constant(n.port, TypeService, 16).Lo, PrefixLen: -1}
+		}
+	}
+	return st
+}
+
+// send checks dup and fwd.
+func (k *ruleCheck) send(n *sendNode) Stmt {
+	value := func(r *raw, t *Type) Expr {
+		if r == nil {
+			return nil
+		}
+		if e := k.natValue(r, []*Type{t}); e != nil {
+			return e
+		}
+		v := k.constant(r, t, t.Bits)
+		return &Const{T: t, Data: v.Lo, PrefixLen: -1, Name: v.Name}
+	}
+	f := k.table.Family
+	if n.word.text == "fwd" {
+		if f != FamilyNetdev {
+			k.failAt(span{n.pos, n.end}, "unsupported family")
+		}
+		if n.fam == 0 {
+			return &Forward{Pos: n.pos, Device: value(n.addr, TypeIfindex)}
+		}
+		return &Forward{Pos: n.pos, Family: n.fam, Addr: value(n.addr, addressType(n.fam)), Device: value(n.device, TypeIfindex)}
+	}
+	switch f {
+	case FamilyIP, FamilyIP6:
+		return &Dup{Pos: n.pos, Addr: value(n.addr, addressType(f)), Device: value(n.device, TypeIfindex)}
+	case FamilyNetdev:
+		if n.device != nil {
+			k.fail(n.device, "cannot specify device")
+		}
+		return &Dup{Pos: n.pos, Device: value(n.addr, TypeIfindex)}
+	}
+	k.failAt(span{n.pos, n.end}, "unsupported family")
+	return nil
+}
+
+// queue checks queue.
+func (k *ruleCheck) queue(n *queueNode) Stmt {
+	st := &Queue{Pos: n.pos, Bypass: n.bypass, Fanout: n.fanout}
+	k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev)
+	switch r := n.num; {
+	case r == nil:
+	case r.kind == rawMap || hasSelector(r):
+		e := k.queueNumber(r)
+		if top, ok := highest(e); ok && top >= 65535 {
+			k.fail(r, "Value %d exceeds valid range 0-65535", top+1)
+		}
+		st.Queue = e
+		return st
+	default:
+		o := k.operand(r, TypeInteger, 16)
+		st.From, st.To = uint16(getUint(o.Lo)), uint16(getUint(o.Hi))
+	}
+	if st.Fanout && st.From == st.To && n.num != nil {
+		k.failAt(span{n.pos, n.end}, "fanout requires a range to be specified")
+	}
+	return st
+}
+
+// queueNumber resolves what computes a queue's number.
+func (k *ruleCheck) queueNumber(r *raw) Expr {
+	if r.kind == rawMap {
+		es, ts := k.keyExprs(r.kids[0])
+		return &MapLookup{Key: joined(es), Set: k.mapSet(r, es, ts, &Set{Data: []*Type{TypeHostInteger}, dataLen: 16})}
+	}
+	e := k.left(r)
+	switch e.(type) {
+	case *Hash, *Numgen:
+		return e
+	}
+	k.fail(r, "queue number is not constant nor a hash, a number generator or a map")
+	return nil
+}
+
+// reset checks `reset tcp option`.
+func (k *ruleCheck) reset(n *resetNode) Stmt {
+	e, ok := k.selector(n.option).(*Option)
+	if !ok || e.Kind != OptionTCP || !e.Exists {
+		k.fail(n.option, "syntax error, an option of tcp is needed")
+	}
+	return &ResetOption{Pos: n.pos, Option: e}
 }

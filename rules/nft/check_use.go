@@ -17,18 +17,18 @@ func (k *ruleCheck) plain(n *plainNode) Stmt {
 		x := *s
 		return &x
 	case *ConnLimit:
+		k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev)
 		x := *s
 		return &x
 	case *Last:
 		x := *s
 		return &x
 	case *Synproxy:
+		k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev, FamilyBridge)
 		x := *s
-		if k.l4 >= 0 && k.l4 != protoTCP {
-			k.failAt(span{n.pos, n.end}, "synproxy is for tcp only")
-		}
 		return &x
 	}
+	k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev)
 	x := *n.stmt.(*Notrack)
 	return &x
 }
@@ -36,6 +36,9 @@ func (k *ruleCheck) plain(n *plainNode) Stmt {
 // objectUse checks the use of a named object.
 func (k *ruleCheck) objectUse(n *objectNode) Stmt {
 	st := &ObjectRef{Pos: n.pos, Kind: n.kind}
+	if n.kind >= ObjHelper && n.kind <= ObjSynproxy {
+		k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev)
+	}
 	switch v := n.value; v.kind {
 	case rawWord, rawString:
 		st.Object = k.findObject(k.table, n.kind, v)
@@ -108,7 +111,14 @@ func (k *ruleCheck) assign(n *assignNode) Stmt {
 		if !ctKeys[e.Key].set {
 			k.fail(n.left, "Could not process rule: Operation not supported")
 		}
-	case *Payload, *Option, *Raw:
+	case *Option:
+		if e.Kind != OptionTCP || e.Exists {
+			k.fail(n.left, "syntax error, unexpected set")
+		}
+		if bits != 16 && bits != 32 {
+			k.fail(n.left, "Could not process rule: Operation not supported")
+		}
+	case *Payload, *Raw:
 	default:
 		k.fail(n.left, "syntax error, unexpected set")
 	}
@@ -150,32 +160,37 @@ func (k *ruleCheck) value(n stmtNode, r *raw, t *Type, bits int) Expr {
 		return &MapLookup{Key: joined(es), Set: s}
 	case rawSel:
 		e := k.selector(r)
-		k.assignable(n, r, e.Type(), t)
+		k.assignable(n, r, e, t, bits)
 		return e
 	case rawBin:
 		if !hasSelector(r) {
 			break
 		}
 		e := k.left(r)
-		k.assignable(n, r, e.Type(), t)
+		k.assignable(n, r, e, t, bits)
 		return e
 	}
 	v := k.constant(r, t, bits)
 	return &Const{T: t, Data: v.Lo, PrefixLen: v.PrefixLen, Name: v.Name}
 }
 
-// assignable wants a value of type have where t is needed.
-func (k *ruleCheck) assignable(n stmtNode, r *raw, have, t *Type) {
-	if have == t || isInteger(have) && isInteger(t) || isInteger(have) && t == TypeMark {
+// assignable wants a value of type t.
+func (k *ruleCheck) assignable(n stmtNode, r *raw, e Expr, t *Type, bits int) {
+	have := e.Type()
+	if have == t || (isInteger(have) || have == TypeMark) && (isInteger(t) || t == TypeMark) && e.Bits() == bits {
 		return
 	}
+	what := describeKey([]*Type{have})
+	if isInteger(have) {
+		what += " with length " + itoa(e.Bits())
+	}
 	pos, _ := n.span()
-	k.errorf(r.pos, r.end, "datatype mismatch: expected %s, expression has type %s", t.Desc, describeKey([]*Type{have}))
+	k.errorf(r.pos, r.end, "datatype mismatch: expected %s, expression has type %s", t.Desc, what)
 	k.also(pos, r.pos)
 	panic(bail{})
 }
 
-func isInteger(t *Type) bool { return t == TypeInteger || t == TypeHostInteger }
+func isInteger(t *Type) bool { return t == TypeInteger || t == TypeHostInteger || t == TypeRaw }
 
 func hasSelector(r *raw) bool {
 	if r.kind == rawSel {

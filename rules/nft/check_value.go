@@ -183,7 +183,7 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 		return plain(b)
 	case TypeIfindex:
 		if r.kind != rawNumber {
-			if len(r.text) >= 16 || r.text == "" {
+			if len(r.text) >= 16 || r.text == "" || isAddressLike(r.text) {
 				c.fail(r, "Interface does not exist")
 			}
 			var index uint32
@@ -198,6 +198,9 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 			return KeyPart{Lo: b, Hi: b, PrefixLen: -1, Name: r.text}
 		}
 	case TypeIPv4, TypeIPv6:
+		if t == TypeIPv6 && r.kind == rawNumber && !strings.HasPrefix(r.text, "0x") {
+			c.fail(r, "Could not resolve hostname: Address family for hostname not supported")
+		}
 		if r.kind != rawNumber {
 			a, err := netip.ParseAddr(r.text)
 			switch {
@@ -233,6 +236,9 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 	if v, ok := t.special(r.text); ok {
 		return plain(putUint(v, size))
 	}
+	if t == TypeDate && r.kind == rawNumber {
+		return plain(putUint(c.integer(r, 34, "")*1e9, size))
+	}
 	if r.kind == rawNumber {
 		return plain(c.number(r, t, bits, size))
 	}
@@ -249,7 +255,7 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 		c.fail(r, "Could not resolve service: Servname not supported for ai_socktype%s", hint)
 	case TypeProto:
 		c.fail(r, "Could not resolve protocol name%s", hint)
-	case TypeMark, TypeInteger, TypeHostInteger:
+	case TypeMark, TypeInteger, TypeHostInteger, TypeRaw:
 		c.fail(r, "Could not parse %s", t.Desc)
 	}
 	c.fail(r, "Could not parse %s%s", t.Desc, hint)

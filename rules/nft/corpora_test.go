@@ -27,7 +27,7 @@ func openCases(t testing.TB) []openCase {
 			continue
 		}
 		switch f[0] {
-		case "ip", "ip6", "inet":
+		case "ip", "ip6", "inet", "netdev", "bridge":
 		default:
 			continue
 		}
@@ -60,46 +60,75 @@ func (c *openCase) text() string {
 	return b.String()
 }
 
-func TestOpenCorpus(t *testing.T) {
-	okTaken, okRefused, unsupported, failRefused, listed, differ := 0, 0, 0, 0, 0, 0
-	for _, c := range openCases(t) {
-		rs, err := Parse("case", []byte(c.text()), ParseOptions{NoInclude: true})
-		if c.expect == "fail" {
-			if err == nil {
-				t.Errorf("line %d (%s): accepted, must be refused: %s", c.line, c.src, c.text())
-			} else {
-				failRefused++
-			}
-			continue
+// openTally counts the cases of a family.
+type openTally struct{ cases, agree, refuse, refused, listed, same int }
+
+func (o *openTally) add(p openTally) {
+	o.cases += p.cases
+	o.agree += p.agree
+	o.refuse += p.refuse
+	o.refused += p.refused
+	o.listed += p.listed
+	o.same += p.same
+}
+
+// judge reads one case and compares what becomes of it.
+func (c *openCase) judge(t *testing.T) openTally {
+	o := openTally{cases: 1}
+	rs, err := Parse("case", []byte(c.text()), ParseOptions{NoInclude: true})
+	if c.expect == "fail" {
+		o.refuse = 1
+		if err == nil {
+			t.Errorf("line %d (%s): accepted, must be refused: %s", c.line, c.src, c.text())
+			return o
 		}
-		if err != nil {
-			okRefused++
-			if strings.Contains(err.Error(), "not supported") {
-				unsupported++
-			} else {
-				t.Logf("line %d refused, not by name: %s | %s", c.line, c.rule, strings.Split(err.Error(), "\n")[0])
-			}
-			continue
-		}
-		okTaken++
-		if c.listing == "" {
-			continue
-		}
-		var got string
-		for _, ch := range rs.Tables[0].Chains {
-			for _, r := range ch.Rules {
-				got = RuleText(r)
-			}
-		}
-		listed++
-		// The listings of the corpus show protocols as numbers.
-		if got != c.listing {
-			differ++
-			t.Logf("line %d differs: %s\n  ours   %s\n  theirs %s", c.line, c.rule, got, c.listing)
+		o.agree, o.refused = 1, 1
+		return o
+	}
+	if err != nil {
+		t.Logf("line %d (%s, %s) refused: %s\n  %s", c.line, c.src, c.family, c.rule, strings.Split(err.Error(), "\n")[0])
+		return o
+	}
+	o.agree = 1
+	if c.listing == "" {
+		return o
+	}
+	var got string
+	for _, ch := range rs.Tables[0].Chains {
+		for _, r := range ch.Rules {
+			// The corpus was listed without counter values and with protocols by
+			// number.
+			got = ruleText(rs.Tables[0].Family, r, &PrintOptions{Protocols: true, Stateless: true})
 		}
 	}
-	t.Logf("expect ok: %d taken, %d refused (%d as not supported); expect fail: %d refused; listings: %d compared, %d differ",
-		okTaken, okRefused, unsupported, failRefused, listed, differ)
+	o.listed = 1
+	if got == c.listing {
+		o.same = 1
+	} else {
+		t.Logf("line %d (%s, %s) differs: %s\n  ours   %s\n  theirs %s", c.line, c.src, c.family, c.rule, got, c.listing)
+	}
+	return o
+}
+
+func TestOpenCorpus(t *testing.T) {
+	families := []string{"ip", "ip6", "inet", "netdev", "bridge", "all"}
+	tallies := map[string]*openTally{}
+	for _, f := range families {
+		tallies[f] = &openTally{}
+	}
+	for _, c := range openCases(t) {
+		o := c.judge(t)
+		tallies[c.family].add(o)
+		tallies["all"].add(o)
+	}
+	for _, f := range families {
+		o := tallies[f]
+		t.Logf("%-6s same verdict %4d of %4d (%.2f %%), refused %3d of %3d, same text %4d of %4d (%.2f %%)", f, o.agree, o.cases,
+			100*float64(o.agree)/float64(max(o.cases, 1)), o.refused, o.refuse, o.same, o.listed, 100*float64(o.same)/float64(max(o.listed, 1)))
+	}
+	if all := tallies["all"]; all.agree*100 < all.cases*98 || all.same*100 < all.listed*98 {
+		t.Errorf("less than 98 %% agree")
+	}
 }
 
 func TestCorpusFiles(t *testing.T) {

@@ -57,7 +57,7 @@
 //   - ast.go, ast_expr.go, ast_stmt.go, ast_object.go: the tree, the contract
 //     with the compiler
 //   - types.go, symbols.go, values.go: types and names of values
-//   - fields.go, keys.go: header fields, keys of meta and ct
+//   - fields.go, headers.go, keys.go: header fields, options, keys of meta and ct
 //   - options.go, errors.go: what Parse takes and how it fails
 //   - lex.go, words.go: tokens and reserved words
 //   - parse.go: the parser's frame and recovery after errors
@@ -65,15 +65,17 @@
 //   - parse_block.go, parse_set.go: commands, tables, chains, sets
 //   - parse_object.go, parse_rate.go: objects, flowtables, limits
 //   - parse_stmt.go, parse_use.go, parse_log.go, parse_nat.go: rules and statements
-//   - parse_expr.go, parse_element.go: expressions and elements
+//   - parse_expr.go, parse_select.go, parse_element.go: expressions and elements
 //   - check.go: Parse itself, and commands applied to the state
 //   - check_chain.go: chains, sets and elements
 //   - check_object.go: objects and flowtables
-//   - check_rule.go, check_match.go, check_stmt.go, check_use.go: rules
+//   - check_rule.go, check_select.go, check_match.go, check_stmt.go, check_use.go:
+//     rules
 //   - check_value.go: values of each type
 //   - sets.go: elements, their order, overlaps and merging
 //   - validate.go: loops, depth, statements at the wrong hook
 //   - print.go, print_object.go, print_rule.go, print_use.go, print_value.go:
 //     the listing
-//   - print_arrange.go: what nft's listing moves and leaves out
+//   - print_arrange.go, print_hide.go, print_raw.go: what nft's listing moves, leaves
+//     out and names
 package nft

@@ -152,7 +152,6 @@ var errorCases = []struct {
 	{"no such helper", "table ip t {\n ct helper h {\n  type \"foo\" protocol tcp;\n }\n}\n", "2:12-12: Could not process rule: No such file or directory", ""},
 	{"map as a set", "table ip t {\n map m {\n  type ipv4_addr : mark\n }\n chain c {\n  add @m { ip saddr }\n }\n}\n", "6:3-21: Could not process rule: Invalid argument", ""},
 	{"element times out in a set without", "table ip t {\n set m {\n  type ipv4_addr\n  flags dynamic\n }\n chain c {\n  add @m { ip saddr timeout 5s }\n }\n}\n", "7:3-32: Could not process rule: Operation not supported", ""},
-	{"fib", in("", "fib saddr type local"), "7:3-5: not supported: fib", "not in our scope"},
 }
 
 func errorOf(t testing.TB, text string) *Error {

@@ -2,10 +2,14 @@ package nft
 
 const (
 	protoICMP    = 1
+	protoIGMP    = 2
 	protoTCP     = 6
 	protoUDP     = 17
 	protoDCCP    = 33
+	protoESP     = 50
+	protoAH      = 51
 	protoICMPv6  = 58
+	protoComp    = 108
 	protoSCTP    = 132
 	protoUDPLite = 136
 )
@@ -15,6 +19,15 @@ var fields = []*Field{
 	{Proto: "ether", Name: "daddr", Base: BaseLink, Offset: 0, Length: 48, T: TypeEther},
 	{Proto: "ether", Name: "saddr", Base: BaseLink, Offset: 48, Length: 48, T: TypeEther},
 	{Proto: "ether", Name: "type", Base: BaseLink, Offset: 96, Length: 16, T: TypeEtherType},
+
+	{Proto: "vlan", Name: "pcp", Base: BaseLink, Offset: 112, Length: 3, T: TypeInteger},
+	{Proto: "vlan", Name: "dei", Base: BaseLink, Offset: 115, Length: 1, T: TypeInteger},
+	{Proto: "vlan", Name: "id", Base: BaseLink, Offset: 116, Length: 12, T: TypeInteger},
+	{Proto: "vlan", Name: "type", Base: BaseLink, Offset: 128, Length: 16, T: TypeEtherType},
+
+	arp("htype", 0, 16, TypeInteger), arp("ptype", 16, 16, TypeEtherType), arp("hlen", 32, 8, TypeInteger),
+	arp("plen", 40, 8, TypeInteger), arp("operation", 48, 16, TypeARPOp), arp("saddr ether", 64, 48, TypeEther),
+	arp("saddr ip", 112, 32, TypeIPv4), arp("daddr ether", 144, 48, TypeEther), arp("daddr ip", 192, 32, TypeIPv4),
 
 	ip4("version", 0, 4, TypeInteger), ip4("hdrlength", 4, 4, TypeInteger),
 	ip4("dscp", 8, 6, TypeDSCP), ip4("ecn", 14, 2, TypeECN), ip4("length", 16, 16, TypeInteger),
@@ -43,6 +56,18 @@ var fields = []*Field{
 
 	l4("dccp", protoDCCP, "sport", 0, 16, TypeService), l4("dccp", protoDCCP, "dport", 16, 16, TypeService),
 
+	l4("dccp", protoDCCP, "type", 67, 4, TypeDCCPType),
+
+	l4("ah", protoAH, "nexthdr", 0, 8, TypeProto), l4("ah", protoAH, "hdrlength", 8, 8, TypeInteger),
+	l4("ah", protoAH, "reserved", 16, 16, TypeInteger), l4("ah", protoAH, "spi", 32, 32, TypeInteger),
+	l4("ah", protoAH, "sequence", 64, 32, TypeInteger),
+	l4("esp", protoESP, "spi", 0, 32, TypeInteger), l4("esp", protoESP, "sequence", 32, 32, TypeInteger),
+	l4("comp", protoComp, "nexthdr", 0, 8, TypeProto), l4("comp", protoComp, "flags", 8, 8, TypeBitmask),
+	l4("comp", protoComp, "cpi", 16, 16, TypeInteger),
+
+	igmp("type", 0, 8, TypeIGMPType), igmp("mrt", 8, 8, TypeInteger), igmp("checksum", 16, 16, TypeInteger),
+	igmp("group", 32, 32, TypeInteger),
+
 	{Proto: "th", Name: "sport", Base: BaseTransport, Offset: 0, Length: 16, T: TypeService},
 	{Proto: "th", Name: "dport", Base: BaseTransport, Offset: 16, Length: 16, T: TypeService},
 
@@ -53,6 +78,7 @@ var fields = []*Field{
 
 	icmp6("type", 0, 8, TypeICMPv6Type, nil), icmp6("code", 8, 8, TypeICMPv6Code, nil),
 	icmp6("checksum", 16, 16, TypeInteger, nil),
+	icmp6("parameter-problem", 32, 32, TypeInteger, []byte{4}),
 	icmp6("mtu", 32, 32, TypeInteger, []byte{2}),
 	icmp6("id", 32, 16, TypeInteger, []byte{128, 129}), icmp6("sequence", 48, 16, TypeInteger, []byte{128, 129}),
 	icmp6("max-delay", 32, 16, TypeInteger, []byte{130}),
@@ -70,6 +96,14 @@ func l4(proto string, num uint8, name string, off, bits uint16, t *Type) *Field 
 	return &Field{Proto: proto, Name: name, Base: BaseTransport, Offset: off, Length: bits, T: t, L4: num, HasL4: true}
 }
 
+func arp(name string, off, bits uint16, t *Type) *Field {
+	return &Field{Proto: "arp", Name: name, Base: BaseNetwork, Offset: off, Length: bits, T: t, L3: FamilyARP}
+}
+
+func igmp(name string, off, bits uint16, t *Type) *Field {
+	return &Field{Proto: "igmp", Name: name, Base: BaseTransport, Offset: off, Length: bits, T: t, L3: FamilyIP, L4: protoIGMP, HasL4: true}
+}
+
 func icmp4(name string, off, bits uint16, t *Type, types []byte) *Field {
 	return &Field{Proto: "icmp", Name: name, Base: BaseTransport, Offset: off, Length: bits, T: t, L3: FamilyIP, L4: protoICMP, HasL4: true, Types: types}
 }
@@ -80,8 +114,15 @@ func icmp6(name string, off, bits uint16, t *Type, types []byte) *Field {
 
 // LookupField finds a field by its names ("tcp", "dport"); nil when there is none.
 func LookupField(proto, name string) *Field {
-	if proto == "tcp" && name == "seq" {
+	switch {
+	case proto == "tcp" && name == "seq":
 		name = "sequence"
+	case proto == "vlan" && name == "cfi":
+		name = "dei"
+	case proto == "icmpv6" && name == "param-problem":
+		name = "parameter-problem"
+	case proto == "icmpv6" && name == "parameter-problem":
+		return nil // this name is listed, but not read
 	}
 	for _, f := range fields {
 		if f.Proto == proto && f.Name == name {

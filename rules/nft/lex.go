@@ -186,7 +186,14 @@ func (s *source) word() (n int, kind tokenKind, addr bool) {
 			for i < len(rest) && isDigit(rest[i]) {
 				i++
 			}
-			if t := timeLen(rest); t > i {
+			if n := classidLen(rest); n > i {
+				i, k = n, tokWord
+			} else if strings.HasPrefix(rest, "8021q") || strings.HasPrefix(rest, "8021ad") {
+				for i < len(rest) && (isDigit(rest[i]) || isLetter(rest[i])) {
+					i++
+				}
+				k = tokWord
+			} else if t := timeLen(rest); t > i {
 				i, k = t, tokWord
 			}
 		}
@@ -345,4 +352,29 @@ func parseTime(s string) (ms uint64, ok bool) {
 		v = 0
 	}
 	return ms, true
+}
+
+// classidLen is the length of two hexadecimal numbers with a colon between, as
+// 1:2a, that begin s; 0 when there are none.
+func classidLen(s string) int {
+	n := 0
+	for part := 0; ; part++ {
+		from := n
+		for n < len(s) && n-from < 4 && isHex(s[n]) {
+			n++
+		}
+		if n == from {
+			return 0
+		}
+		if part == 1 {
+			if n < len(s) && isWordByte(s[n]) && s[n] != '-' {
+				return 0
+			}
+			return n
+		}
+		if n >= len(s) || s[n] != ':' {
+			return 0
+		}
+		n++
+	}
 }

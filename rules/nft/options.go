@@ -19,4 +19,5 @@ type PrintOptions struct {
 	Counters  func(*Counter) (packets, bytes uint64) // current values; nil: the starting ones
 	Handles   bool                                   // append `# handle N`
 	Stateless bool                                   // leave counter values out, as `nft -s`
+	Protocols bool                                   // transport protocols by number, as `nft -p`
 }

@@ -85,7 +85,7 @@ func (p *parser) parseElement() *raw {
 			return key
 		}
 	}
-	e := &raw{kind: rawElem, kids: []*raw{key}, pos: key.pos, end: key.end, opt: &elementOptions{}}
+	e := &raw{kind: rawElem, kids: []*raw{key}, pos: key.pos, end: key.end}
 	for {
 		t := *p.peek()
 		switch {
@@ -94,14 +94,15 @@ func (p *parser) parseElement() *raw {
 			continue
 		case t.is("timeout"):
 			p.take()
-			e.opt.timeout = p.milliseconds()
+			e.options().timeout = p.milliseconds()
 			continue
 		case t.is("expires"):
 			p.take()
-			e.opt.expires = p.milliseconds()
+			e.options().expires = p.milliseconds()
 			continue
 		case p.atSetStatement():
-			e.opt.stmts = append(e.opt.stmts, p.parseSetStatement())
+			o := e.options()
+			o.stmts = append(o.stmts, p.parseSetStatement())
 			continue
 		}
 		break
@@ -129,4 +130,12 @@ func (p *parser) parseElement() *raw {
 type elementOptions struct {
 	timeout, expires uint64 // milliseconds
 	stmts            []*plainNode
+}
+
+// options are the element's, made when there are some.
+func (r *raw) options() *elementOptions {
+	if r.opt == nil {
+		r.opt = &elementOptions{}
+	}
+	return r.opt
 }

@@ -40,21 +40,13 @@ func join(kind rawKind, text string, kids ...*raw) *raw {
 	return &raw{kind: kind, text: text, kids: kids, pos: kids[0].pos, end: kids[len(kids)-1].end}
 }
 
-// otherHeaders are selectors of nft this package does not have.
-var otherHeaders = map[string]bool{
-	"vlan": true, "arp": true, "ah": true, "esp": true, "comp": true, "igmp": true, "gre": true, "vxlan": true,
-	"geneve": true, "gretap": true, "rt": true, "rt0": true, "rt2": true, "srh": true, "hbh": true, "frag": true, "dst": true,
-	"mh": true, "exthdr": true, "fib": true, "numgen": true, "jhash": true, "symhash": true, "socket": true,
-	"osf": true, "ipsec": true, "tunnel": true, "xfrm": true,
-}
-
 // startsSelector tells whether the next tokens name something of the packet.
 func (p *parser) startsSelector() bool {
-	t := p.peek()
+	t := *p.peek()
 	if t.kind != tokWord || t.glob {
 		return t.is("@") && p.peekAt(1).kind == tokWord && p.peekAt(2).is(",")
 	}
-	if t.text == "meta" || t.text == "ct" || otherHeaders[t.text] {
+	if t.text == "meta" || t.text == "ct" {
 		return true
 	}
 	for i := range metaKeys {
@@ -62,28 +54,57 @@ func (p *parser) startsSelector() bool {
 			return true
 		}
 	}
-	if !hasProto(t.text) {
+	ext := findOption(OptionIPv6, t.text)
+	if otherSelector(t.text) == nil && ext == nil && !hasProto(t.text) {
 		return false
 	}
 	n := p.peekAt(1)
-	return n.kind == tokWord && (LookupField(t.text, n.text) != nil || n.text == "option")
+	if n.kind != tokWord {
+		return false
+	}
+	if otherSelector(t.text) != nil {
+		return true
+	}
+	if ext != nil && ext.field(n.text) != nil {
+		return true
+	}
+	return hasProto(t.text) && (p.field(t.text) != nil || n.text == "option" && (t.text == "tcp" || t.text == "ip") || n.text == "chunk" && t.text == "sctp")
+}
+
+// field finds the header field whose name comes behind the header's.
+func (p *parser) field(proto string) *Field {
+	n := p.peekAt(1)
+	if n.kind != tokWord || n.glob {
+		return nil
+	}
+	if proto == "arp" && (n.text == "saddr" || n.text == "daddr") {
+		return LookupField(proto, n.text+" "+p.peekAt(2).text)
+	}
+	return LookupField(proto, n.text)
 }
 
 // parseSelector reads `tcp dport`, `meta mark`, `ct original ip saddr`, ...
 func (p *parser) parseSelector() *raw {
 	t := *p.peek()
 	r := &raw{kind: rawSel, pos: t.pos, text: t.text}
-	if t.is("@") {
-		n := p.peekAt(1)
-		p.errorf(t.pos, n.end, "not supported: raw payload @%s", n.text)
-		panic(bail{})
+	if t.is("@") && rawBases[p.peekAt(1).text] <= BaseInner && p.peekAt(2).is(",") {
+		p.rawPayload(r)
+		r.end = p.last
+		return r
 	}
 	if t.kind != tokWord || t.glob {
 		p.unexpected("")
 	}
-	if otherHeaders[t.text] && t.text != "frag" {
-		p.unsupported(&t)
+	options := -1
+	switch {
+	case t.text == "tcp" && p.peekAt(1).is("option"):
+		options = int(OptionTCP)
+	case t.text == "ip" && p.peekAt(1).is("option"):
+		options = int(OptionIPv4)
+	case t.text == "sctp" && p.peekAt(1).is("chunk"):
+		options = int(OptionSCTP)
 	}
+	ext := findOption(OptionIPv6, t.text)
 	switch {
 	case t.text == "meta":
 		p.take()
@@ -91,18 +112,24 @@ func (p *parser) parseSelector() *raw {
 	case t.text == "ct":
 		p.take()
 		p.ctKey(r)
+	case options >= 0:
+		p.take()
+		p.take()
+		p.optionExpr(r, OptionKind(options))
+	case otherSelector(t.text) != nil:
+		p.take()
+		otherSelector(t.text)(p, r)
+	case ext != nil:
+		p.take()
+		p.fieldOf(r, ext)
 	case hasProto(t.text):
+		field := p.field(t.text)
 		p.take()
 		f := *p.peek()
 		if f.kind != tokWord {
 			p.unexpected("")
 		}
-		field := LookupField(t.text, f.text)
 		if field == nil {
-			if f.text == "option" || f.text == "chunk" || t.text == "dccp" || f.text == "taddr" {
-				p.errorf(t.pos, f.end, "not supported: %s %s", t.text, f.text)
-				panic(bail{})
-			}
 			var names []string
 			for _, x := range fields {
 				if x.Proto == t.text {
@@ -112,6 +139,9 @@ func (p *parser) parseSelector() *raw {
 			p.fail(&f, "syntax error, unexpected %s%s", f.what(), nearest(f.text, names))
 		}
 		p.take()
+		if t.text == "arp" && len(field.Name) > len(f.text) {
+			p.take()
+		}
 		r.expr = &Payload{Field: field}
 	default:
 		m := p.metaKey(&t, true)
@@ -127,6 +157,10 @@ func (p *parser) parseSelector() *raw {
 // metaKey takes a key of meta; nil when a bare word is none.
 func (p *parser) metaKey(t *token, bare bool) Expr {
 	if t.kind == tokWord && !t.glob {
+		if t.text == "secpath" && !bare {
+			p.take()
+			return &Meta{Key: MetaIPsec}
+		}
 		for i := range metaKeys {
 			if metaKeys[i].name == t.text && (metaKeys[i].bare || !bare) {
 				p.take()
@@ -199,24 +233,20 @@ func (p *parser) parseSelectorConcat() *raw {
 }
 
 // parseMasked reads a selector and what is done to it.
-func (p *parser) parseMasked() *raw {
+func (p *parser) parseMasked() *raw { return p.parseLeft(1) }
+
+// parseLeft reads operators of at least the given precedence behind a selector.
+func (p *parser) parseLeft(min int) *raw {
 	var l *raw
 	if p.peek().is("(") {
 		defer p.nest()()
 		p.take()
-		l = p.parseMasked()
+		l = p.parseLeft(1)
 		p.expect(")")
 	} else {
 		l = p.parseSelector()
 	}
-	for {
-		op := binaryOp(p.peek())
-		if op == "" {
-			return l
-		}
-		p.take()
-		l = join(rawBin, op, l, p.parsePrimary())
-	}
+	return p.operators(l, min)
 }
 
 // binaryOp is the operator a token stands for; "" when it is none.
@@ -239,8 +269,9 @@ func binaryOp(t *token) string {
 var precedence = map[string]int{"|": 1, "^": 2, "&": 3, "<<": 4, ">>": 4}
 
 // parseBinary reads operands and operators of at least the given precedence.
-func (p *parser) parseBinary(min int) *raw {
-	l := p.parsePrimary()
+func (p *parser) parseBinary(min int) *raw { return p.operators(p.parsePrimary(), min) }
+
+func (p *parser) operators(l *raw, min int) *raw {
 	for n := 0; ; n++ {
 		op := binaryOp(p.peek())
 		if op == "" || precedence[op] < min {
@@ -282,6 +313,9 @@ func (p *parser) parsePrimary() *raw {
 		p.take()
 		return &raw{kind: rawAny, pos: t.pos, end: t.end, text: "*"}
 	case t.is("@"):
+		if p.startsSelector() {
+			return p.parseSelector()
+		}
 		p.take()
 		n := p.name()
 		return &raw{kind: rawRef, pos: t.pos, end: n.end, text: n.text}
@@ -296,7 +330,7 @@ func (p *parser) parsePrimary() *raw {
 	}
 	switch t.kind {
 	case tokWord:
-		if p.startsSelector() && !p.wordAsValue(&t) {
+		if p.startsSelector() {
 			return p.parseSelector()
 		}
 		p.take()
@@ -310,23 +344,6 @@ func (p *parser) parsePrimary() *raw {
 	}
 	p.unexpected("")
 	return nil
-}
-
-// wordAsValue tells that a word that may begin a selector is a value here:
-// `esp` and `ah` are protocols as well.
-func (p *parser) wordAsValue(t *token) bool {
-	if !otherHeaders[t.text] {
-		return false
-	}
-	n := p.peekAt(1)
-	return n.kind != tokWord || keywordsAfterValue[n.text]
-}
-
-var keywordsAfterValue = map[string]bool{
-	"accept": true, "drop": true, "counter": true, "log": true, "jump": true, "goto": true, "return": true,
-	"continue": true, "reject": true, "comment": true, "meta": true, "ct": true, "ip": true, "ip6": true, "tcp": true,
-	"udp": true, "snat": true, "dnat": true, "masquerade": true, "redirect": true, "iif": true, "oif": true,
-	"iifname": true, "oifname": true, "th": true, "limit": true, "mark": true, "notrack": true,
 }
 
 // parseMultiton reads a value, range or prefix.

@@ -14,20 +14,17 @@ func (p *parser) parseNAT() stmtNode {
 		n.kind = NATRedirect
 	}
 	if n.kind <= NATDst {
-		if p.peek().is("ip") && p.peekAt(1).kind == tokWord {
-			n.fam = FamilyIP
-			p.take()
-		} else if p.peek().is("ip6") && p.peekAt(1).kind == tokWord {
-			n.fam = FamilyIP6
-			p.take()
-		}
-		for _, w := range []string{"prefix", "interval", "addr"} {
-			if p.peek().is(w) {
-				p.fail(p.peek(), "not supported: %s %s", t.text, w)
-			}
+		n.fam = p.addressFamily()
+		switch {
+		case p.accept("prefix"):
+			n.prefix = true
+		case p.accept("interval"):
+		case p.accept("addr"):
+			p.expect(".")
+			p.expect("port")
 		}
 	}
-	if p.accept("to") || n.kind <= NATDst && (p.peek().addr || p.peek().is("[")) {
+	if p.accept("to") || n.kind <= NATDst && !p.peek().isSeparator() && p.peek().kind != tokEOF {
 		p.natTarget(n)
 	} else if n.kind <= NATDst {
 		p.unexpected("to")
@@ -60,14 +57,21 @@ func (p *parser) parseNATFlags(n *natNode) {
 	}
 }
 
+// addressFamily reads `ip` or `ip6` before what is an address's.
+func (p *parser) addressFamily() Family {
+	n := *p.peekAt(1)
+	if t := p.peek(); n.is("to") || n.is("prefix") || n.is("interval") || n.is("addr") {
+		if t.is("ip") || t.is("ip6") {
+			return families[p.take().text]
+		}
+	}
+	return 0
+}
+
 func (p *parser) natTarget(n *natNode) {
 	if !p.peek().is(":") {
-		k := p.peek()
-		if k.is("@") {
-			p.unsupported(k)
-		}
 		if n.kind == NATMasquerade {
-			p.unexpected(":")
+			p.unexpected("colon")
 		}
 		if n.kind == NATRedirect {
 			// `redirect to 80` means the port.
@@ -84,16 +88,122 @@ func (p *parser) natTarget(n *natNode) {
 	n.port = p.natPart()
 }
 
+// natPart reads an address or a port, or the map it comes from.
 func (p *parser) natPart() *raw {
-	if p.startsSelector() {
-		t := p.peek()
-		p.fail(t, "not supported: maps in nat (%s)", t.text)
+	r := p.parseConcatValue()
+	if !p.peek().is("map") {
+		return r
 	}
-	r := p.parseMultiton()
-	if k := p.peek(); k.is("map") || k.is(".") {
-		p.fail(k, "not supported: maps in nat (%s)", k.text)
+	p.take()
+	return p.mapOf(r)
+}
+
+// tproxyNode is tproxy before it is checked.
+type tproxyNode struct {
+	place
+	word       token
+	fam        Family
+	addr, port *raw
+}
+
+func (p *parser) parseTProxy() stmtNode {
+	t := p.take()
+	n := &tproxyNode{word: t, fam: p.addressFamily()}
+	p.expect("to")
+	if !p.accept(":") {
+		n.addr = p.natPart()
+		if !p.accept(":") {
+			n.place = place{t.pos, p.last}
+			return n
+		}
 	}
-	return r
+	n.port = p.natPart()
+	n.place = place{t.pos, p.last}
+	return n
+}
+
+// sendNode is dup or fwd before it is checked.
+type sendNode struct {
+	place
+	word         token
+	fam          Family
+	addr, device *raw
+}
+
+func (p *parser) parseSend() stmtNode {
+	t := p.take()
+	n := &sendNode{word: t}
+	if t.text == "fwd" {
+		n.fam = p.addressFamily()
+	}
+	p.expect("to")
+	n.addr = p.natPart()
+	if p.accept("device") {
+		n.device = p.natPart()
+	} else if n.fam != 0 {
+		p.unexpected("device")
+	}
+	n.place = place{t.pos, p.last}
+	return n
+}
+
+// queueNode is queue before it is checked.
+type queueNode struct {
+	place
+	num            *raw
+	bypass, fanout bool
+}
+
+func (p *parser) parseQueue() stmtNode {
+	t := p.take()
+	n := &queueNode{}
+	flags := func() {
+		for {
+			switch f := p.word(); f.text {
+			case "bypass":
+				n.bypass = true
+			case "fanout":
+				n.fanout = true
+			default:
+				p.fail(&f, "syntax error, unexpected %s, expecting bypass or fanout", f.what())
+			}
+			if !p.accept(",") {
+				return
+			}
+		}
+	}
+	if p.accept("flags") {
+		flags()
+	}
+	switch k := p.peek(); {
+	case k.is("num"):
+		p.take()
+		if n.num = p.parseMultiton(); hasSelector(n.num) {
+			p.errorf(n.num.pos, n.num.end, "syntax error, a number is needed")
+			panic(bail{})
+		}
+	case k.is("to"):
+		p.take()
+		n.num = p.natPart()
+	}
+	if k := p.peek(); k.is("bypass") || k.is("fanout") {
+		flags()
+	}
+	n.place = place{t.pos, p.last}
+	return n
+}
+
+// resetNode is `reset tcp option`.
+type resetNode struct {
+	place
+	option *raw
+}
+
+func (p *parser) parseReset() stmtNode {
+	t := p.take()
+	n := &resetNode{option: p.parseSelector()}
+	n.place = place{t.pos, p.last}
+	return n
 }
 
 func (p *parser) parseReject() stmtNode {

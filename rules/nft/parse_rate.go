@@ -1,6 +1,9 @@
 package nft
 
-import "strings"
+import (
+	"math/bits"
+	"strings"
+)
 
 // units of limits, quotas and bursts.
 var (
@@ -65,6 +68,14 @@ func (p *parser) parseLimit() *Limit {
 			p.fail(&t, "Value is too large")
 		}
 		l.Burst = uint32(v)
+		if v == 0 && !l.Bytes {
+			p.errorf(l.Pos, p.last, "packet limit burst must be > 0")
+			panic(bail{})
+		}
+	}
+	if l.overflows() {
+		p.errorf(l.Pos, p.last, "Could not process rule: Value too large for defined data type")
+		panic(bail{})
 	}
 	return l
 }
@@ -169,4 +180,16 @@ func (p *parser) parseLast(t token) *Last {
 		}
 	}
 	return l
+}
+
+// overflows tells whether the kernel's bucket, in nanoseconds, is too small.
+func (l *Limit) overflows() bool {
+	nanos := l.Unit * 1e9
+	if !l.Bytes {
+		hi, _ := bits.Mul64(nanos/l.Rate, uint64(l.Burst))
+		return hi != 0
+	}
+	sum, carry := bits.Add64(l.Rate, uint64(l.Burst), 0)
+	hi, _ := bits.Mul64(nanos, sum)
+	return carry != 0 || hi != 0
 }

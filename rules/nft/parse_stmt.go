@@ -50,6 +50,8 @@ type natNode struct {
 	addr  *raw
 	port  *raw
 	flags uint32
+
+	prefix bool
 }
 
 type rejectNode struct {
@@ -93,8 +95,6 @@ func (p *parser) atVerdict() bool {
 	switch t.text {
 	case "accept", "drop", "continue", "return", "jump", "goto":
 		return true
-	case "queue":
-		p.unsupported(t)
 	}
 	return false
 }
@@ -207,6 +207,14 @@ func (p *parser) parseOtherStatement(t token) stmtNode {
 		}
 	case "add", "update", "delete", "set":
 		return p.parseSetUpdate()
+	case "tproxy":
+		return p.parseTProxy()
+	case "dup", "fwd":
+		return p.parseSend()
+	case "queue":
+		return p.parseQueue()
+	case "reset":
+		return p.parseReset()
 	case "meter":
 		return p.parseMeter()
 	case "flow":

@@ -63,6 +63,11 @@ func (p *parser) parseStmtExpr() *raw {
 		return r
 	}
 	p.take()
+	return p.mapOf(r)
+}
+
+// mapOf reads the map that gives what stands for key.
+func (p *parser) mapOf(key *raw) *raw {
 	var set *raw
 	switch t := p.peek(); {
 	case t.is("{"), t.is("$"):
@@ -72,7 +77,7 @@ func (p *parser) parseStmtExpr() *raw {
 	default:
 		p.unexpected("")
 	}
-	return join(rawMap, "", r, set)
+	return join(rawMap, "", key, set)
 }
 
 // parseSetUpdate reads `add @set { key ... }` and `set add key @set`.

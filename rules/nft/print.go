@@ -78,7 +78,7 @@ func printChain(w *bufio.Writer, family Family, ch *Chain, opt *PrintOptions) {
 		}
 	}
 	for _, r := range ch.Rules {
-		fmt.Fprintf(w, "\t\t%s%s\n", ruleText(r, opt), opt.handle(r.Handle))
+		fmt.Fprintf(w, "\t\t%s%s\n", ruleText(family, r, opt), opt.handle(r.Handle))
 	}
 	w.WriteString("\t}\n")
 }
@@ -263,7 +263,7 @@ func Unlisted(file string, text []byte) (what string, at Pos) {
 }
 
 // RuleText is the rule as Fprint shows it, without indent and newline.
-func RuleText(r *Rule) string { return ruleText(r, &PrintOptions{}) }
+func RuleText(family Family, r *Rule) string { return ruleText(family, r, &PrintOptions{}) }
 
 // ExprText is an expression as Fprint shows it: "meta mark".
 func ExprText(e Expr) string { return exprText(e, "") }

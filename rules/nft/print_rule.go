@@ -5,14 +5,26 @@ import (
 	"strings"
 )
 
-func ruleText(r *Rule, opt *PrintOptions) string {
+func ruleText(family Family, r *Rule, opt *PrintOptions) string {
 	var parts []string
-	for _, it := range arrange(r) {
-		if it.hidden {
-			continue
+	for _, it := range arrange(family, r) {
+		shown := it.split
+		if shown == nil {
+			shown = []*item{it}
 		}
-		if t := stmtText(it, opt); t != "" {
-			parts = append(parts, t)
+		for _, it := range shown {
+			if it.implied != nil && !it.implied.hidden {
+				parts = append(parts, stmtText(it.implied, opt))
+			}
+			if it.hidden {
+				if it.before != "" {
+					parts = append(parts, strings.TrimSpace(it.before))
+				}
+				continue
+			}
+			if t := stmtText(it, opt); t != "" {
+				parts = append(parts, t)
+			}
 		}
 	}
 	if r.Comment != "" || r.empty {
@@ -34,9 +46,13 @@ func stmtText(it *item, opt *PrintOptions) string {
 	case *ObjectRef:
 		return objectRefText(s, opt)
 	case *Assign:
-		return exprText(s.Left, it.th) + " set " + valueText(s.Value, opt)
+		return assignText(s, it, opt)
 	case *SetUpdate:
 		return setUpdateText(s, opt)
+	case *TProxy:
+		return tproxyText(s, opt)
+	case *Dup, *Forward, *Queue, *ResetOption:
+		return sendText(s, opt)
 	case *FlowOffload:
 		return "flow add @" + s.Table.Name
 	case *Synproxy:
@@ -44,7 +60,7 @@ func stmtText(it *item, opt *PrintOptions) string {
 	case *Log:
 		return logText(s)
 	case *NAT:
-		return natText(s)
+		return natText(s, opt)
 	case *Reject:
 		return rejectText(s)
 	case *Mangle:
@@ -111,13 +127,20 @@ func logText(l *Log) string {
 	return s
 }
 
-func natText(n *NAT) string {
+func natText(n *NAT, opt *PrintOptions) string {
 	s := [...]string{"snat", "dnat", "masquerade", "redirect"}[n.Kind]
-	if n.AddrMin != nil && n.inet {
+	m, mapped := n.Addr.(*MapLookup)
+	if (n.AddrMin != nil || n.Addr != nil) && (n.inet || mapped && (len(m.Set.Data) > 1 || m.Set.Ranges || n.Prefix)) {
 		s += " " + familyName(n.Family)
 	}
-	if n.AddrMin != nil || n.PortMin != 0 {
+	if n.Prefix {
+		s += " prefix"
+	}
+	if n.AddrMin != nil || n.PortMin != 0 || n.Addr != nil || n.Port != nil {
 		s += " to "
+	}
+	if n.Addr != nil {
+		s += valueText(n.Addr, opt)
 	}
 	if n.AddrMin != nil {
 		lo, hi := addrText(n.AddrMin), addrText(n.AddrMax)
@@ -142,6 +165,9 @@ func natText(n *NAT) string {
 		if n.PortMax != n.PortMin {
 			s += fmt.Sprintf("-%d", n.PortMax)
 		}
+	}
+	if n.Port != nil {
+		s += ":" + valueText(n.Port, opt)
 	}
 	var flags []string
 	if n.Flags&NATRandom != 0 {

@@ -149,7 +149,7 @@ func TestIncludeAndDefine(t *testing.T) {
 		`iifname { "eth0", "ppp*" } accept`,
 	}
 	for i, r := range rs.Tables[0].Chains[0].Rules {
-		if got := RuleText(r); got != want[i] {
+		if got := RuleText(rs.Tables[0].Family, r); got != want[i] {
 			t.Errorf("rule %d: %s, want %s", i, got, want[i])
 		}
 	}

@@ -19,7 +19,7 @@ func exprText(e Expr, th string) string {
 	case *Meta:
 		k := &metaKeys[e.Key]
 		switch e.Key {
-		case MetaIif, MetaOif, MetaIifname, MetaOifname:
+		case MetaIif, MetaOif, MetaIifname, MetaOifname, MetaIifgroup, MetaOifgroup:
 			return k.name
 		}
 		return "meta " + k.name
@@ -36,6 +36,22 @@ func exprText(e Expr, th string) string {
 		return s + name
 	case *Masked:
 		return exprText(e.E, th) + " & " + maskText(e)
+	case *Option:
+		return optionText(e)
+	case *Raw:
+		return rawText(e, th)
+	case *RT, *Fib, *Socket, *OSF, *Numgen, *Hash, *Xfrm:
+		return otherText(e)
+	case *Binop:
+		r := e.R
+		if c, ok := r.(*Const); ok && (e.Op == "<<" || e.Op == ">>") {
+			return exprText(e.L, th) + " " + e.Op + " " + strconv.FormatUint(getUint(c.Data), 10)
+		}
+		return exprText(e.L, th) + " " + e.Op + " " + exprText(r, th)
+	case *Const:
+		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, &PrintOptions{})
+	case *MapLookup:
+		return exprText(e.Key, th) + " map " + setText(e.Set, &PrintOptions{})
 	case *Concat:
 		parts := make([]string, len(e.Es))
 		for i, x := range e.Es {
@@ -96,6 +112,11 @@ func matchText(m *Match, th string, opt *PrintOptions) string {
 	mask := masked(m.Left)
 	t := m.Left.Type()
 	op := opText[m.Op]
+	if e, bits := rawOf(m.Left); e != nil && e.Type() != TypeService {
+		if _, ok := m.Right.(*SetRef); !ok {
+			return rawMatchText(e, bits, m)
+		}
+	}
 	if m.Op == OpEq {
 		op = ""
 		_, ranged := m.Right.(*Range)
@@ -108,13 +129,26 @@ func matchText(m *Match, th string, opt *PrintOptions) string {
 		if t != nil && t.Bitmask {
 			return flagMatchText(m, mask, v, th)
 		}
-		return exprText(m.Left, th) + " " + op + partText(t, &KeyPart{Lo: v.Data, Hi: v.Data, PrefixLen: v.PrefixLen, Name: v.Name})
+		return exprText(m.Left, th) + " " + op + partText(t, &KeyPart{Lo: v.Data, Hi: v.Data, PrefixLen: v.PrefixLen, Name: v.Name}, opt)
 	case *Range:
 		return exprText(m.Left, th) + " " + op + rangeText(t, v.Lo, v.Hi)
 	case *SetRef:
 		return exprText(m.Left, th) + " " + op + setText(v.Set, opt)
 	}
 	return ""
+}
+
+// rawOf is the raw bits a left side reads, and their mask.
+func rawOf(e Expr) (*Raw, []byte) {
+	switch e := e.(type) {
+	case *Raw:
+		return e, nil
+	case *Masked:
+		if r, ok := e.E.(*Raw); ok {
+			return r, e.Mask
+		}
+	}
+	return nil, nil
 }
 
 // flagMatchText shows a match on flags.
@@ -173,7 +207,7 @@ func elementText(s *Set, e *Element, opt *PrintOptions) string {
 		if t.Bitmask && bytes.Equal(k.Lo, k.Hi) {
 			parts[i] = flagsText(t, k.Lo, " | ")
 		} else {
-			parts[i] = partText(t, &k)
+			parts[i] = partText(t, &k, opt)
 		}
 	}
 	out := strings.Join(parts, " . ")
@@ -200,16 +234,19 @@ func elementText(s *Set, e *Element, opt *PrintOptions) string {
 	}
 	for i := range e.Data {
 		d := e.Data[i]
-		if d.PrefixLen < 0 && prefixTypes[s.Data[i]] && !bytes.Equal(d.Lo, d.Hi) {
+		if s.Ranges && prefixTypes[s.Data[i]] {
 			d.PrefixLen = prefixOf(d.Lo, d.Hi)
 		}
-		out += [...]string{" : ", " . "}[min(i, 1)] + partText(s.Data[i], &d)
+		out += [...]string{" : ", " . "}[min(i, 1)] + partText(s.Data[i], &d, opt)
 	}
 	return out
 }
 
 // partText shows a value, prefix or range.
-func partText(t *Type, k *KeyPart) string {
+func partText(t *Type, k *KeyPart, opt *PrintOptions) string {
+	if t == TypeProto && opt.Protocols {
+		t = TypeInteger
+	}
 	switch {
 	case k.Name != "":
 		return `"` + k.Name + `"`
@@ -257,8 +294,11 @@ func constText(t *Type, b []byte) string {
 	if s := specialText(t, b); s != "" {
 		return s
 	}
-	if len(b) > 8 {
+	if len(b) > 8 && t != TypeRaw {
 		return fmt.Sprintf("0x%x", b)
+	}
+	if t == TypeRaw {
+		return bigHex(b)
 	}
 	v := getUint(b)
 	if t.Symbols != nil && !t.Hidden {

@@ -52,7 +52,10 @@ func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw)
 // elementOptions takes over an element's timeout and statements.
 func (c *checker) elementOptions(s *Set, e *Element, k *raw) {
 	if k.opt == nil {
-		k.opt = &elementOptions{}
+		if s.Stmts == nil {
+			return
+		}
+		k.options()
 	}
 	e.Timeout, e.Expires = k.opt.timeout, k.opt.expires
 	if e.Timeout > 0 && s.Flags&SetTimeout == 0 {
@@ -130,11 +133,22 @@ func (c *checker) elementData(s *Set, e *Element, k, key *raw) {
 		}
 		e.Data = c.key(s.Data, bits, data)
 		for _, p := range e.Data {
-			if !bytes.Equal(p.Lo, p.Hi) && !s.Ranges && s.Name != "" {
+			if !bytes.Equal(p.Lo, p.Hi) && !s.Ranges {
 				c.fail(data, "datatype mismatch: a range where %s is needed", describeKey(s.Data))
 			}
 		}
+		if kind := partKind(data); s.Ranges && kind != rawRange && kind != rawPrefix {
+			c.fail(data, "Could not process rule: Invalid argument")
+		}
 	}
+}
+
+// partKind is the kind of a value, or of the first part of several.
+func partKind(r *raw) rawKind {
+	if r.kind == rawConcat {
+		return r.kids[0].kind
+	}
+	return r.kind
 }
 
 // key resolves the parts of one key.
@@ -235,7 +249,7 @@ func sameData(a, b *Element) bool {
 // that overlap. places gives where new ones were written.
 func (c *checker) settle(s *Set, places map[*Element]*raw) {
 	var all *Element
-	plain := s.Elements[:0:0]
+	plain := make([]*Element, 0, len(s.Elements))
 	for _, e := range s.Elements {
 		if !e.Any {
 			plain = append(plain, e)
@@ -394,7 +408,7 @@ func (c *checker) boxes(s *Set, places map[*Element]*raw) {
 // listingOrder sorts as nft lists: by value; names, and what is joined of
 // several, as numbers that begin with the lowest byte.
 func listingOrder(s *Set) {
-	if len(s.Key) == 1 && s.Key[0] != TypeIfname {
+	if len(s.Key) == 1 && s.Key[0] != TypeIfname && s.Key[0] != TypeString {
 		sort.SliceStable(s.Elements, func(i, j int) bool { return compareKeys(s.Elements[i], s.Elements[j]) < 0 })
 		return
 	}
@@ -402,7 +416,7 @@ func listingOrder(s *Set) {
 	for _, e := range s.Elements {
 		var b []byte
 		for i, k := range e.Key {
-			if t := s.Key[i]; t.Host && t != TypeIfname {
+			if t := s.Key[i]; t.Host && t != TypeIfname && t != TypeString {
 				b = append(b, reversed(k.Lo)...)
 			} else {
 				b = append(b, k.Lo...)

@@ -67,6 +67,7 @@ var (
 	TypeTime       = &Type{Name: "time", Desc: "Relative time of packet reception", Bits: 32, Host: true}
 
 	TypeHostInteger = &Type{Name: "integer", Desc: "integer", Host: true}
+	TypeRaw         = &Type{Name: "integer", Desc: "integer"} // of raw payload, listed in hexadecimal
 	TypeString      = &Type{Name: "string", Desc: "string", Bits: 128, Host: true}
 	TypeBoolean     = &Type{Name: "boolean", Desc: "boolean type", Bits: 1, Symbols: booleans}
 	TypeBitmask     = &Type{Name: "bitmask", Desc: "bitmask", Bitmask: true, Hex: true}

@@ -102,6 +102,10 @@ func (v *validation) hook(ch *Chain, b *Base) {
 				default:
 					ok = ok && (b.Hook == HookPrerouting || b.Hook == HookOutput)
 				}
+			case *TProxy:
+				ok = b.Type == TypeFilter && b.Hook == HookPrerouting
+			case *Synproxy:
+				ok = b.Hook == HookInput || b.Hook == HookForward
 			case *Reject:
 				ok = b.Hook != HookPostrouting
 			}

@@ -128,7 +128,7 @@ func specialText(t *Type, b []byte) string {
 		return hourText(getUint(b))
 	case TypeDate:
 		return `"` + time.Unix(0, int64(getUint(b))).Format(dateForms[0]) + `"`
-	case TypeDay:
+	case TypeDay, TypeRealm, TypeDevgroup:
 		if n := t.Symbol(getUint(b)); n != "" {
 			return `"` + n + `"`
 		}
