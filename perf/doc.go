@@ -11,7 +11,7 @@
 // the owner publishes with atomic stores, at most once per burst. What the
 // owner writes lies on cache lines of its own.
 //
-// Limits: 16 stages in an account; quantiles of a histogram are at most a 32nd
+// Limits: 16 stages in an account; quantiles of a histogram are at most a 128th
 // too high.
 //
 // Files in reading order: clock.go, cycles.go, cycles_amd64.go, cycles_amd64.s,

@@ -8,13 +8,13 @@ import (
 )
 
 const (
-	histSubBits = 5 // each power of two is cut into 32 equal buckets
+	histSubBits = 7 // each power of two is cut into 128 equal buckets
 	histSub     = 1 << histSubBits
 	histBuckets = (64 - histSubBits + 1) * histSub
 )
 
-// Histogram counts values by size: exactly up to 63, then in buckets whose
-// width is a 32nd of their lower bound at most. The zero value is ready to use.
+// Histogram counts values by size: exactly up to 255, then in buckets whose
+// width is a 128th of their lower bound at most. The zero value is ready to use.
 // Its owner records, any goroutine takes snapshots.
 //
 // It is our own because a worker's histogram must be readable while the worker
@@ -49,9 +49,12 @@ func upper(b int) uint64 {
 }
 
 // Record counts v. Owner only; no allocation.
-func (h *Histogram) Record(v uint64) {
-	h.counts[bucket(v)].Add(1)
-	h.sum.Add(v)
+func (h *Histogram) Record(v uint64) { h.RecordMany(v, 1) }
+
+// RecordMany counts v as often as times says. Owner only; no allocation.
+func (h *Histogram) RecordMany(v, times uint64) {
+	h.counts[bucket(v)].Add(times)
+	h.sum.Add(v * times)
 	if v > h.max.Load() {
 		h.max.v.Store(v)
 	}

@@ -19,6 +19,7 @@ type layer struct {
 // layers: the first row that a folder lies in counts, so narrow rows stand first.
 var layers = []layer{
 	{dir: "perf/offheap", third: []string{"golang.org/x/sys"}},
+	{dir: "perf/pktgen", ours: []string{"perf", "afxdp"}},
 	{dir: "perf", third: []string{"golang.org/x/sys"}},
 	{dir: "afxdp/pcap", ours: []string{"perf", "afxdp"}, third: []string{"github.com/gopacket/gopacket"}},
 	{dir: "afxdp", ours: []string{"perf"},
@@ -40,6 +41,8 @@ var layers = []layer{
 	{dir: "tools/frame"}, // shares no code with the dataplane, so that neither hides the other's mistake
 	{dir: "tools/traffic", ours: []string{"perf", "afxdp", "tools/frame"}},
 	{dir: "tools", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools"}, third: []string{""}},
+	{dir: "cmd/pktgen", ours: []string{"perf", "afxdp", "tools/lab", "tools/traffic"},
+		third: []string{"github.com/spf13/cobra", "github.com/goccy/go-yaml", "golang.org/x/sys"}},
 	{dir: "cmd/sluiceperf", ours: []string{"perf", "cmd/sluice/control"},
 		third: []string{"github.com/spf13/cobra", "github.com/google/pprof", "golang.org/x/sys"}},
 	{dir: "cmd/sluice", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools/lab", "tools/traffic"},
@@ -61,6 +64,7 @@ var hot = []string{
 	"flowtable/expire.go", "flowtable/seqadj.go", "flowtable/expect*.go",
 	"rules/eval.go", "rules/image.go", "rules/verdict.go",
 	"afxdp/pipequeue.go",
+	"perf/pktgen/worker.go", "perf/pktgen/signature.go", "perf/pktgen/tracker.go", "perf/pktgen/pace.go",
 }
 
 // cold are imports that have no place in a hot file.

@@ -1,0 +1,89 @@
+package pktgen
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/perf"
+	"github.com/sluice-net/sluice/perf/report"
+)
+
+// result takes the accounts of a run that has ended.
+func (r *Rig) result(load *Load, took time.Duration, cut bool) *report.Run {
+	run := &report.Run{Name: load.Name, Seconds: took.Seconds()}
+	if cut {
+		run.Notes = append(run.Notes, "ended before its time")
+	}
+	for _, w := range r.workers {
+		if n := w.drop(); n > 0 {
+			run.Notes = append(run.Notes, fmt.Sprintf("port %s: the last %d frames were never taken and do not count as sent", w.port.Name, n))
+		}
+	}
+	for i := range load.Streams {
+		run.Streams = append(run.Streams, r.streamResult(&load.Streams[i], i, run))
+	}
+	for _, w := range r.workers {
+		p := report.Port{
+			Name: w.port.Name, Foreign: w.seen.foreign, Corrupt: w.seen.corrupt,
+			Stray: w.seen.stray, Misdirected: w.seen.misdirected,
+		}
+		for _, l := range w.lanes {
+			s := l.queue.Stats()
+			p.RxFrames += s.RxFrames
+			p.TxFrames += s.TxFrames
+			p.RxNoFrame += s.RxNoFrame
+			p.RxFull += s.RxFull
+			p.TxFull += s.TxFull
+		}
+		if f, ok := w.port.Port.(*afxdp.Interface); ok {
+			info := f.Info()
+			p.Driver, p.Mode = info.Driver, "copy"
+			if len(info.Queues) > 0 && info.Queues[0].ZeroCopy {
+				p.Mode = "zero-copy"
+			}
+			run.Notes = append(run.Notes, info.Warnings...)
+		}
+		run.Ports = append(run.Ports, p)
+	}
+	return run
+}
+
+func (r *Rig) streamResult(s *Stream, id int, run *report.Run) report.Stream {
+	n, t := r.sender(s, id), r.tracker(s, id)
+	one := report.Stream{
+		Name: s.Name, From: s.From, To: s.To, Asked: s.Rate.String(), AskedPPS: n.pace.rate,
+		Sent: n.sent, SentBytes: n.bytes, Missed: n.pace.missed,
+	}
+	if run.Seconds > 0 {
+		one.SentPPS = float64(n.sent) / run.Seconds
+		one.SentBits = float64(n.bytes) * 8 / run.Seconds
+	}
+	if late := n.pace.late.Snapshot(); late.Count() > 0 {
+		one.LateMean, one.LateP50, one.LateP99, one.LateMax = late.Mean(), late.Quantile(0.5), late.Quantile(0.99), late.Max()
+	}
+	if one.AskedPPS > 0 && n.pace.missed > 0 {
+		run.Notes = append(run.Notes, fmt.Sprintf("stream %s: %.6g pps were asked for, %.6g were reached: %s",
+			s.Name, one.AskedPPS, one.SentPPS, "the generator or the port could not keep up"))
+	}
+	if t == nil || !n.signed {
+		return one
+	}
+	t.settle()
+	one.Measured = true
+	one.Received, one.ReceivedBytes = t.unique, t.bytes
+	one.Duplicates, one.Reordered, one.TooLate, one.Extent = t.duplicates, t.reordered, t.late, t.extent
+	one.Lost = n.sent - min(n.sent, t.unique)
+	if run.Seconds > 0 {
+		one.ReceivedPPS = float64(t.unique) / run.Seconds
+	}
+	one.Latency = snapshot(&t.latency)
+	return one
+}
+
+func snapshot(h *perf.Histogram) *perf.Distribution {
+	if d := h.Snapshot(); d.Count() > 0 {
+		return d
+	}
+	return nil
+}

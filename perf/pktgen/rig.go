@@ -1,0 +1,221 @@
+package pktgen
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/perf"
+)
+
+// Port is where streams begin and end.
+type Port struct {
+	Name  string
+	Port  afxdp.Port
+	Speed float64 // bit/s, for rates in percent; 0: not known
+	// Frames is how many frames of memory the port gets, 0: 8192.
+	Frames int
+	// In runs a function in the network namespace of the port; nil: as it is.
+	In func(func() error) error
+	// After is called by the port's worker after each burst; nil: nothing is.
+	After func()
+}
+
+// attacher is an interface, whose program is attached when all is open.
+type attacher interface{ Attach() error }
+
+// Rig is a set of ports, open for run after run. It belongs to one goroutine.
+type Rig struct {
+	clock   *perf.Clock
+	workers []*worker
+	byName  map[string]int
+	run     uint32
+}
+
+// NewRig opens all queues of the ports, which stay the caller's to close, after
+// the rig.
+func NewRig(clock *perf.Clock, ports ...*Port) (_ *Rig, err error) {
+	r := &Rig{clock: clock, byName: map[string]int{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	if len(ports) == 0 {
+		return nil, errors.New("no ports")
+	}
+	for _, p := range ports {
+		if _, ok := r.byName[p.Name]; ok {
+			return nil, fmt.Errorf("port %s: the name is taken", p.Name)
+		}
+		r.byName[p.Name] = len(r.workers)
+		w := &worker{port: p, clock: clock}
+		r.workers = append(r.workers, w)
+		open := func() error { return w.open() }
+		if p.In != nil {
+			err = p.In(open)
+		} else {
+			err = open()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("port %s: %w", p.Name, err)
+		}
+	}
+	return r, nil
+}
+
+// longest returns the longest frame a port takes, in bytes without FCS.
+func longest(p afxdp.Port) int { return p.MTU() + 14 + 2*4 }
+
+func (w *worker) open() (err error) {
+	frames := w.port.Frames
+	if frames == 0 {
+		frames = 8192
+	}
+	chunk := 2048
+	for chunk-afxdp.Headroom < longest(w.port.Port) {
+		chunk *= 2
+	}
+	n := w.port.Port.Queues()
+	if w.umem, err = afxdp.NewUMEM(max(frames, n*frames/2), chunk); err != nil {
+		return err
+	}
+	for i := range n {
+		q, err := w.port.Port.Open(i, w.umem)
+		if err != nil {
+			return err
+		}
+		w.lanes = append(w.lanes, &lane{queue: q})
+	}
+	if a, ok := w.port.Port.(attacher); ok {
+		return a.Attach()
+	}
+	return nil
+}
+
+// Close gives the memory back. Interfaces must be closed before it: sockets use
+// the memory.
+func (r *Rig) Close() error {
+	var errs []error
+	for _, w := range r.workers {
+		errs = append(errs, w.forget())
+		if w.umem != nil {
+			errs = append(errs, w.umem.Close())
+			w.umem = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// forget frees what a run needed.
+func (w *worker) forget() error {
+	var errs []error
+	for _, t := range w.trackers {
+		if t != nil {
+			errs = append(errs, t.close())
+		}
+	}
+	w.trackers = nil
+	for _, l := range w.lanes {
+		l.senders, l.first = nil, 0
+	}
+	return errors.Join(errs...)
+}
+
+// Load is what a run sends.
+type Load struct {
+	Name    string
+	Streams []Stream
+	Seed    uint64
+	// Window is over how many frames of a stream duplicates and reordering are
+	// seen: a power of two, 64 at least; 0: 2^20, and less for many streams.
+	Window int
+	// RxOnly counts what arrives and sends nothing.
+	RxOnly bool
+}
+
+// prepare makes the rig ready for a run.
+func (r *Rig) prepare(load *Load) error {
+	if len(load.Streams) > maxStreams {
+		return fmt.Errorf("%d streams: want %d at most; one stream may have millions of flows", len(load.Streams), maxStreams)
+	}
+	window := load.Window
+	if window == 0 {
+		for window = 1 << 20; window > 1<<14 && window*len(load.Streams) > 1<<25; {
+			window /= 2
+		}
+	}
+	if window < 64 || window&(window-1) != 0 || window > 1<<30 {
+		return fmt.Errorf("window of %d frames: want a power of two, 64 to 2^30", window)
+	}
+	r.run = (r.run + 1) % maxRuns
+	for _, w := range r.workers {
+		if err := w.forget(); err != nil {
+			return err
+		}
+		w.run = r.run
+		w.seen = struct{ foreign, corrupt, stray, misdirected uint64 }{}
+		w.shown.foreign, w.shown.corrupt, w.shown.misdirected = perf.Counter{}, perf.Counter{}, perf.Counter{}
+		w.trackers = make([]*tracker, len(load.Streams))
+	}
+	names := map[string]bool{}
+	for i := range load.Streams {
+		s := &load.Streams[i]
+		if names[s.Name] {
+			return fmt.Errorf("stream %s: the name is taken", s.Name)
+		}
+		names[s.Name] = true
+		if err := r.add(s, uint32(i), load.Seed, window); err != nil {
+			return fmt.Errorf("stream %s: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+func (r *Rig) add(s *Stream, id uint32, seed uint64, window int) error {
+	from, ok := r.byName[s.From]
+	if !ok {
+		return fmt.Errorf("no port is called %q", s.From)
+	}
+	w := r.workers[from]
+	if s.Queue < 0 || s.Queue >= len(w.lanes) {
+		return fmt.Errorf("queue %d of port %s: it has %d", s.Queue, s.From, len(w.lanes))
+	}
+	n, err := newSender(s, id, r.run, seed, longest(w.port.Port)+FCS, w.port.Speed)
+	if err != nil {
+		return err
+	}
+	l := w.lanes[s.Queue]
+	if len(l.senders) == math.MaxUint16 {
+		return errors.New("too many streams on one queue")
+	}
+	l.senders = append(l.senders, n)
+	if s.To == "" {
+		return nil
+	}
+	to, ok := r.byName[s.To]
+	if !ok {
+		return fmt.Errorf("no port is called %q", s.To)
+	}
+	r.workers[to].trackers[id], err = newTracker(window)
+	return err
+}
+
+// sender returns the sender of a stream.
+func (r *Rig) sender(s *Stream, id int) *sender {
+	for _, n := range r.workers[r.byName[s.From]].lanes[s.Queue].senders {
+		if n.id == uint32(id) {
+			return n
+		}
+	}
+	return nil
+}
+
+// tracker returns the tracker of a stream; nil when nobody expects it.
+func (r *Rig) tracker(s *Stream, id int) *tracker {
+	if s.To == "" {
+		return nil
+	}
+	return r.workers[r.byName[s.To]].trackers[id]
+}

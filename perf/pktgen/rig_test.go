@@ -1,0 +1,106 @@
+package pktgen
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/perf"
+)
+
+var (
+	macA = net.HardwareAddr{2, 0, 0, 0, 0, 1}
+	macB = net.HardwareAddr{2, 0, 0, 0, 0, 2}
+)
+
+func udp4() Headers {
+	return Headers{SrcMAC: macA, DstMAC: macB, Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.1.0.1"), SrcPort: 1024, DstPort: 53}
+}
+
+// pair makes a rig over a link in memory.
+func pair(t testing.TB, clock *perf.Clock, to Impairments, ring int) (*Rig, *Suffered) {
+	t.Helper()
+	ports, counts, err := NewLink(afxdp.PipeConfig{Ring: ring, MTU: 1500}, [2]Impairments{1: to}, clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig, err := NewRig(clock, &Port{Name: "a", Port: ports[0], Speed: 10e9}, &Port{Name: "b", Port: ports[1]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, p := range ports {
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := rig.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return rig, counts[1]
+}
+
+// TestImpairments: what the measurement says must be what the link did, exactly.
+func TestImpairments(t *testing.T) {
+	const n = 30_000
+	for _, c := range []struct {
+		name string
+		to   Impairments
+	}{
+		{"clean", Impairments{}},
+		{"loss", Impairments{Drop: 0.013}},
+		{"duplicates", Impairments{Duplicate: 0.02}},
+		{"corruption", Impairments{Corrupt: 0.05}},
+		{"reordering", Impairments{Reorder: 0.01, Behind: 7}},
+		{"delay", Impairments{Delay: 137 * time.Microsecond}},
+		{"all", Impairments{Drop: 0.01, Duplicate: 0.01, Corrupt: 0.01, Reorder: 0.01, Behind: 3, Delay: 50 * time.Microsecond}},
+	} {
+		for _, proto := range []Proto{UDP, TCP, ICMP} {
+			t.Run(c.name+"/"+proto.String(), func(t *testing.T) {
+				clock := perf.NewVirtual(time.Unix(1e9, 0))
+				rig, did := pair(t, clock, c.to, 1024)
+				h := udp4()
+				h.Proto = proto
+				sizes := IMIX()
+				if proto == TCP {
+					sizes = SizeRange(76, 300)
+				}
+				run, err := rig.Stepped(Load{Name: "x", Streams: []Stream{{
+					Name: "s", From: "a", To: "b", Headers: h, Sizes: sizes, Count: n,
+					Rate: Rate{1e6, PacketsPerSec},
+					Vary: []Variation{{Field: FieldSrc, Count: 1000}, {Field: FieldSrcPort, Count: 100, Order: Random}},
+				}}}, 12_000, func() { clock.Advance(time.Microsecond) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				s := run.Streams[0]
+				if c.name == "clean" {
+					did.Passed = n
+				}
+				if c.name == "delay" && did.Passed != n {
+					t.Errorf("%d passed", did.Passed)
+				}
+				if s.Sent != n || s.Received != did.Passed || s.Lost != did.Dropped+did.Corrupted || s.Duplicates != did.Duplicated ||
+					s.Reordered != did.Reordered || run.Ports[1].Corrupt != did.Corrupted || s.TooLate != 0 || did.Overflowed != 0 {
+					t.Errorf("measured %+v, ports %+v, the link did %+v", s, run.Ports, *did)
+				}
+				if c.to.Drop > 0 && did.Dropped == 0 || c.to.Duplicate > 0 && did.Duplicated == 0 || c.to.Corrupt > 0 && did.Corrupted == 0 || c.to.Reorder > 0 && did.Reordered == 0 {
+					t.Errorf("the link did not do what it was told: %+v", *did)
+				}
+				if c.to.Reorder == 0 {
+					// A frame is seen at the step after the one that sent it, or at the same one.
+					d, want := s.Latency, uint64(c.to.Delay)
+					if q := d.Quantile(0.5); q < want || q > want+want/100+2000 || d.Max() > want+2000 {
+						t.Errorf("latency %d to %d, want %d", q, d.Max(), want)
+					}
+				}
+				if e := s.RateError(); e < -0.001 || e > 0.001 {
+					t.Errorf("rate off by %g", e)
+				}
+			})
+		}
+	}
+}

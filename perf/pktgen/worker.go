@@ -1,0 +1,196 @@
+package pktgen
+
+import (
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/perf"
+)
+
+const burstFrames = 64
+
+// worker sends and receives on the queues of one port. One goroutine steps it.
+type worker struct {
+	port  *Port
+	umem  *afxdp.UMEM
+	lanes []*lane
+	clock *perf.Clock
+
+	run      uint32
+	trackers []*tracker // by stream; nil: not for this port
+	rx       [burstFrames]afxdp.Desc
+	idle     int
+
+	seen struct { // frames that are no sound ones of a stream for this port
+		foreign, corrupt, stray, misdirected uint64
+	}
+	shown struct{ foreign, corrupt, misdirected perf.Counter } // for readers
+}
+
+// lane is a queue and what is to be sent on it.
+type lane struct {
+	queue   afxdp.Queue
+	senders []*sender
+	first   int // sender that is asked first
+	tx      [burstFrames]afxdp.Desc
+	from    [burstFrames]uint16 // number of its sender in senders
+	n       int                 // frames made and not taken by the port
+}
+
+// step receives a burst and sends one on each queue, and says whether there was
+// anything to do.
+func (w *worker) step(sending bool) (work bool) {
+	for _, l := range w.lanes {
+		if n := l.queue.Recv(w.rx[:]); n > 0 {
+			w.receive(n)
+			work = true
+		}
+		if sending {
+			w.fill(l)
+		}
+		if l.n > 0 {
+			l.send()
+			work = true
+		}
+		l.queue.Flush()
+	}
+	if w.port.After != nil {
+		w.port.After()
+	}
+	return work
+}
+
+// receive examines the first n frames of rx and frees them.
+func (w *worker) receive(n int) {
+	now := uint64(w.clock.Nanos())
+	for _, d := range w.rx[:n] {
+		what, stream, seq, t := examine(w.umem.Frame(d.Addr, d.Len), w.run)
+		w.umem.Free(d.Addr)
+		switch what {
+		case sound:
+			if int(stream) >= len(w.trackers) || w.trackers[stream] == nil {
+				w.seen.misdirected++
+				continue
+			}
+			latency := (now - t) & timeMask
+			if latency > timeMask/2 {
+				latency = 0 // the clock was read a little earlier here than there
+			}
+			w.trackers[stream].take(seq, latency, int(d.Len)+FCS)
+		case corrupt:
+			w.seen.corrupt++
+		case stray:
+			w.seen.stray++
+		default:
+			w.seen.foreign++
+		}
+	}
+	for _, t := range w.trackers {
+		if t != nil {
+			t.publish()
+		}
+	}
+	w.shown.foreign.Add(w.seen.foreign - w.shown.foreign.Load())
+	w.shown.corrupt.Add(w.seen.corrupt - w.shown.corrupt.Load())
+	w.shown.misdirected.Add(w.seen.misdirected - w.shown.misdirected.Load())
+}
+
+// fill makes the frames that are due now, as many as a burst has room for.
+func (w *worker) fill(l *lane) {
+	if l.n == burstFrames || len(l.senders) == 0 {
+		return
+	}
+	now := w.clock.Nanos()
+	for i := range l.senders {
+		at := l.first + i
+		if at >= len(l.senders) {
+			at -= len(l.senders)
+		}
+		s := l.senders[at]
+		n := s.due(now, burstFrames-l.n)
+		made := 0
+		for ; made < n; made++ {
+			addr, ok := w.umem.Alloc()
+			if !ok {
+				break
+			}
+			size := s.build(w.umem.Frame(addr, uint32(w.umem.Room())), now)
+			l.tx[l.n] = afxdp.Desc{Addr: addr, Len: uint32(size)}
+			l.from[l.n] = uint16(at)
+			l.n++
+		}
+		s.pace.took(made, now)
+		if made < n || l.n == burstFrames {
+			break
+		}
+	}
+	if l.first++; l.first >= len(l.senders) {
+		l.first = 0
+	}
+}
+
+// due returns how many frames of the stream are to be sent now.
+func (n *sender) due(now int64, most int) int {
+	if n.replay == nil {
+		return n.pace.due(now, most)
+	}
+	return n.replay.due(now, n.pace.due(now, most))
+}
+
+// send offers the frames made to the port; what it does not take stays.
+func (l *lane) send() {
+	taken := l.queue.Send(l.tx[:l.n])
+	if taken == 0 {
+		return
+	}
+	for i, d := range l.tx[:taken] {
+		s := l.senders[l.from[i]]
+		s.sent++
+		s.bytes += uint64(d.Len) + FCS
+	}
+	copy(l.tx[:], l.tx[taken:l.n])
+	copy(l.from[:], l.from[taken:l.n])
+	l.n -= taken
+	for _, s := range l.senders {
+		s.publish()
+	}
+}
+
+// finished says whether nothing will ever be due again, and all is sent.
+func (w *worker) finished() bool {
+	for _, l := range w.lanes {
+		if l.n > 0 {
+			return false
+		}
+		for _, s := range l.senders {
+			if (s.replay == nil || !s.replay.ended()) && (s.pace.limit == 0 || s.pace.slots-s.pace.missed < s.pace.limit) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// drop gives up what the port has not taken; it counts as never sent.
+func (w *worker) drop() (frames int) {
+	for _, l := range w.lanes {
+		for _, d := range l.tx[:l.n] {
+			w.umem.Free(d.Addr)
+		}
+		frames += l.n
+		l.n = 0
+	}
+	return frames
+}
+
+// next returns when the next frame of the port is due.
+func (w *worker) next() int64 {
+	at := int64(1 << 62)
+	for _, l := range w.lanes {
+		for _, s := range l.senders {
+			if s.replay != nil && !s.replay.ended() {
+				return 0
+			}
+			at = min(at, s.pace.next())
+		}
+	}
+	return at
+}
