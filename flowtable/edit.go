@@ -33,6 +33,19 @@ func (s *Shard) SetMark(n, mark uint32) {
 	}
 }
 
+// Extend gives the flow of entry n, confirmed or not, so many seconds from now,
+// unless its timeout is fixed (nf_ct_refresh).
+func (s *Shard) Extend(n, seconds, now uint32) {
+	e := &s.entries[n]
+	switch {
+	case e.Status&StatusFixedTimeout != 0:
+	case e.Status&StatusConfirmed != 0:
+		e.Expires = now + seconds*1000
+	default:
+		e.Expires = seconds * 1000
+	}
+}
+
 // ID returns what the conntrack tool shows as id: a keyed hash that stays the
 // same for the life of a flow.
 func (s *Shard) ID(n uint32) uint32 {

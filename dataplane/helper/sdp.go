@@ -83,7 +83,7 @@ func (d *sdpBody) medium(b []byte, at, end int) bool {
 		if port == 0 {
 			return false
 		}
-		d.bad = d.bad || port < 1024 || port > 65535 || n > 5
+		d.bad = d.bad || port < 1024 || port > 65535
 		d.media[d.n] = sdpMedia{class: k.class, port: uint16(port), digit: span{at, at + n}}
 		return true
 	}
@@ -108,32 +108,32 @@ func sdpAddress(b []byte, at, end int, family uint8, e *sipEnd) bool {
 }
 
 // sdp expects the media that a message announces for its sender, and
-// translates the description.
+// translates the description. Somebody else's media stay as they are. The
+// session gets the address that the last medium has.
 func (s *Session) sdp(m *sipMessage) Verdict {
 	me, other := s.Me(), s.Other()
 	d := &s.body
-	if !sdpScan(s.Payload, m.body, m.end, me.Family, d) || d.n == 0 && !d.hasSession {
+	if !sdpScan(s.Payload, m.body, m.end, me.Family, d) || d.n == 0 {
 		return Accept
 	}
 	if d.bad {
 		return Drop
 	}
-	named := false // somebody else's media stay as they are
+	addr := &me.Src
 	for i := range d.media[:d.n] {
 		a := &d.media[i]
-		if a.addr.addr != me.Src {
+		if addr = &a.addr.addr; a.addr.addr != me.Src {
 			continue
 		}
-		named = true
+		addr = &other.Dst
 		if v := s.sdpExpect(a); v != Accept {
 			return v
 		}
-		if s.NAT && a.own && !s.sdpReplace(&a.addr, &other.Dst) {
+		if s.NAT && a.own && !s.sdpReplace(&a.addr, addr) {
 			return Drop
 		}
 	}
-	if s.NAT && named &&
-		(d.hasSession && !s.sdpReplace(&d.session, &other.Dst) || d.hasOwner && !s.sdpReplace(&d.owner, &other.Dst)) {
+	if s.NAT && (!d.hasOwner || !s.sdpReplace(&d.owner, addr) || d.hasSession && !s.sdpReplace(&d.session, addr)) {
 		return Drop
 	}
 	return Accept

@@ -10,7 +10,8 @@ const (
 	sipImage
 )
 
-// sipTimeoutSec is how long a registration is remembered until it is answered.
+// sipTimeoutSec is how long the signalling may be silent, and how long a
+// registration is remembered until it is answered.
 const sipTimeoutSec = 3600
 
 // sipHelper reads SIP (RFC 3261) with session descriptions (RFC 4566): the
@@ -39,6 +40,10 @@ const (
 func sipHelp(s *Session) Verdict {
 	const shortest = len("SIP/2.0 200")
 	stream := s.Me().Proto == flowtable.ProtoTCP
+	if stream && !s.Replied {
+		return Accept
+	}
+	s.Shard.Extend(s.Entry, sipTimeoutSec, s.Now)
 	var m sipMessage
 	for at, n := 0, 0; n < sipMessages && len(s.Payload)-at >= shortest; n++ {
 		if !sipScan(s.Payload, at, stream, &m) {
@@ -54,11 +59,11 @@ func sipHelp(s *Session) Verdict {
 
 // sipMessage acts on one message, then translates it.
 func (s *Session) sipMessage(m *sipMessage) Verdict {
-	if m.method != sipUnknown && !m.hasCSeq {
+	if m.method != sipUnknown && !m.hasCSeq || m.response && m.code == 0 {
 		return Drop
 	}
 	v := Accept
-	if m.code == 0 {
+	if !m.response {
 		v = s.sipRequest(m)
 	} else {
 		v = s.sipResponse(m)
@@ -235,7 +240,7 @@ func (s *Session) appendHost(addr *[16]byte, port uint16) []byte {
 func (s *Session) sipHeaders(m *sipMessage) bool {
 	var e sipEnd
 	b, family := s.Payload, s.Me().Family
-	if m.code == 0 && sipURI(b, m.start.off, m.start.end, family, &e) && !s.sipMap(&e) {
+	if !m.response && sipURI(b, m.start.off, m.start.end, family, &e) && !s.sipMap(&e) {
 		return false
 	}
 	via, from, to := false, false, false
@@ -301,7 +306,7 @@ func (s *Session) sipTopVia(m *sipMessage, off, end int) bool {
 	if at == end || !sipHost(b, at+len(mark), end, me.Family, &e) {
 		return true
 	}
-	if m.code == 0 && (e.addr != me.Src || e.port != me.SrcPort) || m.code != 0 && (e.addr != me.Dst || e.port != me.DstPort) {
+	if !m.response && (e.addr != me.Src || e.port != me.SrcPort) || m.response && (e.addr != me.Dst || e.port != me.DstPort) {
 		return true
 	}
 	if !s.sipMap(&e) {

@@ -48,9 +48,6 @@ func (l *sipLines) next() bool {
 		end++
 	}
 	l.at = min(end+1, len(l.b))
-	if end == len(l.b) {
-		return false // cut off
-	}
 	if end > from && l.b[end-1] == '\r' {
 		end--
 	}
@@ -193,11 +190,12 @@ func sipMethodOf(b []byte) sipMethod {
 
 // sipMessage is what the helper knows of one message.
 type sipMessage struct {
-	span             // of the whole message in the payload
-	start     span   // start line
-	head      int    // offset of the first header
-	body      int    // offset behind the empty line
-	code      uint32 // of a response; 0: a request
+	span           // of the whole message in the payload
+	start     span // start line
+	head      int  // offset of the first header
+	body      int  // offset behind the empty line
+	response  bool
+	code      uint32 // of a response
 	method    sipMethod
 	cseq      uint32
 	hasCSeq   bool
@@ -226,12 +224,8 @@ func sipScan(b []byte, off int, stream bool, m *sipMessage) bool {
 	m.start = span{off, end}
 	const version = "SIP/2.0 "
 	line := b[off:end]
-	response := foldPrefix(line, version)
-	if response {
+	if m.response = foldPrefix(line, version); m.response {
 		m.code, _ = number(line[len(version):])
-		if m.code == 0 {
-			return false
-		}
 	} else {
 		m.method = sipMethodOf(line)
 	}
@@ -246,7 +240,7 @@ func sipScan(b []byte, off int, stream bool, m *sipMessage) bool {
 			for n < len(v) && (v[n] == ' ' || v[n] == '\t') {
 				n++
 			}
-			if response {
+			if m.response {
 				m.method = sipMethodOf(v[n:])
 			}
 		case sipExpires:
@@ -257,12 +251,9 @@ func sipScan(b []byte, off int, stream bool, m *sipMessage) bool {
 			m.length, m.hasLength = span{l.val.off, l.val.off + n}, n > 0
 		}
 	}
-	if !l.done {
-		return false
-	}
 	m.body = l.at
 	if stream {
-		if !m.hasLength || uint64(m.bodySize) > uint64(len(b)-m.body) {
+		if !l.done || !m.hasLength || uint64(m.bodySize) > uint64(len(b)-m.body) {
 			return false
 		}
 		m.end = m.body + int(m.bodySize)
