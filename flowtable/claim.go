@@ -2,7 +2,7 @@ package flowtable
 
 // ReplyTuple returns what answers to the flow of entry n look like on the wire.
 func (s *Shard) ReplyTuple(n uint32) Tuple {
-	if s.entries[n].flags&flagMoved != 0 {
+	if s.entries[n].flags&(flagMoved|flagUnclaimed) != 0 {
 		return s.nat[n].Reply
 	}
 	tu, _ := Invert(&s.entries[n].Tuple) // Track made no entry without an inverse
@@ -53,7 +53,7 @@ func (s *Shard) ClaimReply(n uint32, reply *Tuple) bool {
 	if inverse(&e.Tuple, reply) {
 		s.releaseClaim(n)
 		s.nat[n].Reply = *reply // NAT there and back: who has a NAT status looks here
-		e.flags &^= flagMoved
+		e.flags &^= flagMoved | flagUnclaimed
 		return true
 	}
 	switch s.table.dir.claim(hash, s.table.fingerprint(reply), s.me) {
@@ -66,7 +66,7 @@ func (s *Shard) ClaimReply(n uint32, reply *Tuple) bool {
 	}
 	s.releaseClaim(n)
 	s.nat[n].Reply = *reply
-	e.flags |= flagMoved
+	e.flags = e.flags&^flagUnclaimed | flagMoved
 	return true
 }
 
@@ -111,6 +111,13 @@ func (s *Shard) Confirm(p *Probe, now uint32) bool {
 	if e.Status&StatusDying != 0 {
 		return s.refuse(p, ReasonDying)
 	}
+	if e.flags&flagUnclaimed != 0 {
+		reply := s.nat[n].Reply
+		if !s.ClaimReply(n, &reply) {
+			s.stats.Drop++
+			return s.refuse(p, ReasonReplyTaken)
+		}
+	}
 	moved := e.flags&flagMoved != 0
 	key := s.key(&e.Tuple)
 	other, _ := s.find(&e.Tuple, key)
@@ -132,25 +139,38 @@ func (s *Shard) Confirm(p *Probe, now uint32) bool {
 		}
 		return s.clash(p, n, other, now)
 	}
+	if r := s.file(n, key, replyKey, now); r != ReasonNone {
+		if r == ReasonIndexFull {
+			s.stats.ChainTooLong++
+		} else {
+			s.stats.Drop++
+		}
+		return s.refuse(p, r)
+	}
+	return true
+}
+
+// file enters entry n into the index and, while NAT is on, into the directory,
+// and makes it a confirmed flow. When it says why it cannot nothing has
+// changed. replyKey counts only if the reply tuple was moved.
+func (s *Shard) file(n uint32, key, replyKey uint64, now uint32) Reason {
+	moved := s.entries[n].flags&flagMoved != 0
 	if !s.index.insert(key, n, false) {
-		s.stats.ChainTooLong++
-		return s.refuse(p, ReasonIndexFull)
+		return ReasonIndexFull
 	}
 	if moved && !s.index.insert(replyKey, n, true) {
 		s.index.remove(key, n, false)
-		s.stats.ChainTooLong++
-		return s.refuse(p, ReasonIndexFull)
+		return ReasonIndexFull
 	}
 	if s.table.nat.Load() && !s.alone && !s.list(n) {
 		s.index.remove(key, n, false)
 		if moved {
 			s.index.remove(replyKey, n, true)
 		}
-		s.stats.Drop++
-		return s.refuse(p, ReasonReplyTaken)
+		return ReasonReplyTaken
 	}
 	s.settle(n, now)
-	return true
+	return ReasonNone
 }
 
 // settle makes an entry that is in the index a confirmed flow.

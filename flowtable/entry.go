@@ -81,13 +81,14 @@ type Entry struct {
 
 // Notes that the table keeps in an entry.
 const (
-	flagMoved    uint8 = 1 << iota // the reply tuple is NAT.Reply, not the inverse of Tuple
-	flagListed                     // the tuples stand in the directory, see Table.SetNAT
-	flagHelper                     // Help.Helper holds
-	flagExpects                    // Help.first holds
-	flagTimeouts                   // its timeouts are those of a policy
-	flagLabels                     // its labels hold
-	flagWatched                    // it began while events were wanted
+	flagMoved     uint8 = 1 << iota // the reply tuple is NAT.Reply, not the inverse of Tuple
+	flagListed                      // the tuples stand in the directory, see Table.SetNAT
+	flagHelper                      // Help.Helper holds
+	flagExpects                     // Help.first holds
+	flagTimeouts                    // its timeouts are those of a policy
+	flagLabels                      // its labels hold
+	flagWatched                     // it began while events were wanted
+	flagUnclaimed                   // the reply tuple is NAT.Reply, which Confirm has to claim
 )
 
 // NAT stands beside an Entry whose Status has a NAT bit.

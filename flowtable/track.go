@@ -73,13 +73,7 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 				return ActionDrop
 			}
 			dir = Original
-			if !s.begin(p, n, now) {
-				s.Abandon(n)
-				p.Reason = ReasonReplyTaken
-				s.stats.Drop++
-				s.stats.Reasons[ReasonReplyTaken]++
-				return ActionDrop
-			}
+			s.begin(p, n, now)
 		}
 		e := &s.entries[n]
 		p.Entry, p.Dir = n, dir
@@ -132,16 +126,15 @@ func (s *Shard) findZoned(p *Probe) (n uint32, dir uint8, key uint64) {
 	return 0, Original, key
 }
 
-// begin gives a new flow what its expectation or its template says. False: its
-// reply tuple, in another zone, is taken.
-func (s *Shard) begin(p *Probe, n uint32, now uint32) bool {
+// begin gives a new flow what its expectation or its template says. The reply
+// tuple of a zone of one direction need not be free before NAT has chosen one.
+func (s *Shard) begin(p *Probe, n uint32, now uint32) {
 	t := &p.Template
 	if t.ZoneDir != ZoneBoth {
 		reply, _ := Invert(&p.Tuple)
 		reply.Zone = t.zone(Reply)
-		if !s.ClaimReply(n, &reply) {
-			return false
-		}
+		s.nat[n].Reply = reply
+		s.entries[n].flags |= flagUnclaimed
 	}
 	if t.Timeouts != 0 {
 		s.SetTimeouts(n, t.Timeouts)
@@ -150,12 +143,11 @@ func (s *Shard) begin(p *Probe, n uint32, now uint32) bool {
 		s.watchFlow(n, t.Events)
 	}
 	if s.expect.count.Load() != 0 && s.expected(n, now) {
-		return true
+		return
 	}
 	if t.Helper != 0 && s.attach(n, t.Helper) {
 		s.entries[n].Status |= StatusHelper
 	}
-	return true
 }
 
 // protocol calls the tracker, the two common ones directly.
