@@ -34,6 +34,7 @@ type Box struct {
 	workers []*worker
 	pool    *ants.Pool
 	cache   *rules.Cache
+	store   *rules.Store // what limits and quotas remember
 	log     *zap.Logger
 
 	inForce atomic.Pointer[inForce] // what log records refer to; stored by publish
@@ -81,6 +82,9 @@ func New(cfg Config) (b *Box, err error) {
 		if b.cache, err = rules.NewCache(cfg.CompileCache); err != nil {
 			return b, fmt.Errorf("compile cache: %w", err)
 		}
+	}
+	if b.store, err = rules.NewStore(); err != nil {
+		return b, fmt.Errorf("memory of rules: %w", err)
 	}
 	cfg.Conntrack.Workers, cfg.Conntrack.Helpers = cfg.Workers, helper.ForTable(cfg.Helpers)
 	b.cfg.Conntrack = cfg.Conntrack
@@ -288,7 +292,7 @@ func broadcast(a netip.Prefix) (netip.Prefix, bool) {
 }
 
 func (b *Box) ruleOptions() rules.Options {
-	opt := rules.Options{Cache: b.cache, Pool: b.pool, Helpers: b.cfg.Helpers}
+	opt := rules.Options{Cache: b.cache, Store: b.store, Pool: b.pool, Helpers: b.cfg.Helpers}
 	for i, p := range b.cfg.Ports {
 		index := p.Index
 		if index == 0 {
@@ -411,6 +415,9 @@ func (b *Box) Close() error {
 	}
 	for _, image := range b.poisoned {
 		errs = append(errs, image.Free())
+	}
+	if b.store != nil {
+		errs = append(errs, b.store.Close())
 	}
 	if b.table != nil {
 		errs = append(errs, b.table.Close())

@@ -191,7 +191,7 @@ func (n *testNet) conntrack() []string {
 func (n *testNet) counters() string {
 	var s strings.Builder
 	for _, c := range n.box.Counters() {
-		fmt.Fprintf(&s, "%v packets %d bytes %d\n", n.box.Rules().Rule(c.RuleID).Pos, c.Packets, c.Bytes)
+		fmt.Fprintf(&s, "%v packets %d bytes %d\n", c.Counter.Pos, c.Packets, c.Bytes)
 	}
 	return s.String()
 }

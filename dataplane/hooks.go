@@ -46,10 +46,6 @@ func (w *worker) eval(t *tables, c *rules.BaseChain, p *packet.Packet) rules.Ver
 	if w.env.NLogs > 0 {
 		w.log(t, p)
 	}
-	if w.env.CtMark {
-		w.env.CtMark = false
-		w.shard.SetMark(p.Entry, p.Ct.Mark) // its expectations have to know
-	}
 	return v
 }
 

@@ -125,7 +125,7 @@ func (w *worker) round(receive bool) bool {
 	w.adopt(t)
 	w.nanos = w.clock.Nanos()
 	w.now = perf.Tick(w.nanos)
-	w.env.Now = w.now
+	w.env.Now, w.env.Nanos = w.now, w.nanos
 	w.shard.SetClock(w.began + w.nanos)
 	w.catchUp(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()

@@ -88,12 +88,29 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.num(uint64(st.Value.And), uint64(st.Value.Xor))
 	case *nft.Notrack:
 		w.str("notrack")
+	case *nft.Limit:
+		w.limit(st)
+	case *nft.Quota:
+		w.quota(st)
 	case *nft.ObjectRef:
 		w.str("object")
 		w.num(uint64(st.Kind), uint64(w.helpers[st.Object]))
 	default:
 		w.str("unknown")
 	}
+}
+
+func (w *canon) limit(l *nft.Limit) {
+	w.str("limit")
+	w.flag(l.Over)
+	w.flag(l.Bytes)
+	w.num(l.Rate, l.Unit, uint64(l.Burst))
+}
+
+func (w *canon) quota(q *nft.Quota) {
+	w.str("quota")
+	w.flag(q.Over)
+	w.num(q.Bytes)
 }
 
 func (w *canon) verdict(v *nft.Verdict) {

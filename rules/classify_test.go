@@ -65,7 +65,7 @@ func compareWithTwin(t *testing.T, g *gen, round, packets int, hits *[4]int) {
 // compareTree gives packets to all chains of a tree and to the twin.
 func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets int, hits *[4]int) {
 	t.Helper()
-	rs, err := Compile(tree, Options{Interfaces: testInterfaces})
+	rs, err := Compile(tree, Options{Interfaces: testInterfaces, Store: testStore(t)})
 	if err != nil {
 		t.Fatalf("%s: %v", round, err)
 	}
@@ -78,6 +78,8 @@ func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets 
 	env := &Env{Now: 500}
 	tw.now = env.Now
 	for n := range packets {
+		env.Nanos += g.r.Int64N(1e9)
+		tw.nanos = env.Nanos
 		p := g.packet()
 		q := clone(p)
 		for _, hook := range []nft.Hook{nft.HookPrerouting, nft.HookInput, nft.HookForward, nft.HookOutput, nft.HookPostrouting} {
@@ -104,6 +106,21 @@ func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets 
 			t.Errorf("%s: counter %+v, twin %d packets %d bytes", round, c, tw.packets[c.Counter], tw.bytes[c.Counter])
 		}
 	}
+}
+
+// testStore is a store that the test's end closes.
+func testStore(t testing.TB) *Store {
+	t.Helper()
+	s, err := NewStore()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 func sameDecision(rs *Ruleset, tw *twin, v Verdict, want Code, policy *RuleInfo, env *Env) bool {

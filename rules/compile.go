@@ -28,7 +28,7 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	if ix.helpers, err = helperArgs(tree, opt.Helpers); err != nil {
 		return nil, err
 	}
-	rs := &Ruleset{Tree: tree, ix: ix}
+	rs := &Ruleset{Tree: tree, ix: ix, store: opt.Store}
 	var key string
 	if opt.Cache.on() {
 		key = contentKey(tree, opt.Interfaces, ix.helpers)

@@ -62,6 +62,8 @@
 //	image.go         Image: base chains, poison, free
 //	image_unsafe.go  typed views of its words
 //	eval.go          the walk
+//	store.go         the memory of limits and quotas
+//	stateful.go      these themselves
 //	load.go          values that are in no header window
 //	set.go           lookups
 //	cache.go         compiled rulesets of earlier generations

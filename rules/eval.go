@@ -160,8 +160,7 @@ nextRule:
 				case opSetMark:
 					p.Mark = uint32(v ^ in.lo)
 				case opSetCtMark:
-					if p.Ct != nil && p.Ct.SetMark(uint32(v^in.lo)) {
-						env.CtMark = true
+					if p.Ct != nil && setCtMark(p, env, uint32(v^in.lo)) {
 						env.Trail.opened(h.rule) // the next packet of the flow finds it set
 					}
 				}
@@ -209,6 +208,16 @@ nextRule:
 			case opNotrack:
 				if notrack(p) {
 					w.facts = w.facts&^(0xff<<factState) | uint64(flowtable.StateUntracked)<<factState
+				}
+				continue
+			case opLimit:
+				if !im.limit(in, p, env.Nanos) {
+					continue nextRule
+				}
+				continue
+			case opQuota:
+				if !im.quota(in, p) {
+					continue nextRule
 				}
 				continue
 			case opHelper:
@@ -307,6 +316,19 @@ func scan(heads []head, at uint, w *walk) uint {
 		}
 	}
 	return uint(len(heads))
+}
+
+// setCtMark sets the mark of p's flow and says whether it was another.
+func setCtMark(p *packet.Packet, env *Env, mark uint32) bool {
+	if p.Ct.Mark == mark {
+		return false
+	}
+	if env.Shard == nil {
+		p.Ct.Mark = mark
+		return true
+	}
+	env.Shard.SetMark(p.Entry, mark)
+	return true
 }
 
 // notrack exempts a packet from tracking unless it is already tracked.

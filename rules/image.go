@@ -14,6 +14,9 @@ import (
 type Image struct {
 	region   []uint64
 	counters []Counter
+	cells    []uint32 // of the states, in shared
+	shared   []uint64 // the store's
+	giveBack func()   // the cells
 
 	// views into region
 	heads []head
@@ -102,8 +105,11 @@ func (im *Image) Poison() {
 // Free gives the memory back. The image is dead afterwards; a second Free does
 // nothing. No worker may be inside Eval.
 func (im *Image) Free() error {
-	region, counters := im.region, im.counters
+	region, counters, giveBack := im.region, im.counters, im.giveBack
 	*im = Image{}
+	if giveBack != nil {
+		giveBack()
+	}
 	err := offheap.Free(region)
 	if e := offheap.Free(counters); err == nil {
 		err = e

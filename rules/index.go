@@ -18,8 +18,9 @@ type index struct {
 	sets     []*nft.Set
 	setOf    map[*nft.Set]setUse
 	nats     []natRef
-	slots    map[nft.Stmt]uint32    // number of a Counter, Log or NAT
+	slots    map[nft.Stmt]uint32    // number of a Counter, Log, NAT or state
 	helpers  map[*nft.Object]uint32 // what opHelper takes
+	states   []stateRef
 	heads    int
 	conntrk  bool
 }
@@ -41,8 +42,9 @@ type call struct {
 }
 
 type counterRef struct {
-	rule uint32
-	stmt *nft.Counter
+	rule   uint32 // 0: it is an object
+	object string
+	stmt   *nft.Counter
 }
 
 type natRef struct {
@@ -69,6 +71,9 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 		}
 		names := map[string]*chainRef{}
 		first := len(ix.chains)
+		for _, o := range t.Objects {
+			ix.object(t, o)
+		}
 		for _, c := range t.Chains {
 			ref := &chainRef{table: t, chain: c, entry: uint32(ix.heads), number: len(ix.chains), names: names}
 			if names[c.Name] != nil {
@@ -134,13 +139,15 @@ func (ix *index) add(info RuleInfo) uint32 {
 
 // number gives the statements of a chain their numbers and notes its calls.
 func (ix *index) number(ref *chainRef) error {
+	same := map[string]int{}
 	for i, r := range ref.chain.Rules {
 		id := ref.first + uint32(i)
 		for _, st := range r.Stmts {
+			ix.remember(ref, r, st, same)
 			switch st := st.(type) {
 			case *nft.Counter:
 				ix.slots[st] = uint32(len(ix.counters))
-				ix.counters = append(ix.counters, counterRef{id, st})
+				ix.counters = append(ix.counters, counterRef{rule: id, stmt: st})
 			case *nft.Log:
 				ix.slots[st] = uint32(len(ix.logs))
 				spec := LogSpec{Prefix: st.Prefix, Level: st.Level, Group: st.Group, Rule: id}

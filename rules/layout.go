@@ -135,6 +135,8 @@ const (
 	opVMap            // verdict of the key in set arg
 	opCounter         // counter arg
 	opLog             // log id arg
+	opLimit           // within (flag 0) or beyond (1) the rate of state arg; see limitIns
+	opQuota           // at most (flag 0) or more than (1) mask bytes in state arg
 	opSetMark         // meta mark = (value & mask) ^ lo
 	opSetCtMark       // ct mark = (value & mask) ^ lo
 	opNotrack

@@ -17,8 +17,11 @@ type twin struct {
 	tree     *nft.Ruleset
 	ifs      []Interface
 	now      uint32
+	nanos    int64
 	packets  map[*nft.Counter]uint64
 	bytes    map[*nft.Counter]uint64
+	buckets  map[*nft.Limit]*bucket
+	used     map[*nft.Quota]uint64
 	logs     []*nft.Log
 	reject   RejectSpec
 	nat      *nft.NAT
@@ -26,7 +29,46 @@ type twin struct {
 }
 
 func newTwin(tree *nft.Ruleset, ifs []Interface) *twin {
-	return &twin{tree: tree, ifs: ifs, packets: map[*nft.Counter]uint64{}, bytes: map[*nft.Counter]uint64{}}
+	return &twin{tree: tree, ifs: ifs, packets: map[*nft.Counter]uint64{}, bytes: map[*nft.Counter]uint64{},
+		buckets: map[*nft.Limit]*bucket{}, used: map[*nft.Quota]uint64{}}
+}
+
+// bucket is a token bucket as one draws it: tokens are nanoseconds.
+type bucket struct {
+	tokens, most int64
+	last         int64
+}
+
+func (l *twin) limit(st *nft.Limit, p *packet.Packet) bool {
+	second := int64(st.Unit) * 1e9
+	cost := second / int64(st.Rate)
+	if st.Bytes {
+		cost = int64(new(big.Int).Div(new(big.Int).Mul(big.NewInt(second), big.NewInt(int64(p.Bytes))), big.NewInt(int64(st.Rate))).Int64())
+	}
+	b := l.buckets[st]
+	if b == nil {
+		most := cost * int64(st.Burst)
+		if st.Bytes {
+			most = new(big.Int).Div(new(big.Int).Mul(big.NewInt(second), big.NewInt(int64(st.Rate+uint64(st.Burst)))), big.NewInt(int64(st.Rate))).Int64()
+		}
+		b = &bucket{tokens: most, most: most, last: l.nanos}
+		l.buckets[st] = b
+	}
+	b.tokens = min(b.tokens+l.nanos-b.last, b.most)
+	b.last = l.nanos
+	if b.tokens < cost {
+		return st.Over
+	}
+	b.tokens -= cost
+	return !st.Over
+}
+
+func (l *twin) quota(st *nft.Quota, p *packet.Packet) bool {
+	if _, ok := l.used[st]; !ok {
+		l.used[st] = st.Used
+	}
+	l.used[st] += uint64(p.Bytes)
+	return (l.used[st] > st.Bytes) == st.Over
 }
 
 // outcome of a rule or chain in the twin.
@@ -134,6 +176,31 @@ func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 			}
 			if o, done := l.verdict(t, r, el.Verdict, p); done {
 				return o
+			}
+		case *nft.Limit:
+			if !l.limit(st, p) {
+				return goOn
+			}
+		case *nft.Quota:
+			if !l.quota(st, p) {
+				return goOn
+			}
+		case *nft.ObjectRef:
+			switch st.Kind {
+			case nft.ObjCounter:
+				l.packets[st.Object.Counter]++
+				l.bytes[st.Object.Counter] += uint64(p.Bytes)
+			case nft.ObjLimit:
+				if !l.limit(st.Object.Limit, p) {
+					return goOn
+				}
+			case nft.ObjQuota:
+				if !l.quota(st.Object.Quota, p) {
+					return goOn
+				}
+			case nft.ObjHelper: // there is no flow that could get one
+			default:
+				panic("twin: object " + st.Kind.String())
 			}
 		default:
 			panic(fmt.Sprintf("twin: %T", st))

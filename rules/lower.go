@@ -102,14 +102,51 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 	case *nft.Notrack:
 		lw.add(opNotrack, 0, 0)
 	case *nft.ObjectRef:
-		arg, ok := lw.ix.helpers[st.Object]
-		if st.Kind != nft.ObjHelper || !ok {
-			return errorf(st.Pos, "%s is not supported", nft.StmtName(st))
-		}
-		lw.add(opHelper, arg, 0)
+		return lw.object(st)
+	case *nft.Limit, *nft.Quota:
+		return lw.state(st)
 	default:
 		return errorf(st.Position(), "%s is not supported", nft.StmtName(st))
 	}
+	return nil
+}
+
+// object is the use of a named object.
+func (lw *lowering) object(st *nft.ObjectRef) error {
+	if st.Object != nil {
+		switch st.Kind {
+		case nft.ObjHelper:
+			if arg, ok := lw.ix.helpers[st.Object]; ok {
+				lw.add(opHelper, arg, 0)
+				return nil
+			}
+		case nft.ObjCounter:
+			lw.add(opCounter, lw.ix.slots[st.Object.Counter], 0)
+			return nil
+		case nft.ObjLimit:
+			return lw.state(st.Object.Limit)
+		case nft.ObjQuota:
+			return lw.state(st.Object.Quota)
+		}
+	}
+	return errorf(st.Pos, "%s is not supported", nft.StmtName(st))
+}
+
+// state is a limit or a quota.
+func (lw *lowering) state(st nft.Stmt) error {
+	in := ins{op: opQuota, arg: lw.ix.slots[st]}
+	switch st := st.(type) {
+	case *nft.Limit:
+		var err error
+		if in, err = limitIns(st, in.arg); err != nil {
+			return err
+		}
+	case *nft.Quota:
+		if in.mask = st.Bytes; st.Over {
+			in.flag = 1
+		}
+	}
+	lw.out.steps = append(lw.out.steps, step{ins: in})
 	return nil
 }
 

@@ -30,6 +30,9 @@ type Options struct {
 	Helpers []helper.Helper
 	// Cache remembers compiled rulesets of earlier generations; nil is none.
 	Cache *Cache
+	// Store holds the memory of limits and quotas over generations and workers;
+	// without one Copy refuses rulesets that have any.
+	Store *Store
 	// Pool compiles chains and sets in parallel; nil compiles them in the
 	// caller's goroutine. Compile may itself run in the pool.
 	Pool *ants.Pool

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"errors"
+
 	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -19,6 +21,7 @@ type Ruleset struct {
 
 	ix     *index
 	master *master
+	store  *Store // nil: there is nothing to remember
 }
 
 // RuleInfo describes a rule or a policy to people.
@@ -44,7 +47,8 @@ type LogSpec struct {
 // CounterTotal is one counter statement and what the images counted for it.
 // The starting values of the statement are not part of it.
 type CounterTotal struct {
-	RuleID  uint32
+	RuleID  uint32 // 0: Counter is the object of that name
+	Object  string
 	Counter *nft.Counter
 	Packets uint64
 	Bytes   uint64 // L3 length, IP header included
@@ -82,6 +86,9 @@ func (r *Ruleset) Bytes() int { return len(r.master.words) * 8 }
 // The caller owns it and gives it back with Free. It fails when there is no
 // memory.
 func (r *Ruleset) Copy() (*Image, error) {
+	if len(r.ix.states) > 0 && r.store == nil {
+		return nil, errorf(r.ix.states[0].stmt.Position(), "there is no store for what limits and quotas remember")
+	}
 	region, err := offheap.Make[uint64](len(r.master.words))
 	if err != nil {
 		return nil, err
@@ -93,7 +100,14 @@ func (r *Ruleset) Copy() (*Image, error) {
 	}
 	copy(region, r.master.words)
 	region[hdrGeneration] = r.Generation
-	return newImage(region, counters), nil
+	im := newImage(region, counters)
+	if len(r.ix.states) > 0 {
+		if im.cells, err = r.store.acquire(r.ix.states); err != nil {
+			return nil, errors.Join(err, im.Free())
+		}
+		im.shared, im.giveBack = r.store.words, func() { r.store.release(r.ix.states) }
+	}
+	return im, nil
 }
 
 // Collect sums the counters of images made by Copy of this Ruleset (or of one
@@ -103,7 +117,7 @@ func (r *Ruleset) Copy() (*Image, error) {
 func (r *Ruleset) Collect(images []*Image) []CounterTotal {
 	out := make([]CounterTotal, len(r.ix.counters))
 	for i, c := range r.ix.counters {
-		out[i] = CounterTotal{RuleID: c.rule, Counter: c.stmt}
+		out[i] = CounterTotal{RuleID: c.rule, Object: c.object, Counter: c.stmt}
 		for _, im := range images {
 			if i < len(im.counters) {
 				out[i].Packets += im.counters[i].Packets

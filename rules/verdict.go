@@ -108,11 +108,11 @@ type Env struct {
 	Reject   RejectSpec       // valid with code Reject
 	NAT      NATSpec          // valid with code NAT
 	Now      uint32           // in: tick in ms, for `ct expiration`
-	Shard    *flowtable.Shard // in: the worker's, for `ct helper set`; nil: it does nothing
+	Nanos    int64            // in: the same clock in nanoseconds, for limits
+	Shard    *flowtable.Shard // in: the worker's, for `ct helper set` and `ct mark set`; nil: no flow has a shard
 	Logs     [MaxLogs]uint32
 	NLogs    int    // Logs[:NLogs] are ids for Ruleset.LogSpec, in order
 	LogsLost uint64 // log statements that found Logs full; never reset by Eval
-	CtMark   bool   // out: the flow's mark was changed; never reset by Eval
 	Trail    Trail  // of all chains since the caller last set it to zero
 
 	stack [stackDepth]uint32

@@ -112,7 +112,11 @@ func (w *textRecorder) counter(rule *rules.RuleInfo, c rules.CounterTotal) error
 	if err := w.heading("rule counters (packets, bytes)"); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w.out, "%8d %10d  %s\n", c.Packets, c.Bytes, ruleLine(rule))
+	line := ruleLine(rule)
+	if c.Object != "" {
+		line = fmt.Sprintf("%s:%d counter %s", c.Counter.Pos.File, c.Counter.Pos.Line, c.Object)
+	}
+	_, err := fmt.Fprintf(w.out, "%8d %10d  %s\n", c.Packets, c.Bytes, line)
 	return err
 }
 
@@ -245,9 +249,10 @@ func (w *jsonRecorder) counter(rule *rules.RuleInfo, c rules.CounterTotal) error
 	return w.write(struct {
 		Type    string    `json:"type"`
 		Rule    *jsonRule `json:"rule,omitempty"`
+		Object  string    `json:"object,omitempty"`
 		Packets uint64    `json:"packets"`
 		Bytes   uint64    `json:"bytes"`
-	}{"counter", jsonRuleOf(rule), c.Packets, c.Bytes})
+	}{"counter", jsonRuleOf(rule), c.Object, c.Packets, c.Bytes})
 }
 
 func (w *jsonRecorder) connections(lines []string) error {

@@ -17,6 +17,7 @@ type ParseOptions struct {
 // PrintOptions chooses what Fprint shows.
 type PrintOptions struct {
 	Counters  func(*Counter) (packets, bytes uint64) // current values; nil: the starting ones
+	Quotas    func(*Quota) (used uint64)             // bytes counted so far; nil: the starting values
 	Handles   bool                                   // append `# handle N`
 	Stateless bool                                   // leave counter values out, as `nft -s`
 	Protocols bool                                   // transport protocols by number, as `nft -p`

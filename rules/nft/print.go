@@ -265,6 +265,9 @@ func Unlisted(file string, text []byte) (what string, at Pos) {
 // RuleText is the rule as Fprint shows it, without indent and newline.
 func RuleText(family Family, r *Rule) string { return ruleText(family, r, &PrintOptions{}) }
 
+// RuleIdentity is the rule as Fprint shows it without what it has counted.
+func RuleIdentity(r *Rule) string { return ruleText(r, &PrintOptions{Stateless: true}) }
+
 // ExprText is an expression as Fprint shows it: "meta mark".
 func ExprText(e Expr) string { return exprText(e, "") }
 

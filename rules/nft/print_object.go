@@ -126,8 +126,12 @@ func quotaText(q *Quota, opt *PrintOptions) string {
 		s = "over "
 	}
 	s += byteText(q.Bytes)
-	if q.Used > 0 && !opt.Stateless {
-		s += " used " + byteText(q.Used)
+	used := q.Used
+	if opt.Quotas != nil {
+		used = opt.Quotas(q)
+	}
+	if used > 0 && !opt.Stateless {
+		s += " used " + byteText(used)
 	}
 	return s
 }

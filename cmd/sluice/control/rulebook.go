@@ -151,6 +151,7 @@ func (b *Rulebook) listing(opt nft.PrintOptions) []byte {
 		now := live[c]
 		return c.Packets + now.Packets, c.Bytes + now.Bytes
 	}
+	opt.Quotas = b.box.Rules().QuotaUsed
 	var out bytes.Buffer
 	_ = nft.Fprint(&out, tree, opt) // a buffer takes everything
 	return out.Bytes()

@@ -143,11 +143,14 @@ func (s *Sluice) Counters() []Counter {
 	totals := s.box.Counters()
 	ruleset := s.box.Rules()
 	numbers := map[string]int{}
-	all := make([]Counter, len(totals))
-	for i, t := range totals {
+	var all []Counter
+	for _, t := range totals {
 		r := ruleset.Rule(t.RuleID)
+		if r == nil {
+			continue // a named one
+		}
 		chain := r.Table + " " + r.Chain
-		all[i] = Counter{Chain: chain, Number: numbers[chain], Packets: t.Packets, Bytes: t.Bytes}
+		all = append(all, Counter{Chain: chain, Number: numbers[chain], Packets: t.Packets, Bytes: t.Bytes})
 		numbers[chain]++
 	}
 	return all

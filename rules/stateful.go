@@ -1,0 +1,176 @@
+package rules
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// stateRef is a statement or object with a memory.
+type stateRef struct {
+	identity string // the same in every ruleset that keeps it
+	initial  uint64 // first word of its cell when it is new
+	stmt     nft.Stmt
+}
+
+// remember gives the limits and quotas of a chain, and those of the table's
+// objects once, their numbers. An object's identity is its name; that of a
+// statement is its rule's text and how many rules of the chain before it say
+// the same. What the statement has counted is no part of it.
+func (ix *index) remember(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[string]int) {
+	if _, ok := newState(st); !ok {
+		return
+	}
+	place := fmt.Sprintf("%d %s %s", ref.table.Family, ref.table.Name, ref.chain.Name)
+	text := nft.RuleIdentity(r)
+	key := place + " " + text
+	ix.state(st, fmt.Sprintf("%s %d", key, same[key]))
+	same[key]++
+}
+
+// object gives an object of a table its number, of a state or counter.
+func (ix *index) object(t *nft.Table, o *nft.Object) {
+	switch o.Kind {
+	case nft.ObjCounter:
+		if _, ok := ix.slots[o.Counter]; !ok {
+			ix.slots[o.Counter] = uint32(len(ix.counters))
+			ix.counters = append(ix.counters, counterRef{object: o.Name, stmt: o.Counter})
+		}
+	case nft.ObjLimit:
+		ix.state(o.Limit, fmt.Sprintf("%d %s limit %s %+v", t.Family, t.Name, o.Name, rate(o.Limit)))
+	case nft.ObjQuota:
+		ix.state(o.Quota, fmt.Sprintf("%d %s quota %s", t.Family, t.Name, o.Name))
+	}
+}
+
+func (ix *index) state(st nft.Stmt, identity string) {
+	if _, ok := ix.slots[st]; ok {
+		return
+	}
+	initial, _ := newState(st)
+	ix.slots[st] = uint32(len(ix.states))
+	ix.states = append(ix.states, stateRef{identity, initial, st})
+}
+
+// newState returns what a statement's cell begins with; false: it has none.
+func newState(st nft.Stmt) (uint64, bool) {
+	switch st := st.(type) {
+	case *nft.Limit:
+		return 0, true
+	case *nft.Quota:
+		return st.Used, true
+	}
+	return 0, false
+}
+
+// rate is what tells limits apart.
+func rate(l *nft.Limit) nft.Limit {
+	return nft.Limit{Over: l.Over, Bytes: l.Bytes, Rate: l.Rate, Unit: l.Unit, Burst: l.Burst}
+}
+
+// limitIns makes an instruction of a limit: a bucket that holds lo nanoseconds
+// and from which a packet takes mask, or for bytes mask nanoseconds for each
+// span bytes (nft_limit_init).
+func limitIns(l *nft.Limit, slot uint32) (ins, error) {
+	in := ins{op: opLimit, arg: slot}
+	if l.Over {
+		in.flag = 1
+	}
+	if l.Rate == 0 {
+		return in, errorf(l.Pos, "a limit needs a rate above 0")
+	}
+	nanos := l.Unit * 1e9
+	hi, lo := bits.Mul64(nanos, uint64(l.Burst))
+	if l.Bytes {
+		hi, lo = bits.Mul64(nanos, l.Rate+uint64(l.Burst))
+		in.mask, in.span = nanos, l.Rate
+	} else {
+		in.mask = nanos / l.Rate
+		hi, lo = bits.Mul64(in.mask, uint64(l.Burst))
+		l = &nft.Limit{Pos: l.Pos, Rate: 1}
+	}
+	if hi >= l.Rate {
+		return in, errorf(l.Pos, "the limit's burst is too large for its rate")
+	}
+	in.lo, _ = bits.Div64(hi, lo, l.Rate)
+	if in.lo > math.MaxInt64/4 {
+		return in, errorf(l.Pos, "the limit's burst is too large for its rate")
+	}
+	return in, nil
+}
+
+// cell returns the memory of state n.
+func (im *Image) cell(n uint32) *uint64 {
+	if uint64(n) >= uint64(len(im.cells)) {
+		return nil
+	}
+	at := uint64(im.cells[n]) * cellWords
+	if at >= uint64(len(im.shared)) {
+		return nil
+	}
+	return &im.shared[at]
+}
+
+// limitBias keeps a bucket's word, the time at which it was empty, above 0,
+// which stands for a bucket that nobody has used.
+const limitBias = 1 << 62
+
+// limit is opLimit: whether the packet is within the rate, or with flag beyond
+// it. The bucket is one word, the time at which it was or would have been empty,
+// moved on by all workers with compare-and-swap; so it is exact whoever comes
+// first.
+func (im *Image) limit(in *ins, p *packet.Packet, now int64) bool {
+	cell := im.cell(in.arg)
+	if cell == nil {
+		return false
+	}
+	cost := in.mask
+	if in.span > 0 {
+		hi, lo := bits.Mul64(in.mask, uint64(p.Bytes))
+		if hi >= in.span {
+			return in.flag != 0 // more than the bucket ever holds
+		}
+		cost, _ = bits.Div64(hi, lo, in.span)
+	}
+	for {
+		old := atomic.LoadUint64(cell)
+		empty := int64(old) - limitBias
+		if full := now - int64(in.lo); old == 0 || empty < full {
+			empty = full
+		}
+		if uint64(now-empty) < cost || now < empty {
+			return in.flag != 0
+		}
+		if atomic.CompareAndSwapUint64(cell, old, uint64(empty+int64(cost)+limitBias)) {
+			return in.flag == 0
+		}
+	}
+}
+
+// quota is opQuota: whether no more than mask bytes have come so far, or with
+// flag more.
+func (im *Image) quota(in *ins, p *packet.Packet) bool {
+	cell := im.cell(in.arg)
+	if cell == nil {
+		return false
+	}
+	over := atomic.AddUint64(cell, uint64(p.Bytes)) > in.mask
+	return over == (in.flag != 0)
+}
+
+func load(word *uint64) uint64 { return atomic.LoadUint64(word) }
+
+// QuotaUsed returns how many bytes a quota of this ruleset's tree has counted;
+// its starting value when the ruleset is not in force.
+func (r *Ruleset) QuotaUsed(q *nft.Quota) uint64 {
+	if n, ok := r.ix.slots[q]; ok && int(n) < len(r.ix.states) && r.store != nil {
+		if used, ok := r.store.read(r.ix.states[n].identity); ok {
+			return used
+		}
+	}
+	return q.Used
+}
