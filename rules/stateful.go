@@ -26,7 +26,7 @@ func (ix *index) remember(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[stri
 		return
 	}
 	place := fmt.Sprintf("%d %s %s", ref.table.Family, ref.table.Name, ref.chain.Name)
-	text := nft.RuleIdentity(r)
+	text := nft.RuleIdentity(ref.table.Family, r)
 	key := place + " " + text
 	ix.state(st, fmt.Sprintf("%s %d", key, same[key]))
 	same[key]++

@@ -266,7 +266,7 @@ func Unlisted(file string, text []byte) (what string, at Pos) {
 func RuleText(family Family, r *Rule) string { return ruleText(family, r, &PrintOptions{}) }
 
 // RuleIdentity is the rule as Fprint shows it without what it has counted.
-func RuleIdentity(r *Rule) string { return ruleText(r, &PrintOptions{Stateless: true}) }
+func RuleIdentity(f Family, r *Rule) string { return ruleText(f, r, &PrintOptions{Stateless: true}) }
 
 // ExprText is an expression as Fprint shows it: "meta mark".
 func ExprText(e Expr) string { return exprText(e, "") }
