@@ -82,6 +82,9 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 		p.Reason != flowtable.ReasonMalformed && p.Reason != flowtable.ReasonLength &&
 		(!p.ChecksumOK() || w.parts != nil && !w.partsOK(p)) {
 		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonChecksum
+		if p.Proto == flowtable.ProtoICMP || p.Proto == flowtable.ProtoICMPv6 {
+			p.Reason = flowtable.ReasonICMPSum
+		}
 		p.Flags &^= packet.FlagRelatedError
 	}
 	switch w.shard.Track(&p.Probe, w.now) {

@@ -12,6 +12,8 @@ const (
 	ReasonTruncated // too short for the fields of a tuple
 	ReasonFragment  // a fragment that does not begin its datagram
 	ReasonChecksum  // wrong transport checksum
+	ReasonICMPSum   // wrong ICMP checksum
+	ReasonICMPShort // not even a whole ICMP header
 	ReasonICMPType  // an ICMP type that is neither query, answer nor error
 	ReasonICMPInner // the packet inside an ICMP error gives no tuple
 	ReasonRedirect  // an ICMPv6 redirect that is not a router's, or redirects nothing
@@ -64,6 +66,8 @@ var reasonNames = [reasons]string{
 	ReasonTruncated:     "truncated",
 	ReasonFragment:      "fragment",
 	ReasonChecksum:      "checksum",
+	ReasonICMPSum:       "icmp-checksum",
+	ReasonICMPShort:     "icmp-truncated",
 	ReasonICMPType:      "icmp-type",
 	ReasonICMPInner:     "icmp-inner",
 	ReasonNoInverse:     "no-inverse",
@@ -105,15 +109,12 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
-// isError reports whether the kernel counts the packet as `error` (its ICMP
-// error handler refused it) and not as `invalid`.
-func (p *Probe) isError() bool {
-	switch p.Reason {
-	case ReasonICMPType, ReasonICMPInner, ReasonRedirect, ReasonNoFlow, ReasonMisdirected:
+// isError reports whether the kernel counts the reason as `error` (its ICMP
+// error handler refused the packet) and not as `invalid`.
+func (r Reason) isError() bool {
+	switch r {
+	case ReasonICMPSum, ReasonICMPShort, ReasonICMPType, ReasonICMPInner, ReasonRedirect, ReasonNoFlow, ReasonMisdirected:
 		return true
-	case ReasonTruncated, ReasonChecksum:
-		tu := &p.Tuple
-		return tu.Proto == ProtoICMP && tu.Family == FamilyIPv4 || tu.Proto == ProtoICMPv6 && tu.Family == FamilyIPv6
 	}
 	return false
 }

@@ -33,7 +33,7 @@ func (s *Shard) Track(p *Probe, now uint32) Action {
 
 // invalid counts p.Reason and lets the packet on without a flow.
 func (s *Shard) invalid(p *Probe) Action {
-	if p.isError() {
+	if p.Reason.isError() {
 		s.stats.Error++
 	} else {
 		s.stats.Invalid++

@@ -72,7 +72,7 @@ func icmpv6Untracked(typ uint8) bool { return typ >= 130 && typ <= 136 || typ ==
 // parseICMP follows nf_conntrack_icmpv4_error.
 func parseICMP(p *Packet, t *flowtable.Table, h []byte) bool {
 	if len(h) < icmpLen {
-		p.Reason = flowtable.ReasonTruncated
+		p.Reason = flowtable.ReasonICMPShort
 		return false
 	}
 	p.Flags |= FlagL4
@@ -97,7 +97,7 @@ func parseICMP(p *Packet, t *flowtable.Table, h []byte) bool {
 // parseICMPv6 follows nf_conntrack_icmpv6_error.
 func parseICMPv6(p *Packet, t *flowtable.Table, h []byte) bool {
 	if len(h) < icmpLen {
-		p.Reason = flowtable.ReasonTruncated
+		p.Reason = flowtable.ReasonICMPShort
 		return false
 	}
 	p.Flags |= FlagL4
@@ -131,7 +131,7 @@ func redirect(p *Packet, t *flowtable.Table, h []byte) {
 	linkLocal := src[0] == 0xfe && src[1]&0xc0 == 0x80
 	switch {
 	case len(h) < icmpv6RedirectBase:
-		p.Reason = flowtable.ReasonTruncated
+		p.Reason = flowtable.ReasonICMPShort
 	case h[1] != 0:
 		p.Reason = flowtable.ReasonNoInverse
 	case p.TTL() != 255 || !linkLocal || len(h) < icmpv6RedirectBase+2 || h[icmpv6RedirectBase+1] == 0:

@@ -48,7 +48,7 @@ func TestParseError(t *testing.T) {
 		{"redirect6 from a global address", []Layer{Ether{}, IPv6{Src: b6, Dst: a6, Hops: 255}, ICMPv6{Type: 137}, redirect6("\x04\x07\x00\x00\x00\x00\x00\x00"), h6, UDP{}}, flowtable.Tuple{}, false, flowtable.ReasonRedirect},
 		{"redirect6 of code 1", []Layer{Ether{}, ll, ICMPv6{Type: 137, Code: 1}, Zeros(32)}, flowtable.Tuple{}, false, flowtable.ReasonNoInverse},
 		{"redirect6 with another option", []Layer{Ether{}, ll, ICMPv6{Type: 137}, redirect6("\x02\x01\x00\x00\x00\x00\x00\x00")}, flowtable.Tuple{}, false, flowtable.ReasonNoInverse},
-		{"redirect6 cut off", []Layer{Ether{}, ll, ICMPv6{Type: 137}, Zeros(31)}, flowtable.Tuple{}, false, flowtable.ReasonTruncated},
+		{"redirect6 cut off", []Layer{Ether{}, ll, ICMPv6{Type: 137}, Zeros(31)}, flowtable.Tuple{}, false, flowtable.ReasonICMPShort},
 		{"redirect6 without packet", []Layer{Ether{}, ll, ICMPv6{Type: 137}, Zeros(32)}, flowtable.Tuple{}, false, flowtable.ReasonRedirect},
 	}
 	for _, r := range rows {

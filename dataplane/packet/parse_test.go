@@ -182,7 +182,7 @@ func TestParseInvalid(t *testing.T) {
 		{"udplite coverage 7", []Layer{Ether{}, h4, UDPLite{Coverage: 7}}, flowtable.KindInvalid, flowtable.ReasonLength, FlagL4},
 		{"udplite coverage beyond", []Layer{Ether{}, h4, UDPLite{Coverage: 9}}, flowtable.KindInvalid, flowtable.ReasonLength, FlagL4},
 		{"sctp too short", []Layer{Ether{}, h4, Proto(132), Zeros(11)}, flowtable.KindInvalid, flowtable.ReasonTruncated, 0},
-		{"icmp too short", []Layer{Ether{}, h4, Proto(1), Zeros(7)}, flowtable.KindInvalid, flowtable.ReasonTruncated, 0},
+		{"icmp too short", []Layer{Ether{}, h4, Proto(1), Zeros(7)}, flowtable.KindInvalid, flowtable.ReasonICMPShort, 0},
 		{"icmp type 6", []Layer{Ether{}, h4, ICMP{Type: 6}}, flowtable.KindInvalid, flowtable.ReasonNoInverse, FlagL4},
 		{"icmp type 19", []Layer{Ether{}, h4, ICMP{Type: 19}}, flowtable.KindInvalid, flowtable.ReasonICMPType, FlagL4},
 		{"icmp in ipv6", []Layer{Ether{}, h6, ICMP{Type: 8}}, flowtable.KindInvalid, flowtable.ReasonMalformed, 0},
