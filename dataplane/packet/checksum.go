@@ -102,8 +102,9 @@ func diff32(old, new uint32) uint64 { return uint64(^old) + uint64(new) }
 func covered(proto uint8, h []byte) (int, bool) {
 	switch proto {
 	case protoUDP:
+		// Also bytes behind the length that the header says: nf_ip_checksum.
 		n := int(be16(h[4:6]))
-		return n, n >= udpLen && n <= len(h)
+		return len(h), n >= udpLen && n <= len(h)
 	case protoUDPLite:
 		n := int(be16(h[4:6]))
 		if n == 0 {
@@ -138,11 +139,7 @@ func (p *Packet) ChecksumOK() bool {
 	}
 	var initial uint32
 	if pseudo {
-		length := uint32(len(h))
-		if p.Proto == protoUDP {
-			length = uint32(n)
-		}
-		initial = p.PseudoSum(p.Proto, length)
+		initial = p.PseudoSum(p.Proto, uint32(len(h)))
 	}
 	return Checksum(h[:n], initial) == 0
 }

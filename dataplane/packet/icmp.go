@@ -66,8 +66,11 @@ func icmpv6IsQuery(typ uint8) bool {
 	return false
 }
 
-// icmpv6Untracked names neighbour discovery and MLD (noct_valid_new).
-func icmpv6Untracked(typ uint8) bool { return typ >= 130 && typ <= 136 || typ == 143 }
+// icmpv6Untracked names neighbour discovery, MLD and multicast router
+// discovery (noct_valid_new).
+func icmpv6Untracked(typ uint8) bool {
+	return typ >= 130 && typ <= 136 || typ == 143 || typ == 151
+}
 
 // parseICMP follows nf_conntrack_icmpv4_error.
 func parseICMP(p *Packet, t *flowtable.Table, h []byte) bool {
@@ -172,7 +175,7 @@ func innerTuple(tu *flowtable.Tuple, t *flowtable.Table, b []byte, family uint8)
 	le := binary.LittleEndian
 	*tu = flowtable.Tuple{Family: family}
 	if family == flowtable.FamilyIPv4 {
-		if len(b) < ip4Len || b[0]>>4 != 4 || be16(b[6:8])&0x1fff != 0 {
+		if len(b) < ip4Len || be16(b[6:8])&0x1fff != 0 { // nobody looks at the version
 			return 0, false
 		}
 		l4 = int(b[0]&15) * 4
@@ -183,7 +186,7 @@ func innerTuple(tu *flowtable.Tuple, t *flowtable.Table, b []byte, family uint8)
 		le.PutUint64(tu.Dst[:8], uint64(le.Uint32(b[16:20])))
 		tu.Proto = b[9]
 	} else {
-		if len(b) < ip6Len || b[0]>>4 != 6 {
+		if len(b) < ip6Len {
 			return 0, false
 		}
 		c := walkIPv6(b)
