@@ -46,7 +46,7 @@ func (b *Box) Flows() []flowtable.Flow {
 		return nil
 	}
 	var all []flowtable.Flow
-	page := make([]flowtable.Flow, listPage)
+	page := make([]flowtable.Flow, min(listPage, b.table.Count()+listSlice)) // a table that grows meanwhile takes more pages
 	for _, w := range b.workers {
 		var from uint32
 		for more := true; more; {

@@ -4,6 +4,8 @@
 //
 //	oracle ct             every scripted connection; the last line counts them
 //	oracle run FILE...    scripts from files
+//	oracle fuzz           random sequences of packets, differences made short
+//	oracle pcap FILE...   captures
 //
 // # Scripts
 //
@@ -35,7 +37,7 @@
 //
 // Files in reading order: main.go, ct.go (the command that plays all scripts),
 // script.go (their language), packets.go, sctp.go, split.go (lines to frames),
-// trial.go (a script played to both), rulesets.go, known.go, groups.go,
-// groups_tcp.go, groups_udp.go, groups_icmp.go, groups_more.go,
-// groups_helper.go, groups_sip.go.
+// trial.go (a script played to both), fuzz.go, captures.go, rulesets.go,
+// known.go, groups.go, groups_tcp.go, groups_udp.go, groups_icmp.go,
+// groups_more.go, groups_helper.go, groups_sip.go.
 package main

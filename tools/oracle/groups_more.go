@@ -59,7 +59,7 @@ func associations() []*Script {
 // pieces are datagrams in fragments.
 func pieces() []*Script {
 	var rows []row
-	for _, size := range []int{8, 16, 256, 1000, 1376, 1480} {
+	for _, size := range []int{8, 16, 256, 1000, 1376, 1440} {
 		if size < 1000 {
 			rows = append(rows, row{fmt.Sprintf("small pieces of %d", size), fmt.Sprintf("> udp len=%d frag=%d; < udp; > udp", 3*size, size)})
 		}
@@ -92,8 +92,8 @@ func pieces() []*Script {
 		row{"sctp", "> sctp init frag=16; < sctp initack frag=16"},
 		row{"one datagram, two ids", "> udp len=1000 frag=400 order=0 fid=9; > udp len=1000 frag=400 order=1.2 fid=10"},
 		row{"one id, two protocols", unchecked + "> udp len=1000 frag=400 order=0.1 fid=11; > udplite len=1000 frag=400 order=2 fid=11; > udp len=1000 frag=400 order=2 fid=11"},
-		row{"larger than the next MTU", "> udp len=1460 frag=1480; > udp len=1420 frag=1480"},
-		row{"larger than the next MTU, may not be cut", "> udp len=1460 df; > S; < SA; > A; > PA len=1400 df"},
+		row{"larger than the next MTU", "> udp len=1440 frag=1440; > udp len=1420 frag=1440"},
+		row{"larger than the next MTU, may not be cut", "> udp len=1440 df; > S; < SA; > A; > PA len=1400 df"},
 		row{"answer too large for nobody", "> udp; < udp len=1372; < udp len=1360"},
 		row{"bad sum in pieces", "> udp len=1000 frag=400 sum=bad; > udp"},
 		row{"ttl in pieces", "> udp len=1000 frag=400 ttl=1; > udp len=1000 frag=400 ttl=2"},
@@ -128,7 +128,7 @@ func translated() []*Script {
 			row{nat + " invalid passes as it is", head + "> - len=5; > S; < SA; > - len=5; < SA sum=bad"},
 			row{nat + " from outside", head + "flow 0 from=wan; > S; < SA; > A; > udp f=1"},
 			row{nat + " bad sum", head + "> udp len=10 sum=bad; > udp; < udp sum=bad"},
-			row{nat + " too large", head + "> udp len=1460 df; > udp len=1460"},
+			row{nat + " too large", head + "> udp len=1440 df; > udp len=1440"},
 			row{nat + " ttl", head + "> udp ttl=1; > udp ttl=2; < udp ttl=1"},
 		)
 	}
@@ -147,11 +147,11 @@ func translated() []*Script {
 		row{"range for another server", "rules snat-range; flow 1 src=0 sport=40000 dst=1; > udp; > udp f=1; < udp f=1; < udp"},
 		row{"dnat tcp", "rules dnat; flow 0 from=wan dst=box dport=8080; " + handshake + "> PA len=10; < A; > FA; < FA"},
 		row{"dnat udp", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=10; < udp len=10; > udp"},
-		row{"dnat whole address", "rules dnat; flow 0 from=wan dst=203.0.113.201; flow 1 from=wan v6 dst=fd00:b::201; > udp; < udp; > icmp 8/0; < icmp 0/0; > S; < SA; > gre; < gre; > proto 200; < proto 200; > udp f=1; < udp f=1; > S f=1"},
+		row{"dnat whole address", "rules dnat; flow 0 from=wan dst=203.0.113.201; flow 1 from=wan v6 dst=fd77:b::201; > udp; < udp; > icmp 8/0; < icmp 0/0; > S; < SA; > gre; < gre; > proto 200; < proto 200; > udp f=1; < udp f=1; > S f=1"},
 		row{"dnat errors", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=40; < err 3/3; < err 1/4; < udp len=40; > err 3/3; > err 1/4"},
 		row{"dnat pieces", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=1000 frag=400; < udp len=1000 frag=400"},
 		row{"hairpin", "rules hairpin; flow 0 from=lan dst=203.0.113.1 dport=8080; > S"},
-		row{"snat and dnat", "rules both; flow 0 dst=203.0.113.201; > S; < SA; > A; > PA len=10; < A; < err 3/1; flow 1 v6 dst=fd00:b::201; > udp f=1; < udp f=1"},
+		row{"snat and dnat", "rules both; flow 0 dst=203.0.113.201; > S; < SA; > A; > PA len=10; < A; < err 3/1; flow 1 v6 dst=fd77:b::201; > udp f=1; < udp f=1"},
 	)
 	return bothFamilies(scripts(rows))
 }
@@ -171,7 +171,7 @@ func refusals() []*Script {
 		row{"udp dropped", "rules reject; flow 0 dport=84; > udp len=100; > udp"},
 		row{"udp in pieces", "rules reject; flow 0 dport=82; > udp len=1000 frag=400"},
 		row{"ttl", "> udp ttl=1 len=100; > S ttl=1; > icmp 8/0 ttl=1; > icmp 3/3 ttl=1 len=40; > udp ttl=1 len=1300"},
-		row{"too large", "> udp len=1460 df; > S; < SA; > A; > PA len=1400 df"},
+		row{"too large", "> udp len=1440 df; > S; < SA; > A; > PA len=1400 df"},
 	)
 	return bothFamilies(scripts(rows))
 }

@@ -22,8 +22,7 @@ var rulesets = map[string]string{
 	"observe": `table inet o {
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 	chain first { type filter hook prerouting priority 0; policy accept; counter; }
-	chain last { type filter hook postrouting priority 0; policy accept; iifname { "lan", "wan" } jump seen; }
-	chain seen { ct status assured counter; ct status seen-reply counter; ct status confirmed counter; counter; }
+	chain last { type filter hook postrouting priority 0; policy accept; ct status assured counter; ct status seen-reply counter; ct status confirmed counter; counter; }
 }
 `,
 	"drop-invalid": `table inet o {
@@ -37,27 +36,27 @@ var rulesets = map[string]string{
 	"masquerade": natTable(`chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
 	"snat": natTable(`chain leaving { type nat hook postrouting priority srcnat;
 		oifname "wan" meta nfproto ipv4 snat ip to 203.0.113.200
-		oifname "wan" meta nfproto ipv6 snat ip6 to fd00:b::200
+		oifname "wan" meta nfproto ipv6 snat ip6 to fd77:b::200
 	}`),
 	"snat-range": natTable(`chain leaving { type nat hook postrouting priority srcnat;
 		oifname "wan" meta nfproto ipv4 meta l4proto { tcp, udp } snat ip to 203.0.113.200:5000-5003
 	}`),
 	"snat-random": natTable(`chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade random; }`),
 	"dnat": natTable(`chain coming { type nat hook prerouting priority dstnat;
-		iifname "wan" ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.0.0.2:80
-		iifname "wan" ip daddr 203.0.113.1 udp dport 8080 dnat ip to 10.0.0.2:80
-		iifname "wan" ip6 daddr fd00:b::1 tcp dport 8080 dnat ip6 to [fd00:a::2]:80
-		iifname "wan" ip6 daddr fd00:b::1 udp dport 8080 dnat ip6 to [fd00:a::2]:80
-		iifname "wan" ip daddr 203.0.113.201 dnat ip to 10.0.0.3
-		iifname "wan" ip6 daddr fd00:b::201 dnat ip6 to fd00:a::3
+		iifname "wan" ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.77.11.2:80
+		iifname "wan" ip daddr 203.0.113.1 udp dport 8080 dnat ip to 10.77.11.2:80
+		iifname "wan" ip6 daddr fd77:b::1 tcp dport 8080 dnat ip6 to [fd77:a::2]:80
+		iifname "wan" ip6 daddr fd77:b::1 udp dport 8080 dnat ip6 to [fd77:a::2]:80
+		iifname "wan" ip daddr 203.0.113.201 dnat ip to 10.77.11.3
+		iifname "wan" ip6 daddr fd77:b::201 dnat ip6 to fd77:a::3
 	}`),
 	"both": natTable(`chain coming { type nat hook prerouting priority dstnat;
 		iifname "lan" ip daddr 203.0.113.201 dnat ip to 203.0.113.3
-		iifname "lan" ip6 daddr fd00:b::201 dnat ip6 to fd00:b::3
+		iifname "lan" ip6 daddr fd77:b::201 dnat ip6 to fd77:b::3
 	}
 	chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
-	"hairpin": natTable(`chain coming { type nat hook prerouting priority dstnat; ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.0.0.3:80; }
-	chain leaving { type nat hook postrouting priority srcnat; ip saddr 10.0.0.0/24 ip daddr 10.0.0.0/24 masquerade; oifname "wan" masquerade; }`),
+	"hairpin": natTable(`chain coming { type nat hook prerouting priority dstnat; ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.77.11.3:80; }
+	chain leaving { type nat hook postrouting priority srcnat; ip saddr 10.77.11.0/24 ip daddr 10.77.11.0/24 masquerade; oifname "wan" masquerade; }`),
 	"notrack": `table inet o {
 	chain early { type filter hook prerouting priority raw; udp dport 53 notrack; tcp dport 53 notrack; }
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}

@@ -16,6 +16,7 @@ type Script struct {
 	Rules       string // name of a ruleset, see rulesets; "" is "observe"
 	Settings    []pair.Setting
 	Routes      []pair.Route
+	WanMTU      int  // see pair.Case
 	Burst       int  // lines between two comparisons; 0 is 1
 	Six         bool // IPv6, unless a flow says otherwise
 	Lines       []string

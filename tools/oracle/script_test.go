@@ -82,10 +82,10 @@ func TestCourt(t *testing.T) {
 			"mark": strings.Replace(rulesets["observe"], "ct state new counter", "ct state new counter ct mark set 3", 1),
 			"drop": strings.Replace(rulesets["observe"], "policy accept", "policy drop", 1),
 		} {
-			if err := k.Begin(rulesets["observe"], nil, nil); err != nil {
+			if err := k.Begin(&pair.Case{Rules: rulesets["observe"]}); err != nil {
 				return err
 			}
-			box, err := pair.NewSluice(1, k.Index(), planted, nil, nil)
+			box, err := pair.NewSluice(1, k.Index(), &pair.Case{Rules: planted})
 			if err != nil {
 				return err
 			}

@@ -25,6 +25,7 @@ type court struct {
 type contender struct {
 	*pair.Sluice
 	workers int
+	whole   bool // gets the frames of a burst at once, those that the first box got
 	stage   *stage
 	judge   pair.Judge
 }
@@ -65,7 +66,8 @@ func (c *court) play(s *Script) (v verdict) {
 	if s.Rules == "" {
 		rules = rulesets["observe"]
 	}
-	if v.err = c.kernel.Begin(rules, s.Settings, s.Routes); v.err != nil {
+	setup := &pair.Case{Rules: rules, Settings: s.Settings, Routes: s.Routes, WanMTU: s.WanMTU}
+	if v.err = c.kernel.Begin(setup); v.err != nil {
 		return v
 	}
 	c.ids += 100
@@ -76,17 +78,21 @@ func (c *court) play(s *Script) (v verdict) {
 			v.err = errors.Join(v.err, b.Close())
 		}
 	}()
-	for _, workers := range c.workers {
-		box, err := pair.NewSluice(workers, c.kernel.Index(), rules, s.Settings, s.Routes)
+	burst := max(s.Burst, 1)
+	numbers := c.workers
+	if burst > 1 {
+		numbers = append(slices.Clone(numbers), 1)
+	}
+	for i, workers := range numbers {
+		box, err := pair.NewSluice(workers, c.kernel.Index(), setup)
 		if err != nil {
 			v.err = err
 			return v
 		}
 		boxes = append(boxes, &contender{
-			Sluice: box, workers: workers, stage: newStage(s.Six, c.ids), judge: pair.Judge{Free: free[s.Rules]},
+			Sluice: box, workers: workers, whole: i == len(c.workers), stage: newStage(s.Six, c.ids), judge: pair.Judge{Free: free[s.Rules]},
 		})
 	}
-	burst := max(s.Burst, 1)
 	for at := 0; at < len(s.Lines); {
 		end := at
 		for end < len(s.Lines) && end-at < burst {
@@ -109,7 +115,12 @@ func (c *court) play(s *Script) (v verdict) {
 	return v
 }
 
-func (b *contender) label() string { return fmt.Sprintf("sluice with %d workers", b.workers) }
+func (b *contender) label() string {
+	if b.whole {
+		return "sluice in bursts"
+	}
+	return fmt.Sprintf("sluice with %d workers", b.workers)
+}
 
 // verbOf returns a directive's name, "" for packets.
 func verbOf(text string) string {
@@ -159,20 +170,19 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 	c.steps++
 	outs := make([]pair.Outcome, len(boxes))
 	var hints []pair.Entry
+	var first []pair.Frame // of the first box
 	for i, b := range boxes {
-		for _, text := range texts {
-			n, dir, frames, err := packetLine(b.stage, text)
-			if err == nil {
-				var out []pair.Frame
-				if out, err = b.Send(frames...); err == nil {
-					b.stage.saw(n, dir, out)
-					outs[i].Frames = append(outs[i].Frames, out...)
+		if b.whole {
+			outs[i].Frames, v.err = b.Send(first...)
+		} else {
+			v.err = b.send(texts, &outs[i], func(f []pair.Frame) {
+				if i == 0 {
+					first = append(first, f...)
 				}
-			}
-			if err != nil {
-				v.err = err
-				return
-			}
+			})
+		}
+		if v.err != nil {
+			return
 		}
 		outs[i].Entries, outs[i].Counters, outs[i].Stats = b.Entries(), b.Counters(), b.Stats()
 		hints = append(hints, outs[i].Entries...)
@@ -196,6 +206,24 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 			return
 		}
 	}
+}
+
+// send plays lines one by one; note gets the frames of each.
+func (b *contender) send(texts []string, out *pair.Outcome, note func([]pair.Frame)) error {
+	for _, text := range texts {
+		n, dir, frames, err := packetLine(b.stage, text)
+		if err != nil {
+			return err
+		}
+		note(frames)
+		got, err := b.Send(frames...)
+		if err != nil {
+			return err
+		}
+		b.stage.saw(n, dir, got)
+		out.Frames = append(out.Frames, got...)
+	}
+	return nil
 }
 
 // tracing shows what the kernel made of lines.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"syscall"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -35,38 +37,82 @@ const (
 var ErrNoEntry = errors.New("no such entry")
 
 // netfilter speaks to the kernel's netfilter in the namespace of the thread
-// that dialled.
-type netfilter struct{ conn *netlink.Conn }
+// that opened it. The socket blocks: a request is answered before it returns,
+// and going through Go's poller would cost more than all the rest of a step.
+type netfilter struct {
+	fd  int
+	seq uint32
+	buf []byte
+}
 
 func dialNetfilter() (*netfilter, error) {
-	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	n := &netfilter{fd: fd, buf: make([]byte, 1<<17)}
+	wait := unix.Timeval{Sec: int64(barrierTime / time.Second)}
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
+		return nil, errors.Join(os.NewSyscallError("setsockopt", err), n.close())
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, errors.Join(os.NewSyscallError("bind", err), n.close())
+	}
+	return n, nil
+}
+
+func (n *netfilter) close() error { return unix.Close(n.fd) }
+
+// ask sends a request and returns the bodies of the answers, behind nfgenmsg.
+// Every request asks for a dump or an acknowledgement, which ends the answers.
+func (n *netfilter) ask(subsystem, message int, family uint8, flags netlink.HeaderFlags, attrs []byte) ([][]byte, error) {
+	n.seq++
+	request := netlink.Message{
+		Header: netlink.Header{
+			Length: uint32(unix.NLMSG_HDRLEN + 4 + len(attrs)), Type: netlink.HeaderType(subsystem<<8 | message),
+			Flags: netlink.Request | flags, Sequence: n.seq,
+		},
+		Data: append([]byte{family, 0, 0, 0}, attrs...),
+	}
+	b, err := request.MarshalBinary()
 	if err != nil {
 		return nil, err
 	}
-	return &netfilter{c}, errors.Join(c.SetReadBuffer(4<<20), c.SetOption(netlink.NoENOBUFS, true))
-}
-
-func (n *netfilter) close() error { return n.conn.Close() }
-
-// ask sends a request and returns the bodies of the answers, behind nfgenmsg.
-func (n *netfilter) ask(subsystem, message int, family uint8, flags netlink.HeaderFlags, attrs []byte) ([][]byte, error) {
-	answers, err := n.conn.Execute(netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(subsystem<<8 | message), Flags: netlink.Request | flags},
-		Data:   append([]byte{family, 0, 0, 0}, attrs...),
-	})
-	if err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, ErrNoEntry
-		}
-		return nil, fmt.Errorf("netfilter request %d of subsystem %d: %w", message, subsystem, err)
+	if err := unix.Sendto(n.fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, os.NewSyscallError("sendto", err)
 	}
 	var bodies [][]byte
-	for _, a := range answers {
-		if a.Header.Type != netlink.Error && len(a.Data) >= 4 {
-			bodies = append(bodies, a.Data[4:])
+	for {
+		size, _, err := unix.Recvfrom(n.fd, n.buf, 0)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, os.NewSyscallError("recvfrom", err)
+		}
+		messages, err := syscall.ParseNetlinkMessage(n.buf[:size])
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range messages {
+			switch {
+			case m.Header.Seq != n.seq: // left by a request that failed
+			case m.Header.Type == unix.NLMSG_DONE:
+				return bodies, nil
+			case m.Header.Type == unix.NLMSG_ERROR:
+				code := -int32(binary.NativeEndian.Uint32(m.Data))
+				switch unix.Errno(code) {
+				case 0:
+					return bodies, nil
+				case unix.ENOENT:
+					return nil, ErrNoEntry
+				}
+				return nil, fmt.Errorf("netfilter request %d of subsystem %d: %w", message, subsystem, unix.Errno(code))
+			case len(m.Data) >= 4:
+				bodies = append(bodies, append([]byte(nil), m.Data[4:]...))
+			}
 		}
 	}
-	return bodies, nil
 }
 
 func (n *netfilter) askConntrack(message int, family uint8, flags netlink.HeaderFlags, attrs []byte) ([][]byte, error) {
@@ -127,7 +173,7 @@ func (n *netfilter) entries() ([]Entry, error) {
 
 // count returns how many entries the namespace has, expired ones included.
 func (n *netfilter) count() (int, error) {
-	bodies, err := n.askConntrack(ctStats, unix.AF_UNSPEC, netlink.Acknowledge, nil) // the answer says that there is more to come: only the acknowledgement ends it
+	bodies, err := n.askConntrack(ctStats, unix.AF_UNSPEC, netlink.Acknowledge, nil)
 	if err != nil {
 		return 0, err
 	}

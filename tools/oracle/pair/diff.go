@@ -2,6 +2,7 @@ package pair
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -34,6 +35,7 @@ type Judge struct {
 	Free func(addr netip.Addr, port uint16) bool
 
 	chance map[endpoint]endpoint // sluice's to the kernel's
+	ids    map[uint32]uint32     // of IPv6 fragments: sluice's to the kernel's, which chooses new ones
 }
 
 // Compare lists what differs between two outcomes, empty when nothing does.
@@ -162,7 +164,29 @@ func (j *Judge) sameFrame(k, s []byte) bool {
 	if (frame.VerifyChecksums(k) == nil) != (frame.VerifyChecksums(s) == nil) || len(k) != len(s) {
 		return false
 	}
-	return bytes.Equal(j.masked(k, false), j.masked(s, true))
+	k, s = j.masked(k, false), j.masked(s, true)
+	return j.sameFragment(k, s) && bytes.Equal(k, s)
+}
+
+// sameFragment matches up the identifications of two IPv6 fragments and gives
+// sluice's the kernel's.
+func (j *Judge) sameFragment(k, s []byte) bool {
+	const at = 14 + 40 + 4 // sluice and the kernel both put the header right behind the fixed one
+	for _, b := range [][]byte{k, s} {
+		if len(b) < at+4 || b[12] != 0x86 || b[13] != 0xdd || b[20] != frame.FragHdr {
+			return true
+		}
+	}
+	ki, si := binary.BigEndian.Uint32(k[at:]), binary.BigEndian.Uint32(s[at:])
+	if was, ok := j.ids[si]; ok && was != ki {
+		return false
+	}
+	if j.ids == nil {
+		j.ids = map[uint32]uint32{}
+	}
+	j.ids[si] = ki
+	copy(s[at:at+4], k[at:at+4])
+	return true
 }
 
 // masked returns a frame without what may differ: the IPv4 identification of

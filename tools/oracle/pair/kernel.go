@@ -41,6 +41,7 @@ type Kernel struct {
 	index  [2]int // of the interfaces
 	ask    []byte // the barrier's question, an ARP request
 	rules  string // in force
+	mtu    int    // of the WAN's interface
 	routes []Route
 	was    map[string]string // settings that a script changed, and their values before
 	known  map[Tuple]uint16  // original tuples that have been seen, with their zone
@@ -61,7 +62,7 @@ func Run(f func(*Kernel) error) (err error) {
 	if err != nil {
 		return err
 	}
-	k := &Kernel{lab: l, was: map[string]string{}, known: map[Tuple]uint16{}}
+	k := &Kernel{lab: l, mtu: MTU, was: map[string]string{}, known: map[Tuple]uint16{}}
 	defer func() { err = errors.Join(err, k.close()) }()
 	if err := k.build(); err != nil {
 		return fmt.Errorf("the kernel's network: %w", err)
@@ -101,6 +102,8 @@ var quiet = [][2]string{
 	{"net/ipv6/icmp/ratelimit", "0"},
 	{"net/ipv6/conf/default/addr_gen_mode", "1"},
 	{"net/ipv6/conf/default/router_solicitations", "0"},
+	{"net/ipv6/conf/default/mldv1_unsolicited_report_interval", "1"}, // milliseconds: over before we begin
+	{"net/ipv6/conf/default/mldv2_unsolicited_report_interval", "1"},
 	{"net/ipv6/auto_flowlabels", "0"}, // labels of what the box itself makes would be random
 }
 
@@ -132,6 +135,7 @@ func (k *Kernel) build() error {
 		}
 	}
 	k.ask = arpRequest(Lan)
+	time.Sleep(50 * time.Millisecond) // multicast listener reports leave, which rules would count
 	return nil
 }
 
@@ -139,7 +143,7 @@ func (k *Kernel) build() error {
 // left for anyone to finish.
 func (k *Kernel) cable(s Side) error {
 	name := s.String()
-	if err := k.lab.Connect(boxNode, name, wireNode, wireName(s), lab.Cable{MTU: MTU(s)}); err != nil {
+	if err := k.lab.Connect(boxNode, name, wireNode, wireName(s), lab.Cable{MTU: MTU}); err != nil {
 		return err
 	}
 	mac := BoxMAC(s)
@@ -188,19 +192,25 @@ func arpRequest(s Side) []byte {
 	return append(append(b, 0, 0, 0, 0, 0, 0), to[:]...)
 }
 
-// Begin empties the table and puts rules, settings and routes in force.
-func (k *Kernel) Begin(rules string, settings []Setting, routes []Route) error {
+// Begin empties the table and puts a case in force.
+func (k *Kernel) Begin(c *Case) error {
 	if err := k.clear(); err != nil {
 		return err
 	}
-	if err := k.set(settings); err != nil {
+	if err := k.set(c.Settings); err != nil {
 		return err
 	}
-	if err := k.load(rules); err != nil {
+	if err := k.load(c.Rules); err != nil {
 		return err
 	}
-	if err := k.route(routes); err != nil {
+	if err := k.route(c.Routes); err != nil {
 		return err
+	}
+	if mtu := c.mtu(Wan); mtu != k.mtu {
+		if err := k.lab.SetMTU(boxNode, Wan.String(), mtu); err != nil {
+			return err
+		}
+		k.mtu = mtu
 	}
 	counters, err := k.nf.ruleCounters()
 	if err != nil {

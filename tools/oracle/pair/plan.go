@@ -30,16 +30,34 @@ type Frame struct {
 // behind the first host of the WAN side.
 const Hosts = 32
 
-// MTU of a side's interface in bytes. The WAN's is the smaller one, so that
-// packets can be too long.
-func MTU(s Side) int { return [...]int{1500, 1400}[s] }
+// MTU of the LAN's interface in bytes.
+const MTU = 1500
+
+// Case is what contenders are set up with.
+type Case struct {
+	Rules    string // nft
+	Settings []Setting
+	Routes   []Route
+	WanMTU   int // of the WAN's interface in bytes; 0: 1400, so that packets can be too long
+}
+
+// mtu of a side's interface.
+func (c *Case) mtu(s Side) int {
+	switch {
+	case s == Lan:
+		return MTU
+	case c.WanMTU == 0:
+		return 1400
+	}
+	return c.WanMTU
+}
 
 var (
 	boxMAC  = [2][6]byte{{2, 0, 0, 0, 0, 0x01}, {2, 0, 0, 0, 0, 0x02}}
 	hostMAC = [2][6]byte{{2, 0, 0, 0, 0, 0x10}, {2, 0, 0, 0, 0, 0x20}}
 	boxNet  = [2][2]netip.Prefix{
-		{netip.MustParsePrefix("10.0.0.1/24"), netip.MustParsePrefix("fd00:a::1/64")},
-		{netip.MustParsePrefix("203.0.113.1/24"), netip.MustParsePrefix("fd00:b::1/64")},
+		{netip.MustParsePrefix("10.77.11.1/24"), netip.MustParsePrefix("fd77:a::1/64")},
+		{netip.MustParsePrefix("203.0.113.1/24"), netip.MustParsePrefix("fd77:b::1/64")},
 	}
 )
 
@@ -68,7 +86,7 @@ func HostAddr(s Side, n int, six bool) netip.Addr {
 func Spare(n int, six bool) netip.Addr {
 	return [2][2]netip.Addr{
 		{netip.MustParseAddr("203.0.113.200"), netip.MustParseAddr("203.0.113.201")},
-		{netip.MustParseAddr("fd00:b::200"), netip.MustParseAddr("fd00:b::201")},
+		{netip.MustParseAddr("fd77:b::200"), netip.MustParseAddr("fd77:b::201")},
 	}[family(six)][n]
 }
 

@@ -23,9 +23,9 @@ type queue struct {
 	pending [][]byte
 }
 
-func newPort(side Side, queues int) *port {
+func newPort(side Side, mtu, queues int) *port {
 	mac := BoxMAC(side)
-	p := &port{name: side.String(), mtu: MTU(side), mac: mac[:]}
+	p := &port{name: side.String(), mtu: mtu, mac: mac[:]}
 	for range queues {
 		p.queues = append(p.queues, &queue{port: p})
 	}

@@ -35,23 +35,23 @@ var clockStart = time.Unix(1_700_000_000, 0)
 
 // NewSluice makes a box with the kernel's network. index are the numbers of
 // its interfaces, as iif compares them; see Kernel.Index.
-func NewSluice(workers int, index [2]int, rules string, settings []Setting, routes []Route) (*Sluice, error) {
+func NewSluice(workers int, index [2]int, c *Case) (*Sluice, error) {
 	s := &Sluice{workers: workers, clock: perf.NewVirtual(clockStart), start: time.Now()}
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Clock, cfg.SamePorts = workers, s.clock, true
-	cfg.Frames, cfg.HandoverSlots, cfg.Conntrack.Max = 1024, 128, 4096
+	cfg.Frames, cfg.HandoverSlots, cfg.Conntrack.Max = 512, 64, 1024
 	cfg.Burst = 64
 	cfg.ICMPRate, cfg.ICMPBurst = 1_000_000, 1_000_000
 	cfg.Conntrack.Acct = true
 	cfg.Conntrack.HashKey = [2]uint64{0x6f7261636c65, 1} // the same owners in every run
-	cfg.Defrag.Contexts, cfg.Defrag.Frags = 128, 512
-	for _, set := range settings {
+	cfg.Defrag.Contexts, cfg.Defrag.Frags = 64, 256
+	for _, set := range c.Settings {
 		if err := apply(&cfg, set); err != nil {
 			return nil, err
 		}
 	}
 	for _, side := range []Side{Lan, Wan} {
-		s.ports[side] = newPort(side, workers)
+		s.ports[side] = newPort(side, c.mtu(side), workers)
 		cfg.Ports = append(cfg.Ports, dataplane.PortConfig{
 			Port: s.ports[side], Index: uint32(index[side]), Peer: -1, Addrs: boxNet[side][:],
 		})
@@ -59,14 +59,14 @@ func NewSluice(workers int, index [2]int, rules string, settings []Setting, rout
 			cfg.Neighbours = append(cfg.Neighbours, route.Neighbour{Port: uint16(side), Addr: a, MAC: HostMAC(side)})
 		}
 	}
-	for _, r := range append([]Route{{netip.MustParsePrefix("0.0.0.0/0"), Wan}, {netip.MustParsePrefix("::/0"), Wan}}, routes...) {
+	for _, r := range append([]Route{{netip.MustParsePrefix("0.0.0.0/0"), Wan}, {netip.MustParsePrefix("::/0"), Wan}}, c.Routes...) {
 		cfg.Routes = append(cfg.Routes, route.Route{Prefix: r.Prefix, Gateway: HostAddr(r.Side, 0, r.Prefix.Addr().Is6()), Port: uint16(r.Side)})
 	}
 	var err error
 	if s.box, err = dataplane.New(cfg); err != nil {
 		return nil, err
 	}
-	if _, err := s.box.Load("rules", []byte(rules)); err != nil {
+	if _, err := s.box.Load("rules", []byte(c.Rules)); err != nil {
 		return nil, errors.Join(fmt.Errorf("sluice refuses the rules: %w", err), s.box.Close())
 	}
 	return s, nil
@@ -81,6 +81,7 @@ func apply(cfg *dataplane.Config, s Setting) error {
 		"gre_timeout": &ct.Timeouts.GRE, "gre_timeout_stream": &ct.Timeouts.GREStream,
 		"generic_timeout":            &ct.Timeouts.Generic,
 		"tcp_timeout_unacknowledged": &ct.Timeouts.TCPUnacknowledged,
+		"tcp_timeout_max_retrans":    &ct.Timeouts.TCPMaxRetrans,
 	}
 	for state := flowtable.TCPSynSent; int(state) < flowtable.TCPStates; state++ {
 		seconds["tcp_timeout_"+strings.ToLower(state.String())] = &ct.Timeouts.TCP[state]
@@ -94,6 +95,12 @@ func apply(cfg *dataplane.Config, s Setting) error {
 		cfg.Checksum = s.Value != 0
 	case "tcp_loose":
 		ct.Loose = s.Value != 0
+	case "tcp_be_liberal":
+		ct.TCPBeLiberal = s.Value != 0
+	case "tcp_ignore_invalid_rst":
+		ct.TCPIgnoreInvalidRST = s.Value != 0
+	case "tcp_max_retrans":
+		ct.TCPMaxRetrans = uint8(s.Value)
 	default:
 		return fmt.Errorf("sluice has no setting %s", s.Name)
 	}
