@@ -88,19 +88,20 @@ func bigEndian(v uint16) uint16 {
 	return binary.NativeEndian.Uint16(b[:])
 }
 
-// Send sends a frame by the interface. It waits while the interface's queue is full.
+// Send sends a frame by the interface. It waits a second while the interface's
+// queue is full, which is also what a frame longer than the far end takes looks like.
 func (t *Tap) Send(frame []byte) error {
-	for {
+	for patience := 1000; ; patience-- {
 		_, err := unix.Write(t.fd, frame)
 		switch err {
 		case nil:
 			return nil
 		case unix.EINTR:
 		case unix.EAGAIN, unix.ENOBUFS:
-			p := []unix.PollFd{{Fd: int32(t.fd), Events: unix.POLLOUT}}
-			if _, err := unix.Poll(p, 100); err != nil && err != unix.EINTR {
-				return os.NewSyscallError("poll", err)
+			if patience == 0 {
+				return fmt.Errorf("send frame of %d bytes: %w", len(frame), os.NewSyscallError("write", err))
 			}
+			time.Sleep(time.Millisecond)
 		default:
 			return fmt.Errorf("send frame of %d bytes: %w", len(frame), os.NewSyscallError("write", err))
 		}

@@ -70,8 +70,8 @@ var rulesets = map[string]string{
 	"helper":            helperTable(``),
 	"helper-masquerade": helperTable(`chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
 	"helper-dnat": helperTable(`chain coming { type nat hook prerouting priority dstnat;
-		iifname "wan" ip daddr 203.0.113.1 tcp dport { 21, 6667 } dnat ip to 10.0.0.2
-		iifname "wan" ip daddr 203.0.113.1 udp dport { 69, 5060 } dnat ip to 10.0.0.2
+		iifname "wan" ip daddr 203.0.113.1 tcp dport { 21, 6667 } dnat ip to 10.77.11.2
+		iifname "wan" ip daddr 203.0.113.1 udp dport { 69, 5060 } dnat ip to 10.77.11.2
 	}`),
 	"reject": `table inet o {
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `

@@ -307,6 +307,9 @@ const barrierTime = 5 * time.Second
 // about.
 func (k *Kernel) Send(frames ...Frame) ([]Frame, error) {
 	for _, f := range frames {
+		if most := k.longest(f.Side); len(f.Data) > most {
+			return nil, fmt.Errorf("frame of %d bytes, and the interface takes %d", len(f.Data), most)
+		}
 		if err := k.taps[f.Side].Send(f.Data); err != nil {
 			return nil, err
 		}
@@ -337,6 +340,14 @@ func (k *Kernel) Send(frames ...Frame) ([]Frame, error) {
 		out = append(out, Frame{Wan, f.Data})
 	}
 	return dropNoise(out), nil
+}
+
+// longest is the length of the longest frame that can come in by a side.
+func (k *Kernel) longest(s Side) int {
+	if s == Lan {
+		return MTU + 14
+	}
+	return k.mtu + 14
 }
 
 // dropNoise leaves out what the box says of its own accord: multicast listener
