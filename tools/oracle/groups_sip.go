@@ -25,7 +25,7 @@ func sdpText(host, port string) string {
 
 // Ends of the calls as they name themselves: al inside, bob outside.
 const (
-	sipAl  = "10.0.0.2"
+	sipAl  = "10.77.11.2"
 	sipBob = "203.0.113.2"
 	sipBox = "203.0.113.1"
 )
@@ -67,26 +67,26 @@ func signalling() []row {
 		for _, v := range []struct{ name, from, to string }{
 			{"odd port", "audio 30000", "audio 30001"}, {"port 0", "audio 30000", "audio 0"}, {"low port", "audio 30000", "audio 1000"}, {"large port", "audio 30000", "audio 70000"},
 			{"video", "m=audio", "m=video"}, {"image", "m=audio 30000 RTP/AVP 0", "m=image 30000 udptl t38"}, {"other media", "m=audio", "m=message"},
-			{"another host's media", "c=IN IP4 10.0.0.2", "c=IN IP4 10.0.0.3"}, {"no address", "c=IN IP4 10.0.0.2\n", ""}, {"a name for address", "c=IN IP4 10.0.0.2", "c=IN IP4 host.example"},
-			{"another owner", "o=al 53655765 2353687637 IN IP4 10.0.0.2", "o=al 1 1 IN IP4 10.0.0.3"}, {"no owner", "o=al 53655765 2353687637 IN IP4 10.0.0.2\n", ""},
-			{"address of the media", "m=audio 30000 RTP/AVP 0", "m=audio 30000 RTP/AVP 0\nc=IN IP4 10.0.0.2"}, {"only address of the media", "c=IN IP4 10.0.0.2\nt=0 0\nm=audio 30000 RTP/AVP 0", "t=0 0\nm=audio 30000 RTP/AVP 0\nc=IN IP4 10.0.0.2"},
+			{"another host's media", "c=IN IP4 10.77.11.2", "c=IN IP4 10.77.11.3"}, {"no address", "c=IN IP4 10.77.11.2\n", ""}, {"a name for address", "c=IN IP4 10.77.11.2", "c=IN IP4 host.example"},
+			{"another owner", "o=al 53655765 2353687637 IN IP4 10.77.11.2", "o=al 1 1 IN IP4 10.77.11.3"}, {"no owner", "o=al 53655765 2353687637 IN IP4 10.77.11.2\n", ""},
+			{"address of the media", "m=audio 30000 RTP/AVP 0", "m=audio 30000 RTP/AVP 0\nc=IN IP4 10.77.11.2"}, {"only address of the media", "c=IN IP4 10.77.11.2\nt=0 0\nm=audio 30000 RTP/AVP 0", "t=0 0\nm=audio 30000 RTP/AVP 0\nc=IN IP4 10.77.11.2"},
 			{"two streams", "a=rtpmap:0 PCMU/8000", "m=video 30002 RTP/AVP 31"}, {"four streams", "a=rtpmap:0 PCMU/8000", "m=video 30002 RTP/AVP 31\nm=audio 30004 RTP/AVP 0\nm=audio 30006 RTP/AVP 0"},
-			{"no version", "v=0\n", ""}, {"IPv6 address", "c=IN IP4 10.0.0.2", "c=IN IP6 fd00:a::2"}, {"long port", "audio 30000", "audio 0030000"},
+			{"no version", "v=0\n", ""}, {"IPv6 address", "c=IN IP4 10.77.11.2", "c=IN IP6 fd77:a::2"}, {"long port", "audio 30000", "audio 0030000"},
 		} {
 			add("description: "+v.name, say(">", "udp", sipInvite(sipAl, sipAl+":5060", strings.Replace(sdpText(sipAl, "30000"), v.from, v.to, 1)))+in)
 		}
 		for _, v := range []struct{ name, text string }{
 			{"via of another port", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "UDP "+sipAl, "UDP "+sipAl+":5070", 1)},
-			{"via of another host", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "UDP "+sipAl, "UDP 10.0.0.3:5060", 1)},
-			{"two vias", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "Max-Forwards: 70", "Via: SIP/2.0/UDP 10.0.0.2:5060", 1)},
-			{"via with maddr", sipInvite(sipAl+":5060;maddr=10.0.0.2", sipAl+":5060", "")},
+			{"via of another host", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "UDP "+sipAl, "UDP 10.77.11.3:5060", 1)},
+			{"two vias", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "Max-Forwards: 70", "Via: SIP/2.0/UDP 10.77.11.2:5060", 1)},
+			{"via with maddr", sipInvite(sipAl+":5060;maddr=10.77.11.2", sipAl+":5060", "")},
 			{"via with a name", sipInvite("host.example:5060", sipAl+":5060", "")},
 			{"compact names", strings.NewReplacer("Via:", "v:", "To:", "t:", "From:", "f:", "Contact:", "m:", "Content-Length:", "l:").Replace(sipInvite(sipAl, sipAl+":5060", ""))},
 			{"small letters", strings.NewReplacer("Via:", "via:", "To:", "to:", "From:", "from:", "Contact:", "contact:", "CSeq", "cseq").Replace(sipInvite(sipAl, sipAl+":5060", ""))},
 			{"contact without a port", sipInvite(sipAl, sipAl, "")},
-			{"contact of another host", sipInvite(sipAl, "10.0.0.3:5060", "")},
+			{"contact of another host", sipInvite(sipAl, "10.77.11.3:5060", "")},
 			{"contact of another port", sipInvite(sipAl, sipAl+":5070", "")},
-			{"two contacts", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "Contact: ", "Contact: <sip:x@10.0.0.2:5060>, ", 1)},
+			{"two contacts", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "Contact: ", "Contact: <sip:x@10.77.11.2:5060>, ", 1)},
 			{"contact with a name", sipInvite(sipAl, "host.example:5060", "")},
 			{"contact with parameters", sipInvite(sipAl, sipAl+":5060;transport=udp", "")},
 			{"request to the box", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "INVITE sip:bob@"+sipBob, "INVITE sip:bob@"+sipAl+":5060", 1)},
@@ -96,7 +96,7 @@ func signalling() []row {
 			{"options", strings.ReplaceAll(sipInvite(sipAl, sipAl+":5060", ""), "INVITE", "OPTIONS")},
 			{"something else", "hello world, this is not sip"},
 			{"short", "INVITE"},
-			{"no end of the header", "INVITE sip:bob@203.0.113.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060\r\nCSeq: 1 INVITE\r\n"},
+			{"no end of the header", "INVITE sip:bob@203.0.113.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.77.11.2:5060\r\nCSeq: 1 INVITE\r\n"},
 			{"line ends without carriage return", strings.ReplaceAll(sipInvite(sipAl, sipAl+":5060", ""), "\r", "")},
 			{"folded header", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "Contact: <", "Contact:\r\n <", 1)},
 			{"answer with a bad code", "SIP/2.0 abc OK\r\nCSeq: 1 INVITE\r\n\r\n"},
@@ -117,7 +117,7 @@ func signalling() []row {
 		add("registration refused", say(">", "udp", register(sipAl+":5060", "\nExpires: 600"))+say("<", "udp", registered("403 No", out+":5060", ";expires=600"))+call)
 		add("registration ended", say(">", "udp", register(sipAl+":5060", "\nExpires: 600"))+say("<", "udp", registered("200 OK", out+":5060", ";expires=600"))+
 			say(">", "udp", register(sipAl+":5060", ";expires=0"))+say("<", "udp", registered("200 OK", out+":5060", ";expires=0"))+call)
-		add("registration of somebody else", say(">", "udp", register("10.0.0.3:5060", "\nExpires: 600"))+call)
+		add("registration of somebody else", say(">", "udp", register("10.77.11.3:5060", "\nExpires: 600"))+call)
 		add("registration without time", say(">", "udp", register(sipAl+":5060", ""))+say("<", "udp", registered("200 OK", out+":5060", ""))+call)
 	}
 	return rows
