@@ -222,9 +222,9 @@ func (q *asavieQueue) release() error { return nil }
 
 func (q *asavieQueue) zeroCopyMode() bool { return q.zero }
 
-func (q *asavieQueue) pollFD() (fd int, ok bool) { return q.fd, !q.closed }
+func (q *asavieQueue) pollFDs() int { return 1 }
 
-func (q *asavieQueue) socketFD() int { return q.fd }
+func (q *asavieQueue) pollFD(int) (fd int, ok bool) { return q.fd, !q.closed }
 
 func (q *asavieQueue) info() QueueInfo {
 	return QueueInfo{

@@ -11,6 +11,7 @@ type Info struct {
 	Generic  bool // else the driver runs the program
 	Attached bool
 	Ring     int         // descriptors per ring
+	Channels int         // receive queues of the device; more than Queues when some share one
 	Queues   []QueueInfo // by queue; zero for those that are not open
 	Program  ProgramCounts
 	Warnings []string // found at opening: what may go wrong, and the command that mends it
@@ -19,9 +20,10 @@ type Info struct {
 // QueueInfo describes one queue. All counts are since Open.
 type QueueInfo struct {
 	Open     bool
-	ZeroCopy bool // as XDP_OPTIONS reports
-	Private  bool // frames are copied between a UMEM of the queue and the worker's
-	Down     bool // the last wakeup said that the interface is down or gone
+	ZeroCopy bool   // as XDP_OPTIONS reports
+	Reason   string // why not in zero-copy mode, where that was asked for
+	Private  bool   // frames are copied between a UMEM of the queue and the worker's
+	Down     bool   // the last wakeup said that the interface is down or gone
 	Kicks    uint64
 	Again    uint64 // wakeups answered EAGAIN, EBUSY or ENOBUFS: tried again
 	Downs    uint64 // wakeups answered ENETDOWN or ENXIO
@@ -39,6 +41,15 @@ type KernelCounts struct {
 	RxFull        uint64 // RX ring full
 	FillEmpty     uint64 // the fill ring was empty when the kernel wanted a frame
 	TxRingEmptied uint64 // the TX ring was empty when the kernel looked
+}
+
+func (c *KernelCounts) add(o KernelCounts) {
+	c.RxDropped += o.RxDropped
+	c.RxInvalid += o.RxInvalid
+	c.TxInvalid += o.TxInvalid
+	c.RxFull += o.RxFull
+	c.FillEmpty += o.FillEmpty
+	c.TxRingEmptied += o.TxRingEmptied
 }
 
 func kernelCounts(s unix.XDPStatistics) KernelCounts {

@@ -25,7 +25,9 @@ type Interface struct {
 	ctl  int // socket of the interface's namespace, for ioctl
 
 	lock     sync.Mutex // over all below
-	queues   []ifQueue  // by queue; nil: not open
+	channels int        // receive queues of the device; no fewer than queues
+	queues   []*bundle  // by queue; nil: not open
+	umems    []*UMEM    // by queue
 	program  *xdpProgram
 	link     link.Link // nil: not attached
 	room     int       // smallest frame that a queue has for receiving
@@ -37,7 +39,6 @@ type Interface struct {
 type ifQueue interface {
 	Queue
 	pollable
-	socketFD() int
 	info() QueueInfo
 	zeroCopyMode() bool
 	shut() error    // closes the socket; the kernel may use its frames a little longer
@@ -65,7 +66,7 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if opt.Generic {
 		opt.Mode = ModeCopy // a zero-copy socket is not served by generic XDP
 	}
-	i := &Interface{name: name, opt: opt, ctl: -1, queues: make([]ifQueue, opt.Queues)}
+	i := &Interface{name: name, opt: opt, ctl: -1, queues: make([]*bundle, opt.Queues), umems: make([]*UMEM, opt.Queues)}
 	defer func() {
 		if err != nil {
 			_ = i.Close() // the first error is the one to tell
@@ -83,14 +84,14 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if i.dev.progID != 0 {
 		return nil, errForeign(name, i.dev.progID)
 	}
-	if err = i.checkChannels(); err != nil {
+	if i.channels, err = i.countChannels(); err != nil {
 		return nil, err
 	}
-	flags, err := getOffloads(i.ctl, name)
+	o, err := readOffloads(i.ctl, name)
 	if err != nil {
-		return nil, fmt.Errorf("read offloads: %w", err)
+		return nil, err
 	}
-	if err = checkOffloads(name, i.dev.driver, flags, vlanDevices(name)); err != nil {
+	if err = o.check(name, i.dev.driver, opt.Generic, vlanDevices(name)); err != nil {
 		return nil, err
 	}
 	if i.dev.driver == "veth" {
@@ -99,7 +100,7 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if opt.Generic {
 		i.warnings = append(i.warnings, fmt.Sprintf("%s runs generic XDP: it is slow, and it also takes frames that a program redirects into the interface", name))
 	}
-	i.program, err = loadProgram(opt.Queues, opt.AllFrames)
+	i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt.AllFrames)
 	return i, err
 }
 
@@ -107,18 +108,27 @@ func errForeign(name string, id uint32) error {
 	return fmt.Errorf("XDP program %d is attached already: end the program that holds it (`bpftool link`, `bpftool prog show id %d`), or remove it with `ip link set dev %s xdp off`: %w", id, id, name, unix.EBUSY)
 }
 
-// checkChannels demands that the device uses as many receive queues as we do: a
-// queue without a socket would lose its frames.
-func (i *Interface) checkChannels() error {
+// countChannels returns how many receive queues the device uses, which may not
+// be fewer than ours. Every one gets a socket: one without would lose its frames.
+func (i *Interface) countChannels() (int, error) {
 	have, set, err := rxChannels(i.ctl, i.name, i.dev.rxQueues)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if have != i.opt.Queues {
-		return fmt.Errorf("interface receives on %d queues, %d are configured: set the device with `%s`, or configure %d",
+	if have < i.opt.Queues || i.opt.Backend == BackendAsavie && have != i.opt.Queues {
+		return 0, fmt.Errorf("interface receives on %d queues, %d are configured: set the device with `%s`, or configure %d",
 			have, i.opt.Queues, set(i.opt.Queues), have)
 	}
-	return nil
+	return have, nil
+}
+
+// checkChannels says whether the device still uses the queues that have sockets.
+func (i *Interface) checkChannels() error {
+	have, set, err := rxChannels(i.ctl, i.name, i.dev.rxQueues)
+	if err == nil && have != i.channels {
+		err = fmt.Errorf("interface receives on %d queues, sockets are on %d: restart, or set it back with `%s`", have, i.channels, set(i.channels))
+	}
+	return err
 }
 
 // Name returns the name the interface was opened by.
@@ -139,7 +149,9 @@ func (i *Interface) Index() int { return i.dev.index }
 // Open binds a socket to queue n, on the UMEM of the worker that will poll it.
 // Frames pass by reference between all queues of one UMEM, also of different
 // interfaces, unless Info says Private. Open the interfaces whose drivers know
-// zero-copy mode first: the first socket decides the mode of a UMEM.
+// zero-copy mode first: the first socket decides the mode of a UMEM. When the
+// device receives on more queues than the port has, queue n takes those with
+// numbers n, n+Queues and so on.
 func (i *Interface) Open(n int, u *UMEM) (Queue, error) {
 	i.lock.Lock()
 	defer i.lock.Unlock()
@@ -147,14 +159,14 @@ func (i *Interface) Open(n int, u *UMEM) (Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s queue %d: %w", i.name, n, err)
 	}
-	i.queues[n] = q
+	i.queues[n], i.umems[n] = q, u
 	if room := u.Room(); i.room == 0 || room < i.room {
 		i.room = room
 	}
 	return q, nil
 }
 
-func (i *Interface) open(n int, u *UMEM) (ifQueue, error) {
+func (i *Interface) open(n int, u *UMEM) (*bundle, error) {
 	switch {
 	case i.closed:
 		return nil, net.ErrClosed
@@ -166,44 +178,56 @@ func (i *Interface) open(n int, u *UMEM) (ifQueue, error) {
 	if err := checkRoom(i.name, i.dev.mtu, u); err != nil {
 		return nil, err
 	}
-	q, err := i.newQueue(n, u)
-	if errors.Is(err, unix.ENETDOWN) {
-		return nil, fmt.Errorf("interface is down: set it up with `ip link set dev %s up`: %w", i.name, err)
+	b := &bundle{}
+	for channel := n; channel < i.channels; channel += len(i.queues) {
+		if err := i.join(b, channel, u, i.opt); err != nil {
+			return nil, errors.Join(err, b.shut(), b.release())
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err = i.program.put(n, q.socketFD()); err != nil {
-		return nil, errors.Join(err, q.shut(), q.release())
-	}
-	return q, nil
+	return b, nil
 }
 
-func (i *Interface) newQueue(n int, u *UMEM) (ifQueue, error) {
+// join gives a bundle a socket on one of the device's queues.
+func (i *Interface) join(b *bundle, channel int, u *UMEM, opt Options) error {
+	q, fd, err := i.newQueue(channel, u, opt)
+	if errors.Is(err, unix.ENETDOWN) {
+		return fmt.Errorf("interface is down: set it up with `ip link set dev %s up`: %w", i.name, err)
+	}
+	if err != nil {
+		return err
+	}
+	if err = i.program.put(channel, fd); err != nil {
+		return errors.Join(err, q.shut(), q.release())
+	}
+	b.parts = append(b.parts, q)
+	return nil
+}
+
+func (i *Interface) newQueue(n int, u *UMEM, opt Options) (q ifQueue, fd int, err error) {
 	limit := uint32(i.dev.mtu + etherRoom)
-	if i.opt.Backend == BackendAsavie {
-		q, err := openAsavie(u, i.dev.index, n, i.opt)
+	if opt.Backend == BackendAsavie {
+		q, err := openAsavie(u, i.dev.index, n, opt)
 		if err != nil {
-			return nil, err
+			return nil, -1, err
 		}
 		q.limit = limit
-		return q, nil
+		return q, q.fd, nil
 	}
-	s, err := openSocket(u, i.dev.index, n, i.opt)
+	s, err := openSocket(u, i.dev.index, n, opt)
 	if err == nil {
-		return &socketQueue{socket: s, limit: limit, busyPoll: i.opt.BusyPoll > 0}, nil
+		return &socketQueue{socket: s, limit: limit, busyPoll: opt.BusyPoll > 0}, s.fd, nil
 	}
 	if !errors.Is(err, errModeClass) {
-		return nil, err
+		return nil, -1, err
 	}
-	own, err := newPrivateUMEM(u, i.opt.Ring)
+	own, err := newPrivateUMEM(u, opt.Ring)
 	if err != nil {
-		return nil, err
+		return nil, -1, err
 	}
-	if s, err = openSocket(own, i.dev.index, n, i.opt); err != nil {
-		return nil, errors.Join(err, own.Close())
+	if s, err = openSocket(own, i.dev.index, n, opt); err != nil {
+		return nil, -1, errors.Join(err, own.Close())
 	}
-	return &privateQueue{socketQueue: &socketQueue{socket: s, limit: limit, busyPoll: i.opt.BusyPoll > 0}, worker: u, own: own}, nil
+	return &privateQueue{socketQueue: &socketQueue{socket: s, limit: limit, busyPoll: opt.BusyPoll > 0}, worker: u, own: own}, s.fd, nil
 }
 
 // checkRoom demands that a frame of the MTU with two VLAN tags fits into one
@@ -228,7 +252,7 @@ func checkRoom(name string, mtu int, u *UMEM) error {
 }
 
 // Attach puts the program on the interface, from when on frames arrive. Every
-// queue must be open.
+// queue must be open, and none in use yet.
 func (i *Interface) Attach() error {
 	i.lock.Lock()
 	defer i.lock.Unlock()
@@ -261,7 +285,7 @@ func (i *Interface) attach() error {
 	switch {
 	case err == nil:
 		i.link = l
-		return nil
+		return i.followChannels()
 	case errors.Is(err, unix.EBUSY):
 		return fmt.Errorf("another XDP program is attached: end the program that holds it (`bpftool link`), or remove it with `ip link set dev %s xdp off`: %w", i.name, err)
 	case errors.Is(err, unix.EPERM):
@@ -274,6 +298,32 @@ func (i *Interface) attach() error {
 		return fmt.Errorf("driver %q does not take an XDP program in its present set-up (no XDP, or receive offloads in the way: `ethtool -K %s lro off rx-gro-hw off`); generic mode may do: %w", i.dev.driver, i.name, err)
 	}
 	return err
+}
+
+// followChannels opens sockets on receive queues that the device has added when
+// the program was attached: virtio_net then adds one for each CPU, meant for
+// sending, if there are as many left, and the other side fills them. They go
+// when the program goes, which the end of a killed process may do first, and then
+// virtio_net (6.18, 7.3) does not let go of the memory of a zero-copy socket that
+// is still on one: the next XDP program makes the kernel crash. So these copy.
+func (i *Interface) followChannels() error {
+	have, err := i.countChannels()
+	if err != nil {
+		return fmt.Errorf("with the program attached: %w", err)
+	}
+	if have > i.channels {
+		i.warnings = append(i.warnings, fmt.Sprintf("%s receives on %d queues with the program attached and on %d without: those added copy; `ethtool -L %s combined %d` before the start, with as many workers, avoids it",
+			i.name, have, i.channels, i.name, have))
+	}
+	opt := i.opt
+	opt.Mode = ModeCopy
+	for ; i.channels < have; i.channels++ {
+		n := i.channels % len(i.queues)
+		if err := i.join(i.queues[n], i.channels, i.umems[n], opt); err != nil {
+			return fmt.Errorf("queue %d, which the device has added: %w", i.channels, err)
+		}
+	}
+	return nil
 }
 
 // Check says what has changed since Attach in a way that loses frames: the
@@ -327,7 +377,7 @@ func (i *Interface) Info() Info {
 	defer i.lock.Unlock()
 	info := Info{
 		Name: i.name, Index: i.dev.index, Driver: i.dev.driver, Backend: i.opt.Backend, Generic: i.opt.Generic,
-		Attached: i.link != nil, Ring: i.opt.Ring, Queues: make([]QueueInfo, len(i.queues)), Warnings: slices.Clone(i.warnings),
+		Attached: i.link != nil, Ring: i.opt.Ring, Channels: i.channels, Queues: make([]QueueInfo, len(i.queues)), Warnings: slices.Clone(i.warnings),
 	}
 	for n, q := range i.queues {
 		if q != nil {

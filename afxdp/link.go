@@ -126,16 +126,39 @@ const (
 	flagLRO    = 1 << 15
 )
 
-// checkOffloads refuses offloads that change frames before XDP sees them. A
+// offloads are those that matter here.
+type offloads struct {
+	flags uint32 // of the above
+	gro   bool   // the kernel joins received segments, after native XDP and before generic
+}
+
+// readOffloads asks for an interface's offloads; one that tells none has none.
+func readOffloads(ctl int, name string) (o offloads, err error) {
+	if o.flags, err = ethtoolGet(ctl, name, unix.ETHTOOL_GFLAGS); err != nil {
+		return o, fmt.Errorf("read offloads: %w", err)
+	}
+	gro, err := ethtoolGet(ctl, name, unix.ETHTOOL_GGRO)
+	if err != nil {
+		return o, fmt.Errorf("read offloads: %w", err)
+	}
+	o.gro = gro != 0
+	return o, nil
+}
+
+// check refuses offloads that change frames before XDP sees them. A
 // veth moves no tag on its own, whatever its flags say: there only a VLAN
 // device on top of it, which hands tags over beside the frame, is in the way.
-func checkOffloads(name, driver string, flags uint32, vlanDevices bool) error {
+func (o offloads) check(name, driver string, generic, vlanDevices bool) error {
+	flags, gro := o.flags, o.gro
 	vlan := flags & (flagRxVLAN | flagTxVLAN)
 	if driver == "veth" && !vlanDevices {
 		vlan = 0
 	}
 	if vlan != 0 {
 		return fmt.Errorf("VLAN offload is on, XDP would not see the tags; mend with `ethtool -K %s rxvlan off txvlan off`", name)
+	}
+	if generic && gro {
+		return fmt.Errorf("generic receive offload is on, generic XDP would see several frames as one; mend with `ethtool -K %s gro off`", name)
 	}
 	if flags&flagLRO != 0 {
 		return fmt.Errorf("large receive offload is on, XDP would not see single frames; mend with `ethtool -K %s lro off`", name)

@@ -53,18 +53,21 @@ func TestCheckOffloads(t *testing.T) {
 		name, driver string
 		flags        uint32
 		vlanDevices  bool
+		gro, generic bool
 		want         string
 	}{
-		{"nothing on", "ixgbe", 0, true, ""},
-		{"receive tags stripped", "ixgbe", flagRxVLAN, false, "`ethtool -K x rxvlan off txvlan off`"},
-		{"transmit tags inserted", "ixgbe", flagTxVLAN, false, "`ethtool -K x rxvlan off txvlan off`"},
-		{"large receive", "ixgbe", flagLRO, false, "`ethtool -K x lro off`"},
-		{"veth", "veth", flagRxVLAN | flagTxVLAN, false, ""},
-		{"veth with VLAN device", "veth", flagRxVLAN | flagTxVLAN, true, "`ethtool -K x rxvlan off txvlan off`"},
-		{"veth with VLAN device, off", "veth", 0, true, ""},
+		{"nothing on", "ixgbe", 0, true, false, false, ""},
+		{"joined segments, native", "ixgbe", 0, false, true, false, ""},
+		{"joined segments, generic", "ixgbe", 0, false, true, true, "`ethtool -K x gro off`"},
+		{"receive tags stripped", "ixgbe", flagRxVLAN, false, false, false, "`ethtool -K x rxvlan off txvlan off`"},
+		{"transmit tags inserted", "ixgbe", flagTxVLAN, false, false, false, "`ethtool -K x rxvlan off txvlan off`"},
+		{"large receive", "ixgbe", flagLRO, false, false, false, "`ethtool -K x lro off`"},
+		{"veth", "veth", flagRxVLAN | flagTxVLAN, false, false, false, ""},
+		{"veth with VLAN device", "veth", flagRxVLAN | flagTxVLAN, true, false, false, "`ethtool -K x rxvlan off txvlan off`"},
+		{"veth with VLAN device, off", "veth", 0, true, false, false, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			err := checkOffloads("x", tc.driver, tc.flags, tc.vlanDevices)
+			err := offloads{tc.flags, tc.gro}.check("x", tc.driver, tc.generic, tc.vlanDevices)
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
@@ -104,7 +107,6 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"missing", "nosuch", 1, func(*testing.T, *testNet, *Options) {}, []string{"open interface nosuch", "no such interface", "`ip link show`"}},
 		{"name too long", "averyverylonginterfacename", 1, func(*testing.T, *testNet, *Options) {}, []string{"no such interface"}},
-		{"fewer queues than channels", "a1", 2, func(_ *testing.T, _ *testNet, o *Options) { o.Queues = 1 }, []string{"2 queues", "`ethtool -L a1 rx 1 tx 1`"}},
 		{"more queues than channels", "a1", 2, func(_ *testing.T, _ *testNet, o *Options) { o.Queues = 4 }, []string{"2 queues", "`ethtool -L a1 rx 4 tx 4`"}},
 		{"MTU", "a1", 1, func(_ *testing.T, n *testNet, _ *Options) {
 			n.set("a1", func(l netlink.Link) error { return netlink.LinkSetMTU(l, 1800) })

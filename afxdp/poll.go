@@ -4,25 +4,32 @@ import "golang.org/x/sys/unix"
 
 // pollable is a queue that can wait in the kernel.
 type pollable interface {
-	pollFD() (fd int, ok bool)
+	// pollFDs is how many sockets it has; pollFD returns one of them, false when
+	// it is closed. By number, so that nothing escapes to the heap.
+	pollFDs() int
+	pollFD(i int) (fd int, ok bool)
 }
 
-// maxPoll is how many queues one Poll waits for.
+// maxPoll is how many sockets one Poll waits for.
 const maxPoll = 64
 
 // Pollable says whether Poll can wait for all of the queues: whether each is of
-// a real interface and open, and they are not too many.
+// a real interface and open, and their sockets are not too many.
 func Pollable(queues []Queue) bool {
+	all := 0
 	for _, q := range queues {
 		p, ok := q.(pollable)
 		if !ok {
 			return false
 		}
-		if _, ok = p.pollFD(); !ok {
-			return false
+		for i := range p.pollFDs() {
+			if _, ok = p.pollFD(i); !ok {
+				return false
+			}
+			all++
 		}
 	}
-	return len(queues) > 0 && len(queues) <= maxPoll
+	return all > 0 && all <= maxPoll
 }
 
 // Poll waits until one of a worker's queues has received something, for
@@ -39,13 +46,15 @@ func Poll(queues []Queue, timeoutMillis int) (ready bool) {
 			timeoutMillis = 0
 			continue
 		}
-		fd, ok := p.pollFD()
-		if !ok || n == maxPoll {
-			timeoutMillis = 0
-			continue
+		for i := range p.pollFDs() {
+			fd, ok := p.pollFD(i)
+			if !ok || n == maxPoll {
+				timeoutMillis = 0
+				continue
+			}
+			fds[n] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+			n++
 		}
-		fds[n] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
-		n++
 	}
 	if n == 0 {
 		return false

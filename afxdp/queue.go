@@ -268,18 +268,13 @@ func (q *socketQueue) release() error {
 
 func (q *socketQueue) zeroCopyMode() bool { return q.zeroCopy }
 
-func (q *socketQueue) pollFD() (fd int, ok bool) {
-	if q.closed {
-		return -1, false
-	}
-	return q.fd, true
-}
+func (q *socketQueue) pollFDs() int { return 1 }
 
-func (q *socketQueue) socketFD() int { return q.fd }
+func (q *socketQueue) pollFD(int) (fd int, ok bool) { return q.fd, !q.closed }
 
 func (q *socketQueue) info() QueueInfo {
 	return QueueInfo{
-		ZeroCopy: q.zeroCopy, Down: q.count.down.Load(), Stats: q.Stats(), Kernel: kernelCounts(q.kernelStats()),
+		ZeroCopy: q.zeroCopy, Reason: q.reason, Down: q.count.down.Load(), Stats: q.Stats(), Kernel: kernelCounts(q.kernelStats()),
 		Kicks: q.count.kicks.Load(), Again: q.count.again.Load(), Downs: q.count.downs.Load(),
 		Failures: q.count.failures.Load(), Strays: q.count.strays.Load(),
 	}

@@ -96,5 +96,16 @@ func (u *UMEM) fillTarget(ring int) int {
 	return min(ring, u.Frames()/2/max(1, u.kernel.living))
 }
 
+// KernelFrames counts the frames that sockets of the kernel have. It walks the
+// whole memory: for accounts, not for every burst. By the worker that owns it.
+func (u *UMEM) KernelFrames() (n int) {
+	for _, slot := range u.kernel.holder {
+		if slot != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // reserve is how many free frames are not put into fill rings.
 func (u *UMEM) reserve() int { return min(64, u.Frames()/8) }

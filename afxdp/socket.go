@@ -31,6 +31,7 @@ type socket struct {
 	joined   bool
 	wakeups  bool // the kernel sets the wakeup flags
 	zeroCopy bool
+	reason   string // why not zeroCopy, where that was tried
 	fill     kernelRing[uint64]
 	rx       kernelRing[Desc]
 	tx       kernelRing[Desc]
@@ -144,33 +145,65 @@ func (s *socket) busyPoll(opt Options) error {
 }
 
 // bind binds to the queue. A socket that shares the UMEM may give no flag but
-// that: it inherits mode and wakeup flag.
+// that: it inherits mode and wakeup flag. In ModeAuto zero-copy is tried first,
+// and what the kernel says to it is kept.
 func (s *socket) bind(ifindex, queue int, opt Options) error {
-	sa := unix.SockaddrXDP{Ifindex: uint32(ifindex), QueueID: uint32(queue), Flags: unix.XDP_USE_NEED_WAKEUP}
-	first, shared := s.umem.anyLiving()
-	switch {
-	case shared:
+	sa := unix.SockaddrXDP{Ifindex: uint32(ifindex), QueueID: uint32(queue)}
+	if first, shared := s.umem.anyLiving(); shared {
 		sa.Flags, sa.SharedUmemFD = unix.XDP_SHARED_UMEM, uint32(first)
-	case opt.Mode == ModeZeroCopy:
-		sa.Flags |= unix.XDP_ZEROCOPY
-	case opt.Mode == ModeCopy:
-		sa.Flags |= unix.XDP_COPY
+		s.wakeups = true
+		err := bindPatiently(s.fd, &sa)
+		switch {
+		case err == nil:
+			if !s.umem.kernel.zeroCopy && opt.Mode == ModeAuto {
+				s.reason = "the worker's memory belongs to queues that copy"
+			}
+			return nil
+		case s.umem.kernel.zeroCopy && refusesMode(err):
+			return fmt.Errorf("%w: %w", errModeClass, err)
+		}
+		return explainBind(err)
 	}
-	err := bindPatiently(s.fd, &sa)
-	if errors.Is(err, unix.EINVAL) && !shared {
-		sa.Flags &^= unix.XDP_USE_NEED_WAKEUP // not known to the kernel or the driver
-		err = bindPatiently(s.fd, &sa)
+	if opt.Mode != ModeCopy {
+		err := s.bindMode(&sa, unix.XDP_ZEROCOPY)
+		switch {
+		case err == nil || opt.Mode == ModeAuto && !refusesMode(err):
+			return explainBind(err)
+		case opt.Mode == ModeZeroCopy && errors.Is(err, unix.EOPNOTSUPP):
+			return fmt.Errorf("the driver has no zero-copy mode; use mode auto or copy: %w", err)
+		case opt.Mode == ModeZeroCopy:
+			return explainBind(err)
+		}
+		s.reason = fmt.Sprintf("the driver refuses: %v", err)
 	}
-	s.wakeups = shared || sa.Flags&unix.XDP_USE_NEED_WAKEUP != 0
+	return explainBind(s.bindMode(&sa, unix.XDP_COPY))
+}
+
+// bindMode binds in a mode, without the wakeup flag if the kernel or the driver
+// does not know it.
+func (s *socket) bindMode(sa *unix.SockaddrXDP, mode uint16) error {
+	s.wakeups = true
+	sa.Flags = mode | unix.XDP_USE_NEED_WAKEUP
+	err := bindPatiently(s.fd, sa)
+	if errors.Is(err, unix.EINVAL) {
+		s.wakeups = false
+		sa.Flags = mode
+		err = bindPatiently(s.fd, sa)
+	}
+	return err
+}
+
+// refusesMode says whether a bind has failed for the mode's sake.
+func refusesMode(err error) bool {
+	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP)
+}
+
+func explainBind(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EBUSY):
 		return fmt.Errorf("queue is taken by another AF_XDP socket; find its program with `ss --xdp -p` and stop it: %w", err)
-	case shared && s.umem.kernel.zeroCopy && (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL)):
-		return fmt.Errorf("%w: %w", errModeClass, err)
-	case errors.Is(err, unix.EOPNOTSUPP) && opt.Mode == ModeZeroCopy:
-		return fmt.Errorf("the driver has no zero-copy mode; use mode auto or copy: %w", err)
 	}
 	return fmt.Errorf("bind: %w", err)
 }

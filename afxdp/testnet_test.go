@@ -283,3 +283,21 @@ func (n *testNet) bridge(name string) {
 	}
 	n.set(name, netlink.LinkSetUp)
 }
+
+// takeAny receives what is there, of any stream, and checks it against the next
+// expected sequence number of each, which it moves on.
+func (l post) takeAny(t testing.TB, next []uint64) {
+	t.Helper()
+	for _, d := range l.buf[:l.q.Recv(l.buf)] {
+		s, seq, err := readFrame(l.u.Frame(d.Addr, d.Len))
+		if err != nil {
+			t.Fatalf("%s: %v", l.name, err)
+		}
+		if s >= uint64(len(next)) || seq != next[s] {
+			t.Fatalf("%s: stream %d sequence %d, want those of %v", l.name, s, seq, next)
+		}
+		next[s]++
+		l.u.Free(d.Addr)
+	}
+	l.q.Flush()
+}

@@ -45,6 +45,9 @@ func NewUMEM(frames, chunk int) (*UMEM, error) {
 	return u, nil
 }
 
+// HugePages says whether the frames are on pages of the hugetlb pool.
+func (u *UMEM) HugePages() bool { return offheap.HugePages(u.mem) }
+
 // Alloc takes a free frame and returns the address of its first byte behind
 // the headroom; false when none is free.
 func (u *UMEM) Alloc() (uint64, bool) {

@@ -127,9 +127,9 @@ func getChannels(ctl int, name string) (channels, error) {
 	return c, nil
 }
 
-// getOffloads returns the ETH_FLAG bits of an interface; none if it has none.
-func getOffloads(ctl int, name string) (uint32, error) {
-	v := ethtoolValue{Cmd: unix.ETHTOOL_GFLAGS}
+// ethtoolGet asks for a value; 0 if the interface has none.
+func ethtoolGet(ctl int, name string, command uint32) (uint32, error) {
+	v := ethtoolValue{Cmd: command}
 	err := ethtool(ctl, name, unsafe.Pointer(&v))
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return 0, nil

@@ -44,7 +44,9 @@ type Stats struct {
 	Flows     int               // entries now
 	// UMEM frames of all workers, and how many of them are free.
 	Frames, FreeFrames int
-	Held               int // of the others: fragments that wait for their datagram's rest, packets that wait for a next hop
+	Held               int  // of the others: fragments that wait for their datagram's rest, packets that wait for a next hop
+	HugePages          bool // all of them are on pages of the hugetlb pool
+	KernelFrames       int  // of the others: in rings that sockets share with the kernel
 }
 
 // Total sums the workers.
@@ -73,6 +75,10 @@ func (s Stats) Total() WorkerStats {
 	return t
 }
 
+// LostFrames is what the account of frames lacks: frames that nobody has. Never
+// anything but 0, unless a box is run by hand and in the midst of something.
+func (s *Stats) LostFrames() int { return s.Frames - s.FreeFrames - s.Held - s.KernelFrames }
+
 // Stats returns a copy of all counters.
 func (b *Box) Stats() Stats {
 	b.control.Lock()
@@ -82,7 +88,7 @@ func (b *Box) Stats() Stats {
 	}
 	s := Stats{
 		Workers: make([]WorkerStats, len(b.workers)), Conntrack: make([]flowtable.Stats, len(b.workers)),
-		Flows: b.table.Count(),
+		Flows: b.table.Count(), HugePages: true,
 	}
 	for i, w := range b.workers {
 		b.ask(w, func(w *worker) bool {
@@ -90,9 +96,11 @@ func (b *Box) Stats() Stats {
 			s.Conntrack[i] = *w.shard.Stats()
 			s.FreeFrames += w.umem.FreeFrames()
 			s.Held += int(w.frags.Stats().Held) + w.waiting.frames
+			s.KernelFrames += w.umem.KernelFrames()
 			return true
 		})
 		s.Frames += w.umem.Frames()
+		s.HugePages = s.HugePages && w.umem.HugePages()
 		s.Stages.Add(w.stages.Snapshot())
 	}
 	return s

@@ -39,7 +39,7 @@ func (f *runFlags) flags(cmd *cobra.Command) {
 	to.StringVar(&s.Rules, "rules", s.Rules, "load the ruleset in `FILE`")
 	to.StringVar(&s.Mode, "mode", s.Mode, "router or wire: route by the kernel's tables, or join two ports")
 	to.IntVar(&s.Workers, "workers", s.Workers, "workers, one a queue; 0: as many as queues, but a CPU less than there are")
-	to.StringVar(&s.XDPMode, "xdp-mode", s.XDPMode, "auto, zerocopy or copy")
+	to.StringVar(&s.XDPMode, "xdp-mode", s.XDPMode, "auto, zerocopy, copy or generic; auto tries them in this order, generic only without host path")
 	to.StringVar(&s.Backend, "backend", s.Backend, "own or asavie: what works the rings of AF_XDP")
 	to.IntVar(&s.Ring, "ring", s.Ring, "descriptors in each ring of a port, a power of two")
 	to.IntVar(&s.Frames, "frames", s.Frames, "frames in each worker's memory; 0: what the rings need")

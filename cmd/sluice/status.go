@@ -70,7 +70,14 @@ func printStatus(to io.Writer, s *control.Status) error {
 		fmt.Fprintf(&b, " of %d", s.MaxFlows)
 	}
 	printPlans(&b, &s.Plans)
-	fmt.Fprintf(&b, "\nframes   %d of %d free\n", s.FreeFrames, s.Frames)
+	fmt.Fprintf(&b, "\nframes   %d of %d free", s.FreeFrames, s.Frames)
+	if s.HugePages {
+		b.WriteString(", on huge pages")
+	}
+	if s.FramesLost != 0 {
+		fmt.Fprintf(&b, ", %d LOST", s.FramesLost)
+	}
+	b.WriteByte('\n')
 	if m := s.Mirror; m != nil {
 		fmt.Fprintf(&b, "kernel   %s, %s; followed %s, %s", amount(m.Routes, "route"), amount(m.Neighbours, "neighbour"),
 			amount(int(m.Applied), "time"), amount(int(m.ApplyErrors), "failure"))

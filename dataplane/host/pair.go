@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // ErrTaken says that a running process has a host path for the interface.
@@ -108,7 +109,7 @@ func (p pair) up(nlh *netlink.Handle) error {
 // running process gives ErrTaken; an interface that has a name of the scheme and
 // is no such pair is reported and not touched.
 func CleanLeftovers(ifname string) ([]string, error) {
-	nlh, err := netlink.NewHandle()
+	nlh, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("host path of %s: netlink: %w", ifname, err)
 	}

@@ -3,6 +3,7 @@
 package offheap
 
 import (
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,9 @@ func alloc[T any](n int) ([]T, error) {
 	if size >= hugePage {
 		b, err = unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE,
 			unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_HUGETLB)
+		if err == nil {
+			huge.Store(unsafe.SliceData(b), true)
+		}
 	}
 	if b == nil || err != nil {
 		b, err = unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE,
@@ -45,7 +49,18 @@ func allocSparse[T any](n int) ([]T, error) {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n), nil
 }
 
+// huge holds the first byte of every region on pages of the hugetlb pool.
+var huge sync.Map
+
+// HugePages says whether a slice that Make returned is on pages of the hugetlb
+// pool, rather than on those that the kernel may or may not make huge.
+func HugePages[T any](s []T) bool {
+	_, ok := huge.Load((*byte)(unsafe.Pointer(unsafe.SliceData(s))))
+	return ok
+}
+
 func free[T any](s []T) error {
+	huge.Delete((*byte)(unsafe.Pointer(unsafe.SliceData(s))))
 	size := mapSize(uintptr(len(s)) * unsafe.Sizeof(*new(T)))
 	return unix.Munmap(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), size))
 }

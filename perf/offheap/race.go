@@ -12,3 +12,6 @@ func alloc[T any](n int) ([]T, error) { return make([]T, n), nil }
 func allocSparse[T any](n int) ([]T, error) { return make([]T, n), nil }
 
 func free[T any]([]T) error { return nil }
+
+// HugePages says whether a slice is on pages of the hugetlb pool: never here.
+func HugePages[T any]([]T) bool { return false }

@@ -61,7 +61,7 @@ func TestLost(t *testing.T) {
 
 func TestUnfinished(t *testing.T) {
 	for driver, want := range map[string]bool{"veth": true, "tun": true, "ixgbe": false, "": false} {
-		if unfinished(driver) != want {
+		if unfinished(driver, false) != want || !unfinished(driver, true) {
 			t.Errorf("%q", driver)
 		}
 	}

@@ -37,6 +37,7 @@ type running struct {
 	workers int
 	socket  *control.Socket
 	ports   []*afxdp.Interface // by port
+	warned  []int              // by port: how many of its warnings are in the log
 	paths   []*host.Path       // by port; nil without host path
 	mirror  *mirror.Mirror
 	box     *dataplane.Box

@@ -127,9 +127,11 @@ func (r *running) openPorts() error {
 		}
 		r.ports = append(r.ports, port)
 		r.later(port.Close)
-		for _, text := range port.Info().Warnings {
+		warnings := port.Info().Warnings
+		for _, text := range warnings {
 			r.log.Warn(text)
 		}
+		r.warned = append(r.warned, len(warnings))
 	}
 	return nil
 }
@@ -182,8 +184,11 @@ func (r *running) makeMirror() (err error) {
 	return err
 }
 
-// unfinished says whether senders behind a driver leave checksums to it.
-func unfinished(driver string) bool { return slices.Contains([]string{"veth", "tun"}, driver) }
+// unfinished says whether frames may come with the checksum left to others: from
+// senders behind some drivers, and in generic mode behind any that can finish it.
+func unfinished(driver string, generic bool) bool {
+	return generic || slices.Contains([]string{"veth", "tun"}, driver)
+}
 
 func (r *running) makeBox() error {
 	cfg := dataplane.Default()
@@ -199,8 +204,9 @@ func (r *running) makeBox() error {
 	mtu := 0
 	for i, port := range r.ports {
 		mtu = max(mtu, port.MTU())
+		info := port.Info()
 		c := dataplane.PortConfig{
-			Port: port, Index: uint32(port.Index()), Unfinished: unfinished(port.Info().Driver), Peer: -1,
+			Port: port, Index: uint32(port.Index()), Unfinished: unfinished(info.Driver, info.Generic), Peer: -1,
 			Addrs: r.state.Addrs[port.Name()],
 		}
 		if path := r.paths[i]; path != nil {
@@ -264,6 +270,9 @@ func (r *running) start() error {
 			return err
 		}
 		info := port.Info()
+		for _, text := range info.Warnings[r.warned[i]:] {
+			r.log.Warn(text)
+		}
 		r.log.Info("port taken over", zap.String("port", info.Name), zap.String("driver", info.Driver),
 			zap.String("mode", modeOf(info)), zap.Int("queues", len(info.Queues)), zap.Int("ring", info.Ring), zap.Int("mtu", port.MTU()))
 		if path := r.paths[i]; path != nil {

@@ -29,6 +29,8 @@ type Status struct {
 	LogsLost    uint64            `json:"log_records_lost"`
 	Frames      int               `json:"frames"`
 	FreeFrames  int               `json:"free_frames"`
+	FramesLost  int               `json:"frames_lost"` // frames that nobody has: never anything but 0
+	HugePages   bool              `json:"huge_pages"`  // the frames are on pages of the hugetlb pool
 	Mirror      *MirrorStatus     `json:"mirror,omitempty"`
 	Guard       GuardStatus       `json:"guard"`
 	Trouble     []string          `json:"trouble,omitempty"` // what is wrong now, and what mends it
@@ -147,6 +149,7 @@ func (s *Server) status() Status {
 			st.Plans.Forbidden = append(st.Plans.Forbidden, PlanForbidden{fmt.Sprint(r.Pos), r.Text, b.Packets})
 		}
 	}
+	st.FramesLost, st.HugePages = stats.LostFrames(), stats.HugePages
 	st.ICMPUnsent = ICMPUnsent{total.ICMPLimited, total.ICMPNoSource}
 	st.LogsLost = total.LogsLost
 	st.Drops = map[string]uint64{}

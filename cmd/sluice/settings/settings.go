@@ -104,8 +104,11 @@ func (s *Settings) Validate() error {
 	if s.Workers < 0 || s.Workers > dataplane.MaxWorkers {
 		bad("workers", "%d: want 1 to %d, or 0 to choose", s.Workers, dataplane.MaxWorkers)
 	}
-	if _, ok := xdpModes[s.XDPMode]; !ok {
-		bad("xdp_mode", "%q: want auto, zerocopy or copy", s.XDPMode)
+	switch _, ok := xdpModes[s.XDPMode]; {
+	case !ok:
+		bad("xdp_mode", "%q: want auto, zerocopy, copy or generic", s.XDPMode)
+	case s.XDPMode == XDPGeneric && s.hasHostPath():
+		bad("xdp_mode", "generic XDP would take what the host path gives to this machine, again and again: switch the host path off with --no-host-path (host_path: false), or use mode wire")
 	}
 	if _, ok := backends[s.Backend]; !ok {
 		bad("backend", "%q: want own or asavie", s.Backend)
@@ -190,7 +193,12 @@ func (s *Settings) Guard() guard.Config {
 	return c
 }
 
-var xdpModes = map[string]afxdp.Mode{"auto": afxdp.ModeAuto, "zerocopy": afxdp.ModeZeroCopy, "copy": afxdp.ModeCopy}
+// XDPGeneric is the XDPMode in which the kernel runs the program instead of the driver.
+const XDPGeneric = "generic"
+
+var xdpModes = map[string]afxdp.Mode{
+	"auto": afxdp.ModeAuto, "zerocopy": afxdp.ModeZeroCopy, "copy": afxdp.ModeCopy, XDPGeneric: afxdp.ModeCopy,
+}
 
 var backends = map[string]afxdp.Backend{"own": afxdp.BackendOwn, "asavie": afxdp.BackendAsavie}
 
@@ -199,7 +207,7 @@ func (s *Settings) Interface(queues int) afxdp.Options {
 	o := afxdp.DefaultOptions()
 	o.Queues, o.Ring, o.Mode, o.Backend = queues, s.Ring, xdpModes[s.XDPMode], backends[s.Backend]
 	o.TxBudget = max(32, min(o.TxBudget, o.Ring))
-	o.AllFrames = s.Mode == ModeWire
+	o.AllFrames, o.Generic = s.Mode == ModeWire, s.XDPMode == XDPGeneric
 	return o
 }
 

@@ -83,7 +83,7 @@ func TestWrongFiles(t *testing.T) {
 		{"frames", good + "frames: 100\n", "frames: 100 frames a worker are too few"},
 		{"chunk", good + "chunk: 3000\n", "chunk: 3000 bytes"},
 		{"workers", good + "workers: -1\n", "workers: -1"},
-		{"xdp mode", good + "xdp_mode: fast\n", "want auto, zerocopy or copy"},
+		{"xdp mode", good + "xdp_mode: fast\n", "want auto, zerocopy, copy or generic"},
 		{"backend", good + "backend: other\n", "want own or asavie"},
 		{"level", good + "log_level: loud\n", "want debug, info"},
 		{"timeout", good + "conntrack:\n  nf_conntrack_udp_timeout: 0\n", "x.yaml:6:29: conntrack.nf_conntrack_udp_timeout: 0 seconds"},

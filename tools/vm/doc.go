@@ -1,0 +1,32 @@
+// Command vm proves zero-copy AF_XDP on a real driver: `make vm` runs it. It
+// boots a recent kernel of Debian's in qemu, without KVM, with two multi-queue
+// virtio-net cards, runs `sluice run` on them, and sends traffic through from
+// two network namespaces of this machine. One line a case, then how many passed
+// and failed. It needs root; where qemu or the kernel cannot be had it says so
+// in a line that begins with SKIP and ends with status 0.
+//
+// Terms: the machine is the virtual one, the box is the sluice in it, the agent
+// its first process (package main in init), which does what the cases ask for.
+// Client and server are the two namespaces; each has a tap for interface, whose
+// other end is a card of the machine:
+//
+//	client 10.77.1.2 ~ tap ~ eth0 10.77.1.1 [box] 10.77.2.1 eth1 ~ tap ~ 10.77.2.2 server
+//
+// Cards have four queues. A third card, a vmxnet3 without cable, is there for
+// its VLAN offloads.
+//
+// Cases run in order, and begin by starting the box the way they need it. The
+// ledger of a case is the box's account of frames: those of its memory that are
+// neither free nor with the kernel nor waiting are lost, and none may be.
+//
+// The kernel is fetched with apt, unpacked without being installed, and kept in
+// the user's cache folder, as is busybox. All else that is made is removed.
+//
+// Limits: qemu without KVM is slow and says nothing about speed. What virtio-net
+// and qemu do not have is not covered: no receive-side hashing that is symmetric,
+// no several descriptors a frame.
+//
+// Files in reading order: main.go, kernel.go, modules.go, cpio.go, guest.go,
+// world.go, box.go, stream.go, case.go, modes.go, traffic.go, local.go,
+// change.go, life.go, soak.go.
+package main

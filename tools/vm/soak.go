@@ -1,0 +1,5 @@
+package main
+
+import "time"
+
+func soakCases(time.Duration) []testCase { return nil }
