@@ -22,9 +22,11 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 FUZZTIME  ?= 10s
 VETHFLAGS ?=
+VMFLAGS   ?=
+SOAK      ?= 1h
 ORACLEFLAGS ?=
 
-.PHONY: help build run lab lab-clients oracle-ct test deps race check fmt vet staticcheck house bench bench-veth fuzz clean
+.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,10 +50,18 @@ oracle-ct: deps ## scripted connections through the kernel and through sluice, c
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/oracle ./tools/oracle
 	bin/oracle ct $(ORACLEFLAGS)
 
+vm: build deps ## zero-copy in a virtual machine (qemu, a kernel of Debian's): one line a case (root; VMFLAGS='-run zero-copy')
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/vminit ./tools/vm/init
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/vm ./tools/vm
+	bin/vm $(VMFLAGS)
+
+vm-soak: ## the same machine under load and changes for an hour (root; SOAK=10m)
+	$(MAKE) vm VMFLAGS="-soak $(SOAK) $(VMFLAGS)"
+
 test: deps ## every test (TESTFLAGS=... goes to go test)
 	$(GO) test $(TESTFLAGS) ./...
 
-deps: ## install the Debian packages that tests and lab-clients call (root), else list what is missing
+deps: ## install the Debian packages that tests, lab-clients and vm call (root), else list what is missing
 	@tools/deps/deps.sh
 
 race: ## every test under the race detector (needs a C compiler)

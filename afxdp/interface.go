@@ -23,6 +23,7 @@ type Interface struct {
 	opt  Options
 	dev  device
 	ctl  int // socket of the interface's namespace, for ioctl
+	all  int // socket that keeps the interface promiscuous; -1: none
 
 	lock     sync.Mutex // over all below
 	channels int        // receive queues of the device; no fewer than queues
@@ -48,8 +49,9 @@ type ifQueue interface {
 var _ Port = (*Interface)(nil)
 
 // OpenInterface checks an interface of the calling thread's network namespace
-// and prepares its program; it changes nothing yet. Whatever is in the way is
-// an error that names the command which mends it. Control side only, as all
+// and prepares its program; with AllFrames it makes it promiscuous for as long
+// as it is open, else it changes nothing yet. Whatever is in the way is an error
+// that names the command which mends it. Control side only, as all
 // methods of Interface.
 func OpenInterface(name string, opt Options) (*Interface, error) {
 	i, err := openInterface(name, opt)
@@ -66,7 +68,7 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if opt.Generic {
 		opt.Mode = ModeCopy // a zero-copy socket is not served by generic XDP
 	}
-	i := &Interface{name: name, opt: opt, ctl: -1, queues: make([]*bundle, opt.Queues), umems: make([]*UMEM, opt.Queues)}
+	i := &Interface{name: name, opt: opt, ctl: -1, all: -1, queues: make([]*bundle, opt.Queues), umems: make([]*UMEM, opt.Queues)}
 	defer func() {
 		if err != nil {
 			_ = i.Close() // the first error is the one to tell
@@ -99,6 +101,11 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	}
 	if opt.Generic {
 		i.warnings = append(i.warnings, fmt.Sprintf("%s runs generic XDP: it is slow, and it also takes frames that a program redirects into the interface", name))
+	}
+	if opt.AllFrames {
+		if i.all, err = keepPromiscuous(i.dev.index); err != nil {
+			return nil, err
+		}
 	}
 	i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt.AllFrames)
 	return i, err
@@ -424,8 +431,10 @@ func (i *Interface) Close() error {
 	if i.program != nil {
 		errs = append(errs, i.program.close())
 	}
-	if i.ctl >= 0 {
-		errs = append(errs, unix.Close(i.ctl))
+	for _, fd := range []int{i.all, i.ctl} {
+		if fd >= 0 {
+			errs = append(errs, unix.Close(fd))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close interface %s: %w", i.name, err)

@@ -87,6 +87,21 @@ func (d *device) fill(attrs []syscall.NetlinkRouteAttr) {
 	}
 }
 
+// keepPromiscuous makes an interface take frames for any address, as long as the
+// socket that it returns lives: the kernel takes it back when the process ends.
+func keepPromiscuous(index int) (fd int, err error) {
+	if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+		return -1, fmt.Errorf("open a packet socket: %w", err)
+	}
+	err = unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP,
+		&unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC})
+	if err != nil {
+		_ = unix.Close(fd) // the first error is the one to tell
+		return -1, fmt.Errorf("make it promiscuous: %w", err)
+	}
+	return fd, nil
+}
+
 // nestedUint32 returns an attribute of four bytes inside another.
 func nestedUint32(b []byte, kind uint16) uint32 {
 	for len(b) >= 4 {

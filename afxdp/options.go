@@ -55,7 +55,8 @@ type Options struct {
 	Ring   int  // descriptors in each of a queue's four rings: a power of two, 64 to 65536
 	Mode   Mode // what the sockets ask for
 	// AllFrames leaves nothing to the kernel, not even what is not IP: for a
-	// wire, where ARP has to cross as well.
+	// wire, where ARP has to cross as well. It also makes the interface
+	// promiscuous: network cards drop what is for others.
 	AllFrames bool
 	Generic   bool // attach in generic mode, for drivers without XDP; frames are then copied twice
 	Backend   Backend

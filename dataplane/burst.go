@@ -176,6 +176,10 @@ func (w *worker) route(t *tables, p *packet.Packet) {
 	var dst [16]byte
 	p.DstAddr(&dst)
 	hop := t.routes.Lookup(p.Family, &dst, p.Hash)
+	if (hop.Kind != route.Forward || hop.Port == p.InPort) && offersLease(p) {
+		w.input(t, p)
+		return
+	}
 	switch hop.Kind {
 	case route.Local:
 		w.input(t, p)
@@ -197,6 +201,17 @@ func (w *worker) route(t *tables, p *packet.Packet) {
 			w.unreachable(t, p, icmpNetUnreachable, packet.DropNoRoute)
 		}
 	}
+}
+
+// offersLease says that a DHCP server speaks to a client, which gets it at the
+// address that it does not have yet. Linux shows such packets to the client's
+// raw socket before it would route them.
+func offersLease(p *packet.Packet) bool {
+	if p.Family != flowtable.FamilyIPv4 || p.Proto != flowtable.ProtoUDP || p.L4 == 0 || int(p.L4)+4 > int(p.End) {
+		return false
+	}
+	const server, client = 67, 68
+	return binary.BigEndian.Uint32(p.Data[p.L4:]) == server<<16|client
 }
 
 // Offsets of the addresses in an IPv6 header.

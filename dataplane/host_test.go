@@ -17,7 +17,7 @@ func withHosts(lan, wan *handPort) netOption {
 }
 
 const hostRules = `table inet t {
-	chain in { type filter hook input priority filter; policy drop; ct state established,related counter accept; icmp type echo-request counter accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; }
+	chain in { type filter hook input priority filter; policy drop; ct state established,related counter accept; udp sport 67 udp dport 68 accept; icmp type echo-request counter accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; }
 	chain out { type filter hook output priority filter; policy accept; tcp dport 25 counter drop; }
 	chain forward { type filter hook forward priority filter; policy drop; }
 }
@@ -43,6 +43,8 @@ func TestHostPath(t *testing.T) {
 			{"the stack sends", wanHost, []frame.Layer{fromBox, frame.IPv4{Src: "203.0.113.1", Dst: "198.51.100.1"}, frame.UDP{Src: 7, Dst: 53}}, nil, []string{"203.0.113.1:7 > 198.51.100.1:53 udp ttl 64 len 28"}},
 			{"and is answered", n.wan, wanIn(frame.IPv4{Src: "198.51.100.1", Dst: "203.0.113.1"}, frame.UDP{Src: 53, Dst: 7}), []string{"198.51.100.1:53 > 203.0.113.1:7 udp ttl 64 len 28"}, nil},
 			{"output drops", wanHost, []frame.Layer{fromBox, frame.IPv4{Src: "203.0.113.1", Dst: "198.51.100.1"}, frame.TCP{Src: 7, Dst: 25, Flags: "S"}}, nil, nil},
+			{"a lease is offered", n.wan, wanIn(frame.IPv4{Src: "203.0.113.9", Dst: "203.0.113.77"}, frame.UDP{Src: 67, Dst: 68}), []string{"203.0.113.9:67 > 203.0.113.77:68 udp ttl 64 len 28"}, nil},
+			{"a lease for elsewhere", n.lan, lanIn(frame.IPv4{Src: "10.0.0.9", Dst: "203.0.113.77"}, frame.UDP{Src: 67, Dst: 68}), nil, nil},
 			{"neighbour solicitation", n.lan, []frame.Layer{frame.Ether{Src: frame.MAC(benchMAC(0x10)), Dst: frame.MAC{0x33, 0x33, 0xff, 0, 0, 1}}, frame.IPv6{Src: "fd00:a::2", Dst: "ff02::1:ff00:1", Hops: 255}, frame.ICMPv6{Type: 135}, frame.Zeros(24)},
 				[]string{"fd00:a::2 > ff02::1:ff00:1 icmpv6 135/0 id 0 ttl 255 len 72"}, nil},
 			{"what is not IP", n.lan, []frame.Layer{frame.Ether{Dst: frame.MAC(benchMAC(1)), Type: 0x88cc}, frame.Data("lldp")}, []string{"type 0x88cc"}, nil},

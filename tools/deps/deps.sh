@@ -29,6 +29,9 @@ needs=(
 	"lftp lftp"
 	"in.tftpd tftpd-hpa"
 	"sipp sip-tester"
+	# the virtual machine of tools/vm
+	"qemu-system-x86_64 qemu-system-x86"
+	"xz xz-utils"
 )
 
 missing=()

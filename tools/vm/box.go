@@ -85,10 +85,10 @@ func (w *world) refused(ctx context.Context, args ...string) (string, error) {
 	args = append([]string{"/bin/sluice", "run", "--rules", "/tmp/rules.nft"}, args...)
 	r, err := w.guest.call(ctx, wire.Request{Op: wire.OpRun, Args: args})
 	if err == nil && r.Code != 1 {
-		err = fmt.Errorf("exit status %d: %s", r.Code, r.Text)
+		err = fmt.Errorf("exit status %d", r.Code)
 	}
 	if err != nil {
-		return r.Text, fmt.Errorf("a box that should be refused: %w", err)
+		return r.Text, fmt.Errorf("a box that should be refused: %w: %s", err, r.Text)
 	}
 	return strings.TrimPrefix(strings.TrimSpace(lastLine(r.Text)), "sluice: "), nil
 }

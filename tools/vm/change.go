@@ -42,7 +42,7 @@ var changeCases = []testCase{
 		}()
 		var failure error
 		for i := range changes {
-			text := fmt.Sprintf("flush ruleset\n%s\ntable inet other { chain c { type filter hook forward priority 10; counter comment \"%d\"; } }\n", routerRules, i)
+			text := fmt.Sprintf("flush ruleset\n%s\ntable inet other {\n chain c {\n type filter hook forward priority 10;\n counter comment \"%d\"\n }\n}\n", routerRules, i)
 			failure = errors.Join(failure, w.guest.write(ctx, "/tmp/next.nft", text))
 			_, err := w.guest.run(ctx, "/bin/sluice", "nft", "-f", "/tmp/next.nft")
 			failure = errors.Join(failure, err)

@@ -47,6 +47,9 @@ var localCases = []testCase{
 		return fmt.Sprintf("copying veths beside zero-copy cards; %s; %s", strings.Join(details, "; "), even), err
 	}},
 	{name: "DHCP client on a port", run: func(ctx context.Context, w *world) (string, error) {
+		if err := w.startBox(ctx, natRules, 2); err != nil {
+			return "", err
+		}
 		stop, err := w.serveDHCP(ctx)
 		if err != nil {
 			return "", err
