@@ -163,8 +163,12 @@ func parseFlow(l *line, six bool) (int, flow, error) {
 	if f.src, err = parseHost(l.value("src", strconv.Itoa(n%8)), f.from, six); err != nil {
 		return 0, f, fmt.Errorf("%q: %w", l.text, err)
 	}
-	if f.dst, err = parseHost(l.value("dst", strconv.Itoa(n%8)), f.from.Other(), six); err != nil {
+	dst := l.value("dst", strconv.Itoa(n%8))
+	if f.dst, err = parseHost(dst, f.from.Other(), six); err != nil {
 		return 0, f, fmt.Errorf("%q: %w", l.text, err)
+	}
+	if dst == "box" { // as the sender knows it
+		f.dst = pair.BoxAddr(f.from, six)
 	}
 	sport, dport, iss, riss := int(f.sport), int(f.dport), int(f.iss[0]), int(f.iss[1])
 	if err := l.numbers(map[string]*int{"sport": &sport, "dport": &dport, "iss": &iss, "riss": &riss}); err != nil {

@@ -21,15 +21,17 @@ type Outcome struct {
 // Slack is how many seconds timeouts may differ.
 const Slack = 1
 
-// endpoint is where NAT may have put somebody.
+// endpoint is where NAT may have put somebody, for somebody else.
 type endpoint struct {
-	proto uint8
-	addr  netip.Addr
-	port  uint16
+	proto   uint8
+	addr    netip.Addr
+	port    uint16
+	far     netip.Addr
+	farPort uint16
 }
 
-// Judge compares outcomes. What NAT chose by chance on both sides is matched up
-// once, if a rule of the script says what it may be, and holds from then on.
+// Judge compares outcomes. What NAT chose by chance on both sides is matched up,
+// if a rule of the script says what it may be, and holds as long as the entry.
 type Judge struct {
 	// Free says whether NAT may give the endpoint; nil: nothing is left to chance.
 	Free func(addr netip.Addr, port uint16) bool
@@ -100,10 +102,10 @@ func (j *Judge) matchUp(k, s *Entry) string {
 	if j.Free == nil || k.Reply == s.Reply {
 		return ""
 	}
-	ke := endpoint{k.Reply.Proto, k.Reply.Dst, k.Reply.DstPort}
-	se := endpoint{s.Reply.Proto, s.Reply.Dst, s.Reply.DstPort}
+	ke := endpoint{k.Reply.Proto, k.Reply.Dst, k.Reply.DstPort, k.Reply.Src, k.Reply.SrcPort}
+	se := endpoint{s.Reply.Proto, s.Reply.Dst, s.Reply.DstPort, s.Reply.Src, s.Reply.SrcPort}
 	if k.Reply.Proto == 1 || k.Reply.Proto == 58 {
-		ke.port, se.port = k.Reply.SrcPort, s.Reply.SrcPort
+		ke.port, se.port, ke.farPort, se.farPort = k.Reply.SrcPort, s.Reply.SrcPort, 0, 0
 	}
 	if ke == se {
 		return ""
@@ -115,9 +117,6 @@ func (j *Judge) matchUp(k, s *Entry) string {
 	}
 	if j.chance == nil {
 		j.chance = map[endpoint]endpoint{}
-	}
-	if was, ok := j.chance[se]; ok && was != ke {
-		return fmt.Sprintf("sluice's %v port %d stands for two of the kernel's", se.addr, se.port)
 	}
 	j.chance[se] = ke
 	if k.Reply.Proto == 1 || k.Reply.Proto == 58 {
@@ -197,7 +196,7 @@ func (j *Judge) masked(b []byte, sluice bool) []byte {
 	if len(b) < 34 || [6]byte(b[6:12]) != boxMAC[Lan] && [6]byte(b[6:12]) != boxMAC[Wan] {
 		return b
 	}
-	if b[12] == 8 && b[13] == 0 && isBox(netip.AddrFrom4([4]byte(b[26:30]))) && b[23] == frame.ProtoICMP {
+	if b[12] == 8 && b[13] == 0 && b[15] == 0xc0 && b[23] == frame.ProtoICMP { // the precedence of routers' messages
 		copy(b[18:20], []byte{0, 0})
 		copy(b[24:26], []byte{0, 0})
 	}
@@ -207,22 +206,11 @@ func (j *Judge) masked(b []byte, sluice bool) []byte {
 	return b
 }
 
-func isBox(a netip.Addr) bool {
-	for s := range boxNet {
-		for _, p := range boxNet[s] {
-			if p.Addr() == a {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // unchance replaces, in the datagram at b[at:], sluice's endpoints by the
 // kernel's, and zeroes all checksums.
 func (j *Judge) unchance(b []byte, at int, sluice bool) {
 	h := b[at:]
-	if len(h) < 20 {
+	if len(h) < 28 || h[0]>>4 != 4 && h[0]>>4 != 6 {
 		return
 	}
 	var proto uint8
@@ -236,11 +224,17 @@ func (j *Judge) unchance(b []byte, at int, sluice bool) {
 			return
 		}
 	} else {
-		if len(h) < 40 {
+		if len(h) < 48 {
 			return
 		}
 		proto, l4 = h[6], 40
 		addrs = [2][]byte{h[8:24], h[24:40]}
+		if proto == frame.FragHdr {
+			if binary.BigEndian.Uint16(h[42:])&^7 != 0 {
+				return
+			}
+			proto, l4 = h[40], 48
+		}
 	}
 	if len(h) < l4+8 {
 		return
@@ -258,15 +252,23 @@ func (j *Judge) unchance(b []byte, at int, sluice bool) {
 	if sum != 0 && len(t) >= sum+n {
 		clear(t[sum : sum+n])
 	}
-	if proto == frame.ProtoICMP && (t[0] == 3 || t[0] == 4 || t[0] == 5 || t[0] == 11 || t[0] == 12) || proto == frame.ProtoICMPv6 && t[0] < 128 {
+	if proto == frame.ProtoICMP || proto == frame.ProtoICMPv6 { // whatever the type says: scripts quote under any
 		j.unchance(b, at+l4+8, sluice)
 	}
 	if !sluice {
 		return
 	}
+	var ends [2]netip.Addr
 	for i := range addrs {
-		a, _ := netip.AddrFromSlice(addrs[i])
-		to, ok := j.chance[endpoint{proto, a, uint16(ports[i][0])<<8 | uint16(ports[i][1])}]
+		ends[i], _ = netip.AddrFromSlice(addrs[i])
+	}
+	number := [2]uint16{binary.BigEndian.Uint16(ports[0]), binary.BigEndian.Uint16(ports[1])}
+	for i := range addrs {
+		near := endpoint{proto, ends[i], number[i], ends[1-i], number[1-i]}
+		if proto == frame.ProtoICMP || proto == frame.ProtoICMPv6 {
+			near.farPort = 0
+		}
+		to, ok := j.chance[near]
 		if !ok {
 			continue
 		}
