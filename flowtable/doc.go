@@ -52,6 +52,7 @@
 //	directory        16 words for a hash; sized for two words of each of Max flows at 4/5 load
 //	timeouts         2^21 s
 //	Expire           bounded by its argument; early drop by 8 buckets
+//	GRE keys         4096 words, 16 places for a packet's addresses and call id
 //
 // A plain flow of another worker that began while SetNAT was off is not seen by
 // ReplyTaken.

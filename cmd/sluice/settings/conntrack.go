@@ -21,23 +21,31 @@ type Conntrack struct {
 	MaxRetrans       uint8 `yaml:"nf_conntrack_tcp_max_retrans"`
 	IgnoreInvalidRST bool  `yaml:"nf_conntrack_tcp_ignore_invalid_rst"`
 
-	TCPSynSent     uint32 `yaml:"nf_conntrack_tcp_timeout_syn_sent"`
-	TCPSynRecv     uint32 `yaml:"nf_conntrack_tcp_timeout_syn_recv"`
-	TCPEstablished uint32 `yaml:"nf_conntrack_tcp_timeout_established"`
-	TCPFinWait     uint32 `yaml:"nf_conntrack_tcp_timeout_fin_wait"`
-	TCPCloseWait   uint32 `yaml:"nf_conntrack_tcp_timeout_close_wait"`
-	TCPLastAck     uint32 `yaml:"nf_conntrack_tcp_timeout_last_ack"`
-	TCPTimeWait    uint32 `yaml:"nf_conntrack_tcp_timeout_time_wait"`
-	TCPClose       uint32 `yaml:"nf_conntrack_tcp_timeout_close"`
-	TCPMaxRetrans  uint32 `yaml:"nf_conntrack_tcp_timeout_max_retrans"`
-	TCPUnacked     uint32 `yaml:"nf_conntrack_tcp_timeout_unacknowledged"`
-	UDP            uint32 `yaml:"nf_conntrack_udp_timeout"`
-	UDPStream      uint32 `yaml:"nf_conntrack_udp_timeout_stream"`
-	ICMP           uint32 `yaml:"nf_conntrack_icmp_timeout"`
-	ICMPv6         uint32 `yaml:"nf_conntrack_icmpv6_timeout"`
-	GRE            uint32 `yaml:"nf_conntrack_gre_timeout"`
-	GREStream      uint32 `yaml:"nf_conntrack_gre_timeout_stream"`
-	Generic        uint32 `yaml:"nf_conntrack_generic_timeout"`
+	TCPSynSent          uint32 `yaml:"nf_conntrack_tcp_timeout_syn_sent"`
+	TCPSynRecv          uint32 `yaml:"nf_conntrack_tcp_timeout_syn_recv"`
+	TCPEstablished      uint32 `yaml:"nf_conntrack_tcp_timeout_established"`
+	TCPFinWait          uint32 `yaml:"nf_conntrack_tcp_timeout_fin_wait"`
+	TCPCloseWait        uint32 `yaml:"nf_conntrack_tcp_timeout_close_wait"`
+	TCPLastAck          uint32 `yaml:"nf_conntrack_tcp_timeout_last_ack"`
+	TCPTimeWait         uint32 `yaml:"nf_conntrack_tcp_timeout_time_wait"`
+	TCPClose            uint32 `yaml:"nf_conntrack_tcp_timeout_close"`
+	TCPMaxRetrans       uint32 `yaml:"nf_conntrack_tcp_timeout_max_retrans"`
+	TCPUnacked          uint32 `yaml:"nf_conntrack_tcp_timeout_unacknowledged"`
+	UDP                 uint32 `yaml:"nf_conntrack_udp_timeout"`
+	UDPStream           uint32 `yaml:"nf_conntrack_udp_timeout_stream"`
+	ICMP                uint32 `yaml:"nf_conntrack_icmp_timeout"`
+	ICMPv6              uint32 `yaml:"nf_conntrack_icmpv6_timeout"`
+	GRE                 uint32 `yaml:"nf_conntrack_gre_timeout"`
+	GREStream           uint32 `yaml:"nf_conntrack_gre_timeout_stream"`
+	Generic             uint32 `yaml:"nf_conntrack_generic_timeout"`
+	SCTPClosed          uint32 `yaml:"nf_conntrack_sctp_timeout_closed"`
+	SCTPCookieWait      uint32 `yaml:"nf_conntrack_sctp_timeout_cookie_wait"`
+	SCTPCookieEchoed    uint32 `yaml:"nf_conntrack_sctp_timeout_cookie_echoed"`
+	SCTPEstablished     uint32 `yaml:"nf_conntrack_sctp_timeout_established"`
+	SCTPShutdownSent    uint32 `yaml:"nf_conntrack_sctp_timeout_shutdown_sent"`
+	SCTPShutdownRecd    uint32 `yaml:"nf_conntrack_sctp_timeout_shutdown_recd"`
+	SCTPShutdownAckSent uint32 `yaml:"nf_conntrack_sctp_timeout_shutdown_ack_sent"`
+	SCTPHeartbeatSent   uint32 `yaml:"nf_conntrack_sctp_timeout_heartbeat_sent"`
 }
 
 func defaultConntrack() Conntrack {
@@ -77,6 +85,14 @@ func (c *Conntrack) timeouts(t *flowtable.Timeouts) []timeout {
 		{"nf_conntrack_gre_timeout", &c.GRE, &t.GRE},
 		{"nf_conntrack_gre_timeout_stream", &c.GREStream, &t.GREStream},
 		{"nf_conntrack_generic_timeout", &c.Generic, &t.Generic},
+		{"nf_conntrack_sctp_timeout_closed", &c.SCTPClosed, &t.SCTP[flowtable.SCTPClosed]},
+		{"nf_conntrack_sctp_timeout_cookie_wait", &c.SCTPCookieWait, &t.SCTP[flowtable.SCTPCookieWait]},
+		{"nf_conntrack_sctp_timeout_cookie_echoed", &c.SCTPCookieEchoed, &t.SCTP[flowtable.SCTPCookieEchoed]},
+		{"nf_conntrack_sctp_timeout_established", &c.SCTPEstablished, &t.SCTP[flowtable.SCTPEstablished]},
+		{"nf_conntrack_sctp_timeout_shutdown_sent", &c.SCTPShutdownSent, &t.SCTP[flowtable.SCTPShutdownSent]},
+		{"nf_conntrack_sctp_timeout_shutdown_recd", &c.SCTPShutdownRecd, &t.SCTP[flowtable.SCTPShutdownRecd]},
+		{"nf_conntrack_sctp_timeout_shutdown_ack_sent", &c.SCTPShutdownAckSent, &t.SCTP[flowtable.SCTPShutdownAckSent]},
+		{"nf_conntrack_sctp_timeout_heartbeat_sent", &c.SCTPHeartbeatSent, &t.SCTP[flowtable.SCTPHeartbeatSent]},
 	}
 }
 
