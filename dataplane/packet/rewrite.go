@@ -18,7 +18,8 @@ func (p *Packet) SetSrc(addr *[16]byte, port uint16) Drop { return p.set(addr, p
 
 // SetDst is SetSrc for the destination. The identifier of an ICMP query has no
 // direction: SetDst sets the same word as SetSrc, so port must be the
-// identifier here too, never a tuple's type and code.
+// identifier here too, never a tuple's type and code. Of GRE version 1 port is
+// the call id.
 func (p *Packet) SetDst(addr *[16]byte, port uint16) Drop { return p.set(addr, port, true) }
 
 func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
@@ -55,6 +56,9 @@ func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
 		return DropNAT
 	}
 	if l4 == nil {
+		if dst && p.Proto == protoGRE {
+			p.setCallID(port)
+		}
 		return DropNone
 	}
 	delta := uint64(0)
@@ -67,6 +71,13 @@ func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
 	}
 	patch(p.Proto, l4, delta)
 	return DropNone
+}
+
+// setCallID writes the destination key of PPTP's GRE, the only one on the wire.
+func (p *Packet) setCallID(id uint16) {
+	if h := p.Transport(); p.Flags&FlagLaterFrag == 0 && len(h) >= pptpLen && h[1]&7 == 1 {
+		binary.BigEndian.PutUint16(h[6:8], id)
+	}
 }
 
 // portAt returns the offset of the word that SetSrc or SetDst writes, -1 for

@@ -90,7 +90,7 @@ func helpers() []*Script {
 			row{rules + " ftp 227 v6", "rules " + rules + "; " + ftp6 + say("<", "PA", "227 Passive (203,0,113,2,195,80).\r\n")},
 		)
 	}
-	all := scripts(append(rows, signalling()...))
+	all := scripts(append(append(rows, signalling()...), tunnels()...))
 	for _, s := range all {
 		s.Name = strings.Map(func(r rune) rune {
 			if r < ' ' {
