@@ -16,6 +16,9 @@ type Helper struct {
 	Family  uint8  // FamilyNone: both
 	Proto   uint8
 	Classes []ExpectClass // 1..MaxExpectClasses
+	// Ended is called for a flow with the helper that is about to end, confirmed
+	// or not, on its owner: no allocation. nil: nothing is to be done.
+	Ended func(s *Shard, n uint32)
 }
 
 // ExpectClass limits one kind of expectation of a helper.

@@ -72,6 +72,9 @@ func newShard(b *builder, t *Table, i int) (*Shard, error) {
 	return s, err
 }
 
+// Table returns the table that the shard is a part of. Any goroutine.
+func (s *Shard) Table() *Table { return s.table }
+
 // Entry returns entry n, 1 and up. It stays valid until Close, but the flow in
 // it may end with any later Track, Expire or Delete.
 func (s *Shard) Entry(n uint32) *Entry { return &s.entries[n] }
@@ -169,6 +172,11 @@ func (s *Shard) kill(n uint32) {
 func (s *Shard) end(n uint32, e *Entry) {
 	if e.flags&flagExpects != 0 {
 		s.dropExpectations(n)
+	}
+	if e.flags&flagHelper != 0 {
+		if ended := s.table.helpers[s.cold.help[n].Helper].Ended; ended != nil {
+			ended(s, n)
+		}
 	}
 	e.Status |= StatusDying
 	s.recycle(n)

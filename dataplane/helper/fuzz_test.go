@@ -22,7 +22,7 @@ func fuzzHelper(f *testing.F, name string, proto uint8, port uint16, seeds ...st
 			i = 1
 		}
 		b := benches[i]
-		b.words = [8]uint32{}
+		*b.s.Private = [8]uint32{}
 		out := make([]byte, 1<<16)
 		run := func(dir uint8, payload []byte) {
 			s := b.s
@@ -49,7 +49,7 @@ func fuzzHelper(f *testing.F, name string, proto uint8, port uint16, seeds ...st
 		if n := testing.AllocsPerRun(1, func() { b.s.Reset(); b.s.Payload = first; b.h.Help(b.s) }); n != 0 {
 			t.Fatalf("%v allocations", n)
 		}
-		b.words = [8]uint32{}
+		*b.s.Private = [8]uint32{}
 		run(orig, []byte("x\n"))
 		run(reply, []byte("x\n"))
 		run(orig, first)

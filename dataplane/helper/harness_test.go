@@ -17,7 +17,6 @@ type bench struct {
 	s     *Session
 	h     *Helper
 	seq   [2]uint32
-	words [8]uint32
 }
 
 func tuple(tb testing.TB, proto uint8, src string, sport uint16, dst string, dport uint16) flowtable.Tuple {
@@ -68,7 +67,7 @@ func newBench(tb testing.TB, name string, proto uint8, nat, v6 bool, port uint16
 		tb.Fatal("no master")
 	}
 	b := &bench{TB: tb, table: table, h: &list[p.Template.Helper-1]}
-	b.s = &Session{Tuples: [2]flowtable.Tuple{orig, reply}, NAT: nat, Replied: true, Private: &b.words,
+	b.s = &Session{Tuples: [2]flowtable.Tuple{orig, reply}, NAT: nat, Replied: true, Private: &shard.Help(p.Entry).Private,
 		Number: p.Template.Helper, Shard: shard, Entry: p.Entry, Now: 1000}
 	return b
 }

@@ -10,7 +10,7 @@ import (
 // GRE tunnel of a call, in either direction. Original is the client's (PNS).
 var pptpHelper = Helper{
 	Helper: flowtable.Helper{Name: "pptp", Proto: flowtable.ProtoTCP, Family: flowtable.FamilyIPv4,
-		Classes: []flowtable.ExpectClass{{Name: "pptp", Max: 2, TimeoutSec: 300}}},
+		Classes: []flowtable.ExpectClass{{Name: "pptp", Max: 2, TimeoutSec: 300}}, Ended: pptpEnded},
 	Help: pptpHelp,
 }
 
@@ -88,24 +88,64 @@ const (
 	pptpClearing
 )
 
+// pptpIDs are the call ids of one call: pns is the client's as the server knows
+// it, real as the client knows it (they differ when the flow is translated), pac
+// the server's.
+type pptpIDs struct{ pns, pac, real uint16 }
+
 // pptpCall is the flow's private words: the state of the session and of its
-// one call, and the call ids. pns is the client's as the server knows it, real
-// as the client knows it: they differ when the flow is translated.
+// call, the call's ids, and those of the tunnel whose keys conntrack knows.
 //
-//	| session | call | - | pns pac | real |
+//	| session | call | known | - | pns pac | real | pns pac | real |
 type pptpCall struct {
-	session, call  uint8
-	pns, pac, real uint16
+	session, call uint8
+	known         bool // conntrack has keys
+	pptpIDs
+	keys pptpIDs
 }
 
 func (c *pptpCall) load(w *[8]uint32) {
-	c.session, c.call = uint8(w[0]), uint8(w[0]>>8)
-	c.pns, c.pac, c.real = uint16(w[1]), uint16(w[1]>>16), uint16(w[2])
+	c.session, c.call, c.known = uint8(w[0]), uint8(w[0]>>8), w[0]>>16&1 != 0
+	c.pptpIDs = pptpIDs{uint16(w[1]), uint16(w[1] >> 16), uint16(w[2])}
+	c.keys = pptpIDs{uint16(w[3]), uint16(w[3] >> 16), uint16(w[4])}
 }
 
 func (c *pptpCall) store(w *[8]uint32) {
 	w[0] = uint32(c.session) | uint32(c.call)<<8
+	if c.known {
+		w[0] |= 1 << 16
+	}
 	w[1], w[2] = uint32(c.pns)|uint32(c.pac)<<16, uint32(c.real)
+	w[3], w[4] = uint32(c.keys.pns)|uint32(c.keys.pac)<<16, uint32(c.keys.real)
+}
+
+// tunnel is the tuple of the tunnel's packets that go as those of t, the
+// control connection's in direction dir.
+func (i *pptpIDs) tunnel(t *flowtable.Tuple, dir uint8) flowtable.Tuple {
+	g := flowtable.Tuple{Src: t.Src, Dst: t.Dst, SrcPort: i.real, DstPort: i.pac, Proto: flowtable.ProtoGRE, Family: t.Family, Zone: t.Zone}
+	if dir == flowtable.Reply {
+		g.SrcPort, g.DstPort = i.pac, i.pns
+	}
+	return g
+}
+
+// forgetKeys takes back the keys of the tunnel that the flow of entry n had.
+func (c *pptpCall) forgetKeys(s *flowtable.Shard, n uint32) {
+	if !c.known {
+		return
+	}
+	c.known = false
+	orig, reply := s.Entry(n).Tuple, s.ReplyTuple(n)
+	there, back := c.keys.tunnel(&orig, flowtable.Original), c.keys.tunnel(&reply, flowtable.Reply)
+	s.Table().RemoveGREKey(&there)
+	s.Table().RemoveGREKey(&back)
+}
+
+// pptpEnded takes back the keys of a control connection that is over.
+func pptpEnded(s *flowtable.Shard, n uint32) {
+	var c pptpCall
+	c.load(&s.Help(n).Private)
+	c.forgetKeys(s, n)
 }
 
 func pptpHelp(s *Session) Verdict {
@@ -153,12 +193,10 @@ func (s *Session) pptpFromClient(c *pptpCall, m *pptpMessage) Verdict {
 		}
 		c.call = pptpNone
 		if m.result == pptpOK {
+			// As in Linux this id is not translated: two clients of one server may
+			// both answer a call with the same.
 			c.call, c.pns, c.real = pptpInReplied, m.first, m.first
-			if s.NAT {
-				c.pns = s.Other().DstPort
-			}
 		}
-		at = pptpFirst
 	case pptpClearRequest:
 		if c.session != pptpConfirmed {
 			return Accept
@@ -213,6 +251,8 @@ func (s *Session) pptpFromServer(c *pptpCall, m *pptpMessage) Verdict {
 	case pptpDisconnect:
 		c.call = pptpNone
 		s.pptpForget()
+		c.forgetKeys(s.Shard, s.Entry)
+		at = pptpFirst
 	case pptpWANError, pptpSetLinkInfo:
 		at = pptpFirst
 	}
@@ -235,17 +275,25 @@ func (s *Session) pptpRewrite(at int, id uint16) Verdict {
 func (s *Session) pptpExpect(c *pptpCall) bool {
 	for dir := range uint8(2) {
 		t := &s.Tuples[dir]
-		x := s.Want(int(dir), flowtable.ProtoGRE, &t.Src, &t.Dst, c.pac)
-		x.Tuple.SrcPort, x.MaskPort = c.real, 0xffff
+		x := s.Want(int(dir), flowtable.ProtoGRE, &t.Src, &t.Dst, 0)
+		x.Tuple, x.MaskPort = c.tunnel(t, dir), 0xffff
 		x.SavedPort = c.pns
 		if dir == flowtable.Reply {
-			x.Tuple.SrcPort, x.Tuple.DstPort = c.pac, c.pns
 			x.SavedPort = c.real
 		}
 		if s.NAT {
 			x.Follow, x.Dir = FollowTunnel, dir
 		}
 		if s.Expect(int(dir)) != flowtable.ExpectOK {
+			return false
+		}
+	}
+	// Packets name the receiver's call id only; conntrack wants the sender's too.
+	table := s.Shard.Table()
+	c.forgetKeys(s.Shard, s.Entry)
+	c.keys, c.known = c.pptpIDs, true
+	for dir := range 2 {
+		if !table.AddGREKey(&s.Wants[dir].Tuple) {
 			return false
 		}
 	}

@@ -45,8 +45,38 @@ func TestPPTPOutgoingCall(t *testing.T) {
 	b.keep(orig, pptpSay(pptpOutRequest, 5, 0, 0), "")
 	const tunnel = "10.0.0.2:5 > 198.51.100.1:9 class 0\n198.51.100.1:9 > 10.0.0.2:5 class 0"
 	b.keep(reply, pptpSay(pptpOutReply, 9, 5, 1), tunnel)
+	b.demandKeys(9, 5)
+	b.keep(orig, pptpSay(pptpOutRequest, 6, 0, 0), tunnel) // another call: the tunnel goes on until it is connected
+	b.demandKeys(9, 5)
+	const second = "10.0.0.2:6 > 198.51.100.1:10 class 0\n198.51.100.1:10 > 10.0.0.2:6 class 0"
+	b.keep(reply, pptpSay(pptpOutReply, 10, 6, 1), second)
+	b.demandKeys(10, 6)
+	b.demandKeys(9, 0)
+	b.keep(reply, pptpSay(pptpDisconnect, 10, 0, 1), "")
+	b.demandKeys(10, 0)
+	b.keep(orig, pptpSay(pptpOutRequest, 5, 0, 0), "")
+	b.keep(reply, pptpSay(pptpOutReply, 9, 5, 1), tunnel)
 	b.keep(orig, pptpSay(pptpSetLinkInfo, 9, 0, 0), tunnel)
 	b.keep(reply, pptpSay(pptpDisconnect, 9, 0, 1), "")
+	b.keep(orig, pptpSay(pptpOutRequest, 5, 0, 0), "")
+	b.keep(reply, pptpSay(pptpOutReply, 9, 5, 1), tunnel)
+	b.demandKeys(9, 5)
+	for next := uint32(0); ; {
+		if next, _ = b.s.Shard.Flush(next, 100); next == 0 {
+			break
+		}
+	}
+	b.demandKeys(9, 0)
+}
+
+// demandKeys asks for the source key of the client's packets that bear a call id.
+func (b *bench) demandKeys(id, want uint16) {
+	b.Helper()
+	tu := b.s.Tuples[orig]
+	tu.Proto, tu.SrcPort, tu.DstPort = flowtable.ProtoGRE, 0, id
+	if got := b.table.GREKey(&tu); got != want {
+		b.Errorf("packets to call %d have source key %d, want %d", id, got, want)
+	}
 }
 
 func TestPPTPIncomingCall(t *testing.T) {

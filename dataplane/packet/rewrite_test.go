@@ -447,3 +447,25 @@ func TestZeroChecksum(t *testing.T) {
 		t.Errorf("completed checksum is %#04x", be16(p.Transport()[6:]))
 	}
 }
+
+// TestRewriteCallID: PPTP's GRE names the receiver's call id only.
+func TestRewriteCallID(t *testing.T) {
+	tab := newTable(t)
+	to := addr(b4)
+	for _, r := range []struct {
+		name     string
+		in, want GRE
+	}{
+		{"version 1", GRE{Version: 1, Key: 5}, GRE{Version: 1, Key: 7}},
+		{"version 0", GRE{}, GRE{}},
+	} {
+		b := Build(Ether{}, IPv4{Src: a4, Dst: "203.0.113.9"}, r.in, Data("payload"))
+		p := parsed(t, tab, b)
+		if p.SetSrc(&to, 9) != DropNone || p.SetDst(&to, 7) != DropNone {
+			t.Fatalf("%s: refused", r.name)
+		}
+		if want := Build(Ether{}, IPv4{Src: b4, Dst: b4}, r.want, Data("payload")); string(b) != string(want) {
+			t.Errorf("%s:\n%x\n%x", r.name, b, want)
+		}
+	}
+}

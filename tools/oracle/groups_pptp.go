@@ -49,7 +49,7 @@ func tunnels() []row {
 		add("link info", request+granted+fromClient+say("<", "PA", pptpText(15, uint16(id), 0, 0))+say(">", "PA", pptpText(15, 9, 0, 0)))
 		add("cleared", request+granted+say(">", "PA", pptpText(12, 5, 0, 0))+say("<", "PA", pptpText(13, 9, 0, 1))+fromClient)
 		add("error of the link", request+granted+say("<", "PA", pptpText(14, uint16(id), 0, 0)))
-		add("call from the server", say("<", "PA", pptpText(9, 9, 0, 0))+say(">", "PA", pptpText(10, 5, 9, 1))+say("<", "PA", pptpText(11, uint16(id), 0, 0)))
+		add("call from the server", say("<", "PA", pptpText(9, 9, 0, 0))+say(">", "PA", pptpText(10, 5, 9, 1))+say("<", "PA", pptpText(11, 5, 0, 0)))
 		add("request without a session", say(">", "PA", pptpText(3, 0, 0, 0))+say("<", "PA", pptpText(4, 0, 0, 1))+request)
 		add("echo", say(">", "PA", pptpText(5, 0, 0, 0))+say("<", "PA", pptpText(6, 0, 0, 0)))
 		add("short", say(">", "PA", pptpText(7, 5, 0, 0)[:100]))
