@@ -43,7 +43,7 @@ func helpers() []*Script {
 		add("ftp port", ftp+say(">", "PA", "PORT 10,77,11,2,19,136\r\n")+say("<", "PA", "200 ok\r\n")+active("5000")+say(">", "PA", "QUIT\r\n")+say("<", "PA", "221 bye\r\n"))
 		add("ftp port in small letters", ftp+say(">", "PA", "port 10,77,11,2,19,136\r\n")+active("5000"))
 		add("ftp two ports", ftp+say(">", "PA", "PORT 10,77,11,2,19,136\r\n")+say(">", "PA", "PORT 10,77,11,2,19,137\r\n")+active("5001")+say("<", "PA", "200 ok\r\n")+say(">", "PA", "NOOP\r\n"))
-		add("ftp port again", ftp+"> PA data="+url.PathEscape("PORT 10,77,11,2,19,136\r\n")+"; > PA seq=-22 data="+url.PathEscape("PORT 10,77,11,2,19,136\r\n")+"; ")
+		add("ftp port again", ftp+"> PA data="+url.PathEscape("PORT 10,77,11,2,19,136\r\n")+"; > PA seq=-24 data="+url.PathEscape("PORT 10,77,11,2,19,136\r\n")+"; ")
 		add("ftp eprt", ftp+say(">", "PA", "EPRT |1|10.77.11.2|5000|\r\n")+say("<", "PA", "200 ok\r\n")+active("5000"))
 		add("ftp pasv", ftp+say(">", "PA", "PASV\r\n")+say("<", "PA", "227 Passive (203,0,113,2,195,80).\r\n")+passive("50000"))
 		add("ftp epsv", ftp+say(">", "PA", "EPSV\r\n")+say("<", "PA", "229 Extended Passive Mode (|||50000|)\r\n")+passive("50000"))
@@ -65,10 +65,10 @@ func helpers() []*Script {
 		add("tftp something else", "flow 0 dport=69; "+say(">", "udp", "\x00\x03f\x00octet\x00")+say(">", "udp", "\x00\x01")+fmt.Sprintf("flow 1 from=wan src=0 dst=%s sport=2000 dport=40000; > udp f=1 len=20", box))
 		irc := "flow 0 dport=6667; " + tcpOpen
 		dcc := fmt.Sprintf("flow 1 from=wan src=1 dst=%s sport=2000 dport=5000; > S f=1; < SA f=1; > A f=1; ", box)
-		for _, text := range []string{"PRIVMSG bob :\x01DCC SEND f 167772162 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC CHAT chat 167772162 5000\x01\r\n", "PRIVMSG bob :\x01DCC SEND f 3405803777 5000 9\x01\r\n",
-			"NOTICE x\r\nPRIVMSG bob :\x01DCC TSEND f 167772162 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND f 134744072 5000 9\x01\r\n", "privmsg bob :\x01DCC SEND f 167772162 5000 9\x01\r\n",
-			"PRIVMSG bob :\x01DCC SEND f 167772162 0 9\x01\r\n", "\x01DCC SEND f 167772162 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND a b 167772162 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND f  167772162  5000 9\x01\r\n",
-			"PRIVMSG bob :\x01DCC XMIT f 167772162 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND f 167772162 5000", "PRIVMSG bob :\x01DCC CHAT c 1 2\n", ":n!u@h PRIVMSG bob :\x01DCC SEND f 167772162 5000 9\x01\r\n"} {
+		for _, text := range []string{"PRIVMSG bob :\x01DCC SEND f 172821250 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC CHAT chat 172821250 5000\x01\r\n", "PRIVMSG bob :\x01DCC SEND f 3405803777 5000 9\x01\r\n",
+			"NOTICE x\r\nPRIVMSG bob :\x01DCC TSEND f 172821250 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND f 134744072 5000 9\x01\r\n", "privmsg bob :\x01DCC SEND f 172821250 5000 9\x01\r\n",
+			"PRIVMSG bob :\x01DCC SEND f 172821250 0 9\x01\r\n", "\x01DCC SEND f 172821250 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND a b 172821250 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND f  172821250  5000 9\x01\r\n",
+			"PRIVMSG bob :\x01DCC XMIT f 172821250 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND f 172821250 5000", "PRIVMSG bob :\x01DCC CHAT c 1 2\n", ":n!u@h PRIVMSG bob :\x01DCC SEND f 172821250 5000 9\x01\r\n"} {
 			add("irc "+text, irc+say(">", "PA", text)+dcc+say(">", "PA", "PING\r\n")+say("<", "PA", "PONG\r\n"))
 		}
 	}
