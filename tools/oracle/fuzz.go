@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -102,7 +103,7 @@ func (f *fuzzing) sequence(n int) *Script {
 	kinds := make([]string, flows)
 	for i := range kinds {
 		kinds[i] = f.kinds[d.IntN(len(f.kinds))]
-		s.Lines = append(s.Lines, d.flow(i, s))
+		s.Lines = append(s.Lines, d.flow(i, kinds[i], s))
 	}
 	for i, kind := range kinds {
 		if kind == "tcp" && !d.chance(4) {
@@ -116,13 +117,15 @@ func (f *fuzzing) sequence(n int) *Script {
 	return s
 }
 
-func (d dice) flow(n int, s *Script) string {
+var boxed = regexp.MustCompile(`dst=\d`)
+
+func (d dice) flow(n int, kind string, s *Script) string {
 	text := fmt.Sprintf("flow %d src=%d dst=%d sport=%d", n, d.IntN(2), d.IntN(2), 40000+d.IntN(3))
 	switch {
 	case s.Rules == "dnat":
 		text += " from=wan"
-		if d.chance(2) {
-			text = strings.Replace(text, fmt.Sprintf("dst=%c", text[strings.Index(text, "dst=")+4]), "dst=box", 1) + " dport=8080"
+		if kind == "tcp" || kind == "udp" {
+			text = boxed.ReplaceAllString(text, "dst=box") + " dport=8080"
 		}
 	case s.Rules == "reject":
 		text += " dport=" + d.one("80", "81", "82", "83")
@@ -161,7 +164,7 @@ func (d dice) packet(n int, kind string, six bool) string {
 		return d.complaint(n, dir, six)
 	}
 	text := dir + " "
-	size := d.one("", "", " len=8", " len=100", " len=1000", " len=1300", " len=1380", " len=2500 frag=1200")
+	size := d.one("", "", " len=8", " len=100", " len=1000", " len=1300", " len=1310", " len=2500 frag=1200")
 	switch kind {
 	case "tcp":
 		text += d.segment(size)
@@ -181,10 +184,10 @@ func (d dice) packet(n int, kind string, six bool) string {
 	case "proto":
 		text += "proto " + d.one("50", "200", "4") + size
 	}
-	if strings.Contains(size, "frag") {
+	if strings.Contains(text, "frag") {
 		text += d.one("", "", " order=2.1.0", " order=0.0.1.2", " order=1.0", " overlap=8", " order=2.0.1")
-	} else if d.chance(15) && size != "" {
-		text += d.one(" frag=8 order=0.1", " frag=16", " frag=64", " frag=400 order=0")
+	} else if d.chance(15) && strings.Contains(text, "len=1") {
+		text += d.one(" frag=64", " frag=64 order=1.0", " frag=400 order=0")
 	}
 	if d.chance(25) {
 		text += d.one(" ttl=1", " ttl=2", " ttl=0", " tos=4", " df")
@@ -269,7 +272,7 @@ func shrink(s *Script, differs func(*Script) bool) *Script {
 	for i := len(s.Settings) - 1; i >= 0; i-- {
 		try(func(n *Script) { n.Settings = slices.Delete(slices.Clone(n.Settings), i, i+1) })
 	}
-	if s.Rules != "observe" {
+	if s.Rules != "observe" && !strings.Contains(s.String(), "=box") {
 		try(func(n *Script) { n.Rules = "observe" })
 	}
 	for i := range s.Lines {

@@ -17,16 +17,21 @@ const observed = `
 		ct direction reply counter
 `
 
+// silent keeps what is for the box from its own stack, which sluice has none of
+// here and which would answer.
+const silent = `	chain mine { type filter hook input priority 0; policy drop; }
+`
+
 // rulesets by name. All observe.
 var rulesets = map[string]string{
 	"observe": `table inet o {
-	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
+` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 	chain first { type filter hook prerouting priority 0; policy accept; counter; }
 	chain last { type filter hook postrouting priority 0; policy accept; ct status assured counter; ct status seen-reply counter; ct status confirmed counter; counter; }
 }
 `,
 	"drop-invalid": `table inet o {
-	chain forwarded { type filter hook forward priority 0; policy drop;` + observed + `
+` + silent + `	chain forwarded { type filter hook forward priority 0; policy drop;` + observed + `
 		ct state invalid drop
 		ct state established,related accept
 		iifname "lan" ct state new accept
@@ -58,12 +63,12 @@ var rulesets = map[string]string{
 	"hairpin": natTable(`chain coming { type nat hook prerouting priority dstnat; ip daddr 203.0.113.1 tcp dport 8080 dnat ip to 10.77.11.3:80; }
 	chain leaving { type nat hook postrouting priority srcnat; ip saddr 10.77.11.0/24 ip daddr 10.77.11.0/24 masquerade; oifname "wan" masquerade; }`),
 	"notrack": `table inet o {
-	chain early { type filter hook prerouting priority raw; udp dport 53 notrack; tcp dport 53 notrack; }
+` + silent + `	chain early { type filter hook prerouting priority raw; udp dport 53 notrack; tcp dport 53 notrack; }
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 }
 `,
 	"mark": `table inet o {
-	chain first { type filter hook prerouting priority mangle; ct state new ct mark set 7; ct mark 7 counter; }
+` + silent + `	chain first { type filter hook prerouting priority mangle; ct state new ct mark set 7; ct mark 7 counter; }
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 }
 `,
@@ -74,7 +79,7 @@ var rulesets = map[string]string{
 		iifname "wan" ip daddr 203.0.113.1 udp dport { 69, 5060 } dnat ip to 10.77.11.2
 	}`),
 	"reject": `table inet o {
-	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
 		tcp dport 81 reject with tcp reset
 		tcp dport 82 reject
 		udp dport 82 reject
@@ -88,7 +93,7 @@ var rulesets = map[string]string{
 // helperTable gives every protocol its helper and lets in what is related.
 func helperTable(nat string) string {
 	return `table inet o {
-	ct helper ftp { type "ftp" protocol tcp; }
+` + silent + `	ct helper ftp { type "ftp" protocol tcp; }
 	ct helper tftp { type "tftp" protocol udp; }
 	ct helper irc { type "irc" protocol tcp; l3proto ip; }
 	ct helper pptp { type "pptp" protocol tcp; l3proto ip; }
@@ -117,7 +122,7 @@ func helperTable(nat string) string {
 // natTable observes and translates.
 func natTable(chains string) string {
 	return `table inet o {
-	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
 		ct status snat counter
 		ct status dnat counter
 	}

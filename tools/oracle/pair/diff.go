@@ -111,7 +111,7 @@ func (j *Judge) matchUp(k, s *Entry) string {
 		return ""
 	}
 	for _, e := range []endpoint{ke, se} {
-		if !j.Free(e.addr, e.port) {
+		if !j.Free(e.addr, e.port) && !(e.addr == k.Orig.Src && sameClass(e.port, k.Orig.SrcPort)) {
 			return fmt.Sprintf("NAT chose %v port %d, which the rule does not allow", e.addr, e.port)
 		}
 	}
@@ -127,6 +127,21 @@ func (j *Judge) matchUp(k, s *Entry) string {
 	s.Reply.Dst = ke.addr
 	s.Text = WithoutTimeout(s.Line())
 	return ""
+}
+
+// sameClass says whether a source port that no rule translates may become
+// another one because an entry has it already.
+func sameClass(a, b uint16) bool {
+	class := func(p uint16) int {
+		switch {
+		case p < 512:
+			return 0
+		case p < 1024:
+			return 1
+		}
+		return 2
+	}
+	return class(a) == class(b)
 }
 
 func (j *Judge) frames(kernel, sluice []Frame) (diffs []string) {

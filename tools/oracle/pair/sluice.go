@@ -107,15 +107,15 @@ func apply(cfg *dataplane.Config, s Setting) error {
 	return nil
 }
 
-// Send lets frames arrive one after the other, in one burst if there is one
-// worker, and returns what they brought about. Several workers get them in
+// Send lets frames arrive one after the other, those that come by one
+// side in one burst if there is one worker, and returns what they brought about. Several workers get them in
 // turn, so that most packets reach one that does not own their flow.
 func (s *Sluice) Send(frames ...Frame) ([]Frame, error) {
 	s.clock.Set(clockStart.Add(time.Since(s.start)))
-	for _, f := range frames {
+	for i, f := range frames {
 		s.ports[f.Side].put(s.turn%s.workers, f.Data)
 		s.turn++
-		if s.workers > 1 {
+		if s.workers > 1 || i+1 < len(frames) && frames[i+1].Side != f.Side { // ports are polled one after the other
 			s.box.Drain()
 		}
 	}
