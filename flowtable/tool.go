@@ -96,6 +96,9 @@ func (s *Shard) Make(w *Wanted, now uint32) (uint32, ToolResult) {
 		return 0, ToolExists
 	}
 	s.tcp[n] = tcpLast{} // windows are learnt from the first segments
+	if w.HasLabels {
+		s.SetLabels(n, w.Labels, Labels{^uint64(0), ^uint64(0)})
+	}
 	if s.watch != 0 {
 		s.watchFlow(n, 0)
 	}
@@ -110,12 +113,13 @@ func (s *Shard) Make(w *Wanted, now uint32) (uint32, ToolResult) {
 	return n, ToolOK
 }
 
+// madeKinds are the events that the kernel tells of for a flow that a tool makes.
 func (s *Shard) madeKinds(w *Wanted) EventMask {
-	kinds := EventNew | EventProtoInfo
+	kinds := EventNew | EventProtoInfo | EventMark
 	for _, x := range [...]struct {
 		is   bool
 		kind EventMask
-	}{{w.Status&StatusAssured != 0, EventAssured}, {w.Status&StatusSeenReply != 0, EventReply}, {w.Mark != 0, EventMark}, {w.HasLabels, EventLabel}} {
+	}{{w.Status&StatusAssured != 0, EventAssured}, {w.Status&StatusSeenReply != 0, EventReply}, {w.HasLabels, EventLabel}} {
 		if x.is {
 			kinds |= x.kind
 		}
@@ -176,7 +180,6 @@ func (s *Shard) Change(n uint32, c *Changes, now uint32) ToolResult {
 	}
 	if c.Mark != nil && *c.Mark != e.Mark {
 		s.SetMark(n, *c.Mark)
-		kinds |= EventMark
 	}
 	if c.State != nil && *c.State != e.State {
 		e.State = *c.State
@@ -190,7 +193,7 @@ func (s *Shard) Change(n uint32, c *Changes, now uint32) ToolResult {
 		}
 	}
 	if e.flags&flagWatched != 0 {
-		s.event(n, kinds|EventProtoInfo, now)
+		s.event(n, kinds|EventProtoInfo|EventMark, now) // the kernel tells these for every change
 	}
 	return ToolOK
 }

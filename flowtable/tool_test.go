@@ -57,6 +57,7 @@ func TestMake(t *testing.T) {
 		{"in a zone", Wanted{Orig: zoned, Reply: answerTo(zoned), TimeoutSec: 9, Status: StatusSeenReply | StatusAssured}, ToolOK, StatusSeenReply | StatusAssured},
 		{"answers in another zone, where they are taken", Wanted{Orig: zoned, Reply: answerTo(plain), TimeoutSec: 9}, ToolExists, 0},
 		{"translated", Wanted{Orig: toolTuple(1, 2, 11, 20), Reply: translated, TimeoutSec: 9, NAT: true}, ToolOK, StatusSrcNAT},
+		{"labelled", Wanted{Orig: toolTuple(1, 2, 16, 20), Reply: answerTo(toolTuple(1, 2, 16, 20)), TimeoutSec: 9, HasLabels: true, Labels: Labels{5, 6}}, ToolOK, 0},
 		{"translation taken", Wanted{Orig: toolTuple(1, 2, 12, 20), Reply: translated, TimeoutSec: 9, NAT: true}, ToolExists, 0},
 		{"status out of reach", Wanted{Orig: toolTuple(1, 2, 13, 20), Reply: answerTo(toolTuple(1, 2, 13, 20)), Status: StatusExpected}, ToolBusy, 0},
 		{"two protocols", Wanted{Orig: toolTuple(1, 2, 14, 20), Reply: other}, ToolInvalid, 0},
@@ -77,7 +78,7 @@ func TestMake(t *testing.T) {
 			continue
 		}
 		f := s.CopyFlow(n, 1000)
-		if f.Orig != row.want.Orig || f.Reply != row.want.Reply || f.TimeoutSec != row.want.TimeoutSec || f.Mark != row.want.Mark ||
+		if f.Orig != row.want.Orig || f.Reply != row.want.Reply || f.TimeoutSec != row.want.TimeoutSec || f.Mark != row.want.Mark || f.Labels != row.want.Labels ||
 			f.Status&^(StatusConfirmed|StatusNATDoneMask) != row.status {
 			t.Errorf("%s: %+v", row.name, f)
 		}
@@ -87,7 +88,7 @@ func TestMake(t *testing.T) {
 			}
 		}
 	}
-	if s.Stats().Insert != 5 {
+	if s.Stats().Insert != 6 {
 		t.Errorf("%d inserts", s.Stats().Insert)
 	}
 }

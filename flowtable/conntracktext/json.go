@@ -58,66 +58,106 @@ var jsonStatus = []struct {
 
 const statusHelper = 1 << 13 // IPS_HELPER
 
-// AppendJSON appends a connection as one JSON object (see JSON).
+// AppendJSON appends a connection as one JSON object (see JSON). It is written
+// by hand because a listing can have millions; a test holds it to the shape.
 func AppendJSON(b []byte, e *Entry, o *Options) []byte {
-	j := JSON{
-		Event: eventWords[o.Event], Family: familyName(e.Orig.Family), Protocol: ProtocolName(e.Orig.Proto), Protonum: e.Orig.Proto,
-		Original: e.direction(flowtable.Original, &e.Orig, e.Set&HasOrigZone != 0),
-		Reply:    e.direction(flowtable.Reply, &e.Reply, e.Set&HasReplyZone != 0),
-		Mark:     e.Mark, Status: []string{}, Use: e.Use, ID: e.ID, Helper: e.Helper,
+	b = append(b, '{')
+	if o.Event != EventNone {
+		b = append(appendString(b, `"event":`, eventWords[o.Event]), ',')
 	}
+	b = appendString(b, `"family":`, familyName(e.Orig.Family))
+	b = appendString(b, `,"protocol":`, ProtocolName(e.Orig.Proto))
+	b = appendNumber(b, `,"protonum":`, uint64(e.Orig.Proto))
 	if e.Set&HasTimeout != 0 {
-		j.Timeout = &e.Timeout
+		b = appendNumber(b, `,"timeout":`, uint64(e.Timeout))
 	}
 	if e.Set&HasState != 0 {
-		j.State = StateName(e.Orig.Proto, e.State)
+		if name := StateName(e.Orig.Proto, e.State); name != "" {
+			b = appendString(b, `,"state":`, name)
+		}
 	}
-	if e.Set&HasZone != 0 {
-		j.Zone = e.Zone
-	}
+	b = e.appendJSONDirection(append(b, `,"original":`...), flowtable.Original, &e.Orig, HasOrigZone)
+	b = e.appendJSONDirection(append(b, `,"reply":`...), flowtable.Reply, &e.Reply, HasReplyZone)
+	b = append(b, `,"status":[`...)
+	comma := ""
 	for _, w := range jsonStatus {
 		if e.Status&w.bit != 0 {
-			j.Status = append(j.Status, w.word)
+			b = appendString(b, comma, w.word)
+			comma = ","
 		}
+	}
+	b = appendNumber(b, `],"mark":`, uint64(e.Mark))
+	if e.Set&HasZone != 0 {
+		b = appendNumber(b, `,"zone":`, uint64(e.Zone))
 	}
 	if e.Set&HasStart != 0 {
-		j.Start = jsonTime(e.Start)
+		b = appendJSONTime(b, `,"start":"`, e.Start)
 		if e.Stop != 0 {
-			j.Stop = jsonTime(e.Stop)
+			b = appendJSONTime(b, `,"stop":"`, e.Stop)
 		}
 	}
-	if e.Set&HasLabels != 0 {
-		j.Labels = o.Labels.list(&e.Labels)
+	if e.Helper != "" {
+		b = appendString(b, `,"helper":`, e.Helper)
 	}
-	return appendJSON(b, &j)
+	if e.Set&HasUse != 0 {
+		b = appendNumber(b, `,"use":`, uint64(e.Use))
+	}
+	if e.ID != 0 {
+		b = appendNumber(b, `,"id":`, uint64(e.ID))
+	}
+	if e.Set&HasLabels != 0 {
+		comma = `,"labels":[`
+		for _, name := range o.Labels.list(&e.Labels) {
+			b = appendString(b, comma, name)
+			comma = ","
+		}
+		if comma == "," {
+			b = append(b, ']')
+		}
+	}
+	return append(b, '}')
 }
 
-func jsonTime(nanoseconds int64) *time.Time {
+// appendString appends a word: names of protocols, helpers and labels need no
+// escapes.
+func appendString(b []byte, before, word string) []byte {
+	return append(append(append(append(b, before...), '"'), word...), '"')
+}
+
+func appendJSONTime(b []byte, before string, nanoseconds int64) []byte {
 	t := time.Unix(nanoseconds/nanos, nanoseconds%nanos).UTC()
-	return &t
+	return append(t.AppendFormat(append(b, before...), time.RFC3339Nano), '"')
 }
 
-func (e *Entry) direction(dir uint8, tu *flowtable.Tuple, zone bool) JSONDirection {
-	j := jsonTuple(tu)
-	if zone {
-		j.Zone = e.Zone
+func (e *Entry) appendJSONDirection(b []byte, dir uint8, tu *flowtable.Tuple, zone Fields) []byte {
+	b = append(appendAddress(b, `{"src":"`, tu, &tu.Src), '"')
+	b = append(appendAddress(b, `,"dst":"`, tu, &tu.Dst), '"')
+	switch {
+	case hasPorts(tu.Proto):
+		b = appendNumber(b, `,"sport":`, uint64(tu.SrcPort))
+		b = appendNumber(b, `,"dport":`, uint64(tu.DstPort))
+	case tu.Proto == flowtable.ProtoGRE:
+		b = appendNumber(b, `,"srckey":`, uint64(tu.SrcPort))
+		b = appendNumber(b, `,"dstkey":`, uint64(tu.DstPort))
+	case tu.Proto == flowtable.ProtoICMP, tu.Proto == flowtable.ProtoICMPv6:
+		b = appendNumber(b, `,"type":`, uint64(tu.DstPort>>8))
+		b = appendNumber(b, `,"code":`, uint64(tu.DstPort&0xff))
+		b = appendNumber(b, `,"id":`, uint64(tu.SrcPort))
+	}
+	if e.Set&zone != 0 {
+		b = appendNumber(b, `,"zone":`, uint64(e.Zone))
 	}
 	if e.Set&HasCounters != 0 {
-		j.Packets, j.Bytes = &e.Packets[dir], &e.Bytes[dir]
+		b = appendNumber(b, `,"packets":`, e.Packets[dir])
+		b = appendNumber(b, `,"bytes":`, e.Bytes[dir])
 	}
-	return j
+	return append(b, '}')
 }
 
 func jsonTuple(tu *flowtable.Tuple) JSONDirection {
 	j := JSONDirection{Src: tu.Address(&tu.Src).String(), Dst: tu.Address(&tu.Dst).String()}
-	switch {
-	case hasPorts(tu.Proto):
+	if hasPorts(tu.Proto) {
 		j.Sport, j.Dport = &tu.SrcPort, &tu.DstPort
-	case tu.Proto == flowtable.ProtoGRE:
-		j.SrcKey, j.DstKey = &tu.SrcPort, &tu.DstPort
-	case tu.Proto == flowtable.ProtoICMP, tu.Proto == flowtable.ProtoICMPv6:
-		typ, code := uint8(tu.DstPort>>8), uint8(tu.DstPort)
-		j.Type, j.Code, j.ID = &typ, &code, &tu.SrcPort
 	}
 	return j
 }

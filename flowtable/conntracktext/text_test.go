@@ -225,6 +225,33 @@ func TestExpectations(t *testing.T) {
 	}
 }
 
+// TestJSONShape: what is written by hand is what encoding/json makes of the
+// shape that is documented.
+func TestJSONShape(t *testing.T) {
+	names := &LabelMap{Names: map[int]string{3: "three"}}
+	entries := []*Entry{labelled(), entry(6, "10.0.0.1", "10.0.0.2", 1, 2, func(e *Entry) {
+		e.Set |= HasState
+		e.State, e.Status, e.Stop = 3, 1<<14-1, e.Start+5
+	}), {Orig: tuple(1, "10.0.0.1", "10.0.0.2", 7, 8<<8), Reply: tuple(1, "10.0.0.2", "10.0.0.1", 7, 0), Set: HasLabels}}
+	for _, row := range rows {
+		entries = append(entries, row.e)
+	}
+	for _, event := range []Event{EventNone, EventNew, EventUpdate, EventDestroy} {
+		for _, e := range entries {
+			text := AppendJSON(nil, e, &Options{Event: event, Labels: names})
+			var shape JSON
+			strict := json.NewDecoder(strings.NewReader(string(text)))
+			strict.DisallowUnknownFields()
+			if err := strict.Decode(&shape); err != nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+			if again, err := json.Marshal(&shape); err != nil || string(again) != string(text) {
+				t.Errorf("%s\nwant\n%s (%v)", text, again, err)
+			}
+		}
+	}
+}
+
 func TestStatistics(t *testing.T) {
 	s := &flowtable.Stats{Insert: 12, ChainTooLong: 3, ClashResolve: 1, Error: 2, ExpectNew: 4, ExpectCreate: 5, ExpectDelete: 6}
 	for _, row := range []struct{ name, got, want string }{

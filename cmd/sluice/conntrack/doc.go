@@ -15,13 +15,13 @@
 // abbreviated. Deliberate differences: -U does not need an address or -f (the
 // tool's request then names no family, and the kernel refuses it), changes
 // entries in zones too (the tool names no zone), and shows every entry it has
-// changed (the tool misses some); IPv6 addresses of -n, -g and -j count; an
-// unknown state of SCTP is an error (the tool crashes); -b is accepted and
-// ignored.
+// changed (the tool misses some); IPv6 addresses of -n, -g and -j count;
+// -m holds although -u comes behind it (the tool then takes the status for the
+// mark); an unknown state of SCTP is an error (the tool crashes); -b says nothing.
 //
 // Ownership and concurrency: a Command belongs to its caller; nothing is shared.
 //
-// Limits: entries have no security marks, so -c matches nothing but 0.
+// Limits: entries have no security marks; -c is read and has no effect.
 //
 // # Files in reading order
 //

@@ -15,7 +15,6 @@ type parser struct {
 	g       *getopt
 	warn    io.Writer                               // the tool's standard error
 	labels  func() (*conntracktext.LabelMap, error) // reads the label file
-	noFile  bool                                    // that failed
 	proto   *protocol                               // of the last -p
 	given   uint32                                  // options of the protocol, by number
 	dynamic int                                     // protocols met so far

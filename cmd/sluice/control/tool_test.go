@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/cmd/sluice/conntrack"
 )
@@ -82,8 +83,8 @@ func (b *testBox) tool(args []string) answer {
 var (
 	maskID    = regexp.MustCompile(`(id=|<id>)\d+`)
 	maskLived = regexp.MustCompile(`(delta-time=|<deltatime>|<start>)\d+`)
-	maskStart = regexp.MustCompile(`\[start=[^\]]*\]`)
-	timeLeft  = regexp.MustCompile(`^((?:ipv[46] +\d+ )?\w+ +\d+ |-A -t |-D -t |.*<timeout>)(\d+)\b`)
+	maskStart = regexp.MustCompile(`\[(start|stop)=[^\]]*\]`)
+	timeLeft  = regexp.MustCompile(`^((?: *\[[A-Z]+\] )?(?:ipv[46] +\d+ )?\w+ +\d+ |-[AUD] -t |.*<timeout>)(\d+)\b`)
 )
 
 // masked hides what cannot be the same, numbers of entries, the time they have
@@ -97,7 +98,7 @@ func (a answer) masked() (answer, []int) {
 	for line := range strings.Lines(a.out) {
 		line = maskID.ReplaceAllString(line, "${1}N")
 		line = maskLived.ReplaceAllString(line, "${1}T")
-		line = maskStart.ReplaceAllString(line, "[start=T]")
+		line = maskStart.ReplaceAllString(line, "[${1}=T]")
 		left := 0
 		line = timeLeft.ReplaceAllStringFunc(line, func(m string) string {
 			part := timeLeft.FindStringSubmatch(m)
@@ -194,5 +195,61 @@ func TestSameAsTheTool(t *testing.T) {
 		if !same(got, want) {
 			t.Errorf("conntrack %s: status %d, want %d\n%s%swant\n%s%s", line, got.status, want.status, got.out, got.err, want.out, want.err)
 		}
+	}
+}
+
+// sameEvents are followed by their events. What is not an event of the tool's
+// own doing would come too late to compare.
+var sameEvents = []string{
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state SYN_SENT -t 300 -m 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 -w 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 300 -u ASSURED,SEEN_REPLY",
+	"-I -s 2001:db8::1 -d 2001:db8::2 -p udp --sport 5 --dport 6 -t 300 -n",
+	"-I -s 10.0.0.9 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -n 192.0.2.1:777",
+	"-U -s 10.0.0.1 -p tcp -m 6", "-U -s 10.0.0.1 -p tcp -m 0", "-U -s 10.0.0.1 -p tcp -t 99", "-U -s 10.0.0.1 -p tcp --state ESTABLISHED", "-U -s 10.0.0.1 -p tcp -u ASSURED",
+	"-U -s 10.0.0.1 -p tcp -u ASSURED", "-U -s 10.0.0.9 -u SEEN_REPLY,FIXED_TIMEOUT -m 3 -p tcp",
+	"-D -p icmp", "-D -s 10.0.0.1 -p tcp", "-D -s 2001:db8::1", "-F",
+}
+
+var maskTool = regexp.MustCompile(` portid=.*`)
+
+// TestEventsAsTheTool follows what tools do to the kernel and to a box.
+func TestEventsAsTheTool(t *testing.T) {
+	kernel, b := newKernelTool(t), newTestBox(t)
+	for _, format := range []string{"-E", "-E -o extended,id,ktimestamp", "-E -o save", "-E -o xml", "-E -e NEW,DESTROY", "-E -p tcp", "-E -s 10.0.0.9", "-E -f ipv6", "-E -m 6"} {
+		t.Run(format, func(t *testing.T) {
+			args := strings.Fields(format)
+			tool := exec.Command("ip", append([]string{"netns", "exec", kernel.ns, "conntrack"}, args...)...)
+			var kernelOut, boxOut, errs bytes.Buffer
+			tool.Stdout, tool.Stderr = &kernelOut, &errs
+			if err := tool.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(context.Background())
+			status := make(chan int)
+			go func() {
+				r := &conntrack.Runner{
+					Connect: func(string) (conntrack.Box, error) { return b.Client, nil }, Stdin: strings.NewReader(""), Stdout: &boxOut, Stderr: &bytes.Buffer{},
+				}
+				status <- r.Run(ctx, args)
+			}()
+			b.waitListening(t)
+			time.Sleep(300 * time.Millisecond) // the tool says nowhere that it listens
+			for _, line := range sameEvents {
+				kernel.run(t, strings.Fields(line))
+				b.tool(strings.Fields(line))
+			}
+			time.Sleep(300 * time.Millisecond)
+			stop()
+			_ = tool.Process.Signal(os.Interrupt)
+			_ = tool.Wait() // its status is that of the interrupt, or 0
+			if s := <-status; s != 0 {
+				t.Errorf("status %d", s)
+			}
+			want, got := answer{out: maskTool.ReplaceAllString(kernelOut.String(), "")}, answer{out: maskTool.ReplaceAllString(boxOut.String(), "")}
+			if !same(want, got) {
+				t.Errorf("%s\nwant\n%s%s", got.out, want.out, &errs)
+			}
+		})
 	}
 }
