@@ -46,7 +46,7 @@ func TestEvents(t *testing.T) {
 			mark, status := uint32(9), s.Entry(n).Status|StatusAssured
 			s.Change(n, &Changes{Mark: &mark, Labels: &Labels{1}, LabelMask: Labels{1}, Status: &status}, start)
 			s.Change(n, &Changes{Mark: &mark}, start)
-		}, []EventMask{EventNew, EventMark | EventLabel | EventAssured}},
+		}, []EventMask{EventNew, EventMark | EventLabel | EventAssured, EventMark}},
 		{"the end by time", EventDestroy, 0, open, func(s *Shard, n uint32) {
 			s.entries[n].Expires = start + 5
 			s.Expire(start+5, 10)

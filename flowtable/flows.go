@@ -15,8 +15,9 @@ type Flow struct {
 	Bytes       [2]uint64
 	Times       Timestamps // zero without Config.Timestamp
 	Labels      Labels
-	Helper      uint8 // number; 0 none
-	Policy      uint8 // number of its timeout policy; 0 none
+	VTags       [2]uint32 // SCTP: verification tags by direction
+	Helper      uint8     // number; 0 none
+	Policy      uint8     // number of its timeout policy; 0 none
 	_           [6]byte
 }
 
@@ -27,6 +28,9 @@ func (s *Shard) copyFlow(n, now uint32, f *Flow) {
 		Orig: e.Tuple, Reply: s.ReplyTuple(n), Status: e.Status, Mark: e.Mark, State: e.State, Zone: e.Tuple.Zone,
 		Worker: s.me, Entry: n, ID: s.ID(n), Packets: e.Packets, Bytes: e.Bytes, Labels: s.Labels(n),
 		Times: s.Timestamps(n), Helper: s.HelperOf(n), Policy: s.TimeoutsOf(n),
+	}
+	if e.Tuple.Proto == ProtoSCTP {
+		f.VTags = [2]uint32(e.Proto[:2])
 	}
 	if left := int32(e.Expires - now); left > 0 {
 		f.TimeoutSec = uint32(left) / 1000

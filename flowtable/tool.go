@@ -96,6 +96,9 @@ func (s *Shard) Make(w *Wanted, now uint32) (uint32, ToolResult) {
 		return 0, ToolExists
 	}
 	s.tcp[n] = tcpLast{} // windows are learnt from the first segments
+	if w.Orig.Proto == ProtoSCTP {
+		copy(e.Proto[:2], w.VTag[:])
+	}
 	if w.HasLabels {
 		s.SetLabels(n, w.Labels, Labels{^uint64(0), ^uint64(0)})
 	}

@@ -31,7 +31,7 @@ func (x *entries) of(f *flowtable.Flow, use uint32) *conntracktext.Entry {
 	*e = conntracktext.Entry{
 		Set:  conntracktext.HasTimeout | conntracktext.HasStatus | conntracktext.HasMark | conntracktext.HasUse | conntracktext.HasID,
 		Orig: f.Orig, Reply: f.Reply, Timeout: f.TimeoutSec, State: uint8(f.State), Status: f.Status, Mark: f.Mark,
-		Packets: f.Packets, Bytes: f.Bytes, Use: use, ID: f.ID,
+		Packets: f.Packets, Bytes: f.Bytes, VTag: f.VTags, Use: use, ID: f.ID,
 	}
 	switch f.Orig.Proto {
 	case flowtable.ProtoTCP, flowtable.ProtoSCTP:
