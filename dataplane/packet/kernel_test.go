@@ -22,12 +22,11 @@ import (
 // judge is the kernel: a namespace that forwards between two cables and drops
 // what its conntrack calls INVALID. The far ends of the cables are raw sockets.
 type judge struct {
-	tb      testing.TB
-	ends    [2]int // client's, server's
-	ct      int    // ctnetlink socket
-	buf     []byte
-	ethers  [2]Ether // for frames from either end
-	invalid uint64   // of the nft counter, when last asked
+	tb     testing.TB
+	ends   [2]int // client's, server's
+	ct     int    // ctnetlink socket
+	buf    []byte
+	ethers [2]Ether // for frames from either end
 }
 
 // The far ends, and the router's near ones.
@@ -286,23 +285,4 @@ func readJudged(b []byte, family uint8) (f judged) {
 		}
 	})
 	return f
-}
-
-// statistics returns the kernel's conntrack counters of all CPUs by name, as
-// `conntrack -S` prints them.
-func (j *judge) statistics() map[string]uint64 {
-	j.tb.Helper()
-	text, err := os.ReadFile("/proc/thread-self/net/stat/nf_conntrack")
-	j.must(err)
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	names := strings.Fields(lines[0])
-	sum := map[string]uint64{}
-	for _, line := range lines[1:] {
-		for i, f := range strings.Fields(line) {
-			var v uint64
-			fmt.Sscanf(f, "%x", &v)
-			sum[names[i]] += v
-		}
-	}
-	return sum
 }
