@@ -33,7 +33,7 @@ func (s *step) coveredBytes(hi, lo uint64) bool {
 	switch s.src {
 	case srcFacts, srcMark, srcProtocol, srcIif, srcOif, srcIiftype, srcOiftype, srcIifname, srcOifname,
 		srcCtStatus, srcCtMark, srcCtDirection, srcCtL3, srcCtProtocol,
-		srcCtSaddr4, srcCtDaddr4, srcCtSaddr6, srcCtDaddr6, srcCtSport, srcCtDport:
+		srcCtSaddr4, srcCtDaddr4, srcCtSaddr6, srcCtDaddr6, srcCtSport, srcCtDport, srcCtHelper:
 		return true
 	case srcNetwork:
 		family := s.need & s.needMask & needFamily

@@ -166,7 +166,7 @@ nextRule:
 				}
 				continue
 			case opWide:
-				if !im.testWide(in, &w, p) {
+				if !im.testWide(in, &w, p, env) {
 					continue nextRule
 				}
 				continue

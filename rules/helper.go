@@ -68,3 +68,21 @@ func setHelper(arg uint32, p *packet.Packet, env *Env) {
 	}
 	env.Shard.SetHelper(p.Entry, number)
 }
+
+// masterHelper is the name that `ct helper` compares: that of the helper whose
+// expectation the flow fulfilled. False: none did.
+func masterHelper(p *packet.Packet, env *Env) (hi, lo uint64, ok bool) {
+	if p.Ct == nil || p.Ct.Status&flowtable.StatusExpected == 0 || env.Shard == nil {
+		return 0, 0, false
+	}
+	name := env.Shard.Table().HelperName(env.Shard.Child(p.Entry).Helper)
+	for i := range min(len(name), 16) {
+		c := uint64(name[i]) << (56 - 8*(i%8))
+		if i < 8 {
+			hi |= c
+		} else {
+			lo |= c
+		}
+	}
+	return hi, lo, name != ""
+}

@@ -119,6 +119,7 @@ const (
 	srcOifname
 	srcCtSaddr6
 	srcCtDaddr6
+	srcCtHelper
 )
 
 const (

@@ -97,7 +97,7 @@ func expiration(ct *flowtable.Entry, now uint32) uint32 {
 }
 
 // wide reads 16 bytes.
-func (im *Image) wide(in *ins, w *walk, p *packet.Packet) (hi, lo uint64, ok bool) {
+func (im *Image) wide(in *ins, w *walk, p *packet.Packet, env *Env) (hi, lo uint64, ok bool) {
 	switch in.src {
 	case srcLink, srcNetwork, srcTransport:
 		s := w.base[in.src] + uint(in.end) - 16
@@ -111,6 +111,8 @@ func (im *Image) wide(in *ins, w *walk, p *packet.Packet) (hi, lo uint64, ok boo
 	case srcOifname:
 		hi, lo = im.name(p.OutPort)
 		return hi, lo, true
+	case srcCtHelper:
+		return masterHelper(p, env)
 	case srcCtSaddr6, srcCtDaddr6:
 		if p.Ct == nil || p.Ct.Tuple.Family != flowtable.FamilyIPv6 {
 			return 0, 0, false
@@ -126,12 +128,12 @@ func (im *Image) wide(in *ins, w *walk, p *packet.Packet) (hi, lo uint64, ok boo
 }
 
 // testWide is opWide.
-func (im *Image) testWide(in *ins, w *walk, p *packet.Packet) bool {
+func (im *Image) testWide(in *ins, w *walk, p *packet.Packet, env *Env) bool {
 	if uint64(in.arg)+6 > uint64(len(im.data)) {
 		return false
 	}
 	d := im.data[in.arg : in.arg+6]
-	hi, lo, ok := im.wide(in, w, p)
+	hi, lo, ok := im.wide(in, w, p, env)
 	if !ok {
 		return false
 	}
@@ -147,7 +149,7 @@ func (im *Image) wideKey(in *ins, w *walk, p *packet.Packet, env *Env) bool {
 	if uint64(in.arg)+2 > uint64(len(im.data)) || in.key > keyWords-2 {
 		return false
 	}
-	hi, lo, ok := im.wide(in, w, p)
+	hi, lo, ok := im.wide(in, w, p, env)
 	if !ok {
 		return false
 	}

@@ -176,6 +176,8 @@ func ctOperand(pos nft.Pos, e *nft.CT) (operand, error) {
 		return operand{src: srcCtSaddr6, wide: true, bits: 128, mask: both}, nil
 	case e.Key == nft.CTDaddr && e.Family == nft.FamilyIP6:
 		return operand{src: srcCtDaddr6, wide: true, bits: 128, mask: both}, nil
+	case e.Key == nft.CTHelper:
+		return operand{src: srcCtHelper, wide: true, bits: 128, mask: both}, nil
 	case e.Key == nft.CTProtoSrc:
 		return scalar(srcCtSport, 0, 16), nil
 	case e.Key == nft.CTProtoDst:

@@ -110,6 +110,9 @@ func helperTable(nat string) string {
 	chain local { type filter hook input priority 0; policy drop; }
 	chain forwarded { type filter hook forward priority 0; policy drop;` + observed + `
 		ct status expected counter
+		ct helper "ftp" counter
+		ct helper != "tftp" counter
+		ct helper { "sip", "irc", "pptp" } counter
 		ct state established,related accept
 		tcp dport { 21, 1723, 5060, 6667 } accept
 		udp dport { 69, 5060 } accept
