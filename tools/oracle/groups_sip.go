@@ -120,5 +120,39 @@ func signalling() []row {
 		add("registration of somebody else", say(">", "udp", register("10.77.11.3:5060", "\nExpires: 600"))+call)
 		add("registration without time", say(">", "udp", register(sipAl+":5060", ""))+say("<", "udp", registered("200 OK", out+":5060", ""))+call)
 	}
+	return append(rows, signallingStreams()...)
+}
+
+// signallingStreams are SIP over TCP, and over IPv6.
+func signallingStreams() []row {
+	var rows []row
+	for _, rules := range []string{"helper", "helper-masquerade"} {
+		out, out6 := sipAl, "fd77:a::2"
+		if rules == "helper-masquerade" {
+			out, out6 = sipBox, "fd77:b::1"
+		}
+		tcp := func(s string) string { return strings.ReplaceAll(s, "SIP/2.0/UDP", "SIP/2.0/TCP") }
+		add := func(name, text string) {
+			rows = append(rows, row{rules + " sip " + name, "rules " + rules + "; " + text})
+		}
+		open := "flow 0 sport=5060 dport=5060; " + tcpOpen
+		invite := tcp(sipInvite(sipAl, sipAl+":5060", sdpText(sipAl, "30000")))
+		bye := tcp(sipText("BYE sip:bob@"+sipBob+" SIP/2.0\nVia: SIP/2.0/UDP "+sipAl+":5060\nTo: <sip:bob@"+sipBob+">\nFrom: <sip:al@"+sipAl+":5060>\nCSeq: 314160 BYE", ""))
+		ringing := tcp(sipAnswer("180 Ringing", out+":5060;received="+out, out+":5060", ""))
+		in := fmt.Sprintf("flow 1 from=wan src=0 dst=%s sport=20000 dport=30000; > udp f=1 len=20; < udp f=1 len=20; ", out)
+		add("stream", open+say(">", "PA", invite)+say("<", "PA", ringing)+in+say(">", "PA", bye)+say("<", "PA", "\r\n\r\n"))
+		add("stream, two messages at once", open+say(">", "PA", invite+bye)+say("<", "PA", ringing+ringing)+in)
+		add("stream, a message and a half", open+say(">", "PA", invite+bye[:40])+say(">", "PA", bye[40:])+say("<", "PA", ringing))
+		add("stream, a body that is cut", open+say(">", "PA", invite[:len(invite)-10])+say(">", "PA", invite[len(invite)-10:])+in)
+		add("stream without a length", open+say(">", "PA", strings.Replace(bye, "Content-Length: 0\r\n", "", 1)))
+		six := func(host, port string) string {
+			return sipText("INVITE sip:bob@[fd77:b::2] SIP/2.0\nVia: SIP/2.0/UDP ["+host+"]:"+port+"\nTo: <sip:bob@[fd77:b::2]>\nFrom: <sip:al@["+host+"]:"+port+
+				">\nCSeq: 1 INVITE\nContact: <sip:al@["+host+"]:"+port+">", strings.ReplaceAll(sdpText(host, "30000"), "IP4", "IP6"))
+		}
+		add("call v6", "v6; flow 0 sport=5060 dport=5060; "+say(">", "udp", six("fd77:a::2", "5060"))+
+			fmt.Sprintf("flow 1 from=wan src=0 dst=%s sport=20000 dport=30000; > udp f=1 len=20; < udp f=1 len=20", out6))
+		add("call v6, long address", "v6; flow 0 sport=5060 dport=5060; "+say(">", "udp", six("fd77:000a:0:0::2", "5060"))+
+			fmt.Sprintf("flow 1 from=wan src=0 dst=%s sport=20000 dport=30000; > udp f=1 len=20", out6))
+	}
 	return rows
 }
