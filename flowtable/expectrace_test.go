@@ -2,6 +2,7 @@ package flowtable
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -126,5 +127,116 @@ func checkApart(tb testing.TB, t *Table) {
 				tb.Fatalf("%+v overlaps %+v", all[i], all[j])
 			}
 		}
+	}
+}
+
+// TestExpectOneWinner has two workers meet at one destination again and again:
+// of two packets that fulfil one expectation one is RELATED, of two overlapping
+// expectations one is made, if any.
+func TestExpectOneWinner(t *testing.T) {
+	const rounds = 20000
+	tb := withHelpers(t, func(c *Config) { c.Workers = 2 })
+	var masters [2]uint32
+	for w := range masters {
+		masters[w] = master(t, tb, tb.Shard(w), tuple(t, ProtoUDP, "10.0.0.1", uint16(1000+w), "10.0.0.9", 5060), sipHelper)
+	}
+	wish := *announce(t, ProtoUDP, "10.0.0.9", "10.0.0.1", 7000)
+	child := tuple(t, ProtoUDP, "10.0.0.9", 9, "10.0.0.1", 7000)
+	// Both do the round's step as soon as both have come to it.
+	var came atomic.Int64
+	meet := func(n int64) {
+		came.Add(1)
+		for came.Load() < 2*n {
+			runtime.Gosched()
+		}
+	}
+	var made, related [2][]bool
+	var wg sync.WaitGroup
+	for w := range masters {
+		made[w], related[w] = make([]bool, rounds), make([]bool, rounds)
+		wg.Go(func() {
+			s, at := tb.Shard(w), int64(0)
+			var got Expectation
+			for i := range rounds {
+				x := wish
+				meet(at + 1)
+				made[w][i] = s.Expect(masters[w], &x, start) == ExpectOK
+				meet(at + 2)
+				_, related[w][i] = s.expect.match(&child, start, &got)
+				meet(at + 3)
+				s.dropExpectations(masters[w])
+				at += 3
+			}
+		})
+	}
+	wg.Wait()
+	one := 0
+	for i := range rounds {
+		if made[0][i] && made[1][i] {
+			t.Fatalf("round %d: both announced it", i)
+		}
+		if related[0][i] && related[1][i] {
+			t.Fatalf("round %d: both fulfilled it", i)
+		}
+		if (made[0][i] || made[1][i]) != (related[0][i] || related[1][i]) {
+			t.Fatalf("round %d: announced %v %v, fulfilled %v %v", i, made[0][i], made[1][i], related[0][i], related[1][i])
+		}
+		if made[0][i] || made[1][i] {
+			one++
+		}
+	}
+	if one == 0 {
+		t.Error("nobody ever announced it")
+	}
+	checkExpectations(t, tb)
+}
+
+// TestExpectTried: what a claim does about an overlapping one of another worker
+// that is under way, before and behind it in the window.
+func TestExpectTried(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		behind bool
+		phase  uint64
+		want   ExpectResult
+		left   uint64 // phase of the other one afterwards
+	}{
+		{"tried before", false, expectTried, ExpectBusy, expectTried},
+		{"tried behind", true, expectTried, ExpectOK, expectSpent},
+		{"dormant behind", true, expectDormant, ExpectBusy, expectDormant},
+		{"armed behind", true, expectArmed, ExpectBusy, expectArmed},
+		{"armed before", false, expectArmed, ExpectBusy, expectArmed},
+		{"being written", true, expectWriting, ExpectOK, expectWriting},
+		{"spent", false, expectSpent, ExpectOK, expectSpent},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			tb := withHelpers(t, func(c *Config) { c.Workers = 2 })
+			a, b := tb.Shard(0), tb.Shard(1)
+			m := master(t, tb, a, tuple(t, ProtoUDP, "10.0.0.1", 5060, "10.0.0.9", 5060), sipHelper)
+			x := announce(t, ProtoUDP, "10.0.0.9", "10.0.0.1", 7000)
+			lines, print := tb.expect.place(&x.Tuple)
+			first, _, _ := a.takeSlot(lines, print)
+			if !row.behind {
+				a.freeSlot(first)
+			}
+			other, word, _ := b.takeSlot(lines, print)
+			if row.behind {
+				a.freeSlot(first)
+			}
+			tb.expect.store(other, x)
+			atomic.StoreUint64(&tb.expect.words[other], word|row.phase)
+			if r := a.claimExpect(m, x); r != row.want {
+				t.Errorf("%v, want %v", r, row.want)
+			}
+			if got := tb.expect.words[other] & phaseMask; got != row.left {
+				t.Errorf("the other one is in phase %d, want %d", got, row.left)
+			}
+			if tb.expect.step(other, word|expectTried, expectArmed) != (row.left == expectTried) {
+				t.Error("one that was taken out can still be armed")
+			}
+			if row.want != ExpectOK && a.slots != 0 {
+				t.Errorf("%d slots kept", a.slots)
+			}
+		})
 	}
 }
