@@ -26,14 +26,14 @@ VMFLAGS   ?=
 SOAK      ?= 1h
 ORACLEFLAGS ?=
 
-.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth fuzz clean
+.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth pktgen-selftest fuzz clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-build: ## bin/sluice and bin/sluiceperf, static files
+build: ## bin/sluice, bin/sluiceperf and bin/pktgen, static files
 	@mkdir -p bin
-	$(BUILDENV) $(GO) build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/sluice ./cmd/sluiceperf
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -ldflags '$(LDFLAGS)' -o bin/ ./cmd/sluice ./cmd/sluiceperf ./cmd/pktgen
 
 run: build ## build, then run the demonstration, which checks itself
 	bin/sluice demo $(RUNFLAGS)
@@ -91,6 +91,9 @@ bench-veth: build ## the box against the kernel over veth, two CPUs (root; VETHF
 	@mkdir -p bin
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/vethbench ./tools/vethbench
 	bin/vethbench $(VETHFLAGS)
+
+pktgen-selftest: build deps ## links with known faults, and veth, measured: one line a check (veth as root)
+	bin/pktgen selftest
 
 fuzz: ## every fuzz target for a short while (FUZZTIME=10s)
 	@grep -rlE '^func Fuzz[A-Z]' --include='*_test.go' . | sort | while read -r file; do \

@@ -43,5 +43,5 @@
 //
 // Files in reading order: headers.go, vary.go, size.go, signature.go, stream.go,
 // pace.go, replay.go, tracker.go, worker.go, rig.go, run.go, result.go,
-// impair.go.
+// impair.go, method.go.
 package pktgen

@@ -24,7 +24,13 @@ type Impairments struct {
 }
 
 // Suffered counts what a link has done.
-type Suffered struct{ Passed, Dropped, Duplicated, Corrupted, Reordered, Overflowed uint64 }
+type Suffered struct {
+	Passed, Dropped, Duplicated, Corrupted, Reordered, Overflowed uint64
+
+	// Delays is how long frames were in the link: Delay, and what passed until
+	// the receiver looked. In nanoseconds.
+	Delays *perf.Histogram
+}
 
 const (
 	maxBehind = 1 << 16
@@ -46,7 +52,7 @@ func NewLink(cfg afxdp.PipeConfig, to [2]Impairments, clock *perf.Clock) (ports 
 		return ports, counts, err
 	}
 	for i, p := range [2]afxdp.Port{a, b} {
-		counts[i] = &Suffered{}
+		counts[i] = &Suffered{Delays: &perf.Histogram{}}
 		ports[i] = &linkPort{Port: p, suffer: to[i], counts: counts[i], clock: clock}
 	}
 	return ports, counts, nil
@@ -166,7 +172,9 @@ func (q *linkQueue) Recv(descs []afxdp.Desc) int {
 	}
 	out := 0
 	for ; out < len(descs) && q.n > 0 && q.line[q.at].due <= now; out++ {
-		descs[out] = q.line[q.at].desc
+		w := &q.line[q.at]
+		q.counts.Delays.Record(uint64(now - w.due + int64(q.suffer.Delay)))
+		descs[out] = w.desc
 		q.at = (q.at + 1) & (len(q.line) - 1)
 		q.n--
 	}

@@ -10,10 +10,9 @@ type pace struct {
 	burst   uint64
 	limit   uint64 // frames in all, 0: none
 
-	start   int64
-	slots   uint64 // frames sent or given up
-	missed  uint64 // given up: the port or the generator could not keep up
-	lastDue int64  // of the first frame that was taken last
+	start  int64
+	slots  uint64 // frames sent or given up
+	missed uint64 // given up: the port or the generator could not keep up
 
 	late perf.Histogram // nanoseconds by which the first frame of each burst was late
 }
@@ -59,15 +58,4 @@ func (p *pace) took(n int, now int64) {
 		p.late.Record(uint64(max(now-due, 0)))
 	}
 	p.slots += uint64(n)
-}
-
-// next returns when the next frame is due; a long way off when there is none.
-func (p *pace) next() int64 {
-	if p.limit > 0 && p.slots-p.missed >= p.limit {
-		return 1 << 62
-	}
-	if p.rate == 0 {
-		return p.start
-	}
-	return p.start + int64(float64(p.slots-p.slots%p.burst)/p.perNano)
 }

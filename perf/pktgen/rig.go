@@ -219,3 +219,12 @@ func (r *Rig) tracker(s *Stream, id int) *tracker {
 	}
 	return r.workers[r.byName[s.To]].trackers[id]
 }
+
+// Check says whether a port can send a stream, without sending anything.
+func Check(s *Stream, from *Port) error {
+	if s.Queue < 0 || s.Queue >= from.Port.Queues() {
+		return fmt.Errorf("queue %d of port %s: it has %d", s.Queue, from.Name, from.Port.Queues())
+	}
+	_, err := newSender(s, 0, 0, 0, longest(from.Port)+FCS, from.Speed)
+	return err
+}

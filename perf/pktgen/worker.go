@@ -17,7 +17,6 @@ type worker struct {
 	run      uint32
 	trackers []*tracker // by stream; nil: not for this port
 	rx       [burstFrames]afxdp.Desc
-	idle     int
 
 	seen struct { // frames that are no sound ones of a stream for this port
 		foreign, corrupt, stray, misdirected uint64
@@ -179,18 +178,4 @@ func (w *worker) drop() (frames int) {
 		l.n = 0
 	}
 	return frames
-}
-
-// next returns when the next frame of the port is due.
-func (w *worker) next() int64 {
-	at := int64(1 << 62)
-	for _, l := range w.lanes {
-		for _, s := range l.senders {
-			if s.replay != nil && !s.replay.ended() {
-				return 0
-			}
-			at = min(at, s.pace.next())
-		}
-	}
-	return at
 }

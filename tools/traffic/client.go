@@ -30,8 +30,14 @@ type Client struct {
 	now      int64 // of the clock, at the beginning of the step
 	scan     int64 // when to look for timeouts next
 
+	thinking queue // sessions between two requests, the next to go on first
+
 	started uint64 // sessions opened
+	stopped bool   // no more are opened
+	behind  uint64 // sessions that Rate allowed and that were not opened in time
+	begin   int64  // of the first step
 	report  Report
+	times   *Times
 }
 
 // places maps sessions to client addresses and ports and back. A session has
@@ -82,6 +88,7 @@ func NewClient(cfg ClientConfig, end *afxdp.End) (*Client, error) {
 	c := &Client{
 		host: host{end: end, mac: cfg.MAC}, cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0x73657373)),
 		sessions: make([]session, cfg.Open), idle: newQueue(cfg.Open), ready: newQueue(cfg.Open),
+		thinking: newQueue(cfg.Open), times: &Times{}, begin: -1,
 	}
 	for _, m := range cfg.Mix {
 		c.weight += m.Weight
@@ -127,8 +134,15 @@ func (c *Client) Step() bool {
 		c.scan = c.now + int64(c.cfg.Timeout)/8
 		work = c.expire()
 	}
-	for range stepOpens {
-		if c.idle.n == 0 || (c.cfg.Total > 0 && c.opened() >= c.cfg.Total) {
+	for c.thinking.n > 0 && c.sessions[c.thinking.first()].resume <= c.now {
+		s := &c.sessions[c.thinking.pop()]
+		s.thinks = false
+		if s.state == thinkWait {
+			c.next(s, askSend)
+		}
+	}
+	for range c.allowed() {
+		if c.stopped || c.idle.n == 0 || (c.cfg.Total > 0 && c.opened() >= c.cfg.Total) {
 			break
 		}
 		c.start(c.idle.pop())
@@ -145,9 +159,40 @@ func (c *Client) Step() bool {
 	return work || c.frames.Received+c.frames.Sent != before
 }
 
+// allowed returns how many sessions may be opened in this step. What Rate allows
+// and cannot be opened within 10 ms, for want of free places, is given up.
+func (c *Client) allowed() uint64 {
+	if c.cfg.Rate == 0 {
+		return stepOpens
+	}
+	if c.begin < 0 {
+		c.begin = c.now
+	}
+	due := uint64(float64(c.now-c.begin)*c.cfg.Rate/1e9) + 1
+	if due <= c.started+c.behind {
+		return 0
+	}
+	n := due - c.started - c.behind
+	if most := uint64(c.cfg.Rate/100) + stepOpens; n > most {
+		c.behind += n - most
+		n = most
+	}
+	return n
+}
+
+// Stop ends the opening of sessions; those that are open go on.
+func (c *Client) Stop() { c.stopped = true }
+
+// Behind returns how many sessions Rate allowed and that were given up, because
+// too many were open or the client was too slow.
+func (c *Client) Behind() uint64 { return c.behind }
+
+// Times returns the client's histograms, which any goroutine may read.
+func (c *Client) Times() *Times { return c.times }
+
 // Done says whether all sessions have been opened and have ended.
 func (c *Client) Done() bool {
-	return c.cfg.Total > 0 && c.opened() >= c.cfg.Total && c.idle.n == len(c.sessions)
+	return (c.stopped || c.cfg.Total > 0 && c.opened() >= c.cfg.Total) && c.idle.n == len(c.sessions)
 }
 
 func (c *Client) opened() uint64 { return c.started }
@@ -237,9 +282,10 @@ func (c *Client) start(slot uint32) {
 		i++
 		m = &c.cfg.Mix[i]
 	}
+	c.report.MostOpen = max(c.report.MostOpen, c.Open())
 	s := &c.sessions[slot]
-	queued, turn := s.queued, s.turn+1
-	*s = session{queued: queued, turn: turn, mix: m, kind: m.Kind}
+	queued, thinks, turn := s.queued, s.thinks, s.turn+1
+	*s = session{queued: queued, thinks: thinks, turn: turn, mix: m, kind: m.Kind}
 	p := &c.places[family(m.IPv6)]
 	s.flow = flow{
 		src: p.clients.address(int(slot) % p.clients.count), dst: p.servers.address(c.rnd.IntN(p.servers.count)),

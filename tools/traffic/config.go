@@ -42,6 +42,8 @@ type ClientConfig struct {
 	Open    int           // sessions open at once, 0: 1
 	Total   uint64        // sessions in all, 0: without end
 	Timeout time.Duration // of a session without progress, 0: 2 s
+	Rate    float64       // sessions opened per second at most, 0: as fast as others end
+	Think   time.Duration // TCP: pause between an answer and the next request
 	Clock   *perf.Clock
 }
 
@@ -63,6 +65,9 @@ func (c *ClientConfig) complete() error {
 	}
 	if c.Open < 0 || c.Open > 1<<24 {
 		return fmt.Errorf("%d sessions at once: want 1 to %d", c.Open, 1<<24)
+	}
+	if !(c.Rate >= 0) || math.IsInf(c.Rate, 0) || c.Think < 0 {
+		return fmt.Errorf("%g sessions per second with pauses of %v: want no negative number", c.Rate, c.Think)
 	}
 	if c.Ports == nil {
 		c.Ports = []uint16{80}

@@ -3,6 +3,8 @@ package traffic
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sluice-net/sluice/perf"
 )
 
 // Sessions counts the sessions of one kind and family by outcome.
@@ -38,11 +40,20 @@ type Frames struct {
 	Payload                 uint64 // server: wrong bytes, or numbers that do not fit them
 }
 
+// Times are how long things took, in nanoseconds to the client's step.
+type Times struct {
+	Connect perf.Histogram // TCP: SYN to SYN+ACK
+	Answer  perf.Histogram // TCP: request to the answer's last byte
+}
+
 // Report says how a client fared.
 type Report struct {
 	Frames
-	By   [kinds][2]Sessions // by Kind; index 1 is IPv6
-	Lost uint64             // datagrams of streams without an answer, in sessions that went on
+	Answers  uint64             // whole answers of TCP sessions
+	Carried  uint64             // bytes of requests sent and answers received, TCP
+	MostOpen int                // sessions at once
+	By       [kinds][2]Sessions // by Kind; index 1 is IPv6
+	Lost     uint64             // datagrams of streams without an answer, in sessions that went on
 }
 
 // Total adds up all kinds and families.

@@ -15,6 +15,7 @@ const (
 	finWait
 	lastSend // acknowledgement of the server's FIN
 	rstSend
+	thinkWait // between an answer and the next request
 	streaming // datagrams and echoes
 )
 
@@ -24,6 +25,8 @@ type session struct {
 	head     head // of the request under way, or of the next answer of a stream
 	mix      *Mix
 	deadline int64
+	since    int64  // when the SYN or the request under way was sent
+	resume   int64  // when thinking is over
 	seq, ack uint32 // TCP: next to send, next expected
 	got      uint32 // TCP: bytes of the answer under way
 	sent     uint32 // datagrams sent
@@ -32,6 +35,7 @@ type session struct {
 	state    state
 	unacked  uint8 // TCP: segments since the last acknowledgement; 2: send one
 	queued   bool  // in the ready queue
+	thinks   bool  // in the thinking queue
 }
 
 func (s *session) proto() uint8 {
@@ -68,6 +72,7 @@ func (c *Client) takeTCP(s *session, p *packet) {
 			c.complete(s)
 		default:
 			s.ack = p.seq + 1
+			c.times.Connect.Record(uint64(max(c.now-s.since, 0)))
 			c.next(s, ackSend)
 		}
 	case answerWait:
@@ -118,7 +123,18 @@ func (c *Client) takeAnswer(s *session, p *packet) {
 	}
 	s.head.request++
 	s.got, s.unacked = 0, 0
+	c.times.Answer.Record(uint64(max(c.now-s.since, 0)))
+	c.report.Answers++
+	c.report.Carried += uint64(s.mix.Ask) + uint64(s.head.want)
 	switch {
+	case s.head.request < uint32(s.mix.Requests) && c.cfg.Think > 0:
+		s.state = thinkWait
+		s.resume = c.now + int64(c.cfg.Think)
+		s.deadline = s.resume + int64(c.cfg.Timeout)
+		if !s.thinks {
+			s.thinks = true
+			c.thinking.push(c.slot(s))
+		}
 	case s.head.request < uint32(s.mix.Requests):
 		c.next(s, askSend)
 	case s.kind == TCPReset:
@@ -182,6 +198,7 @@ func (c *Client) emit(s *session) bool {
 				return false
 			}
 			s.seq++
+			s.since = c.now
 			s.state = synWait
 		case ackSend:
 			if !c.segment(s, ack, 0) {
@@ -193,6 +210,7 @@ func (c *Client) emit(s *session) bool {
 				return false
 			}
 			s.seq += uint32(s.mix.Ask)
+			s.since = c.now
 			s.state = answerWait
 		case answerWait:
 			if s.unacked == 2 {

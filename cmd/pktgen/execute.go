@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-net/sluice/perf/pktgen"
+	"github.com/sluice-net/sluice/perf/report"
+)
+
+func newRun() *cobra.Command {
+	out := &outputs{}
+	var quiet bool
+	var duration time.Duration
+	cmd := &cobra.Command{
+		Use:   "run PROFILE.yaml",
+		Short: "do what a profile says, and report",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := readProfile(args[0])
+			if err != nil {
+				return err
+			}
+			if duration > 0 {
+				p.Duration = duration
+			}
+			if p.Title == "" {
+				p.Title = args[0]
+			}
+			show := newDisplay(cmd.ErrOrStderr(), quiet)
+			d, err := p.execute(cmd.Context(), show)
+			show.end()
+			if d != nil && (err == nil || errors.Is(err, context.Canceled)) {
+				return errors.Join(err, out.write(d, cmd.OutOrStdout()))
+			}
+			return err
+		},
+	}
+	out.flags(cmd)
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "show nothing while it runs")
+	cmd.Flags().DurationVar(&duration, "duration", 0, "send for that long, whatever the profile says")
+	return cmd
+}
+
+// execute runs the profile. The document may be there with an error: it then has
+// what was found before.
+func (p *profile) execute(ctx context.Context, show *display) (d *report.Document, err error) {
+	var m *methodProfile
+	if p.Method != nil {
+		if m, err = p.method(); err != nil {
+			return nil, err
+		}
+	}
+	w, err := p.build()
+	if err != nil {
+		return nil, err
+	}
+	d = newDocument(p.Title)
+	d.Notes = append(d.Notes, w.notes...)
+	if p.Sessions != nil {
+		defer func() { err = errors.Join(err, w.close()) }()
+		return d, p.sessions(ctx, w, m, d, show)
+	}
+	rig, err := pktgen.NewRig(w.clock, w.ports...)
+	if err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	defer func() { err = errors.Join(err, w.close(), rig.Close()) }()
+	limits := p.limits()
+	limits.Watch = show.live
+	if m != nil {
+		return d, p.runMethod(ctx, rig, w, m, limits, d, show)
+	}
+	if limits.Duration == 0 && !bounded(w) {
+		return d, p.wrong("duration", "a profile whose streams have no count needs a duration")
+	}
+	one, err := rig.Run(ctx, w.load, limits)
+	if err != nil {
+		return d, err
+	}
+	d.Runs = append(d.Runs, *one)
+	return d, nil
+}
+
+func bounded(w *world) bool {
+	for _, s := range w.load.Streams {
+		if s.Count == 0 && (s.Replay == nil || s.Replay.Loops == 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// Kinds of methods.
+const (
+	kindThroughput  = "throughput"
+	kindLatency     = "latency"
+	kindLoss        = "loss"
+	kindBackToBack  = "back-to-back"
+	kindRFC2544     = "rfc2544" // the four above
+	kindSoak        = "soak"
+	kindConnections = "connections" // rate of new ones
+	kindCapacity    = "capacity"    // how many at once
+)
+
+// method checks the profile's method and returns it with defaults filled in.
+func (p *profile) method() (*methodProfile, error) {
+	m := *p.Method
+	switch m.Kind {
+	case kindThroughput, kindLatency, kindLoss, kindBackToBack, kindRFC2544, kindSoak:
+		if p.Sessions != nil {
+			return nil, p.wrong("method.kind", "%s is of streams, the profile has sessions", m.Kind)
+		}
+	case kindConnections, kindCapacity:
+		if p.Sessions == nil {
+			return nil, p.wrong("method.kind", "%s is of sessions, the profile has none", m.Kind)
+		}
+	default:
+		return nil, p.wrong("method.kind", "%q: want throughput, latency, loss, back-to-back, rfc2544, soak, connections or capacity", m.Kind)
+	}
+	if m.Trial == 0 {
+		m.Trial = defaultTrial
+	}
+	if m.Trial < 0 || m.Resolution < 0 || m.Resolution >= 1 || m.Tolerance < 0 || m.Tolerance >= 1 || m.Steps < 0 || m.Repeats < 0 {
+		return nil, p.wrong("method", "trial, resolution, tolerance, steps and repeats want to be positive, shares below 1")
+	}
+	if m.Subject == "" {
+		m.Subject = p.Title
+	}
+	if m.Steps == 0 {
+		m.Steps = 10
+	}
+	if m.Repeats == 0 {
+		m.Repeats = 1
+	}
+	if m.Least == 0 {
+		m.Least = 1
+	}
+	if m.Most == 0 {
+		m.Most = 1e6
+	}
+	return &m, nil
+}
+
+// sizes returns the frame sizes of the method.
+func (p *profile) sizes(m *methodProfile) ([]int, error) {
+	if m.Sizes == nil {
+		return pktgen.RFC2544Sizes(), nil
+	}
+	s, err := parseSizes(m.Sizes)
+	if err != nil || s.Random {
+		return nil, p.wrong("method.sizes", "%v: want one size, a list, or rfc2544", m.Sizes)
+	}
+	return s.List, nil
+}
+
+func (p *profile) runMethod(ctx context.Context, rig *pktgen.Rig, w *world, m *methodProfile, limits pktgen.Limits, d *report.Document, show *display) error {
+	sizes, err := p.sizes(m)
+	if err != nil {
+		return err
+	}
+	max, err := parseRate(m.MaxRate)
+	if err != nil || max.Unit > pktgen.PacketsPerSec {
+		return p.wrong("method.max_rate", "%q: want packets, such as 1 Mpps", m.MaxRate)
+	}
+	if m.Kind == kindSoak {
+		return p.soak(ctx, rig, w, m, limits, d)
+	}
+	bench := pktgen.Bench{
+		Subject: m.Subject, Trial: rig.Trial(w.load, limits), Time: m.Trial, Resolution: m.Resolution,
+		Tolerance: m.Tolerance, MaxPPS: max.Value, Say: show.say,
+	}
+	return runBench(ctx, &bench, m, sizes, d)
+}
+
+// runBench runs the methods of RFC 2544 that the profile asks for, size by size.
+func runBench(ctx context.Context, bench *pktgen.Bench, m *methodProfile, sizes []int, d *report.Document) error {
+	wants := func(kind string) bool { return m.Kind == kind || m.Kind == kindRFC2544 }
+	for _, size := range sizes {
+		var found report.Throughput
+		var err error
+		if wants(kindThroughput) || wants(kindLatency) {
+			if found, err = bench.Throughput(ctx, size); err != nil {
+				return err
+			}
+		}
+		if wants(kindThroughput) {
+			d.Throughput = append(d.Throughput, found)
+		}
+		if wants(kindLatency) && found.Found {
+			l, err := bench.Latency(ctx, size, found.PPS, m.Repeats)
+			if err != nil {
+				return err
+			}
+			d.Latency = append(d.Latency, l)
+		}
+		if wants(kindLoss) {
+			points, err := bench.LossCurve(ctx, size, m.Steps)
+			d.Loss = append(d.Loss, points...)
+			if err != nil {
+				return err
+			}
+		}
+		if wants(kindBackToBack) {
+			b, err := bench.BackToBack(ctx, size, uint64(m.Most), m.Repeats)
+			if err != nil {
+				return err
+			}
+			d.BackToBack = append(d.BackToBack, b)
+		}
+	}
+	return nil
+}
+
+// soak runs the streams as they are, in rounds of the trial time, until the
+// duration is over, and accounts for every frame lost.
+func (p *profile) soak(ctx context.Context, rig *pktgen.Rig, w *world, m *methodProfile, limits pktgen.Limits, d *report.Document) error {
+	if p.Duration == 0 {
+		return p.wrong("duration", "a soak needs one")
+	}
+	total := limits.Duration
+	limits.Duration = m.Trial
+	var lost, sent uint64
+	var bad []string
+	for start := time.Now(); time.Since(start) < total && ctx.Err() == nil; {
+		w.load.Name = fmt.Sprintf("%s after %v", m.Subject, time.Since(start).Round(time.Second))
+		one, err := rig.Run(ctx, w.load, limits)
+		if err != nil {
+			return err
+		}
+		s, _, l := one.Total()
+		sent, lost = sent+s, lost+l
+		if l > 0 || len(d.Runs) == 0 {
+			bad = append(bad, fmt.Sprintf("%s: %d of %d lost", one.Name, l, s))
+			if len(d.Runs) < 100 {
+				d.Runs = append(d.Runs, *one)
+			}
+		}
+	}
+	d.Notes = append(d.Notes, fmt.Sprintf("soak: %d of %d frames lost; the runs that follow are the first and those with loss", lost, sent))
+	d.Notes = append(d.Notes, bad...)
+	return nil
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluice-net/sluice/perf/report"
+)
+
+// command runs a command line.
+func command(t *testing.T, args ...string) (status int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	status = run(context.Background(), args, &o, &e)
+	return status, o.String(), e.String()
+}
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestExamples: every example is a sound profile.
+func TestExamples(t *testing.T) {
+	for _, name := range exampleNames() {
+		t.Run(name, func(t *testing.T) {
+			_, text, _ := command(t, "example", name)
+			path := write(t, "p.yaml", text)
+			if status, _, errs := command(t, "check", path); status != 0 {
+				t.Error(errs)
+			}
+		})
+	}
+}
+
+const small = `title: small
+links: [{name: wire, drop: 0.5, seed: 3}]
+ports:
+  - {name: a, link: wire}
+  - {name: b, link: wire}
+streams:
+  - name: s
+    from: a
+    to: b
+    rate: 1 Mpps
+    count: 2000
+    size: 128
+    ip: {src: 10.0.0.1, dst: 10.0.0.2}
+    udp: {src: 1, dst: 2}
+    vary:
+      - {field: ip.src, count: 10}
+`
+
+// TestRun runs a profile and reads every form of its result.
+func TestRun(t *testing.T) {
+	profile, dir := write(t, "p.yaml", small), t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	status, out, errs := command(t, "run", "-q", profile, "--json", file("r.json"), "--csv", file("r.csv"), "--html", file("r.html"))
+	if status != 0 {
+		t.Fatal(errs)
+	}
+	if !strings.Contains(out, "1000000 pps") && !strings.Contains(out, "1e+06 pps") {
+		t.Errorf("the text does not say what was asked for:\n%s", out)
+	}
+	d, err := report.ReadFile(file("r.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := d.Runs[0].Streams[0]
+	if s.Sent != 2000 || s.Received+s.Lost != 2000 || s.Lost < 800 || s.Lost > 1200 {
+		t.Errorf("%+v", s)
+	}
+	for _, name := range []string{"r.csv", "r.html"} {
+		if text, err := os.ReadFile(file(name)); err != nil || len(text) < 200 {
+			t.Errorf("%s: %d bytes, %v", name, len(text), err)
+		}
+	}
+	if status, out, errs := command(t, "compare", file("r.json"), file("r.json")); status != 0 || !strings.Contains(out, "run") || strings.Contains(out, "%") {
+		t.Errorf("comparing a result with itself: %d %s\n%s", status, errs, out)
+	}
+	if status, again, _ := command(t, "report", file("r.json")); status != 0 || again != out {
+		t.Errorf("the report of the JSON differs:\n%s\n%s", again, out)
+	}
+}
+
+// TestCaptureThereAndBack sends into a capture file, and that file again.
+func TestCaptureThereAndBack(t *testing.T) {
+	dir := t.TempDir()
+	first := strings.NewReplacer("links: [{name: wire, drop: 0.5, seed: 3}]\n", "", "{name: a, link: wire}", "{name: a, pcap: out.pcap}",
+		"  - {name: b, link: wire}\n", "", "    to: b\n", "", "1 Mpps", "50 kpps").Replace(small)
+	path := filepath.Join(dir, "p.yaml")
+	if err := os.WriteFile(path, []byte(first), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, errs := command(t, "run", "-q", path); status != 0 {
+		t.Fatal(errs)
+	}
+	second := filepath.Join(dir, "q.yaml")
+	text := `links: [{name: wire}]
+ports: [{name: a, link: wire}, {name: b, link: wire}]
+streams: [{name: s, from: a, to: b, pcap: out.pcap, speed: 10, loops: 3}]
+`
+	if err := os.WriteFile(second, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := filepath.Join(dir, "r.json")
+	if status, _, errs := command(t, "run", "-q", second, "--json", result); status != 0 {
+		t.Fatal(errs)
+	}
+	d, err := report.ReadFile(result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &d.Runs[0]
+	if r.Streams[0].Sent != 6000 || r.Ports[1].RxFrames != 6000 || r.Ports[1].Corrupt != 0 {
+		t.Errorf("%+v %+v", r.Streams[0], r.Ports[1])
+	}
+}
+
+// TestBadInput: what is wrong is told by its place, and nothing is sent.
+func TestBadInput(t *testing.T) {
+	for _, c := range []struct{ name, from, to, want string }{
+		{"syntax", "title: small", "title: [", "p.yaml:"},
+		{"unknown setting", "    rate:", "    rates:", "p.yaml:10:5: unknown setting \"rates\""},
+		{"rate", "1 Mpps", "1 parsec", "p.yaml:10:11: streams[0].rate"},
+		{"rate without number", "1 Mpps", "fast", "p.yaml:10:11: streams[0].rate: \"fast\""},
+		{"size", "size: 128", "size: big", "p.yaml:12:11: streams[0].size"},
+		{"size too small", "size: 128", "size: 46", "46 bytes"},
+		{"port", "from: a", "from: x", "p.yaml:8:11: streams[0].from: there is no port \"x\""},
+		{"address", "10.0.0.1", "10.0.0.1000", "p.yaml:13:15: streams[0].ip.src"},
+		{"family", "10.0.0.1", "\"::1\"", "not of one family"},
+		{"no address", "src: 10.0.0.1, ", "", "p.yaml:13:9: streams[0].ip.src: an address is needed"},
+		{"field", "ip.src", "ip.source", "p.yaml:16:17: streams[0].vary[0].field"},
+		{"share", "drop: 0.5", "drop: 1.5", "p.yaml:2:"},
+		{"lonely link", "  - {name: b, link: wire}\n", "  - {name: b, pcap: x.pcap}\n", "has an end that no port is at"},
+		{"no duration", "    count: 2000\n", "", "needs a duration"},
+		{"method", "title: small", "method: {kind: magic}", "p.yaml:1:16: method.kind: \"magic\""},
+		{"method of sessions", "title: small", "method: {kind: capacity}", "p.yaml:1:16: method.kind: capacity is of sessions"},
+		{"two protocols", "    vary:", "    tcp: {src: 1, dst: 2}\n    vary:", "want one of udp, tcp and icmp"},
+		{"wrong type", "count: 2000", "count: many", "p.yaml:11:12:"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if !strings.Contains(small, c.from) {
+				t.Fatalf("%q is not in the profile", c.from)
+			}
+			status, out, errs := command(t, "run", "-q", write(t, "p.yaml", strings.Replace(small, c.from, c.to, 1)))
+			if status != exitFailed || !strings.Contains(errs, c.want) || out != "" {
+				t.Errorf("status %d, message %q, want one with %q; output %q", status, errs, c.want, out)
+			}
+		})
+	}
+	if status, _, errs := command(t, "run"); status != exitUsage || !strings.Contains(errs, "help") {
+		t.Errorf("no profile: %d %s", status, errs)
+	}
+	if status, _, errs := command(t, "run", "/does/not/exist.yaml"); status != exitFailed || !strings.Contains(errs, "exist.yaml") {
+		t.Errorf("no such profile: %d %s", status, errs)
+	}
+	wire := strings.Replace(strings.Replace(small, "  - {name: a, link: wire}\n", "  - {name: a, interface: nosuchif}\n", 1), "links: [{name: wire, drop: 0.5, seed: 3}]", "", 1)
+	wire = strings.Replace(strings.Replace(wire, "  - {name: b, link: wire}\n", "", 1), "    to: b\n", "", 1)
+	if status, _, errs := command(t, "run", "-q", write(t, "p.yaml", wire)); status != exitFailed || !strings.Contains(errs, "p.yaml:4:26: ports[0].interface") {
+		t.Errorf("no such interface: %d %s", status, errs)
+	}
+}

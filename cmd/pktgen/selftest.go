@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/perf"
+	"github.com/sluice-net/sluice/perf/pktgen"
+	"github.com/sluice-net/sluice/perf/report"
+	"github.com/sluice-net/sluice/tools/lab"
+)
+
+func newSelftest() *cobra.Command {
+	return &cobra.Command{
+		Use:   "selftest",
+		Short: "measure links whose faults are known, and compare",
+		Long: `selftest sends over links in memory that lose, delay, reorder, duplicate and
+corrupt frames in a known way, and checks that the measurement gives back these
+figures: counts exactly, times within 1 % or 2 microseconds. As root it also
+sends over veth and compares with the kernel's counters and tcpdump.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			t := &selftest{to: cmd.OutOrStdout()}
+			t.memory()
+			t.realTime(cmd.Context())
+			t.sessions(cmd.Context())
+			if err := lab.Privileged(); err != nil {
+				fmt.Fprintf(t.to, "skipped veth: SKIP-PRIVILEGE: %v\n", err)
+			} else {
+				t.veth(cmd.Context())
+			}
+			fmt.Fprintf(t.to, "%d passed, %d failed\n", t.passed, t.failed)
+			if t.failed > 0 {
+				return errors.New("the measurement is wrong")
+			}
+			return nil
+		},
+	}
+}
+
+// selftest counts checks.
+type selftest struct {
+	to             io.Writer
+	passed, failed int
+}
+
+// check notes one comparison.
+func (t *selftest) check(name string, ok bool, format string, args ...any) {
+	verdict := "ok    "
+	if ok {
+		t.passed++
+	} else {
+		t.failed++
+		verdict = "FAILED"
+	}
+	fmt.Fprintf(t.to, "%s %s: %s\n", verdict, name, fmt.Sprintf(format, args...))
+}
+
+func (t *selftest) equal(name string, got, want uint64) {
+	t.check(name, got == want, "%d, known %d", got, want)
+}
+
+// near compares times: 1 % or 2 microseconds.
+func (t *selftest) near(name string, got, want float64) {
+	off := got - want
+	t.check(name, max(off, -off) <= max(want/100, 2000), "%s, known %s", report.Nanos(uint64(got)), report.Nanos(uint64(want)))
+}
+
+// testStream is a stream of many flows from port a to b.
+func testStream(count uint64, rate float64, sizes pktgen.Sizes) pktgen.Stream {
+	return pktgen.Stream{
+		Name: "s", From: "a", To: "b", Sizes: sizes, Count: count, Rate: pktgen.Rate{Value: rate, Unit: pktgen.PacketsPerSec},
+		Headers: pktgen.Headers{
+			SrcMAC: []byte{2, 0, 0, 0, 0, 0}, DstMAC: []byte{2, 0, 0, 0, 0, 1},
+			Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.1.0.1"), SrcPort: 1024, DstPort: 53,
+		},
+		Vary: []pktgen.Variation{{Field: pktgen.FieldSrc, Count: 1000}, {Field: pktgen.FieldSrcPort, Count: 1000, Order: pktgen.Zipf}},
+	}
+}
+
+// link makes a rig over a link with known faults.
+func link(clock *perf.Clock, to pktgen.Impairments) (rig *pktgen.Rig, did *pktgen.Suffered, end func() error, err error) {
+	ports, counts, err := pktgen.NewLink(afxdp.PipeConfig{}, [2]pktgen.Impairments{1: to}, clock)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	shut := func() error { return errors.Join(ports[0].Close(), ports[1].Close()) }
+	rig, err = pktgen.NewRig(clock, &pktgen.Port{Name: "a", Port: ports[0], Speed: 10e9}, &pktgen.Port{Name: "b", Port: ports[1]})
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, shut())
+	}
+	return rig, counts[1], func() error { return errors.Join(shut(), rig.Close()) }, nil
+}
+
+// memory runs on a virtual clock, which gives the same figures every time.
+func (t *selftest) memory() {
+	const count = 100_000
+	for _, c := range []struct {
+		name string
+		to   pktgen.Impairments
+	}{
+		{"clean link", pktgen.Impairments{}},
+		{"loss of 1 %", pktgen.Impairments{Drop: 0.01, Seed: 1}},
+		{"duplicates", pktgen.Impairments{Duplicate: 0.003, Seed: 2}},
+		{"reordering by 5", pktgen.Impairments{Reorder: 0.02, Behind: 5, Seed: 3}},
+		{"corruption", pktgen.Impairments{Corrupt: 0.01, Seed: 4}},
+		{"delay of 250 µs", pktgen.Impairments{Delay: 250 * time.Microsecond}},
+		{"delay of 3 ms", pktgen.Impairments{Delay: 3 * time.Millisecond}},
+		{"everything", pktgen.Impairments{Drop: 0.01, Duplicate: 0.01, Reorder: 0.01, Corrupt: 0.01, Delay: 100 * time.Microsecond, Seed: 5}},
+	} {
+		clock := perf.NewVirtual(time.Unix(1e9, 0))
+		rig, did, end, err := link(clock, c.to)
+		if err != nil {
+			t.check(c.name, false, "%v", err)
+			continue
+		}
+		run, err := rig.Stepped(pktgen.Load{Name: c.name, Streams: []pktgen.Stream{testStream(count, 1e6, pktgen.IMIX())}}, 20_000, func() { clock.Advance(time.Microsecond) })
+		if err != nil {
+			t.check(c.name, false, "%v", errors.Join(err, end()))
+			continue
+		}
+		s := &run.Streams[0]
+		t.equal(c.name+", sent", s.Sent, count)
+		t.equal(c.name+", lost", s.Lost, did.Dropped+did.Corrupted)
+		t.equal(c.name+", duplicates", s.Duplicates, did.Duplicated)
+		t.equal(c.name+", reordered", s.Reordered, did.Reordered)
+		t.equal(c.name+", corrupt", run.Corrupt(), did.Corrupted)
+		if c.to.Reorder == 0 {
+			for _, q := range []float64{0.5, 0.99, 0.9999} {
+				t.near(fmt.Sprintf("%s, latency p%g", c.name, 100*q), float64(s.Latency.Quantile(q)), float64(c.to.Delay))
+			}
+			t.near(c.name+", latency mean", s.Latency.Mean(), float64(c.to.Delay))
+		}
+		off := 100 * s.RateError()
+		t.check(c.name+", rate", max(off, -off) < 0.1, "%+.4f %% off 1 Mpps", off)
+		if err := end(); err != nil {
+			t.check(c.name, false, "%v", err)
+		}
+	}
+}
+
+// realTime runs on the system's clock. Both ends are stepped in turn by one
+// thread. What other programs take of the CPU delays frames beyond what the link
+// was told, so the least latency is compared with that, and the median with what
+// the link saw.
+func (t *selftest) realTime(ctx context.Context) {
+	for _, delay := range []time.Duration{500 * time.Microsecond, 5 * time.Millisecond} {
+		name := fmt.Sprintf("real time, delay of %v", delay)
+		rig, did, end, err := link(perf.NewClock(), pktgen.Impairments{Delay: delay, Drop: 0.01, Seed: 6})
+		if err != nil {
+			t.check(name, false, "%v", err)
+			continue
+		}
+		run, err := rig.Run(ctx, pktgen.Load{Name: name, Streams: []pktgen.Stream{testStream(20_000, 20_000, pktgen.FixedSize(64))}}, pktgen.Limits{Threads: 1})
+		if err = errors.Join(err, end()); err != nil {
+			t.check(name, false, "%v", err)
+			continue
+		}
+		s := &run.Streams[0]
+		t.equal(name+", sent", s.Sent, 20_000)
+		t.equal(name+", lost", s.Lost, did.Dropped)
+		t.near(name+", least latency", float64(s.Latency.Quantile(0)), float64(delay))
+		t.near(name+", latency p50", float64(s.Latency.Quantile(0.5)), float64(did.Delays.Snapshot().Quantile(0.5)))
+	}
+}
+
+// sessions opens connections over a link that delays.
+func (t *selftest) sessions(ctx context.Context) {
+	const delay = 2 * time.Millisecond
+	p, err := parseProfile("selftest.yaml", []byte(`
+duration: 1s
+links: [{name: wire, delay: 2ms}]
+ports: [{name: a, link: wire}, {name: b, link: wire}]
+sessions:
+  from: a
+  to: b
+  clients: {first: 10.1.0.1, count: 5000}
+  servers: {first: 10.2.0.1, count: 50}
+  open: 4000
+  rate: 1000
+  requests: 2
+  answer: 1000
+`))
+	if err != nil {
+		t.check("sessions", false, "%v", err)
+		return
+	}
+	d, err := p.execute(ctx, newDisplay(io.Discard, true))
+	if err != nil {
+		t.check("sessions", false, "%v", err)
+		return
+	}
+	s := &d.Sessions[0]
+	t.equal("sessions, completed", s.Completed, s.Opened)
+	t.equal("sessions, transactions", s.Transactions, 2*s.Completed)
+	t.check("sessions, rate", s.Opened >= 900 && s.Opened <= 1100, "%d opened in a second, asked for 1000", s.Opened)
+	t.near("sessions, least time to connect", float64(s.Handshake.Quantile(0)), float64(2*delay))
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/perf/pktgen"
+	"github.com/sluice-net/sluice/perf/report"
+	"github.com/sluice-net/sluice/tools/traffic"
+)
+
+// stage has the two ends that sessions run between.
+type stage struct {
+	profile *sessionsProfile
+	world   *world
+	ends    [2]*afxdp.End // client, server
+	seed    uint64
+	client  traffic.ClientConfig
+	server  traffic.ServerConfig
+}
+
+const endFrames = 16384
+
+// newStage opens the ends.
+func (p *profile) newStage(w *world) (st *stage, err error) {
+	c := p.Sessions
+	st = &stage{profile: c, world: w, seed: p.Seed}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, st.close())
+		}
+	}()
+	ports := [2]*pktgen.Port{w.port(c.From), w.port(c.To)}
+	for i, name := range [2]string{"from", "to"} {
+		if ports[i] == nil {
+			return st, p.wrong("sessions."+name, "there is no port %q", [2]string{c.From, c.To}[i])
+		}
+	}
+	if ports[0] == ports[1] {
+		return st, p.wrong("sessions.to", "clients and servers want ports of their own")
+	}
+	if st.client, st.server, err = p.hosts(ports); err != nil {
+		return st, err
+	}
+	for i, port := range ports {
+		open := func() error {
+			if st.ends[i], err = afxdp.NewEnd(port.Port, 0, endFrames); err != nil {
+				return err
+			}
+			if f, ok := port.Port.(*afxdp.Interface); ok {
+				return f.Attach()
+			}
+			return nil
+		}
+		if port.In != nil {
+			err = port.In(open)
+		} else {
+			err = open()
+		}
+		if err != nil {
+			return st, fmt.Errorf("port %s: %w", port.Name, err)
+		}
+	}
+	return st, nil
+}
+
+// hosts turns the profile into what the clients and servers are.
+func (p *profile) hosts(ports [2]*pktgen.Port) (c traffic.ClientConfig, s traffic.ServerConfig, err error) {
+	f := p.Sessions
+	var pools [2]traffic.Pool
+	for i, pool := range [2]poolProfile{f.Clients, f.Servers} {
+		name := [2]string{"sessions.clients", "sessions.servers"}[i]
+		first, err := parseAddr(pool.First)
+		if err != nil {
+			return c, s, p.wrong(name+".first", "%w", err)
+		}
+		pools[i] = traffic.Pool{First: first, Count: pool.Count}
+	}
+	own, gateway := ports[0].Port.MAC(), ports[1].Port.MAC()
+	if gateway, err = parseMAC(f.Gateways.Client, gateway); err != nil {
+		return c, s, p.wrong("sessions.gateways.client", "%w", err)
+	}
+	c = traffic.ClientConfig{
+		Seed: p.Seed, MAC: [6]byte(own), Gateway: [6]byte(gateway), Ports: f.Ports, Open: max(f.Open, 1), Total: f.Total,
+		Timeout: f.Timeout, Rate: f.Rate, Think: f.Think,
+		Mix: []traffic.Mix{{Kind: traffic.TCP, IPv6: pools[0].First.Is6(), Requests: f.Requests, Ask: f.Ask, Answer: f.Answer}},
+	}
+	if pools[0].First.Is6() {
+		c.Clients6, c.Servers6 = pools[0], pools[1]
+	} else {
+		c.Clients4, c.Servers4 = pools[0], pools[1]
+	}
+	// The server answers to the MAC that asked; every port is open.
+	s = traffic.ServerConfig{Seed: p.Seed, MAC: [6]byte(ports[1].Port.MAC()), Closed: func(uint16) bool { return false }}
+	return c, s, nil
+}
+
+func (st *stage) close() error {
+	var errs []error
+	for _, e := range st.ends {
+		if e != nil {
+			errs = append(errs, e.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// play runs sessions for a time, or until total have ended, and then waits for
+// those that are open.
+func (st *stage) play(ctx context.Context, c traffic.ClientConfig, d time.Duration, show *display) (*report.Sessions, error) {
+	st.seed++
+	c.Seed = st.seed
+	client, err := traffic.NewClient(c, st.ends[0])
+	if err != nil {
+		return nil, err
+	}
+	server, err := traffic.NewServer(st.server, st.ends[1])
+	if err != nil {
+		return nil, err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	start := time.Now()
+	var stopped time.Duration
+	nextShow := 250 * time.Millisecond
+	for rounds := 0; !client.Done(); rounds++ {
+		work := client.Step()
+		work = server.Step() || work
+		if !work {
+			runtime.Gosched()
+		}
+		if rounds&63 != 0 && work {
+			continue
+		}
+		now := time.Since(start)
+		if stopped == 0 && (d > 0 && now >= d || ctx.Err() != nil) {
+			client.Stop()
+			stopped = now
+		}
+		if now >= nextShow {
+			nextShow += 250 * time.Millisecond
+			r := client.Report()
+			t := r.Total()
+			show.status("%6.1f s  %d open  %d completed  %.0f connections/s  %d failed  %d timed out", now.Seconds(), client.Open(), t.Completed,
+				float64(t.Completed)/now.Seconds(), t.Failures(), t.TimedOut)
+		}
+	}
+	if stopped == 0 {
+		stopped = time.Since(start)
+	}
+	return st.result(client, server, stopped), nil
+}
+
+func (st *stage) result(client *traffic.Client, server *traffic.Server, took time.Duration) *report.Sessions {
+	r, s := client.Report(), server.Report()
+	t := r.Total()
+	seconds := took.Seconds()
+	out := &report.Sessions{
+		Seconds: seconds, Opened: t.Opened, Completed: t.Completed, Failed: t.Failures(), TimedOut: t.TimedOut,
+		Transactions: r.Answers, Concurrent: uint64(r.MostOpen), Bad: r.Bad + s.Bad, Stray: r.Stray + s.Stray,
+	}
+	if seconds > 0 {
+		out.PerSecond = float64(t.Completed) / seconds
+		out.TransPerSec = float64(r.Answers) / seconds
+		out.Inspected = float64(r.Carried) * 8 / seconds
+	}
+	if h := client.Times().Connect.Snapshot(); h.Count() > 0 {
+		out.Handshake = h
+	}
+	if h := client.Times().Answer.Snapshot(); h.Count() > 0 {
+		out.FirstAnswer = h
+	}
+	for i, n := range t.Failed {
+		if n > 0 {
+			out.Notes = append(out.Notes, fmt.Sprintf("%d connections failed: %v", n, traffic.Reason(i)))
+		}
+	}
+	if n := client.Behind(); n > 0 {
+		out.Notes = append(out.Notes, fmt.Sprintf("%d connections were due and could not be opened: all %d places were taken, or the generator could not keep up", n, st.client.Open))
+	}
+	return out
+}
+
+// sessions runs the profile's sessions, or the method over them.
+func (p *profile) sessions(ctx context.Context, w *world, m *methodProfile, d *report.Document, show *display) (err error) {
+	st, err := p.newStage(w)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close(), st.close()) }()
+	st.client.Clock = w.clock
+	if m == nil {
+		if p.Duration == 0 && p.Sessions.Total == 0 {
+			return p.wrong("duration", "sessions without total need a duration")
+		}
+		s, err := st.play(ctx, st.client, p.Duration, show)
+		if err != nil {
+			return p.wrong("sessions", "%w", err)
+		}
+		s.Subject = p.Title
+		d.Sessions = append(d.Sessions, *s)
+		return nil
+	}
+	what, unit, try := "new connections, all completed", "1/s", st.rateTrial(m, d, show)
+	if m.Kind == kindCapacity {
+		what, unit, try = "connections at once, all alive", "connections", st.capacityTrial(m, d, show)
+	}
+	resolution := m.Resolution
+	if resolution == 0 {
+		resolution = 0.02
+	}
+	s, err := pktgen.Search(ctx, m.Least, m.Most, resolution, try)
+	s.Subject, s.What, s.Unit = m.Subject, what, unit
+	d.Searches = append(d.Searches, s)
+	return err
+}
+
+type trial func(ctx context.Context, v float64) (bool, string, error)
+
+// rateTrial opens connections at a rate for the trial's time; it passes when all
+// were opened in time and completed.
+func (st *stage) rateTrial(m *methodProfile, d *report.Document, show *display) trial {
+	return func(ctx context.Context, rate float64) (bool, string, error) {
+		c := st.client
+		c.Rate, c.Total = rate, 0
+		s, err := st.play(ctx, c, m.Trial, show)
+		if err != nil {
+			return false, "", err
+		}
+		wanted := uint64(rate * s.Seconds)
+		missing := float64(wanted) - float64(s.Completed)
+		passed := s.Failed+s.TimedOut == 0 && missing <= max(m.Tolerance, 0.001)*float64(wanted)+1
+		note := fmt.Sprintf("%d of %d completed, %d failed, %d timed out", s.Completed, wanted, s.Failed, s.TimedOut)
+		show.say("%s: %.6g connections/s: %s", m.Subject, rate, note)
+		if passed {
+			s.Subject = fmt.Sprintf("%s at %.6g/s", m.Subject, rate)
+			keepBest(d, s)
+		}
+		return passed, note, nil
+	}
+}
+
+// capacityTrial opens so many connections and lets all of them go on when the
+// last is open: it passes when all are then answered. A table that is too small
+// or drops idle flows shows as connections that fail.
+func (st *stage) capacityTrial(m *methodProfile, d *report.Document, show *display) trial {
+	return func(ctx context.Context, v float64) (bool, string, error) {
+		c := st.client
+		n := int(v)
+		rate := c.Rate
+		if rate == 0 {
+			rate = 20_000
+		}
+		c.Rate, c.Open, c.Total = rate, n, uint64(n)
+		c.Think = time.Duration(float64(n)/rate*float64(time.Second)) + m.Trial
+		c.Mix = append([]traffic.Mix(nil), c.Mix...)
+		c.Mix[0].Requests = 2
+		s, err := st.play(ctx, c, 0, show)
+		if err != nil {
+			return false, "", err
+		}
+		passed := s.Completed == uint64(n) && s.Concurrent == uint64(n)
+		note := fmt.Sprintf("%d of %d completed, %d at once, %d failed, %d timed out", s.Completed, n, s.Concurrent, s.Failed, s.TimedOut)
+		show.say("%s: %d connections: %s", m.Subject, n, note)
+		if passed {
+			s.Subject = fmt.Sprintf("%s with %d at once", m.Subject, n)
+			keepBest(d, s)
+		}
+		return passed, note, nil
+	}
+}
+
+// keepBest keeps the sessions of the highest value that passed.
+func keepBest(d *report.Document, s *report.Sessions) {
+	d.Sessions = append(d.Sessions[:0], *s)
+}

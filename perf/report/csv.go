@@ -1,0 +1,109 @@
+package report
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+
+	"github.com/sluice-net/sluice/perf"
+)
+
+// Row is one figure of a document: what CSV and comparisons are made of.
+type Row struct {
+	Part    string // run, throughput, loss, latency, back-to-back, search, sessions
+	Subject string
+	Size    int    // 0: none
+	Name    string // of the figure
+	Value   float64
+	Unit    string
+	Better  int // 1: more is better, -1: less is, 0: neither
+}
+
+// Rows returns all figures.
+func (d *Document) Rows() (rows []Row) {
+	add := func(part, subject string, size int, name string, value float64, unit string, better int) {
+		rows = append(rows, Row{part, subject, size, name, value, unit, better})
+	}
+	times := func(part, subject string, size int, what string, d *perf.Distribution) {
+		if d == nil || d.Count() == 0 {
+			return
+		}
+		add(part, subject, size, what+" mean", d.Mean(), "ns", -1)
+		for _, q := range quantiles {
+			add(part, subject, size, what+" "+q.name, float64(d.Quantile(q.q)), "ns", -1)
+		}
+		add(part, subject, size, what+" max", float64(d.Max()), "ns", -1)
+	}
+	for i := range d.Runs {
+		r := &d.Runs[i]
+		for j := range r.Streams {
+			s := &r.Streams[j]
+			name := r.Name + "/" + s.Name
+			add("run", name, 0, "asked", s.AskedPPS, "pps", 0)
+			add("run", name, 0, "sent", float64(s.Sent), "frames", 0)
+			add("run", name, 0, "rate", s.SentPPS, "pps", 1)
+			add("run", name, 0, "bits", s.SentBits, "bit/s", 1)
+			add("run", name, 0, "late mean", s.LateMean, "ns", -1)
+			add("run", name, 0, "late p99", float64(s.LateP99), "ns", -1)
+			if s.Measured {
+				add("run", name, 0, "received", float64(s.Received), "frames", 0)
+				add("run", name, 0, "lost", float64(s.Lost), "frames", -1)
+				add("run", name, 0, "duplicates", float64(s.Duplicates), "frames", -1)
+				add("run", name, 0, "reordered", float64(s.Reordered), "frames", -1)
+				times("run", name, 0, "latency", s.Latency)
+			}
+		}
+	}
+	for i := range d.Throughput {
+		t := &d.Throughput[i]
+		add("throughput", t.Subject, t.Size, "rate", t.PPS, "pps", 1)
+		add("throughput", t.Subject, t.Size, "bits", t.Bits, "bit/s", 1)
+		times("throughput", t.Subject, t.Size, "latency", t.Latency)
+	}
+	for i := range d.Latency {
+		l := &d.Latency[i]
+		times("latency", l.Subject, l.Size, fmt.Sprintf("latency at %s", Rate(l.PPS)), l.Distribution)
+	}
+	for i, p := range d.Loss {
+		n := 0 // number of the point within its curve
+		for j := range i {
+			if d.Loss[j].Subject == p.Subject && d.Loss[j].Size == p.Size {
+				n++
+			}
+		}
+		add("loss", p.Subject, p.Size, fmt.Sprintf("offered %d", n+1), p.PPS, "pps", 0)
+		add("loss", p.Subject, p.Size, fmt.Sprintf("loss ratio %d", n+1), p.Ratio, "", -1)
+	}
+	for _, b := range d.BackToBack {
+		add("back-to-back", b.Subject, b.Size, "burst", b.Frames, "frames", 1)
+	}
+	for i := range d.Searches {
+		s := &d.Searches[i]
+		add("search", s.Subject, 0, s.What, s.Value, s.Unit, 1)
+	}
+	for i := range d.Sessions {
+		s := &d.Sessions[i]
+		add("sessions", s.Subject, 0, "connections", s.PerSecond, "1/s", 1)
+		add("sessions", s.Subject, 0, "transactions", s.TransPerSec, "1/s", 1)
+		add("sessions", s.Subject, 0, "concurrent", float64(s.Concurrent), "connections", 1)
+		add("sessions", s.Subject, 0, "throughput", s.Inspected, "bit/s", 1)
+		add("sessions", s.Subject, 0, "failed", float64(s.Failed+s.TimedOut), "connections", -1)
+		times("sessions", s.Subject, 0, "connect", s.Handshake)
+		times("sessions", s.Subject, 0, "answer", s.FirstAnswer)
+	}
+	return rows
+}
+
+// WriteCSV writes all figures, one a line, under a heading.
+func (d *Document) WriteCSV(w io.Writer) error {
+	out := csv.NewWriter(w)
+	lines := [][]string{{"part", "subject", "size", "figure", "value", "unit"}}
+	for _, r := range d.Rows() {
+		size := ""
+		if r.Size > 0 {
+			size = fmt.Sprint(r.Size)
+		}
+		lines = append(lines, []string{r.Part, r.Subject, size, r.Name, fmt.Sprintf("%.10g", r.Value), r.Unit})
+	}
+	return out.WriteAll(lines)
+}
