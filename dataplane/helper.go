@@ -22,8 +22,9 @@ func newHelp(list []helper.Helper, shard *flowtable.Shard, room int) help {
 // which conntrack wants more than their passing: its helper reads it, its
 // sequence numbers are adjusted, its flow is confirmed.
 func (w *worker) finish(p *packet.Packet) bool {
-	if p.Ct.Seen() && p.Flags&(packet.FlagRelatedError|packet.FlagFragment|packet.FlagL4) == packet.FlagL4 && p.Proto == p.Ct.Tuple.Proto {
-		if number := w.shard.HelperOf(p.Entry); number != 0 && int(number) <= len(w.help.list) && !w.consult(p, number) {
+	if p.Ct.Seen() && p.Flags&(packet.FlagRelatedError|packet.FlagL4) == packet.FlagL4 && p.Proto == p.Ct.Tuple.Proto {
+		// A helper needs all of the payload in one piece.
+		if number := w.shard.HelperOf(p.Entry); number != 0 && p.Whole() && int(number) <= len(w.help.list) && !w.consult(p, number) {
 			w.drop(p, packet.DropHelper)
 			return false
 		}
