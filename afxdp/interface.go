@@ -150,6 +150,16 @@ func (i *Interface) MTU() int { return i.dev.mtu }
 // Queues returns the number of queues.
 func (i *Interface) Queues() int { return i.opt.Queues }
 
+// ZeroCopy says whether the driver knows zero-copy mode and the options allow
+// it. Where the kernel does not tell, the driver may.
+func (i *Interface) ZeroCopy() bool {
+	if i.opt.Generic || i.opt.Mode == ModeCopy || i.opt.Backend != BackendOwn {
+		return false
+	}
+	f, err := ReadFeatures(i.dev.index)
+	return err != nil || f&FeatureZeroCopy != 0
+}
+
 // Index returns the interface's index.
 func (i *Interface) Index() int { return i.dev.index }
 

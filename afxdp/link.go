@@ -20,6 +20,7 @@ type device struct {
 	mac      net.HardwareAddr
 	mtu      int
 	driver   string
+	flags    uint32
 	rxQueues int    // as IFLA_NUM_RX_QUEUES says: allocated, not all need be in use
 	progID   uint32 // XDP program that is attached; 0: none
 }
@@ -50,6 +51,7 @@ func lookUp(name string, ctl int) (device, error) {
 		}
 		if linkName(attrs) == name {
 			d.index = int(int32(binary.NativeEndian.Uint32(m.Data[4:])))
+			d.flags = binary.NativeEndian.Uint32(m.Data[8:])
 			d.fill(attrs)
 			break
 		}

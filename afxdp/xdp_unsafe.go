@@ -136,3 +136,40 @@ func ethtoolGet(ctl int, name string, command uint32) (uint32, error) {
 	}
 	return v.Data, err
 }
+
+// ethtoolRings is the kernel's struct ethtool_ringparam.
+type ethtoolRings struct {
+	Cmd                             uint32
+	MaxRx, MaxMini, MaxJumbo, MaxTx uint32
+	Rx, Mini, Jumbo, Tx             uint32
+}
+
+// getRings returns how many descriptors the device's receive and transmit rings
+// have, and could have; zeros when the driver does not say.
+func getRings(ctl int, name string) (now, most [2]int) {
+	r := ethtoolRings{Cmd: unix.ETHTOOL_GRINGPARAM}
+	if ethtool(ctl, name, unsafe.Pointer(&r)) != nil {
+		return now, most
+	}
+	return [2]int{int(r.Rx), int(r.Tx)}, [2]int{int(r.MaxRx), int(r.MaxTx)}
+}
+
+// ethtoolHash is the head of the kernel's struct ethtool_rxfh, asked for without
+// table and key.
+type ethtoolHash struct {
+	Cmd, Context, TableSize, KeySize uint32
+	Function, Transform              uint8
+	_                                [2]uint8
+	_                                uint32
+}
+
+// symmetricHash says whether the receive hash is made from both ends without
+// regard to which is which, and whether the driver tells.
+func symmetricHash(ctl int, name string) (symmetric, known bool) {
+	h := ethtoolHash{Cmd: unix.ETHTOOL_GRSSH}
+	if ethtool(ctl, name, unsafe.Pointer(&h)) != nil {
+		return false, false
+	}
+	const symmetricXor, symmetricOrXor = 1, 2
+	return h.Transform&(symmetricXor|symmetricOrXor) != 0, true
+}

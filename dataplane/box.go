@@ -181,22 +181,41 @@ func (b *Box) newWorker(id int) (*worker, error) {
 	if w.wants, err = afxdp.NewRing[want](wantSlots); err != nil {
 		return w, err
 	}
-	for i := range 2 * len(b.cfg.Ports) {
-		port := b.cfg.Ports[i%len(b.cfg.Ports)].Port
-		if i >= len(b.cfg.Ports) {
-			port = b.cfg.Ports[i-len(b.cfg.Ports)].Host
-		}
-		var q afxdp.Queue
-		if port != nil {
-			if q, err = port.Open(id, w.umem); err != nil {
-				return w, fmt.Errorf("open port %s queue %d: %w", port.Name(), id, err)
+	return w, b.openQueues(w)
+}
+
+// openQueues opens a worker's queue of every lane. The first decides whether the
+// worker's memory can be shared with devices without copies, so those that can
+// come first.
+func (b *Box) openQueues(w *worker) (err error) {
+	lanes := make([]afxdp.Port, 2*len(b.cfg.Ports))
+	for i, p := range b.cfg.Ports {
+		lanes[i], lanes[len(b.cfg.Ports)+i] = p.Port, p.Host
+	}
+	w.queues, w.tx = make([]afxdp.Queue, len(lanes)), make([][]afxdp.Desc, len(lanes))
+	for _, zeroCopy := range []bool{true, false} {
+		for i, port := range lanes {
+			if port == nil || zeroCopyPort(port) != zeroCopy {
+				continue
 			}
+			if w.queues[i], err = port.Open(w.id, w.umem); err != nil {
+				return fmt.Errorf("open port %s queue %d: %w", port.Name(), w.id, err)
+			}
+		}
+	}
+	for i, q := range w.queues {
+		w.tx[i] = make([]afxdp.Desc, 0, b.cfg.Burst)
+		if q != nil {
 			w.polled = append(w.polled, q)
 		}
-		w.queues = append(w.queues, q)
-		w.tx = append(w.tx, make([]afxdp.Desc, 0, b.cfg.Burst))
 	}
-	return w, nil
+	return nil
+}
+
+// zeroCopyPort says whether a port shares memory with a device.
+func zeroCopyPort(port afxdp.Port) bool {
+	p, ok := port.(interface{ ZeroCopy() bool })
+	return ok && p.ZeroCopy()
 }
 
 // discard gives back the worker's own memory, as far as it was made. Queues must

@@ -29,7 +29,7 @@ var changeCases = []testCase{
 			return "", err
 		}
 		const changes = 8
-		s := bothWays(12000, 64)[0]
+		s := bothWays(8000, 64)[0]
 		s.pace = 50 * time.Microsecond
 		type outcome struct {
 			t   tally
@@ -192,7 +192,7 @@ func (w *world) until(ctx context.Context, good func(s *status) bool) error {
 // disturbed does something to a card during a stream, whose losses are no
 // matter, and demands that afterwards all arrives again.
 func (w *world) disturbed(ctx context.Context, first, then string, disturb func() error) (string, error) {
-	lossy := bothWays(3000, 16)[0]
+	lossy := bothWays(2000, 16)[0]
 	lossy.pace, lossy.patience = time.Millisecond, 6*time.Second
 	type outcome struct {
 		t   tally

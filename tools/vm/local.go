@@ -34,7 +34,7 @@ var localCases = []testCase{
 		}
 		var details []string
 		for _, to := range []string{boxC4, boxC6} {
-			detail, err := w.transfer(ctx, to, 2, 256<<10)
+			detail, err := w.transfer(ctx, to, 2, 128<<10)
 			if err != nil {
 				return "", err
 			}

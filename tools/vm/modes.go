@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +12,23 @@ import (
 
 // modeCases are about how the box's sockets and the driver pass frames.
 var modeCases = []testCase{
+	{name: "doctor: the machine and its cards", run: func(ctx context.Context, w *world) (string, error) {
+		if err := errors.Join(w.channels(ctx, boxC, 1), w.shell(ctx, "ip link set "+offloadIf+" up")); err != nil {
+			return "", err
+		}
+		r, err := w.guest.call(ctx, wire.Request{Op: wire.OpRun, Args: []string{"/bin/sluice", "doctor", boxC, boxS, offloadIf}})
+		if err != nil {
+			return "", err
+		}
+		if err := mentions(r.Text, "machine: kernel "+w.guest.release, boxC+": driver virtio_net: native XDP and zero-copy sockets",
+			"ethtool -L eth0 combined 4", offloadIf+": driver vmxnet3: native XDP, sockets copy", "interrupts, on CPUs"); err != nil {
+			return "", err
+		}
+		if w.opt.log {
+			fmt.Print(r.Text)
+		}
+		return fmt.Sprintf("%s; status %d", lastLine(r.Text), r.Code), nil
+	}},
 	{name: "zero-copy: 2 cards x 2 queues", run: func(ctx context.Context, w *world) (string, error) { return w.zeroCopy(ctx, 2) }},
 	{name: "zero-copy: 2 cards x 4 queues", run: func(ctx context.Context, w *world) (string, error) { return w.zeroCopy(ctx, 4) }},
 	{name: "copy mode on the same cards", run: func(ctx context.Context, w *world) (string, error) {

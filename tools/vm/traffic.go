@@ -53,7 +53,7 @@ var trafficCases = []testCase{
 			return "", err
 		}
 		const conns = 8
-		detail, err := w.transfer(ctx, server4, conns, 512<<10)
+		detail, err := w.transfer(ctx, server4, conns, 256<<10)
 		if err != nil {
 			return "", err
 		}
@@ -76,7 +76,7 @@ var trafficCases = []testCase{
 		if err := w.reaches(ctx, client, server6); err != nil {
 			return "", err
 		}
-		detail, err := w.transfer(ctx, server6, 4, 512<<10)
+		detail, err := w.transfer(ctx, server6, 4, 256<<10)
 		if err != nil {
 			return "", err
 		}
@@ -139,20 +139,16 @@ var trafficCases = []testCase{
 		if err := w.shell(ctx, "ip link set "+offloadIf+" up"); err != nil {
 			return "", err
 		}
-		var all []string
-		for _, offload := range [][]string{{"rx-vlan-hw-parse", "tx-vlan-hw-insert"}, {"rx-lro"}} {
-			said, err := w.refused(ctx, "--port", offloadIf, "--workers", "1")
-			if err != nil {
-				return said, err
-			}
-			if err := mentions(said, offloadIf, "ethtool -K "+offloadIf); err != nil {
-				return "", err
-			}
-			all = append(all, said)
-			r := wire.Request{Op: wire.OpFeatures, Text: offloadIf, Args: offload}
-			if _, err := w.guest.call(ctx, r); err != nil {
-				return "", err
-			}
+		said, err := w.refused(ctx, "--port", offloadIf, "--workers", "1")
+		if err != nil {
+			return said, err
+		}
+		if err := mentions(said, offloadIf, "ethtool -K "+offloadIf+" rxvlan off txvlan off"); err != nil {
+			return "", err
+		}
+		r := wire.Request{Op: wire.OpFeatures, Text: offloadIf, Args: []string{"rx-vlan-hw-parse", "tx-vlan-hw-insert"}}
+		if _, err := w.guest.call(ctx, r); err != nil {
+			return "", err
 		}
 		if err := w.startBoxWith(ctx, routerRules, "--port", offloadIf, "--workers", "1"); err != nil {
 			return "", err
@@ -161,7 +157,7 @@ var trafficCases = []testCase{
 		if err != nil || len(s.Ports) != 1 {
 			return "", fmt.Errorf("status %+v: %w", s, err)
 		}
-		return fmt.Sprintf("vmxnet3: %s; then %s, mode %s", strings.Join(all, "; "), s.Ports[0].XDP, s.Ports[0].Mode), nil
+		return fmt.Sprintf("vmxnet3: %s; then %s, mode %s", said, s.Ports[0].XDP, s.Ports[0].Mode), nil
 	}},
 }
 

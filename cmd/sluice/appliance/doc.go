@@ -34,7 +34,7 @@
 // one that is made anew under its old name needs a restart, which is logged and
 // shown by status. Links, addresses, MTU and MAC may change at any time.
 //
-// Files in reading order: run.go, start.go, privilege.go, namespace.go,
+// Files in reading order: run.go, start.go, fallback.go, privilege.go, namespace.go,
 // channels_unsafe.go,
 // follow.go, watch.go, status.go.
 package appliance

@@ -33,7 +33,8 @@ type running struct {
 	log   *zap.Logger
 	began time.Time
 
-	ns      *os.File // the network namespace of the box
+	ns      *os.File          // the network namespace of the box
+	modes   map[string]string // by port: a lesser XDP mode than the settings', found out by failing
 	workers int
 	socket  *control.Socket
 	ports   []*afxdp.Interface // by port
@@ -63,11 +64,20 @@ const patience = 200 * time.Millisecond
 func Run(ctx context.Context, set settings.Settings, opt Options) (err error) {
 	r := &running{set: set, opt: opt, log: opt.Log, began: time.Now()}
 	defer func() { err = errors.Join(err, r.down()) }()
-	if err := r.up(ctx); err != nil {
+	for {
+		err := r.up(ctx)
+		if err == nil {
+			break
+		}
 		if ctx.Err() != nil {
 			return nil // told to end meanwhile
 		}
-		return err
+		if !r.demote(err) {
+			return err
+		}
+		if err := r.startOver(); err != nil {
+			return err
+		}
 	}
 	r.log.Info("running", zap.Strings("ports", set.PortNames()), zap.String("mode", set.Mode), zap.Int("workers", r.workers),
 		zap.String("control", r.socket.Path()), zap.Duration("after", time.Since(r.began).Round(time.Millisecond)))

@@ -121,7 +121,7 @@ func (r *running) openPorts() error {
 	}
 	r.workers = r.set.WorkersFor(queues, runtime.NumCPU())
 	for _, p := range r.set.Ports {
-		port, err := afxdp.OpenInterface(p.Name, r.set.Interface(r.workers))
+		port, err := afxdp.OpenInterface(p.Name, r.set.InterfaceIn(r.modeFor(p.Name), r.workers))
 		if err != nil {
 			return err
 		}
@@ -267,11 +267,17 @@ func (r *running) loadRules(text []byte) error {
 func (r *running) start() error {
 	for i, port := range r.ports {
 		if err := port.Attach(); err != nil {
-			return err
+			return &errMode{port.Name(), err}
+		}
+		if err := port.SelfTest(); err != nil {
+			return &errMode{port.Name(), err}
 		}
 		info := port.Info()
 		for _, text := range info.Warnings[r.warned[i]:] {
 			r.log.Warn(text)
+		}
+		if reason := info.Queues[0].Reason; reason != "" {
+			r.log.Info("no zero-copy", zap.String("port", info.Name), zap.String("why", reason))
 		}
 		r.log.Info("port taken over", zap.String("port", info.Name), zap.String("driver", info.Driver),
 			zap.String("mode", modeOf(info)), zap.Int("queues", len(info.Queues)), zap.Int("ring", info.Ring), zap.Int("mtu", port.MTU()))

@@ -193,21 +193,30 @@ func (s *Settings) Guard() guard.Config {
 	return c
 }
 
-// XDPGeneric is the XDPMode in which the kernel runs the program instead of the driver.
-const XDPGeneric = "generic"
+// Values of XDPMode. In generic mode the kernel runs the program instead of the
+// driver; auto takes what works.
+const (
+	XDPAuto     = "auto"
+	XDPZeroCopy = "zerocopy"
+	XDPCopy     = "copy"
+	XDPGeneric  = "generic"
+)
 
 var xdpModes = map[string]afxdp.Mode{
-	"auto": afxdp.ModeAuto, "zerocopy": afxdp.ModeZeroCopy, "copy": afxdp.ModeCopy, XDPGeneric: afxdp.ModeCopy,
+	XDPAuto: afxdp.ModeAuto, XDPZeroCopy: afxdp.ModeZeroCopy, XDPCopy: afxdp.ModeCopy, XDPGeneric: afxdp.ModeCopy,
 }
 
 var backends = map[string]afxdp.Backend{"own": afxdp.BackendOwn, "asavie": afxdp.BackendAsavie}
 
 // Interface returns how interfaces with that many queues are opened.
-func (s *Settings) Interface(queues int) afxdp.Options {
+func (s *Settings) Interface(queues int) afxdp.Options { return s.InterfaceIn(s.XDPMode, queues) }
+
+// InterfaceIn is Interface for a port that is in another mode than XDPMode.
+func (s *Settings) InterfaceIn(mode string, queues int) afxdp.Options {
 	o := afxdp.DefaultOptions()
-	o.Queues, o.Ring, o.Mode, o.Backend = queues, s.Ring, xdpModes[s.XDPMode], backends[s.Backend]
+	o.Queues, o.Ring, o.Mode, o.Backend = queues, s.Ring, xdpModes[mode], backends[s.Backend]
 	o.TxBudget = max(32, min(o.TxBudget, o.Ring))
-	o.AllFrames, o.Generic = s.Mode == ModeWire, s.XDPMode == XDPGeneric
+	o.AllFrames, o.Generic = s.Mode == ModeWire, mode == XDPGeneric
 	return o
 }
 
