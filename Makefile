@@ -26,7 +26,7 @@ VMFLAGS   ?=
 SOAK      ?= 1h
 ORACLEFLAGS ?=
 
-.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth pktgen-selftest fuzz clean
+.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth pktgen-selftest fuzz clean corpora-rules
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -76,6 +76,9 @@ fmt: ## fail on files that gofmt would change
 vet: ## go vet, as built and as built for the race detector
 	$(GO) vet ./...
 	$(GO) vet -tags race ./...
+
+corpora-rules: ## how far published rule cases and rule sets get nft's verdict and nft's text
+	@$(GO) test -count=1 -v -run 'TestOpenCorpus|TestCorpusFiles' ./rules/nft | grep -a -E 'same verdict|must be refused|refused:|differs:|ours  |theirs|reads back|FAIL|ok  |SKIP'
 
 staticcheck: ## honnef.co/go/tools, in the version of go.mod
 	$(GO) tool staticcheck ./...

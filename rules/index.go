@@ -150,6 +150,9 @@ func (ix *index) number(ref *chainRef) error {
 				ix.counters = append(ix.counters, counterRef{rule: id, stmt: st})
 			case *nft.Log:
 				ix.slots[st] = uint32(len(ix.logs))
+				if st.Level == "audit" {
+					return errorf(st.Pos, "log level audit is not supported: there is no audit subsystem")
+				}
 				spec := LogSpec{Prefix: st.Prefix, Level: st.Level, Group: st.Group, Rule: id}
 				if spec.Level == "" {
 					spec.Level = "warn"

@@ -120,7 +120,6 @@ type SetUpdate struct {
 	expires   uint64
 	Stmts     []Stmt // run for the element
 	Meter     bool   // written as `meter`, which declares Set too
-	comment   string
 }
 
 // ResetOption overwrites an option of TCP with nops.

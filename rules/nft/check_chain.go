@@ -142,7 +142,9 @@ func (c *checker) priority(n *priorityNode, f Family, h Hook) int32 {
 	if n.named {
 		found := false
 		for _, p := range prioritiesOf(f) {
-			if p.name == n.name.text && (p.hook < 0 || p.hook == int(h)) {
+			// Newer versions of nft take dstnat at output too, where 1.0.6 does not.
+			output := p.name == "dstnat" && h == HookOutput && f != FamilyBridge
+			if p.name == n.name.text && (p.hook < 0 || p.hook == int(h) || output) {
 				v += int64(p.prio)
 				found = true
 			}
@@ -347,6 +349,10 @@ func (c *checker) addElements(t *Table, s *Set, r *raw, create bool) {
 		}
 		if v := e.Verdict; v != nil && v.Chain != "" {
 			c.checkTarget(t, v, keyOf(k))
+		}
+		if s.HoldsObjects && t.object(s.ObjectKind, e.Object) == nil {
+			s.Elements = s.Elements[:had]
+			c.fail(k, "Could not process rule: %s", noEntry)
 		}
 	}
 	c.note(s, had, create)

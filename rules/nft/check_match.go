@@ -7,7 +7,9 @@ import (
 
 // match checks `left op right`.
 func (k *ruleCheck) match(n *matchNode) Stmt {
+	k.matching = true
 	e := k.left(n.left)
+	k.matching = false
 	if f, ok := e.(*Fib); ok && isPresence(n.right) {
 		if f.Result != FibOifIndex {
 			k.fail(n.left, "Could not process rule: Invalid argument")
@@ -15,6 +17,11 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 		x := *f
 		x.Flags |= FibPresent
 		e = &x
+	}
+	if c, ok := e.(*CT); ok && n.left.kind == rawSel && !n.left.ctFamily && (c.Key == CTSaddr || c.Key == CTDaddr) {
+		if n.right.kind == rawSet || n.right.kind == rawRef {
+			k.fail(n.left, "specify either ip or ip6 for address matching")
+		}
 	}
 	k.matchable(n, e)
 	m := &Match{Pos: n.pos, Left: e, Op: n.op, fam: k.table.Family}
@@ -226,6 +233,15 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 	m.Right = partValue(t, o.KeyPart)
 	if o.kind == rawRange {
 		m.Right = &Range{T: t, Lo: o.Lo, Hi: o.Hi}
+	}
+	if b, ok := m.Left.(*Binop); ok && b.Op == "^" && o.kind == rawWord && m.Op <= OpNe {
+		// (left ^ c) == v is left == v ^ c
+		c, v := b.R.(*Const).Data, append([]byte(nil), o.Lo...)
+		for i := range v {
+			v[i] ^= c[i]
+		}
+		m.Left, m.Right = b.L, &Const{T: t, Data: v, PrefixLen: -1}
+		return
 	}
 	mask := masked(m.Left)
 	switch {

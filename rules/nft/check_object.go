@@ -72,7 +72,9 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 		if !known {
 			bad(noEntry)
 		}
-		o.Helper.L3 = family(o.Helper.L3)
+		if o.Helper.L3 = family(o.Helper.L3); t.Family != FamilyInet && o.Helper.L3 != t.Family {
+			bad("Invalid argument")
+		}
 	case ObjTimeout:
 		if o.Timeout.Proto == 0 {
 			bad("Operation not supported")
@@ -85,7 +87,9 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 				bad("Invalid argument")
 			}
 		}
-		e.L3 = family(e.L3)
+		if e.L3 = family(e.L3); e.L3 != FamilyIP && e.L3 != FamilyIP6 {
+			bad("Address family not supported by protocol")
+		}
 	case ObjSynproxy:
 		if !b.given["mss"] || !b.given["wscale"] {
 			bad("Invalid argument")

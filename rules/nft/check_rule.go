@@ -9,6 +9,7 @@ type ruleCheck struct {
 	l4       int    // transport protocol when known, -1
 	l4Name   string
 	ports    bool // some match on the transport protocol was made
+	matching bool // the left side of a match is being checked
 	ether    bool // the link layer is known to be Ethernet
 	vlan     bool // a field of the VLAN tag was named
 	etherAt  span // of a match on the Ethernet type
@@ -44,7 +45,8 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, front bool) {
 			panic(bail{})
 		}
 		st := k.statement(sn)
-		r.Stmts = append(r.Stmts, k.implied...)
+		// What reject needs goes before everything else, as in nft.
+		r.Stmts = append(k.implied, r.Stmts...)
 		k.implied = nil
 		c.ends[st] = span{pos, end}
 		r.Stmts = append(r.Stmts, st)
@@ -193,6 +195,12 @@ func (k *ruleCheck) keyExprs(r *raw) ([]Expr, []*Type) {
 	words := 0
 	for _, p := range parts {
 		e := k.left(p)
+		if c, ok := e.(*CT); ok && !p.ctFamily && (c.Key == CTSaddr || c.Key == CTDaddr) && !k.typeof {
+			k.fail(p, "specify either ip or ip6 for address matching")
+		}
+		if t := e.Type(); len(parts) > 1 && (t == TypeString || t == TypeBitmask || isFibName(e)) {
+			k.fail(p, "can not use variable sized data types (%s) in concat expressions", t.Name)
+		}
 		es, ts = append(es, e), append(ts, e.Type())
 		words += (e.Bits() + 31) / 32
 	}
@@ -200,6 +208,13 @@ func (k *ruleCheck) keyExprs(r *raw) ([]Expr, []*Type) {
 		k.fail(r, "Concatenation size exceeds 512 bits")
 	}
 	return es, ts
+}
+
+// isFibName tells whether an expression is the name of an interface from a route
+// lookup, which is a string of any length.
+func isFibName(e Expr) bool {
+	f, ok := e.(*Fib)
+	return ok && f.Result == FibOifName
 }
 
 // vmap checks a verdict map lookup.
@@ -254,6 +269,9 @@ func (k *ruleCheck) literal(r *raw, s *Set) *Set {
 		}
 		if e.Verdict != nil && e.Verdict.Chain != "" {
 			k.checkTarget(k.table, e.Verdict, keyOf(places[e]))
+		}
+		if s.HoldsObjects && k.table.object(s.ObjectKind, e.Object) == nil {
+			k.fail(r, "Could not process rule: %s", noEntry)
 		}
 	}
 	k.settle(s, places)

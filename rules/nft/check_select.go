@@ -4,6 +4,9 @@ import "bytes"
 
 // conflict reports two protocols a packet cannot have at once.
 func (k *ruleCheck) conflict(r *raw, have, want string) {
+	if k.typeof {
+		return // a set may be for packets of any protocol
+	}
 	k.fail(r, "conflicting protocols specified: %s vs. %s", have, want)
 }
 
@@ -220,6 +223,10 @@ func (k *ruleCheck) binop(r *raw) Expr {
 		k.fail(r.kids[1], "Right hand side of binary operation (%s) must be constant", r.text)
 	}
 	if r.text == "<<" || r.text == ">>" {
+		if k.matching && !isInteger(t) {
+			k.errorf(r.pos, r.end, "datatype mismatch, expected %s, expression has type integer", t.Desc)
+			panic(bail{})
+		}
 		n := k.constant(r.kids[1], TypeInteger, 32)
 		if getUint(n.Lo) >= uint64(e.Bits()) {
 			k.fail(r.kids[1], "Left shift of %d bits is undefined for type of %d bits width", getUint(n.Lo), e.Bits())

@@ -28,7 +28,6 @@ func (k *ruleCheck) plain(n *plainNode) Stmt {
 		x := *s
 		return &x
 	}
-	k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev)
 	x := *n.stmt.(*Notrack)
 	return &x
 }
@@ -235,10 +234,7 @@ func (k *ruleCheck) setUpdate(n *setNode) Stmt {
 		panic(bail{})
 	}
 	if n.data != nil {
-		if len(s.Data) != 1 {
-			k.fail(n.data, "not supported: data of several parts in a rule")
-		}
-		st.Data = k.value(n, n.data, s.Data[0], s.dataBits(0))
+		st.Data = k.dataValue(n, s)
 	}
 	if s.Flags&SetConstant != 0 {
 		k.failAt(span{n.pos, n.end}, "Could not process rule: Device or resource busy")
@@ -262,6 +258,22 @@ func (k *ruleCheck) setUpdate(n *setNode) Stmt {
 		s.SizeGiven = 65535
 	}
 	return st
+}
+
+// dataValue checks what a statement gives a map.
+func (k *ruleCheck) dataValue(n *setNode, s *Set) Expr {
+	parts := []*raw{n.data}
+	if len(s.Data) > 1 && n.data.kind == rawConcat {
+		parts = n.data.kids
+	}
+	if len(parts) != len(s.Data) || s.HoldsObjects || s.Verdicts {
+		k.fail(n.data, "datatype mismatch, expected %s", describeKey(s.Data))
+	}
+	var es []Expr
+	for i, r := range parts {
+		es = append(es, k.value(n, r, s.Data[i], s.dataBits(i)))
+	}
+	return joined(es)
 }
 
 // meterSet makes the set of a meter.

@@ -149,7 +149,7 @@ func TestCorpusFiles(t *testing.T) {
 				if e.Pos.Line == 0 {
 					t.Errorf("%s: error without a position: %s", name, e.Msg)
 				}
-				t.Logf("%s: %d:%d %s", name, e.Pos.Line, e.Pos.Col, e.Msg)
+				t.Errorf("%s: %d:%d %s", name, e.Pos.Line, e.Pos.Col, e.Msg)
 			}
 			continue
 		}
@@ -157,8 +157,16 @@ func TestCorpusFiles(t *testing.T) {
 		if err := Fprint(&b, rs, PrintOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		again(t, b.String())
-		t.Logf("%s: parsed", name)
+		back, err := Parse("listing", b.Bytes(), ParseOptions{NoInclude: true})
+		if err != nil {
+			t.Errorf("%s: its listing is refused: %v", name, err)
+			continue
+		}
+		if got := listingOf(t, back); got != b.String() {
+			t.Errorf("%s: its listing lists as another one:\n%s\nand\n%s", name, b.String(), got)
+			continue
+		}
+		t.Logf("%s: loads, lists, and reads back to the same list", name)
 	}
 }
 

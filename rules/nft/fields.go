@@ -121,8 +121,6 @@ func LookupField(proto, name string) *Field {
 		name = "dei"
 	case proto == "icmpv6" && name == "param-problem":
 		name = "parameter-problem"
-	case proto == "icmpv6" && name == "parameter-problem":
-		return nil // this name is listed, but not read
 	}
 	for _, f := range fields {
 		if f.Proto == proto && f.Name == name {

@@ -25,7 +25,7 @@ func integers(list ...any) []*Field {
 var (
 	extStart = []*Field{option("nexthdr", 0, 8, TypeProto), option("hdrlength", 8, 8, TypeInteger)}
 	rtStart  = append(extStart[:2:2], integers("type", 16, 8, "seg-left", 24, 8)...)
-	tcpStart = integers("length", 8, 8)
+	tcpStart = integers("kind", 0, 8, "length", 8, 8)
 	ipStart  = integers("type", 0, 8, "length", 8, 8)
 	srcRoute = append(ipStart[:2:2], integers("ptr", 16, 8, "addr", 24, 32)...)
 	chunk    = integers("type", 0, 8, "flags", 8, 8, "length", 16, 16)

@@ -294,9 +294,6 @@ func (p *parser) parsePrimary() *raw {
 		defer p.nest()()
 		p.take()
 		r := p.parseBinary(1)
-		if p.peek().is(",") {
-			r = p.parseList(r)
-		}
 		p.expect(")")
 		return r
 	case t.is("$"):

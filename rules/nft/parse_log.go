@@ -1,5 +1,7 @@
 package nft
 
+import "strings"
+
 var logLevels = []string{"emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit"}
 
 var logFlagNames = []string{"tcp sequence", "tcp options", "ip options", "skuid", "ether"}
@@ -22,11 +24,12 @@ func (p *parser) parseLog() stmtNode {
 				}
 				s = p.parsePrimary()
 			}
-			if len(s.text) > 127 {
+			text := p.interpolate(s)
+			if len(text) > 127 {
 				p.errorf(s.pos, s.end, "log prefix is too long")
 				panic(bail{})
 			}
-			l.Prefix, l.prefixed = s.text, true
+			l.Prefix, l.prefixed = text, true
 			continue
 		case k.is("level"):
 			p.take()
@@ -47,9 +50,6 @@ func (p *parser) parseLog() stmtNode {
 			}
 			if !found {
 				p.fail(&v, "invalid log level")
-			}
-			if lv == "audit" {
-				p.fail(&v, "not supported: log level audit")
 			}
 			p.take()
 			l.Level = lv
@@ -82,6 +82,10 @@ func (p *parser) parseLog() stmtNode {
 			continue
 		}
 		break
+	}
+	if l.Level == "audit" && (l.prefixed || l.Group >= 0 || l.snaps || l.QThresh > 0 || len(l.LogFlags) > 0) {
+		p.errorf(t.pos, t.end, "log level audit doesn't support any further options")
+		panic(bail{})
 	}
 	if l.Group >= 0 && (l.Level != "" || len(l.LogFlags) > 0) {
 		p.errorf(t.pos, t.end, "%s and group are mutually exclusive", map[bool]string{true: "level", false: "flags"}[l.Level != ""])
@@ -131,5 +135,35 @@ func (p *parser) parseLogFlags(l *Log) {
 		}
 	default:
 		p.unexpected("")
+	}
+}
+
+// interpolate puts what variables stand for into a text that names them.
+func (p *parser) interpolate(r *raw) string {
+	text, out := r.text, ""
+	for {
+		i := strings.IndexByte(text, '$')
+		if i < 0 || r.kind != rawString {
+			return out + text
+		}
+		n := i + 1
+		for n < len(text) && (isLetter(text[n]) || n > i+1 && (isDigit(text[n]) || strings.IndexByte("/-_.", text[n]) >= 0)) {
+			n++
+		}
+		if n == i+1 {
+			return out + text
+		}
+		var v *raw
+		for _, scope := range p.scopes {
+			if x := scope[text[i+1:n]]; x != nil {
+				v = x
+			}
+		}
+		if v == nil {
+			p.errorf(r.pos, r.end, "unknown identifier '%s'", text[i+1:n])
+			panic(bail{})
+		}
+		out += text[:i] + v.text
+		text = text[n:]
 	}
 }

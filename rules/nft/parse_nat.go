@@ -91,6 +91,7 @@ func (p *parser) natTarget(n *natNode) {
 // natPart reads an address or a port, or the map it comes from.
 func (p *parser) natPart() *raw {
 	r := p.parseConcatValue()
+	p.noValue(r)
 	if !p.peek().is("map") {
 		return r
 	}

@@ -219,6 +219,9 @@ func (p *parser) timeoutPolicy(b *objectBlock) {
 	p.expect("{")
 	for {
 		p.skipLines()
+		if p.peek().is("}") { // as an empty one is listed
+			break
+		}
 		name := p.word()
 		known := false
 		for _, s := range states {

@@ -69,7 +69,11 @@ func (p *parser) parseSetType(s *setBlock, typeof bool) {
 	}
 	p.expect(":")
 	s.ranges = p.accept("interval")
+	at := *p.peek()
 	if k, ok := p.objectKind(); ok && !s.ranges {
+		if typeof || k >= ObjHelper && k != ObjSynproxy && k != ObjSecmark {
+			p.fail(&at, "syntax error, unexpected %s", at.what())
+		}
 		s.objects, s.kind = true, k
 		return
 	}

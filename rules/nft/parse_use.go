@@ -56,6 +56,7 @@ func (p *parser) parseObjectUse(t token, kind ObjectKind) stmtNode {
 func (p *parser) parseStmtExpr() *raw {
 	defer p.nest()()
 	r := p.parseConcatValue()
+	p.noValue(r)
 	if p.peek().is(",") {
 		return p.parseList(r)
 	}
@@ -64,6 +65,26 @@ func (p *parser) parseStmtExpr() *raw {
 	}
 	p.take()
 	return p.mapOf(r)
+}
+
+// noValue refuses selectors that nft takes in a match only.
+func (p *parser) noValue(r *raw) {
+	if r.kind == rawSel {
+		switch e := r.expr.(type) {
+		case *Fib, *Xfrm:
+		case *Option:
+			if e.Kind != OptionIPv6 {
+				return
+			}
+		default:
+			return
+		}
+		p.errorf(r.pos, r.end, "syntax error, unexpected %s", r.text)
+		panic(bail{})
+	}
+	for _, k := range r.kids {
+		p.noValue(k)
+	}
 }
 
 // mapOf reads the map that gives what stands for key.
@@ -166,6 +187,10 @@ func (p *parser) parseMeter() stmtNode {
 
 // parseFlow reads `flow add @name`.
 func (p *parser) parseFlow() stmtNode {
+	if p.peekAt(1).is("table") { // the old name of meters
+		p.take()
+		return p.parseMeter()
+	}
 	t := p.take()
 	if !p.accept("add") {
 		p.expect("offload")

@@ -211,9 +211,10 @@ func elementsPerRow(s *Set) int {
 		return 1
 	}
 	switch s.Key[0] {
-	case TypeNfproto, TypeProto, TypeService, TypeInteger, TypeHostInteger, TypeMark, TypeTCPFlag:
+	case TypeNfproto, TypeProto, TypeService, TypeInteger, TypeHostInteger, TypeRaw, TypeMark, TypeTCPFlag, TypeUID,
+		TypeGID, TypeARPOp, TypeDCCPType, TypeIfindex, TypeClassid, TypeCTDir:
 		return 5
-	case TypeIPv4, TypeCTState, TypeCTStatus, TypePkttype, TypeCTDir:
+	case TypeIPv4, TypeCTState, TypeCTStatus, TypePkttype:
 		return 2
 	}
 	return 1

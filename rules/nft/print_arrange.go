@@ -101,8 +101,22 @@ func mergeFields(items []*item) []*item {
 		if moved[i] {
 			continue
 		}
+		if len(after[i]) == 1 && mergeable(it).Proto == "th" {
+			out = append(out, bothPorts(it, after[i][0]))
+			continue
+		}
 		out = append(out, it)
 		out = append(out, after[i]...)
 	}
 	return out
+}
+
+// bothPorts is one match of both ports of a transport protocol that may be any:
+// nft does not find the fields again in what it loads for both.
+func bothPorts(src, dst *item) *item {
+	m := *src.stmt.(*Match)
+	a, b := m.Right.(*Const), dst.stmt.(*Match).Right.(*Const)
+	m.Left = &Raw{Base: BaseTransport, Length: 32}
+	m.Right = &Const{T: TypeRaw, Data: append(append([]byte(nil), a.Data...), b.Data...), PrefixLen: -1}
+	return &item{stmt: &m}
 }

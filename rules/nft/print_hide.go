@@ -342,6 +342,9 @@ func (l *listing) reject(s *Reject) {
 		(l.family == FamilyIP || l.family == FamilyIP6) {
 		l.transport.hidden, l.transport = true, nil
 	}
+	if l.family == FamilyIP || l.family == FamilyIP6 {
+		return
+	}
 	switch s.Proto {
 	case protoICMP:
 		l.hideNetwork(FamilyIP)

@@ -34,8 +34,8 @@ func objectLines(o *Object, opt *PrintOptions) []string {
 	case ObjSynproxy:
 		s := o.Synproxy
 		out := []string{fmt.Sprintf("mss %d", s.MSS), fmt.Sprintf("wscale %d", s.Wscale)}
-		if flags := synproxyFlags(s); flags != "" {
-			out = append(out, flags)
+		if s.Timestamp || s.SackPerm { // with the blank between them in any case, as nft
+			out = append(out, word(s.Timestamp, "timestamp")+" "+word(s.SackPerm, "sack-perm"))
 		}
 		return out
 	case ObjHelper:
@@ -134,6 +134,13 @@ func quotaText(q *Quota, opt *PrintOptions) string {
 		s += " used " + byteText(used)
 	}
 	return s
+}
+
+func word(shown bool, text string) string {
+	if shown {
+		return text
+	}
+	return ""
 }
 
 func synproxyFlags(s *Synproxy) string {

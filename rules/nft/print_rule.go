@@ -46,7 +46,7 @@ func stmtText(it *item, opt *PrintOptions) string {
 	case *ObjectRef:
 		return objectRefText(s, opt)
 	case *Assign:
-		return assignText(s, it, opt)
+		return it.before + assignText(s, it, opt)
 	case *SetUpdate:
 		return setUpdateText(s, opt)
 	case *TProxy:

@@ -80,11 +80,8 @@ func setUpdateText(s *SetUpdate, opt *PrintOptions) string {
 
 func synproxyText(s *Synproxy) string {
 	out := "synproxy"
-	if s.hasMSS {
-		out += fmt.Sprintf(" mss %d", s.MSS)
-	}
-	if s.hasWscale {
-		out += fmt.Sprintf(" wscale %d", s.Wscale)
+	if s.hasMSS || s.hasWscale {
+		out += fmt.Sprintf(" mss %d wscale %d", s.MSS, s.Wscale)
 	}
 	if f := synproxyFlags(s); f != "" {
 		out += " " + f

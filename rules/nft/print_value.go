@@ -103,7 +103,11 @@ func hexText(t *Type, b []byte) string {
 	if t.Bitmask {
 		return "0x" + strconv.FormatUint(v, 16)
 	}
-	return fmt.Sprintf("0x%0*x", 2*len(b), v)
+	digits := 2 * len(b)
+	if t.Bits > 0 {
+		digits = (t.Bits + 3) / 4
+	}
+	return fmt.Sprintf("0x%0*x", digits, v)
 }
 
 var opText = [...]string{OpEq: "== ", OpNe: "!= ", OpLt: "< ", OpGt: "> ", OpLe: "<= ", OpGe: ">= ", OpAny: ""}
@@ -120,12 +124,16 @@ func matchText(m *Match, th string, opt *PrintOptions) string {
 	if m.Op == OpEq {
 		op = ""
 		_, ranged := m.Right.(*Range)
-		if mask != nil && !ranged {
+		if _, b := m.Left.(*Binop); (mask != nil || b) && !ranged {
 			op = "== "
 		}
 	}
 	switch v := m.Right.(type) {
 	case *Const:
+		// The order of values kept in the machine's byte order has no names.
+		if t != nil && t.Host && t.Symbols != nil && t != TypeRealm && t != TypeDevgroup && m.Op >= OpLt && m.Op <= OpGe {
+			return exprText(m.Left, th) + " " + op + constText(numeric(t), v.Data)
+		}
 		if t != nil && t.Bitmask {
 			return flagMatchText(m, mask, v, th)
 		}
@@ -266,10 +274,13 @@ func rangeText(t *Type, lo, hi []byte) string {
 		return fmt.Sprintf("%ds-%ds", getUint(lo)/1000, getUint(hi)/1000)
 	}
 	if t != nil && t.Symbols != nil {
-		t = &Type{Name: t.Name, Bits: t.Bits, Hex: t.Hex}
+		t = numeric(t)
 	}
 	return constText(t, lo) + "-" + constText(t, hi)
 }
+
+// numeric is a type without names.
+func numeric(t *Type) *Type { return &Type{Name: t.Name, Bits: t.Bits, Hex: t.Hex, Bitmask: t.Bitmask} }
 
 // constText shows one value of a type.
 func constText(t *Type, b []byte) string {
@@ -297,7 +308,7 @@ func constText(t *Type, b []byte) string {
 	if len(b) > 8 && t != TypeRaw {
 		return fmt.Sprintf("0x%x", b)
 	}
-	if t == TypeRaw {
+	if t == TypeRaw || t == TypeBitmask {
 		return bigHex(b)
 	}
 	v := getUint(b)

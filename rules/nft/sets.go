@@ -2,6 +2,7 @@ package nft
 
 import (
 	"bytes"
+	"slices"
 	"sort"
 )
 
@@ -408,6 +409,13 @@ func (c *checker) boxes(s *Set, places map[*Element]*raw) {
 // listingOrder sorts as nft lists: by value; names, and what is joined of
 // several, as numbers that begin with the lowest byte.
 func listingOrder(s *Set) {
+	if len(s.Key) == 1 && s.Key[0].Bitmask {
+		// Flags go by the lowest one of each element, later ones first.
+		slices.Reverse(s.Elements)
+		lowest := func(e *Element) uint64 { v := getUint(e.Key[0].Lo); return v & -v }
+		sort.SliceStable(s.Elements, func(i, j int) bool { return lowest(s.Elements[i]) < lowest(s.Elements[j]) })
+		return
+	}
 	if len(s.Key) == 1 && s.Key[0] != TypeIfname && s.Key[0] != TypeString {
 		sort.SliceStable(s.Elements, func(i, j int) bool { return compareKeys(s.Elements[i], s.Elements[j]) < 0 })
 		return

@@ -54,7 +54,7 @@ var (
 	TypeICMPXCode  = &Type{Name: "icmpx_code", Desc: "icmpx code", Bits: 8, Symbols: icmpxCodes}
 	TypeTCPFlag    = &Type{Name: "tcp_flag", Desc: "TCP flag", Bits: 8, Bitmask: true, Hex: true, Symbols: tcpFlags}
 	TypeDSCP       = &Type{Name: "dscp", Desc: "Differentiated Services Code Point", Bits: 6, Hex: true, Symbols: dscps}
-	TypeECN        = &Type{Name: "ecn", Desc: "Explicit Congestion Notification", Bits: 2, Symbols: ecns}
+	TypeECN        = &Type{Name: "ecn", Desc: "Explicit Congestion Notification", Bits: 2, Hex: true, Symbols: ecns}
 	TypeMark       = &Type{Name: "mark", Desc: "packet mark", Bits: 32, Host: true, Hex: true}
 	TypeIfindex    = &Type{Name: "iface_index", Desc: "network interface index", Bits: 32, Host: true}
 	TypeIfname     = &Type{Name: "ifname", Desc: "network interface name", Bits: 128, Host: true}
@@ -70,7 +70,7 @@ var (
 	TypeRaw         = &Type{Name: "integer", Desc: "integer"} // of raw payload, listed in hexadecimal
 	TypeString      = &Type{Name: "string", Desc: "string", Bits: 128, Host: true}
 	TypeBoolean     = &Type{Name: "boolean", Desc: "boolean type", Bits: 1, Symbols: booleans}
-	TypeBitmask     = &Type{Name: "bitmask", Desc: "bitmask", Bitmask: true, Hex: true}
+	TypeBitmask     = &Type{Name: "bitmask", Desc: "bitmask"}
 	TypeRealm       = &Type{Name: "realm", Desc: "routing realm", Bits: 32, Host: true, Symbols: realms}
 	TypeDevgroup    = &Type{Name: "devgroup", Desc: "devgroup name", Bits: 32, Host: true, Symbols: devgroups}
 	TypeUID         = &Type{Name: "uid", Desc: "user ID", Bits: 32, Host: true}
@@ -81,10 +81,10 @@ var (
 	TypeDate        = &Type{Name: "time", Desc: "Relative time of packet reception", Bits: 64, Host: true}
 	TypeDay         = &Type{Name: "day", Desc: "Day of week of packet reception", Bits: 8, Symbols: days}
 	TypeHour        = &Type{Name: "hour", Desc: "Hour of day of packet reception", Bits: 32, Host: true}
-	TypeARPOp       = &Type{Name: "arp_op", Desc: "ARP operation", Bits: 16, Hex: true, Symbols: arpOps}
+	TypeARPOp       = &Type{Name: "arp_op", Desc: "ARP operation", Bits: 16, Symbols: arpOps}
 	TypeIGMPType    = &Type{Name: "igmp_type", Desc: "IGMP type", Bits: 8, Symbols: igmpTypes}
 	TypeMHType      = &Type{Name: "mh_type", Desc: "Mobility Header Type", Bits: 8, Symbols: mhTypes}
-	TypeDCCPType    = &Type{Name: "dccp_pkttype", Desc: "DCCP packet type", Bits: 4, Hex: true, Symbols: dccpTypes}
+	TypeDCCPType    = &Type{Name: "dccp_pkttype", Desc: "DCCP packet type", Bits: 4, Symbols: dccpTypes}
 	TypeCTLabel     = &Type{Name: "ct_label", Desc: "conntrack label", Bits: 128, Bitmask: true, Host: true}
 	TypeCTEvent     = &Type{Name: "ct_event", Desc: "conntrack event bits", Bits: 32, Bitmask: true, Host: true, Hex: true, Symbols: ctEvents}
 
@@ -96,8 +96,8 @@ var namedTypes = []*Type{
 	TypeIPv4, TypeIPv6, TypeEther, TypeEtherType, TypeProto, TypeService, TypeICMPType, TypeICMPCode,
 	TypeICMPv6Type, TypeICMPv6Code, TypeICMPXCode, TypeTCPFlag, TypeDSCP, TypeECN, TypeMark, TypeIfindex,
 	TypeIfname, TypeIftype, TypePkttype, TypeNfproto, TypeCTState, TypeCTStatus, TypeCTDir, TypeTime, TypeVerdict,
-	TypeBoolean, TypeRealm, TypeDevgroup, TypeUID, TypeGID, TypeClassid, TypeFibAddr, TypeCgroup, TypeDay,
-	TypeHour, TypeARPOp, TypeIGMPType, TypeMHType, TypeDCCPType, TypeCTLabel, TypeCTEvent,
+	TypeBoolean, TypeRealm, TypeDevgroup, TypeUID, TypeGID, TypeClassid, TypeFibAddr, TypeCgroup,
+	TypeARPOp, TypeIGMPType, TypeMHType, TypeDCCPType,
 }
 
 // typeByName finds a type a set may name; nil when there is none.

@@ -4,7 +4,7 @@ import "strings"
 
 // reserved words cannot be names of tables, chains, sets or definitions.
 var reserved = wordSet(`
-fwd dup accept drop continue jump goto return counter log reject snat dnat masquerade redirect
+all fwd dup accept drop continue jump goto return counter log reject snat dnat masquerade redirect
 notrack meta ct ip ip6 tcp udp udplite sctp dccp th icmp icmpv6 ether set map vmap table chain rule
 element add create insert delete flush define redefine undefine include type typeof hook priority
 policy flags elements timeout comment iif oif iifname oifname mark queue limit quota fib vlan arp
