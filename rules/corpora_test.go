@@ -32,6 +32,10 @@ func TestCorpusRulesets(t *testing.T) {
 			t.Logf("%s: refused by the language: %s", filepath.Base(file), strings.SplitN(err.Error(), "\n", 2)[0])
 			continue
 		}
+		if _, err := Compile(tree, Options{}); err != nil {
+			t.Logf("%s: not carried out: %s", filepath.Base(file), strings.SplitN(err.Error(), "\n", 2)[0])
+			continue
+		}
 		taken++
 		var hits [4]int
 		g := &gen{r: rand.New(rand.NewPCG(seed, uint64(i))), tb: t}
