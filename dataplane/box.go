@@ -159,7 +159,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),
 		kinds: make([]parcelKind, b.cfg.Burst), hashes: make([]uint64, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
 		trace: b.cfg.Trace, check: b.cfg.Check,
-		stages: perf.NewStages(stageNames[:]...),
+		stages: perf.NewStages(stageNames[:]...), joined: newDatagram(),
 	}
 	w.stages.Enable(b.cfg.Stages)
 	var err error

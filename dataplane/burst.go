@@ -61,9 +61,15 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 	if w.ports[p.InPort].unfinished || came&fromHost != 0 {
 		packet.CompleteChecksum(p)
 	}
-	if p.Flags&packet.FlagFragment != 0 && t.track {
-		w.fragment(t, p, came.reason())
-		return
+	if t.track && (p.Flags&packet.FlagFragment != 0 || p.Frag != 0) {
+		if p.Flags&packet.FlagFragment != 0 {
+			w.fragment(t, p, came.reason())
+			return
+		}
+		if !w.atomic(p) {
+			w.drop(p, packet.DropFragment)
+			return
+		}
 	}
 	if t.track && w.elsewhere(t, p, came.reason()) {
 		return
@@ -147,7 +153,7 @@ func (w *worker) untag(p *packet.Packet) bool {
 	copy(p.Data[tag:], p.Data[:12])
 	p.Data, p.Addr = p.Data[tag:], p.Addr+tag
 	p.VLANs = 0
-	for _, offset := range []*uint16{&p.L3, &p.L4, &p.L4Payload, &p.End, &p.Frag, &p.AH} {
+	for _, offset := range []*uint16{&p.L3, &p.L4, &p.L4Payload, &p.Frag, &p.AH} {
 		if *offset != 0 {
 			*offset -= tag
 		}
@@ -288,7 +294,7 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 		w.learn(t, p, hop)
 	}
 	if mtu := w.mtu(p, hop); w.parts != nil || int(p.End)-int(p.L3) > mtu {
-		w.sendWhole(p, mtu)
+		w.sendPieces(p, mtu)
 		return
 	}
 	w.ended(p, FateSent, packet.DropNone)

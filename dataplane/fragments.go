@@ -8,10 +8,10 @@ import (
 	"github.com/sluice-net/sluice/flowtable"
 )
 
-// A datagram that came in fragments walks the hooks as one packet: its first
-// fragment stands for all, the others wait in worker.parts. Nothing is joined:
-// at the end every fragment leaves as it came, with the addresses, TTL and MAC
-// addresses of the first. worker.parts is nil while a plain frame walks.
+// Fragments are collected by the worker that a hash of their addresses and
+// identification names; when the datagram is whole it goes to its flow's owner
+// and walks there as one packet, see datagram.go. worker.parts has its fragments
+// meanwhile and is nil while a plain frame walks.
 
 // fragment sends a fragment to the worker that reassembles its datagram, and
 // walks the datagram when it is whole.
@@ -27,9 +27,30 @@ func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
 	case defrag.Refused:
 		w.drop(p, packet.DropFragment)
 		w.refuse(list, packet.DropFragment)
+	case defrag.Alone:
+		w.refuse(list, packet.DropFragment)
+		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonMalformed
+		w.whole(t, p)
 	case defrag.Complete:
 		w.datagram(t, list, p.Flags&packet.FlagLocal, parcelNone)
 	}
+}
+
+// atomic takes the fragment header out of an IPv6 packet that is all of its
+// datagram (RFC 6946), as reassembly does.
+func (w *worker) atomic(p *packet.Packet) bool {
+	l3, at := int(p.L3), int(p.Frag)
+	kind := p.Data[at]
+	b := p.Data[fragHeader:]
+	copy(b, p.Data[:at])
+	b[headerTypeAt(b[:at], l3)] = kind
+	binary.BigEndian.PutUint16(b[l3+4:], binary.BigEndian.Uint16(b[l3+4:])-fragHeader)
+	in, serial, local := p.InPort, p.Serial, p.Flags&packet.FlagLocal
+	p.Data, p.Addr = b, p.Addr+fragHeader
+	d := packet.Parse(p, w.table)
+	p.InPort, p.Serial = in, serial
+	p.Flags |= local
+	return d == packet.DropNone
 }
 
 // datagram walks the fragments of one whole datagram, first fragment first.
@@ -37,32 +58,25 @@ func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
 func (w *worker) datagram(t *tables, list []defrag.Frag, local packet.Flags, came parcelKind) {
 	p := &w.head
 	w.view(p, &list[0])
-	if packet.Parse(p, w.table) != packet.DropNone ||
-		packet.ParseDatagram(p, w.table, defrag.Payload(list)) != packet.DropNone {
+	packet.Parse(p, w.table)
+	in, serial := p.InPort, p.Serial
+	whole := w.joined.join(w, p, list)
+	if whole == nil {
 		w.refuse(list, packet.DropFragment)
 		return
 	}
+	p.Data, p.Addr = whole, 0
+	if packet.Parse(p, w.table) != packet.DropNone {
+		w.refuse(list, packet.DropFragment)
+		return
+	}
+	p.InPort, p.Serial = in, serial
 	p.Flags |= local
 	w.parts = list
 	if !w.elsewhere(t, p, came) {
 		w.whole(t, p)
 	}
 	w.parts = nil
-}
-
-// partsOK verifies the transport checksum of the datagram whose first fragment
-// is p.
-func (w *worker) partsOK(p *packet.Packet) bool {
-	before := int(w.parts[0].Payload) - (int(p.End) - int(p.L4)) // extension headers in front of the transport header
-	sum := p.BeginSum(int(defrag.Payload(w.parts)) - before)
-	for i := 1; i < len(w.parts); i++ {
-		f := &w.parts[i]
-		var q packet.Packet
-		w.view(&q, f)
-		packet.Parse(&q, w.table)
-		sum.Add(q.Data[int(q.End)-int(f.Payload) : q.End])
-	}
-	return sum.OK()
 }
 
 // view makes p the frame of a fragment, to be parsed.
@@ -89,13 +103,12 @@ func (w *worker) expireFragments() {
 	}
 }
 
-// largest returns the L3 length of p, or of its largest fragment.
+// largest returns the L3 length of p, or of the largest fragment it came as.
 func (w *worker) largest(p *packet.Packet) int {
-	size := int(p.End) - int(p.L3)
-	for i := 1; i < len(w.parts); i++ {
-		size = max(size, int(w.parts[i].Len)-int(p.L3))
+	if w.parts != nil {
+		return w.joined.most
 	}
-	return size
+	return int(p.End) - int(p.L3)
 }
 
 // mustFit says that nobody but the sender may cut p up: IPv6, or IPv4 with DF.
@@ -103,108 +116,24 @@ func mustFit(p *packet.Packet) bool {
 	return p.Family == flowtable.FamilyIPv6 || p.Data[p.L3+6]&0x40 != 0
 }
 
-// sendWhole sends p, with all its fragments, and ends it.
-func (w *worker) sendWhole(p *packet.Packet, mtu int) {
+// sendPieces sends p in fragments and ends it.
+func (w *worker) sendPieces(p *packet.Packet, mtu int) {
 	w.ended(p, FateSent, packet.DropNone)
-	w.emit(p, mtu)
-	for i := 1; i < len(w.parts); i++ {
-		var q packet.Packet
-		w.view(&q, &w.parts[i])
-		packet.Parse(&q, w.table)
-		q.OutPort = p.OutPort
-		follow(&q, p)
-		w.emit(&q, mtu)
-	}
-}
-
-// emit transmits one frame, in pieces if it is larger than the way out takes.
-func (w *worker) emit(p *packet.Packet, mtu int) {
-	if int(p.End)-int(p.L3) <= mtu || p.Family != flowtable.FamilyIPv4 {
+	if w.parts == nil && p.Family != flowtable.FamilyIPv4 {
 		w.transmit(int(p.OutPort), p)
 		return
 	}
-	w.split(p, mtu)
-	w.umem.Free(p.Addr)
-}
-
-// split sends an IPv4 packet as fragments of at most mtu bytes (ip_do_fragment).
-// The header is repeated; options that are not to be copied become no-ops
-// behind the first fragment (RFC 791 section 3.1).
-func (w *worker) split(p *packet.Packet, mtu int) {
-	l3, end := int(p.L3), int(p.End)
-	hl := int(p.Data[l3]&15) * 4
-	step := (mtu - hl) &^ 7
-	if step <= 0 {
-		w.stats.Drops[packet.DropMTU]++
-		return
+	for _, d := range w.cutUp(p, mtu) {
+		w.transmitFrame(int(p.OutPort), d)
 	}
-	word := binary.BigEndian.Uint16(p.Data[l3+6:])
-	for at := l3 + hl; at < end; at += step {
-		n := min(step, end-at)
-		addr, ok := w.umem.Alloc()
-		if !ok {
-			w.stats.Drops[packet.DropNoFrame]++
-			return
-		}
-		q := packet.Packet{Addr: addr, Data: w.umem.Frame(addr, uint32(l3+hl+n)), OutPort: p.OutPort}
-		q.Serial = p.Serial
-		copy(q.Data, p.Data[:l3+hl])
-		copy(q.Data[l3+hl:], p.Data[at:at+n])
-		h := q.Data[l3 : l3+hl]
-		if at > l3+hl {
-			blankOptions(h[20:])
-		}
-		off := word + uint16(at-l3-hl)/8
-		if at+n < end {
-			off |= 0x2000
-		}
-		binary.BigEndian.PutUint16(h[2:], uint16(hl+n))
-		binary.BigEndian.PutUint16(h[6:], off)
-		h[10], h[11] = 0, 0
-		binary.BigEndian.PutUint16(h[10:], packet.Checksum(h, 0))
-		w.transmit(int(p.OutPort), &q)
-	}
-}
-
-// blankOptions overwrites IPv4 options without the copied flag by no-ops.
-func blankOptions(opts []byte) {
-	for i := 0; i < len(opts) && opts[i] != 0; {
-		n := 1
-		if opts[i] != 1 {
-			if i+1 >= len(opts) || opts[i+1] < 2 || i+int(opts[i+1]) > len(opts) {
-				return
-			}
-			n = int(opts[i+1])
-		}
-		if opts[i]&0x80 == 0 {
-			for j := i; j < i+n; j++ {
-				opts[j] = 1
-			}
-		}
-		i += n
-	}
-}
-
-// follow gives the later fragment q what the walk changed in the first one, p.
-func follow(q, p *packet.Packet) {
-	copy(q.Data[0:12], p.Data[0:12])
-	to, from := q.Data[q.L3:], p.Data[p.L3:]
-	if p.Family == flowtable.FamilyIPv6 {
-		to[7] = from[7]
-		copy(to[8:40], from[8:40])
-		return
-	}
-	to[8] = from[8]
-	copy(to[12:20], from[12:20])
-	head := to[:int(q.L4)-int(q.L3)]
-	head[10], head[11] = 0, 0
-	binary.BigEndian.PutUint16(head[10:], packet.Checksum(head, 0))
 }
 
 // freeWhole gives back the frames of p.
 func (w *worker) freeWhole(p *packet.Packet) {
-	w.umem.Free(p.Addr)
-	for i := 1; i < len(w.parts); i++ {
+	if w.parts == nil {
+		w.umem.Free(p.Addr)
+	}
+	for i := range w.parts {
 		w.umem.Free(w.parts[i].Addr)
 	}
 }

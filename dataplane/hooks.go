@@ -80,7 +80,7 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 	// Only what came from outside can be broken.
 	if w.verify && (p.Kind != flowtable.KindUntracked || p.Discovery()) && p.Flags&packet.FlagLocal == 0 &&
 		p.Reason != flowtable.ReasonMalformed && p.Reason != flowtable.ReasonLength &&
-		(!p.ChecksumOK() || w.parts != nil && !w.partsOK(p)) {
+		!p.ChecksumOK() {
 		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonChecksum
 		if p.Proto == flowtable.ProtoICMP || p.Proto == flowtable.ProtoICMPv6 {
 			p.Reason = flowtable.ReasonICMPSum

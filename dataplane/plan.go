@@ -155,7 +155,7 @@ func (w *worker) byPlan(t *tables, p *packet.Packet) bool {
 	if p.Ct != nil && (p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply) {
 		w.stats.Established++
 	}
-	if ps.off || ps.sweep != 0 || !plannable(p) {
+	if ps.off || ps.sweep != 0 || w.parts != nil || !plannable(p) {
 		return false
 	}
 	g := guard{in: p.InPort, mark: p.Mark, rule: p.Rule}

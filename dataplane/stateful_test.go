@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-net/sluice/tools/frame"
 )
 
-// datagram is a UDP datagram of client i with so many bytes of payload.
-func datagram(i, payload int) []byte {
+// udpFrame is a UDP datagram of client i with so many bytes of payload.
+func udpFrame(i, payload int) []byte {
 	return frame.Build(clientToBox, frame.IPv4{Src: fmt.Sprintf("10.0.0.%d", 2+i%30), Dst: fmt.Sprintf("198.51.100.%d", 1+i%200)},
 		frame.UDP{Src: uint16(1024 + i), Dst: 53}, frame.Zeros(payload))
 }
@@ -56,7 +56,7 @@ func TestLimits(t *testing.T) {
 				for i, s := range c.steps {
 					n.clock.Advance(s.wait)
 					for range s.packets {
-						n.lan.put(datagram(sent, c.payload))
+						n.lan.put(udpFrame(sent, c.payload))
 						sent++
 					}
 					n.box.Drain()
@@ -77,7 +77,7 @@ func TestStateSurvives(t *testing.T) {
 	pass := func(want int, what string) {
 		t.Helper()
 		for i := range 10 {
-			n.lan.put(datagram(i, 22))
+			n.lan.put(udpFrame(i, 22))
 		}
 		n.box.Drain()
 		if got := len(n.wan.take()); got != want {

@@ -64,13 +64,12 @@ func (w *worker) toHost(p *packet.Packet) {
 		w.freeWhole(p)
 		return
 	}
-	w.transmit(lane, p)
-	for i := 1; i < len(w.parts); i++ {
-		var q packet.Packet
-		w.view(&q, &w.parts[i])
-		packet.Parse(&q, w.table)
-		follow(&q, p)
-		w.transmit(lane, &q)
+	if w.parts == nil {
+		w.transmit(lane, p)
+		return
+	}
+	for _, d := range w.cutUp(p, 0) {
+		w.transmitFrame(lane, d)
 	}
 }
 

@@ -83,22 +83,20 @@ func (w *worker) await(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byt
 		*h = waitingHop{want: to, ask: w.now + wantAgainMs, until: w.now + waitMillis}
 		w.ask(to)
 	}
-	first := waitingFrame{
+	f := waitingFrame{
 		addr: p.Addr, length: uint32(len(p.Data)), serial: p.Serial, inPort: p.InPort,
 		quiet: p.InPort == packet.NoPort || p.Ct != nil && p.Ct.Status&flowtable.StatusNATMask != 0,
 	}
-	parts := w.parts
-	for i := 1; i < len(parts); i++ {
-		var q packet.Packet
-		w.view(&q, &parts[i])
-		packet.Parse(&q, w.table)
-		follow(&q, p)
+	if w.parts == nil {
+		w.park(h, f)
+		return
 	}
+	pieces := w.cutUp(p, w.mtu(p, hop))
 	w.parts = nil // from here on p may be overwritten, and what is given up is no part of it
-	w.park(h, first)
-	for i := 1; i < len(parts); i++ {
-		f := &parts[i]
-		w.park(h, waitingFrame{addr: f.Addr, length: f.Len, serial: f.Serial, inPort: f.InPort, quiet: true})
+	for i, d := range pieces {
+		f.addr, f.length = d.Addr, d.Len
+		f.quiet = f.quiet || i > 0
+		w.park(h, f)
 	}
 }
 
@@ -159,7 +157,12 @@ func (w *worker) release(t *tables, f *waitingFrame, port uint16, mac *[6]byte) 
 	p := w.again(f)
 	p.OutPort = port
 	setMACs(p.Data, mac, &t.ports[port].mac)
-	w.sendWhole(p, w.mtu(p, nil))
+	if mtu := w.mtu(p, nil); int(p.End)-int(p.L3) > mtu {
+		w.sendPieces(p, mtu)
+		return
+	}
+	w.ended(p, FateSent, packet.DropNone)
+	w.transmit(int(port), p)
 }
 
 func (w *worker) unreached(t *tables, f *waitingFrame) {

@@ -47,8 +47,9 @@ type worker struct {
 	kinds  []parcelKind  // how pkts came
 	hashes []uint64      // of pkts, for the prefetch
 	descs  []afxdp.Desc
-	head   packet.Packet  // first fragment of the datagram in parts
-	parts  []defrag.Frag  // the datagram that is walking; nil: a plain frame
+	head   packet.Packet  // the datagram in joined, or a packet that waited
+	joined datagram       // the datagram in fragments that walks, see parts
+	parts  []defrag.Frag  // its fragments; nil: a plain frame walks
 	taken  []defrag.Frag  // parts of a datagram from another worker
 	made   packet.Packet  // what the box itself sends: one at a time
 	tx     [][]afxdp.Desc // by port: frames that leave at the end of the round
@@ -283,8 +284,12 @@ func (w *worker) send(lane int, q afxdp.Queue) {
 
 // transmit queues a frame on a lane that is there and gives it away.
 func (w *worker) transmit(lane int, p *packet.Packet) {
+	w.transmitFrame(lane, afxdp.Desc{Addr: p.Addr, Len: uint32(len(p.Data)), Options: p.Serial})
+}
+
+func (w *worker) transmitFrame(lane int, d afxdp.Desc) {
 	if len(w.tx[lane]) == cap(w.tx[lane]) {
 		w.send(lane, w.queues[lane])
 	}
-	w.tx[lane] = append(w.tx[lane], afxdp.Desc{Addr: p.Addr, Len: uint32(len(p.Data)), Options: p.Serial})
+	w.tx[lane] = append(w.tx[lane], d)
 }

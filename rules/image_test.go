@@ -304,7 +304,7 @@ func TestOddPackets(t *testing.T) {
 		for size := range 100 {
 			for _, off := range []uint16{0, 1, 7, 14, 60, 99, 0xffff} {
 				p := pk{}.packet(t)
-				p.Data, p.End, p.L3, p.L4, p.Family = make([]byte, size), uint16(size+2), off, off, family
+				p.Data, p.End, p.L3, p.L4, p.Family = make([]byte, size), uint32(size+2), off, off, family
 				chain := &im.Base(flowtable.FamilyIPv4, nft.HookForward)[0]
 				if v := im.Eval(chain, p, &Env{}); v.Code != Accept {
 					t.Errorf("family %d, %d bytes, offsets %d: %+v", family, size, off, v)

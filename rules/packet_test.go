@@ -100,7 +100,7 @@ func (k pk) packet(tb testing.TB) *packet.Packet {
 		data = append(data, 0xee) // Ethernet padding is no part of the packet
 	}
 	p := &packet.Packet{
-		Data: data, L3: 14, L4: uint16(14 + len(l3)), End: uint16(end), EtherType: ethType,
+		Data: data, L3: 14, L4: uint16(14 + len(l3)), End: uint32(end), EtherType: ethType,
 		Family: family, Proto: proto, InPort: k.in - 1, OutPort: k.out - 1, Mark: k.mark, Ct: k.ct,
 	}
 	if k.in == 0 && !k.noIn {

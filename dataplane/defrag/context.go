@@ -71,7 +71,7 @@ type context struct {
 type node struct {
 	frag Frag
 	next uint32
-	_    uint32
+	run  uint32 // the same in fragments that came one behind the other
 }
 
 // queue keeps contexts of one timeout in the order of their deadlines.
@@ -125,36 +125,45 @@ const (
 	fitFree fit = iota
 	fitDuplicate
 	fitOverlap
+	fitEnds // its end contradicts what is known
 )
 
-// place finds where f goes in c's list, between nodes prev and next (0: none).
-// An end that contradicts what is known counts as an overlap.
-func (r *Reassembler) place(c *context, f *Frag, more bool) (prev, next uint32, how fit) {
+// place finds where f goes in c's list, between nodes prev and next (0: none),
+// and the run that it continues (0: a new one). As in inet_frag_queue_insert a
+// fragment that continues the last one belongs to its run; one that lies within
+// a run is a duplicate, and any other that meets what is there an overlap.
+func (r *Reassembler) place(c *context, f *Frag, more bool) (prev, next, run uint32, how fit) {
 	end := f.Offset + f.Payload
+	if !more && (end < c.end || c.last && end != c.end) || more && c.last && end > c.end {
+		return 0, 0, 0, fitEnds
+	}
+	var begun uint32 // offset of the run that prev is in
 	for next = c.first; next != 0; next = r.nodes[next].next {
-		g := &r.nodes[next].frag
-		if g.Offset >= end {
-			break
+		g := &r.nodes[next]
+		if prev == 0 || r.nodes[prev].run != g.run {
+			begun = g.frag.Offset
 		}
-		if g.Offset == f.Offset && g.Payload == f.Payload {
-			// The same end must be the end in both, or in neither.
-			if c.last && end == c.end == more {
-				return 0, 0, fitOverlap
-			}
-			if !c.last && !more {
-				return 0, 0, fitOverlap
-			}
-			return 0, 0, fitDuplicate
+		if g.frag.Offset >= end && (prev == 0 || r.nodes[prev].run != g.run) {
+			break // all of f lies in front of this run
 		}
-		if g.Offset+g.Payload > f.Offset {
-			return 0, 0, fitOverlap
+		if after := g.frag.Offset + g.frag.Payload; after > f.Offset {
+			runEnd := after
+			for n := g.next; n != 0 && r.nodes[n].run == g.run; n = r.nodes[n].next {
+				runEnd = r.nodes[n].frag.Offset + r.nodes[n].frag.Payload
+			}
+			if f.Offset >= begun && end <= runEnd {
+				return 0, 0, 0, fitDuplicate
+			}
+			return 0, 0, 0, fitOverlap
 		}
 		prev = next
 	}
-	if c.last && (end > c.end || !more) || !more && end < c.end {
-		return 0, 0, fitOverlap
+	if next == 0 && prev != 0 {
+		if g := &r.nodes[prev]; g.frag.Offset+g.frag.Payload == f.Offset {
+			run = g.run
+		}
 	}
-	return prev, next, fitFree
+	return prev, next, run, fitFree
 }
 
 // take empties context n into r.out and frees it.

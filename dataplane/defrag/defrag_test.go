@@ -3,8 +3,8 @@ package defrag
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -193,51 +193,6 @@ func permute(n int, f func([]int)) {
 	rec(0)
 }
 
-// TestWholeAgain rewrites a gathered datagram as the dataplane does, by its first
-// fragment's tuple, and wants the joined bytes to be a sound datagram.
-func TestWholeAgain(t *testing.T) {
-	for _, v6 := range []bool{false, true} {
-		b := newBench(t, Default())
-		whole := datagram(v6, 4, 300)
-		frames := map[uint64][]byte{}
-		var list []Frag
-		for _, f := range Split(whole, 64, 9) {
-			p := b.parse(f)
-			frames[p.Addr] = f
-			var res Result
-			if res, list = b.addPacket(p, 0); res == Refused {
-				t.Fatal(res)
-			}
-		}
-		want := packet.Packet{Data: whole}
-		if d := packet.Parse(&want, b.tab); d != packet.DropNone {
-			t.Fatal(d)
-		}
-		first := packet.Packet{Data: frames[list[0].Addr]}
-		if d := packet.Parse(&first, b.tab) + packet.ParseDatagram(&first, b.tab, Payload(list)); d != packet.DropNone {
-			t.Fatal(d)
-		}
-		if !reflect.DeepEqual(first.Probe, want.Probe) {
-			t.Errorf("\n%+v\n%+v", first.Probe, want.Probe)
-		}
-		to := [16]byte{0x20, 1, 2, 3}
-		if want.SetSrc(&to, 99) != packet.DropNone {
-			t.Fatal("rewrite")
-		}
-		joined := whole[:want.L4:want.L4]
-		for _, f := range list {
-			p := packet.Packet{Data: frames[f.Addr]}
-			if d := packet.Parse(&p, b.tab) + p.SetSrc(&to, 99); d != packet.DropNone {
-				t.Fatal(d)
-			}
-			joined = append(joined, p.Transport()...)
-		}
-		if err := VerifyChecksums(joined); err != nil || len(joined) != len(whole) {
-			t.Error(err)
-		}
-	}
-}
-
 // piece is a fragment by offset and length in bytes.
 type piece struct {
 	off, n int
@@ -251,36 +206,51 @@ func (x piece) frame(v6 bool) []byte {
 	return Build(Ether{}, IPv4{Src: "10.0.0.1", Dst: "10.0.0.2", ID: 3, Offset: uint16(x.off / 8), MF: x.more, Proto: 17}, Zeros(x.n))
 }
 
-// TestRefusals gives pieces in order; the last one is refused and takes so many
-// frames with it.
+// TestRefusals gives pieces in order; the last one has the result want and takes
+// so many frames with it. What Linux makes of each family differs.
 func TestRefusals(t *testing.T) {
+	overlaps := func(s *Stats) uint64 { return s.Overlaps }
+	malformed := func(s *Stats) uint64 { return s.Malformed }
+	duplicates := func(s *Stats) uint64 { return s.Duplicates }
+	const both = 0
 	rows := []struct {
 		name   string
+		family int // both, 4 or 6
 		pieces []piece
+		want   Result
 		taken  int
 		count  func(*Stats) uint64
 	}{
-		{"overlaps the end", []piece{{0, 16, true}, {8, 16, true}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"overlaps the start", []piece{{8, 16, true}, {0, 16, true}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"covers", []piece{{8, 8, true}, {0, 24, true}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"within", []piece{{0, 24, true}, {8, 8, true}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"same start, shorter", []piece{{0, 24, true}, {0, 16, true}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"covers two", []piece{{8, 8, true}, {24, 8, true}, {0, 40, true}}, 2, func(s *Stats) uint64 { return s.Overlaps }},
-		{"two ends", []piece{{16, 8, false}, {32, 8, false}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"behind the end", []piece{{16, 8, false}, {32, 8, true}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"end before others", []piece{{32, 8, true}, {16, 8, false}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"an end that is said to go on", []piece{{16, 8, false}, {16, 8, true}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"a middle that is said to be the end", []piece{{16, 8, true}, {16, 8, false}}, 1, func(s *Stats) uint64 { return s.Overlaps }},
-		{"a middle said to be an end before the end", []piece{{32, 8, false}, {16, 8, true}, {16, 8, false}}, 2, func(s *Stats) uint64 { return s.Overlaps }},
-		{"not a multiple of 8", []piece{{0, 8, true}, {8, 12, true}}, 1, func(s *Stats) uint64 { return s.Malformed }},
-		{"empty", []piece{{0, 8, true}, {8, 0, false}}, 1, func(s *Stats) uint64 { return s.Malformed }},
-		{"beyond 64 KiB", []piece{{0, 8, true}, {65528, 8, false}}, 1, func(s *Stats) uint64 { return s.Malformed }},
-		{"malformed alone", []piece{{8, 12, true}}, 0, func(s *Stats) uint64 { return s.Malformed }},
-		{"too many", []piece{{0, 8, true}, {8, 8, true}, {16, 8, true}, {24, 8, true}, {32, 8, true}}, 4, func(s *Stats) uint64 { return s.Limits }},
+		{"overlaps the end", both, []piece{{0, 16, true}, {8, 16, true}}, Refused, 1, overlaps},
+		{"overlaps the start", both, []piece{{8, 16, true}, {0, 16, true}}, Refused, 1, overlaps},
+		{"covers", both, []piece{{8, 8, true}, {0, 24, true}}, Refused, 1, overlaps},
+		{"covers two", both, []piece{{8, 8, true}, {24, 8, true}, {0, 40, true}}, Refused, 2, overlaps},
+		{"across two runs", both, []piece{{16, 16, true}, {0, 16, true}, {8, 16, true}}, Refused, 2, overlaps},
+		{"again", both, []piece{{0, 24, true}, {0, 24, true}}, Refused, 0, duplicates},
+		{"within", both, []piece{{0, 24, true}, {8, 8, true}}, Refused, 0, duplicates},
+		{"within a run of two", both, []piece{{0, 16, true}, {16, 16, true}, {8, 16, true}}, Refused, 0, duplicates},
+		{"same start, shorter", both, []piece{{0, 24, true}, {0, 16, true}}, Refused, 0, duplicates},
+		{"an end that is said to go on", both, []piece{{16, 8, false}, {16, 8, true}}, Refused, 0, duplicates},
+		{"a middle that is said to be the end", both, []piece{{16, 8, true}, {16, 8, false}}, Refused, 0, duplicates},
+		{"two ends", 4, []piece{{16, 8, false}, {32, 8, false}}, Refused, 1, overlaps},
+		{"two ends", 6, []piece{{16, 8, false}, {32, 8, false}}, Refused, 0, overlaps},
+		{"behind the end", 4, []piece{{16, 8, false}, {32, 8, true}}, Refused, 1, overlaps},
+		{"behind the end", 6, []piece{{16, 8, false}, {32, 8, true}}, Refused, 0, overlaps},
+		{"end before others", 4, []piece{{32, 8, true}, {16, 8, false}}, Refused, 1, overlaps},
+		{"a middle said to be an end before the end", 4, []piece{{32, 8, false}, {16, 8, true}, {16, 8, false}}, Refused, 2, overlaps},
+		{"not a multiple of 8", 6, []piece{{0, 8, true}, {8, 12, true}}, Alone, 1, malformed},
+		{"not a multiple of 8, alone", 6, []piece{{8, 12, true}}, Alone, 0, malformed},
+		{"empty", 4, []piece{{0, 8, true}, {8, 0, false}}, Refused, 1, malformed},
+		{"empty", 6, []piece{{0, 8, true}, {8, 0, false}}, Refused, 0, malformed},
+		{"beyond 64 KiB", both, []piece{{0, 8, true}, {65528, 8, false}}, Refused, 1, malformed},
+		{"too many", both, []piece{{0, 8, true}, {8, 8, true}, {16, 8, true}, {24, 8, true}, {32, 8, true}}, Refused, 4, func(s *Stats) uint64 { return s.Limits }},
 	}
 	for _, r := range rows {
 		for _, v6 := range []bool{false, true} {
-			t.Run(r.name, func(t *testing.T) {
+			if r.family == 4 && v6 || r.family == 6 && !v6 {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/IPv6 %t", r.name, v6), func(t *testing.T) {
 				cfg := Default()
 				cfg.FragsPerContext = 4
 				b := newBench(t, cfg)
@@ -292,13 +262,17 @@ func TestRefusals(t *testing.T) {
 						}
 						continue
 					}
-					if res != Refused || len(list) != r.taken {
-						t.Fatalf("result %d, %d frames thrown out, want %d", res, len(list), r.taken)
+					if res != r.want || len(list) != r.taken {
+						t.Fatalf("result %d, %d frames thrown out, want %d and %d", res, len(list), r.want, r.taken)
 					}
 				}
 				s := b.r.Stats()
-				if r.count(s) != uint64(r.taken+1) || s.Overlaps+s.Malformed+s.Limits != uint64(r.taken+1) || len(b.in) != 0 {
-					t.Errorf("stats %+v, parked %d", *s, len(b.in))
+				held := len(r.pieces) - 1 - r.taken
+				if r.count(s) != uint64(r.taken+1) || s.Overlaps+s.Malformed+s.Limits+s.Duplicates != uint64(r.taken+1) || s.Held != uint64(held) {
+					t.Errorf("stats %+v, want %d held", *s, held)
+				}
+				if held > 0 {
+					return
 				}
 				// The place is free for the same datagram, sent again.
 				whole := []piece{{8, 8, false}, {0, 8, true}}
@@ -312,6 +286,19 @@ func TestRefusals(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestOddLength: of an IPv4 fragment in the middle what is beyond a multiple of
+// eight bytes is cut off.
+func TestOddLength(t *testing.T) {
+	b := newBench(t, Default())
+	if res, _ := b.add(piece{0, 13, true}.frame(false), 0); res != Held {
+		t.Fatal(res)
+	}
+	res, list := b.add(piece{8, 8, false}.frame(false), 0)
+	if res != Complete || len(list) != 2 || list[0].Payload != 8 {
+		t.Errorf("result %d, %+v", res, list)
 	}
 }
 

@@ -19,6 +19,10 @@ const (
 	Refused Result = iota
 	// Held: the frame is parked and no longer the caller's; the list is empty.
 	Held
+	// Alone: the frame stays the caller's and goes on by itself as a fragment
+	// that belongs to no datagram, as Linux lets pass IPv6 fragments of odd
+	// length; the frames in the list are to be dropped as with Refused.
+	Alone
 	// Complete: the list is the whole datagram by rising offset, without gaps,
 	// the packet's own frame among it. All frames are the caller's.
 	Complete
@@ -59,7 +63,7 @@ type Stats struct {
 	Fragments  uint64 // given to Add
 	Completed  uint64 // came out in complete datagrams
 	Datagrams  uint64 // complete datagrams
-	Duplicates uint64 // refused alone: exact duplicates
+	Duplicates uint64 // refused alone: all of it was there already
 	Overlaps   uint64 // refused or thrown out because of an overlap or contradicting ends
 	Malformed  uint64 // same, because of a length that cannot be
 	Limits     uint64 // same, because of a limit of Config
@@ -143,8 +147,16 @@ func (r *Reassembler) Add(p *packet.Packet, now uint32) (Result, []Frag) {
 	bucket := &r.buckets[k.hash(&r.cfg.Key)&uint64(len(r.buckets)-1)]
 	n, room := r.find(bucket, &k)
 	end := f.Offset + f.Payload
-	if f.Payload == 0 || more && f.Payload&7 != 0 || end > 0xffff {
+	v6 := p.Family == flowtable.FamilyIPv6
+	switch {
+	case f.Payload == 0 && v6: // by itself, it does no harm
+		r.stats.Malformed++
+		return Refused, nil
+	case f.Payload == 0 || end > 0xffff:
 		return r.refuse(n, &r.stats.Malformed)
+	case more && f.Payload&7 != 0 && v6:
+		_, list := r.refuse(n, &r.stats.Malformed)
+		return Alone, list
 	}
 	if n == 0 {
 		if n = r.freeCtx; n == 0 || !room || r.freeNode == 0 {
@@ -153,11 +165,17 @@ func (r *Reassembler) Add(p *packet.Packet, now uint32) (Result, []Frag) {
 		r.open(n, bucket, &k, now)
 	}
 	c := &r.contexts[n]
-	prev, next, fit := r.place(c, &f, more)
+	prev, next, run, fit := r.place(c, &f, more)
 	switch fit {
 	case fitDuplicate:
 		r.stats.Duplicates++
 		return Refused, nil
+	case fitEnds:
+		if v6 {
+			r.stats.Overlaps++
+			return Refused, nil
+		}
+		return r.refuse(n, &r.stats.Overlaps)
 	case fitOverlap:
 		return r.refuse(n, &r.stats.Overlaps)
 	}
@@ -166,7 +184,10 @@ func (r *Reassembler) Add(p *packet.Packet, now uint32) (Result, []Frag) {
 	}
 	i := r.freeNode
 	r.freeNode = r.nodes[i].next
-	r.nodes[i] = node{frag: f, next: next}
+	if run == 0 {
+		run = i
+	}
+	r.nodes[i] = node{frag: f, next: next, run: run}
 	if prev == 0 {
 		c.first = i
 	} else {
@@ -234,7 +255,11 @@ func read(p *packet.Packet) (f Frag, more bool) {
 		v := binary.BigEndian.Uint16(p.Data[int(p.L3)+6:])
 		f.Offset = uint32(v&0x1fff) * 8
 		f.Payload = uint32(p.End) - uint32(p.L3) - uint32(p.Data[p.L3]&15)*4
-		return f, v&0x2000 != 0
+		if v&0x2000 != 0 {
+			f.Payload &^= 7 // what is beyond has no place, so Linux cuts it off
+			return f, true
+		}
+		return f, false
 	}
 	v := binary.BigEndian.Uint16(p.Data[int(p.Frag)+2:])
 	f.Offset = uint32(v &^ 7)

@@ -144,62 +144,6 @@ func (p *Packet) ChecksumOK() bool {
 	return Checksum(h[:n], initial) == 0
 }
 
-// DatagramSum verifies the Internet checksum of a datagram that came in
-// fragments: BeginSum takes the first one, Add the others' payloads in order.
-type DatagramSum struct {
-	sum  uint32 // not complemented
-	left int    // bytes still to be added; below 0: there is nothing to verify
-	bad  bool   // the header contradicts itself
-}
-
-// BeginSum begins with p, the first fragment of a datagram with l4len bytes of
-// transport header and data. Nothing is verified where ChecksumOK would not
-// either, and of SCTP.
-func (p *Packet) BeginSum(l4len int) DatagramSum {
-	off, pseudo := checksumAt(p.Proto)
-	if p.Flags&FlagL4 == 0 || off < 0 || p.Proto == protoDCCP {
-		return DatagramSum{left: -1}
-	}
-	h := p.Transport()
-	n := l4len
-	if p.Proto == protoUDP || p.Proto == protoUDPLite {
-		if n = int(be16(h[4:6])); n == 0 && p.Proto == protoUDPLite {
-			n = l4len
-		}
-		if n < udpLen || n > l4len {
-			return DatagramSum{bad: true}
-		}
-		if p.Proto == protoUDP && be16(h[6:8]) == 0 {
-			return DatagramSum{left: -1}
-		}
-	}
-	s := DatagramSum{left: n}
-	if pseudo {
-		length := uint32(l4len)
-		if p.Proto == protoUDP {
-			length = uint32(n)
-		}
-		s.sum = p.PseudoSum(p.Proto, length)
-	}
-	s.Add(h)
-	return s
-}
-
-// Add adds the payload of the next fragment. All but the last have an even
-// number of bytes, as fragments do.
-func (s *DatagramSum) Add(payload []byte) {
-	if s.left > 0 {
-		n := min(s.left, len(payload))
-		s.sum = uint32(^Checksum(payload[:n], s.sum))
-		s.left -= n
-	}
-}
-
-// OK says whether the checksum is right, or there is none.
-func (s *DatagramSum) OK() bool {
-	return s.left < 0 || s.left == 0 && !s.bad && ^uint16(s.sum) == 0
-}
-
 // sctpSum is the CRC32c of an SCTP packet with its checksum field taken as
 // zero, as it is stored little-endian (RFC 9260, appendix A).
 func sctpSum(h []byte) uint32 {

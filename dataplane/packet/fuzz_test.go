@@ -88,7 +88,6 @@ func exercise(tb testing.TB, tab *flowtable.Table, b []byte) {
 	}
 	p.RewriteInner(&to, &to, 1, 2)
 	CompleteChecksum(p)
-	ParseDatagram(p, tab, 4000)
 }
 
 // sourceRouted: the pseudo header's destination is elsewhere; nothing to check.

@@ -166,12 +166,4 @@ func TestRewriteInnerRefuses(t *testing.T) {
 			t.Errorf("%s: rewritten", name)
 		}
 	}
-	long := Build(Ether{}, r4, ICMP{Type: 3}, h4, UDP{Src: 1, Dst: 2}, Zeros(300))
-	p := parsed(t, tab, Split(long, 128, 0)[0])
-	if ParseDatagram(p, tab, uint32(len(long)-EtherLen-ip4Len)) != DropNone || p.Kind != flowtable.KindError {
-		t.Fatalf("a fragmented error has no tuple: %+v", p.Probe)
-	}
-	if p.RewriteInner(&a, &a, 1, 2) != DropNAT {
-		t.Error("an error in fragments was rewritten")
-	}
 }

@@ -27,9 +27,9 @@ type Packet struct {
 	L3        uint16    // offset of the IP header in Data (behind the VLAN tags)
 	L4        uint16    // offset of the transport header; valid with FlagL4 or for unknown protocols
 	L4Payload uint16    // offset behind the transport header; never behind End
-	End       uint16    // offset behind the IP datagram; Data may be longer by Ethernet padding
+	End       uint32    // offset behind the IP datagram; Data may be longer by Ethernet padding
 	AH        uint16    // offset of the first authentication header in front of L4; 0 is none. Rules see no further
-	Frag      uint16    // offset of the IPv6 fragment header; valid with FlagFragment and FamilyIPv6
+	Frag      uint16    // offset of the IPv6 fragment header, without FlagFragment too; 0 is none
 	EtherType uint16    // behind the VLAN tags
 	VLAN      [2]uint16 // TCIs, outer first; valid up to VLANs
 	VLANs     uint8

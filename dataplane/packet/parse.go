@@ -94,7 +94,7 @@ func Parse(p *Packet, t *flowtable.Table) Drop {
 	case EtherIPv6:
 		return parseIPv6(p, t, l3)
 	}
-	p.End = uint16(len(b))
+	p.End = uint32(len(b))
 	return DropNone
 }
 
@@ -138,7 +138,7 @@ func parseIPv4(p *Packet, t *flowtable.Table, l3 int) Drop {
 	proto := h[9]
 	p.Family = flowtable.FamilyIPv4
 	p.Proto = proto
-	p.End = uint16(l3 + total)
+	p.End = uint32(l3 + total)
 	p.L4 = uint16(l3 + hl)
 	p.L4Payload = p.L4
 	p.Bytes = uint32(total)
@@ -172,41 +172,4 @@ func soundHeader(h []byte) bool {
 	s, c := bits.Add64(binary.LittleEndian.Uint64(h), binary.LittleEndian.Uint64(h[8:]), 0)
 	s, c = bits.Add64(s, uint64(binary.LittleEndian.Uint32(h[16:])), c)
 	return (s+c)%0xffff == 0
-}
-
-// ParseDatagram makes p, the first fragment of a datagram that is complete
-// elsewhere, stand for the whole: it fills Kind, Tuple, Hash, Bytes and the TCP
-// fields as Parse would have done for the unfragmented datagram. payload is
-// the number of bytes of the whole datagram behind the IPv4 header or behind
-// the IPv6 fragment header. The frame is not changed, and FlagFragment stays.
-//
-// The kernel joins the bytes and so reads a transport header that is spread
-// over fragments; here that is DropFragment (RFC 1858, RFC 7112).
-func ParseDatagram(p *Packet, t *flowtable.Table, payload uint32) Drop {
-	if p.Flags&(FlagFragment|FlagLaterFrag) != FlagFragment {
-		return DropFragment
-	}
-	begin := int(p.L4) // of the part that was cut into fragments
-	head := int(p.L4) - int(p.L3)
-	limit := 0xffff
-	if p.Family == flowtable.FamilyIPv6 {
-		limit += ip6Len // whose length field counts the payload only
-		begin = int(p.Frag) + fragHeaderLen
-		head = int(p.Frag) - int(p.L3) // the fragment header does not count
-	}
-	l4len := int(payload) - (int(p.L4) - begin)
-	if l4len < int(p.End)-int(p.L4) || head+int(payload) > limit {
-		return DropFragment
-	}
-	if p.Flags&FlagL4 == 0 && needsHeader(p.Proto) {
-		return DropFragment
-	}
-	p.Reason = flowtable.ReasonNone
-	p.Kind = flowtable.KindInvalid
-	p.Bytes = uint32(head) + payload
-	p.Tuple = flowtable.Tuple{Proto: p.Proto, Family: p.Family}
-	p.SrcAddr(&p.Tuple.Src)
-	p.DstAddr(&p.Tuple.Dst)
-	parseTransport(p, t, p.Transport(), l4len)
-	return DropNone
 }

@@ -41,6 +41,7 @@ const (
 type chain struct {
 	off  int    // where the walk ended
 	frag int    // offset of the header of a true fragment; 0 is none
+	atom int    // offset of the last fragment header of a whole datagram; 0 is none
 	auth int    // offset of the first authentication header; 0 is none
 	info uint16 // that header's offset and more-fragments word
 	next uint8  // protocol at off
@@ -77,6 +78,7 @@ func walkIPv6(b []byte) chain {
 				c.end = walkRefuse
 				return c
 			}
+			c.atom = c.off
 			if info := be16(h[2:4]); info&0xfff9 != 0 {
 				c.frag, c.info = c.off, info
 				if info&0xfff8 != 0 {
@@ -143,7 +145,7 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 	}
 	p.Family = flowtable.FamilyIPv6
 	p.Proto = c.next
-	p.End = uint16(l3 + total)
+	p.End = uint32(l3 + total)
 	p.L4 = uint16(l3 + c.off)
 	p.L4Payload = p.L4
 	p.Bytes = uint32(total)
@@ -151,6 +153,9 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 		p.AH = uint16(l3 + c.auth)
 	}
 
+	if c.atom != 0 {
+		p.Frag = uint16(l3 + c.atom)
+	}
 	if c.frag != 0 {
 		p.Flags |= FlagFragment
 		p.Frag = uint16(l3 + c.frag)

@@ -21,7 +21,7 @@ func (p *Packet) SetPayload(b []byte) bool {
 	p.Data = p.Data[:size]
 	copy(p.Data[p.L4Payload:], b)
 	clear(p.Data[end:])
-	p.End = uint16(end)
+	p.End = uint32(end)
 	if p.Family == flowtable.FamilyIPv4 {
 		h := p.Data[p.L3:][:ip4Len]
 		old, now := be16(h[2:4]), uint16(end-int(p.L3))
