@@ -66,7 +66,11 @@ func (s *Session) Want(i int, proto uint8, from, to *[16]byte, port uint16) *flo
 	*x = flowtable.Expectation{Tuple: flowtable.Tuple{Dst: *to, DstPort: port, Proto: proto, Family: t.Family, Zone: t.Zone}}
 	if from != nil {
 		x.Tuple.Src = *from
-		for k := range x.MaskSrc {
+		size := 4
+		if t.Family == flowtable.FamilyIPv6 {
+			size = 16
+		}
+		for k := range x.MaskSrc[:size] {
 			x.MaskSrc[k] = 0xff
 		}
 	}

@@ -192,8 +192,17 @@ func (n *netfilter) count() (int, error) {
 }
 
 // stats sums the counters of all processors, by number of CTA_STATS_*.
-func (n *netfilter) stats() (sum [statNumbers]uint64, err error) {
-	bodies, err := n.askConntrack(ctStatsCPU, unix.AF_UNSPEC, netlink.Dump, nil)
+func (n *netfilter) stats() ([statNumbers]uint64, error) {
+	return n.sum(unix.NFNL_SUBSYS_CTNETLINK, ctStatsCPU)
+}
+
+// expectStats does that with those of expectations, by number of CTA_STATS_EXP_*.
+func (n *netfilter) expectStats() ([statNumbers]uint64, error) {
+	return n.sum(unix.NFNL_SUBSYS_CTNETLINK_EXP, expectStatsCPU)
+}
+
+func (n *netfilter) sum(subsystem, message int) (sum [statNumbers]uint64, err error) {
+	bodies, err := n.ask(subsystem, message, unix.AF_UNSPEC, netlink.Dump, nil)
 	if err != nil {
 		return sum, err
 	}
@@ -219,7 +228,13 @@ const (
 	statError        = 12
 	statClashResolve = 14
 	statNumbers      = 16
+
+	statExpectNew    = 1
+	statExpectCreate = 2
 )
+
+// expectStatsCPU asks for the counters of expectations.
+const expectStatsCPU = 3
 
 // each calls f for every attribute of b, whose numbers are big endian.
 func each(b []byte, f func(kind uint16, v *netlink.AttributeDecoder)) error {

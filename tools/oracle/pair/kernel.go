@@ -46,7 +46,10 @@ type Kernel struct {
 	was    map[string]string // settings that a script changed, and their values before
 	known  map[Tuple]uint16  // original tuples that have been seen, with their zone
 	stats  [statNumbers]uint64
-	base   map[string]Counter // rule counters when the script began
+	// With helpers in the rules: the counters of expectations before.
+	expects  bool
+	expected [statNumbers]uint64
+	base     map[string]Counter // rule counters when the script began
 }
 
 // Run makes the kernel's side and calls f on a thread in the box's namespace.
@@ -219,6 +222,11 @@ func (k *Kernel) Begin(c *Case) error {
 	k.base = map[string]Counter{}
 	for _, c := range counters {
 		k.base[fmt.Sprint(c.Chain, c.Number)] = c
+	}
+	if k.expects = c.expects(); k.expects {
+		if k.expected, err = k.nf.expectStats(); err != nil {
+			return err
+		}
 	}
 	k.stats, err = k.nf.stats()
 	return err
@@ -420,10 +428,16 @@ func (k *Kernel) Counters() ([]Counter, error) {
 func (k *Kernel) Stats() (Stats, error) {
 	now, err := k.nf.stats()
 	since := func(n int) uint64 { return now[n] - k.stats[n] }
-	return Stats{
+	s := Stats{
 		Invalid: since(statInvalid), InsertFailed: since(statInsertFailed), Drop: since(statDrop),
 		EarlyDrop: since(statEarlyDrop), Error: since(statError), ClashResolve: since(statClashResolve),
-	}, err
+	}
+	if err == nil && k.expects {
+		var e [statNumbers]uint64
+		e, err = k.nf.expectStats()
+		s.ExpectNew, s.ExpectCreate = e[statExpectNew]-k.expected[statExpectNew], e[statExpectCreate]-k.expected[statExpectCreate]
+	}
+	return s, err
 }
 
 // Index returns the numbers of the box's interfaces.

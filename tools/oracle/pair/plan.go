@@ -3,6 +3,7 @@ package pair
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // Side is the side of the box that a frame enters or leaves by.
@@ -40,6 +41,9 @@ type Case struct {
 	Routes   []Route
 	WanMTU   int // of the WAN's interface in bytes; 0: 1400, so that packets can be too long
 }
+
+// expects says whether the rules give flows helpers.
+func (c *Case) expects() bool { return strings.Contains(c.Rules, "ct helper") }
 
 // mtu of a side's interface.
 func (c *Case) mtu(s Side) int {

@@ -17,6 +17,7 @@ import (
 // Stats are the counters of nf_conntrack that are compared.
 type Stats struct {
 	Invalid, InsertFailed, Drop, EarlyDrop, Error, ClashResolve uint64
+	ExpectNew, ExpectCreate                                     uint64 // with helpers in the rules
 }
 
 // Sluice is the contender that is judged: a Box on ports in memory, whose clock
@@ -172,6 +173,7 @@ func (s *Sluice) Stats() Stats {
 	return Stats{
 		Invalid: t.Invalid, InsertFailed: t.InsertFailed, Drop: t.Drop,
 		EarlyDrop: t.EarlyDrop, Error: t.Error, ClashResolve: t.ClashResolve,
+		ExpectNew: t.ExpectNew, ExpectCreate: t.ExpectCreate,
 	}
 }
 
