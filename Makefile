@@ -22,11 +22,12 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 FUZZTIME  ?= 10s
 VETHFLAGS ?=
+RFC2544FLAGS ?=
 VMFLAGS   ?=
 SOAK      ?= 1h
 ORACLEFLAGS ?=
 
-.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth pktgen-selftest fuzz clean corpora-rules
+.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth bench-rfc2544 pktgen-selftest fuzz clean corpora-rules
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -94,6 +95,10 @@ bench-veth: build ## the box against the kernel over veth, two CPUs (root; VETHF
 	@mkdir -p bin
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/vethbench ./tools/vethbench
 	bin/vethbench $(VETHFLAGS)
+
+bench-rfc2544: build deps ## RFC 2544 of the box and of the kernel, one report in bin/rfc2544.html (root; RFC2544FLAGS='-trial 60s -tolerance 0')
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/rfc2544 ./tools/rfc2544
+	bin/rfc2544 $(RFC2544FLAGS)
 
 pktgen-selftest: build deps ## links with known faults, and veth, measured: one line a check (veth as root)
 	bin/pktgen selftest

@@ -35,5 +35,5 @@
 // processes that still run in a namespace keep it alive after Close.
 //
 // Files in reading order: lab.go, link.go, namespace.go, command.go, dial.go,
-// tap.go, ping.go, echo.go.
+// tap.go, ping.go, echo.go, napi.go.
 package lab

@@ -10,6 +10,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/tools/lab"
 )
 
 // frameLen is the length of the generator's frames: the shortest of Ethernet
@@ -221,7 +223,7 @@ func (g *generator) send(ns, ifname string, cpu int, frames uint64) error {
 			if err != nil {
 				return err
 			}
-			if err := pinThread(0, cpu); err != nil {
+			if err := lab.Pin(0, cpu); err != nil {
 				return err
 			}
 			_, err = g.prog.Run(&ebpf.RunOptions{
@@ -240,14 +242,4 @@ func (g *generator) send(ns, ifname string, cpu int, frames uint64) error {
 // xdpContext is the kernel's struct xdp_md.
 type xdpContext struct {
 	Data, DataEnd, DataMeta, Ingress, RxQueue, Egress uint32
-}
-
-// pinThread confines a thread (0: the calling one) to a CPU.
-func pinThread(tid, cpu int) error {
-	var set unix.CPUSet
-	set.Set(cpu)
-	if err := unix.SchedSetaffinity(tid, &set); err != nil {
-		return fmt.Errorf("confine thread %d to CPU %d: %w", tid, cpu, err)
-	}
-	return nil
 }

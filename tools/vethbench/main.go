@@ -81,7 +81,7 @@ func parseOptions() (*options, error) {
 	if len(o.sluices) == 0 {
 		o.sluices = list{"sluice=bin/sluice"}
 	}
-	for tid := range threadsNamed(fmt.Sprintf("ksoftirqd/%d\n", o.cpu)) {
+	for tid := range lab.ThreadsNamed(fmt.Sprintf("ksoftirqd/%d\n", o.cpu)) {
 		o.softirqThread = tid
 	}
 	return o, nil

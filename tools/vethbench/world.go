@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -166,54 +165,14 @@ func (w *world) startKernel(o *options) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	before := threadsNamed("napi/" + lab.RouterIfC)
-	if err := threadNAPI(ns, lab.RouterIfC); err != nil {
+	var err error
+	if w.napi, err = lab.ThreadNAPI(ns, lab.RouterIfC); err != nil {
 		return err
-	}
-	time.Sleep(100 * time.Millisecond)
-	for tid := range threadsNamed("napi/" + lab.RouterIfC) {
-		if !before[tid] {
-			w.napi = tid
-		}
-	}
-	if w.napi == 0 {
-		return errors.New("the kernel made no thread for r0's NAPI")
 	}
 	if err := unix.Setpriority(unix.PRIO_PROCESS, w.napi, -20); err != nil { // as all others here, see prepareMachine
 		return fmt.Errorf("priority of r0's NAPI thread: %w", err)
 	}
-	return pinThread(w.napi, o.cpu)
-}
-
-// threadNAPI gives an interface's receive path a kernel thread. The setting is in
-// the sysfs of the namespace, which must be mounted for that: on this thread only.
-func threadNAPI(ns, ifname string) error {
-	return lab.Do(ns, func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
-			return fmt.Errorf("mount namespace: %w", err)
-		}
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-			return fmt.Errorf("make mounts private: %w", err)
-		}
-		if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
-			return fmt.Errorf("mount sysfs: %w", err)
-		}
-		return os.WriteFile("/sys/class/net/"+ifname+"/threaded", []byte("1"), 0)
-	})
-}
-
-// threadsNamed lists the kernel threads whose name begins so.
-func threadsNamed(prefix string) map[int]bool {
-	found := map[int]bool{}
-	names, _ := filepath.Glob("/proc/[0-9]*/comm")
-	for _, name := range names {
-		text, err := os.ReadFile(name)
-		if err == nil && strings.HasPrefix(string(text), prefix) {
-			pid, _ := strconv.Atoi(strings.Split(name, "/")[2])
-			found[pid] = true
-		}
-	}
-	return found
+	return lab.Pin(w.napi, o.cpu)
 }
 
 func (w *world) newGenerator(flows uint32, random bool, pace uint32) (*generator, error) {
