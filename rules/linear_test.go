@@ -338,7 +338,7 @@ func (l *twin) value(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
 		case nft.MetaProtocol:
 			return num(uint64(p.Data[12])<<8 | uint64(p.Data[13]))
 		case nft.MetaLength:
-			return num(uint64(int(p.End)-int(p.L3)))
+			return num(uint64(int(p.End) - int(p.L3)))
 		case nft.MetaPkttype:
 			switch {
 			case bytes.Equal(p.Data[:6], []byte{255, 255, 255, 255, 255, 255}):
