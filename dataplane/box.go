@@ -166,7 +166,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 	if w.umem, err = afxdp.NewUMEM(b.cfg.Frames, b.cfg.Chunk); err != nil {
 		return w, err
 	}
-	w.help = newHelp(b.cfg.Helpers, w.shard, w.umem.Room())
+	w.help = newHelp(b.cfg.Helpers, w.shard)
 	w.env.Shard = w.shard
 	w.plans.off = b.cfg.WalkAlways
 	if err = w.plans.reserve(); err != nil {

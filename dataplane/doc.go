@@ -52,11 +52,9 @@
 // Fragments are collected before any chain, so chains below -400 see whole
 // datagrams. At most waitHops next hops are waited for at once, with waitFrames
 // packets each; datagrams in fragments do not wait.
-// Helpers read no datagram that came in fragments; its sequence number is
-// adjusted all the same.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, hooks.go,
-// plan.go, nat.go, natport.go, helper.go, answer.go, limiter.go, fragments.go,
+// plan.go, nat.go, natport.go, helper.go, answer.go, limiter.go, fragments.go, datagram.go,
 // waiting.go, handover.go, tables.go, publish.go, mailbox.go, walk.go, tool.go,
 // stats.go, profile.go,
 // trace.go, log.go,

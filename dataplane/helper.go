@@ -14,8 +14,8 @@ type help struct {
 	payload []byte          // room for what a payload becomes
 }
 
-func newHelp(list []helper.Helper, shard *flowtable.Shard, room int) help {
-	return help{list: list, session: &helper.Session{Shard: shard}, payload: make([]byte, room)}
+func newHelp(list []helper.Helper, shard *flowtable.Shard) help {
+	return help{list: list, session: &helper.Session{Shard: shard}, payload: make([]byte, 1<<16)}
 }
 
 // finish is what happens before a packet leaves the box for good, to those of
@@ -23,7 +23,6 @@ func newHelp(list []helper.Helper, shard *flowtable.Shard, room int) help {
 // sequence numbers are adjusted, its flow is confirmed.
 func (w *worker) finish(p *packet.Packet) bool {
 	if p.Ct.Seen() && p.Flags&(packet.FlagRelatedError|packet.FlagL4) == packet.FlagL4 && p.Proto == p.Ct.Tuple.Proto {
-		// A helper needs all of the payload in one piece.
 		if number := w.shard.HelperOf(p.Entry); number != 0 && p.Whole() && int(number) <= len(w.help.list) && !w.consult(p, number) {
 			w.drop(p, packet.DropHelper)
 			return false

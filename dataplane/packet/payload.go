@@ -50,12 +50,11 @@ func (p *Packet) SetPayload(b []byte) bool {
 // minFrame is the least length of an Ethernet frame without its checksum.
 const minFrame = 60
 
-// AdjustTCP moves a TCP segment's sequence number as this direction was
+// AdjustTCP moves a whole TCP segment's sequence number as this direction was
 // lengthened, acknowledgement and SACK blocks back as the other was
-// (nf_ct_seq_adjust), and patches the checksum. Of a segment in fragments it
-// takes the first one.
+// (nf_ct_seq_adjust), and patches the checksum.
 func (p *Packet) AdjustTCP(this, other *flowtable.SeqAdjust) {
-	if p.Flags&(FlagL4|FlagLaterFrag) != FlagL4 || p.Proto != protoTCP {
+	if p.Flags&(FlagL4|FlagFragment) != FlagL4 || p.Proto != protoTCP {
 		return
 	}
 	const ack = 0x10

@@ -149,6 +149,10 @@ func signallingStreams() []row {
 			return sipText("INVITE sip:bob@[fd77:b::2] SIP/2.0\nVia: SIP/2.0/UDP ["+host+"]:"+port+"\nTo: <sip:bob@[fd77:b::2]>\nFrom: <sip:al@["+host+"]:"+port+
 				">\nCSeq: 1 INVITE\nContact: <sip:al@["+host+"]:"+port+">", strings.ReplaceAll(sdpText(host, "30000"), "IP4", "IP6"))
 		}
+		long := sipInvite(sipAl, sipAl+":5060", sdpText(sipAl, "30000")+"\n"+strings.Repeat("a=fmtp:a long line of no interest\n", 60)+"a=end")
+		cut := "flow 0 sport=5060 dport=5060; " + strings.Replace(say(">", "udp", long), "; ", " frag=800; ", 1)
+		add("call in fragments", cut+in)
+		add("call in fragments, last first", strings.Replace(cut, "frag=800", "frag=800 order=3.2.1.0", 1)+in)
 		add("call v6", "v6; flow 0 sport=5060 dport=5060; "+say(">", "udp", six("fd77:a::2", "5060"))+
 			fmt.Sprintf("flow 1 from=wan src=0 dst=%s sport=20000 dport=30000; > udp f=1 len=20; < udp f=1 len=20", out6))
 		add("call v6, long address", "v6; flow 0 sport=5060 dport=5060; "+say(">", "udp", six("fd77:000a:0:0::2", "5060"))+
