@@ -321,7 +321,7 @@ func (i *Interface) attach() error {
 // the program was attached: virtio_net then adds one for each CPU, meant for
 // sending, if there are as many left, and the other side fills them. They go
 // when the program goes, which the end of a killed process may do first, and then
-// virtio_net (6.18, 7.3) does not let go of the memory of a zero-copy socket that
+// virtio_net (seen with 7.3.4) does not let go of the memory of a zero-copy socket that
 // is still on one: the next XDP program makes the kernel crash. So these copy.
 func (i *Interface) followChannels() error {
 	have, err := i.countChannels()

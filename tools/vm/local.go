@@ -5,16 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sluice-net/sluice/tools/lab"
+	"github.com/sluice-net/sluice/tools/vm/wire"
 )
 
 // localCases are about the machine itself behind the box, and about its memory.
 var localCases = []testCase{
-	{name: "host path: ping and TCP with the machine itself", run: func(ctx context.Context, w *world) (string, error) {
+	{name: "host path: ping and TCP with the machine itself", limit: time.Minute, run: func(ctx context.Context, w *world) (string, error) {
 		if err := w.startBox(ctx, natRules, 2); err != nil {
 			return "", err
 		}
@@ -28,9 +30,13 @@ var localCases = []testCase{
 			}
 		}
 		for _, to := range []string{client4, server4, server6} {
-			if _, err := w.guest.run(ctx, "/bin/ping", "-c", "3", "-W", "2", to); err != nil {
+			if _, err := w.guest.run(ctx, "/bin/ping", "-c", "2", "-i", "0.1", "-W", "2", to); err != nil {
 				return "", err
 			}
+		}
+		before, err := w.retransmitted(ctx)
+		if err != nil {
+			return "", err
 		}
 		var details []string
 		for _, to := range []string{boxC4, boxC6} {
@@ -43,8 +49,12 @@ var localCases = []testCase{
 		if err := w.modes(ctx, "zero-copy", 2); err != nil {
 			return "", err
 		}
+		after, err := w.retransmitted(ctx)
+		if err != nil {
+			return "", err
+		}
 		even, err := w.ledger(ctx)
-		return fmt.Sprintf("copying veths beside zero-copy cards; %s; %s", strings.Join(details, "; "), even), err
+		return fmt.Sprintf("copying veths beside zero-copy cards; %s; %d segments sent again; %s", strings.Join(details, "; "), after-before, even), err
 	}},
 	{name: "DHCP client on a port", run: func(ctx context.Context, w *world) (string, error) {
 		if err := w.startBox(ctx, natRules, 2); err != nil {
@@ -169,6 +179,25 @@ func (w *world) serveDHCP(ctx context.Context) (stop func(), err error) {
 		}
 	}
 	return stop, nil
+}
+
+// retransmitted returns how many TCP segments the machine has sent again.
+func (w *world) retransmitted(ctx context.Context) (n int, err error) {
+	r, err := w.guest.call(ctx, wire.Request{Op: wire.OpRead, Text: "/proc/net/snmp"})
+	if err != nil {
+		return 0, err
+	}
+	// Two lines begin with Tcp: names, then values.
+	var lines [][]string
+	for line := range strings.Lines(r.Text) {
+		if strings.HasPrefix(line, "Tcp:") {
+			lines = append(lines, strings.Fields(line))
+		}
+	}
+	if len(lines) != 2 {
+		return 0, errors.New("/proc/net/snmp has no lines about TCP")
+	}
+	return strconv.Atoi(lines[1][slices.Index(lines[0], "RetransSegs")])
 }
 
 // hugePages returns how many huge pages are free.
