@@ -104,6 +104,7 @@ const (
 	srcOif
 	srcIiftype
 	srcOiftype
+	srcCtReason
 	srcCtStatus
 	srcCtMark
 	srcCtDirection

@@ -39,6 +39,9 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 	case srcOiftype:
 		return linkEther, p.OutPort != packet.NoPort
 	}
+	if src == srcCtReason { // of what is invalid; all else has none
+		return uint64(p.Reason), state(p) == flowtable.StateInvalid && p.Reason != flowtable.ReasonNone
+	}
 	ct := p.Ct
 	if ct == nil {
 		return 0, false

@@ -150,6 +150,8 @@ func ctOperand(pos nft.Pos, e *nft.CT) (operand, error) {
 	case nft.CTState:
 		o := scalar(srcFacts, factState, 32)
 		return o, nil
+	case nft.CTReason:
+		return scalar(srcCtReason, 0, 8), nil
 	case nft.CTStatus:
 		return scalar(srcCtStatus, 0, 32), nil
 	case nft.CTMark:

@@ -354,6 +354,7 @@ const (
 	CTEvent
 	CTSecmark
 	CTID
+	CTReason // why a packet is invalid; sluice's own
 )
 
 // CT reads the packet's connection.

@@ -82,6 +82,7 @@ var ctKeys = []ctKey{
 	CTEvent:      {"event", CTEvent, TypeCTEvent, 32, 0, true},
 	CTSecmark:    {"secmark", CTSecmark, TypeInteger, 32, 0, true},
 	CTID:         {"id", CTID, TypeInteger, 32, 0, false},
+	CTReason:     {"reason", CTReason, TypeCTReason, 8, 0, false},
 }
 
 // Type and Bits make *Payload an Expr.

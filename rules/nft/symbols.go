@@ -109,6 +109,16 @@ var ctEvents = []Symbol{
 	{"mark", 128}, {"seqadj", 256}, {"secmark", 512}, {"label", 1024},
 }
 
+// ctReasons are flowtable.Reason's numbers and names, those that make a packet
+// invalid.
+var ctReasons = []Symbol{
+	{"malformed", 1}, {"truncated", 2}, {"fragment", 3}, {"checksum", 4}, {"icmp-checksum", 5}, {"icmp-truncated", 6},
+	{"icmp-type", 7}, {"icmp-inner", 8}, {"icmpv6-redirect", 9}, {"length", 10}, {"gre-protocol", 11},
+	{"no-inverse", 12}, {"icmp-no-flow", 13}, {"icmp-misdirected", 14}, {"icmp-not-query", 15}, {"tcp-flags", 16},
+	{"tcp-state", 17}, {"tcp-not-new", 18}, {"tcp-invalid-rst", 19}, {"tcp-seq-over", 20}, {"tcp-ack-over", 21},
+	{"sctp-chunk", 22}, {"sctp-vtag", 23}, {"sctp-state", 24}, {"sctp-not-new", 25},
+}
+
 var booleans = []Symbol{{"exists", 1}, {"missing", 0}}
 
 var realms = []Symbol{{"cosmos", 0}}

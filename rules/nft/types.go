@@ -88,6 +88,9 @@ var (
 	TypeCTLabel     = &Type{Name: "ct_label", Desc: "conntrack label", Bits: 128, Bitmask: true, Host: true}
 	TypeCTEvent     = &Type{Name: "ct_event", Desc: "conntrack event bits", Bits: 32, Bitmask: true, Host: true, Hex: true, Symbols: ctEvents}
 
+	// TypeCTReason is no type of nft: why conntrack finds a packet invalid.
+	TypeCTReason = &Type{Name: "ct_reason", Desc: "reason for which a packet is invalid", Bits: 8, Symbols: ctReasons}
+
 	TypeVerdict = &Type{Name: "verdict", Desc: "netfilter verdict"}
 )
 
@@ -98,6 +101,7 @@ var namedTypes = []*Type{
 	TypeIfname, TypeIftype, TypePkttype, TypeNfproto, TypeCTState, TypeCTStatus, TypeCTDir, TypeTime, TypeVerdict,
 	TypeBoolean, TypeRealm, TypeDevgroup, TypeUID, TypeGID, TypeClassid, TypeFibAddr, TypeCgroup,
 	TypeARPOp, TypeIGMPType, TypeMHType, TypeDCCPType,
+	TypeCTReason,
 }
 
 // typeByName finds a type a set may name; nil when there is none.
