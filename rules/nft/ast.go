@@ -70,7 +70,8 @@ type Table struct {
 	Comment string
 	empty   bool // Comment is written, but empty
 	Handle  uint64
-	Dormant bool // its base chains see no packets
+	last    uint64 // the last handle given to something of it
+	Dormant bool   // its base chains see no packets
 
 	Objects    []*Object
 	Flowtables []*Flowtable

@@ -14,13 +14,13 @@ type checker struct {
 
 	unsettled map[*Set]map[*Element]*raw // named sets with new elements, and where those were written
 	known     map[*Set]map[string]bool   // keys of the sets that something was created in
-	handle    map[*Table]uint64
+	tables    uint64                     // the last handle given to a table
 }
 
 type span struct{ pos, end Pos }
 
 func newChecker(r reporter) *checker {
-	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, handle: map[*Table]uint64{}, unsettled: map[*Set]map[*Element]*raw{}, known: map[*Set]map[string]bool{}}
+	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, unsettled: map[*Set]map[*Element]*raw{}, known: map[*Set]map[string]bool{}}
 }
 
 // report records an error about r.
@@ -61,6 +61,11 @@ func (c *checker) try(f func()) (ok bool) {
 // commands to an empty state. The error is an ErrorList; no rule set is
 // returned with it.
 func Parse(file string, text []byte, opt ParseOptions) (rs *Ruleset, err error) {
+	return run(file, text, opt, func(*checker) {})
+}
+
+// run parses a text and applies its commands to what begin has put there.
+func run(file string, text []byte, opt ParseOptions, begin func(*checker)) (rs *Ruleset, err error) {
 	p := newParser(opt)
 	defer func() {
 		if r := recover(); r != nil {
@@ -80,6 +85,7 @@ func Parse(file string, text []byte, opt ParseOptions) (rs *Ruleset, err error) 
 	}
 	c := newChecker(p.reporter)
 	c.opt = opt
+	begin(c)
 	c.stopped(func() {
 		for _, cmd := range p.cmds {
 			c.try(func() { c.apply(cmd) })
@@ -160,8 +166,8 @@ func (t *Table) set(name string) *Set {
 }
 
 func (c *checker) nextHandle(t *Table) uint64 {
-	c.handle[t]++
-	return c.handle[t]
+	t.last++
+	return t.last
 }
 
 const noEntry = "No such file or directory"
@@ -175,12 +181,25 @@ func (c *checker) checkName(t *token) {
 // apply runs one command.
 func (c *checker) apply(cmd *command) {
 	if cmd.object == "ruleset" {
-		c.rs.Tables = nil
+		kept := c.rs.Tables[:0:0]
+		for _, t := range c.rs.Tables {
+			if cmd.family != 0 && t.Family != cmd.family {
+				kept = append(kept, t)
+			}
+		}
+		c.rs.Tables = kept
 		return
 	}
 	c.checkName(&cmd.table)
 	c.checkName(&cmd.name)
 	t := c.table(cmd.family, cmd.table.text)
+	if cmd.object == "table" && cmd.where.text != "" {
+		for _, o := range c.rs.Tables {
+			if o.Handle == cmd.number && o.Family == cmd.family {
+				t = o
+			}
+		}
+	}
 	if cmd.object == "table" {
 		c.applyTable(cmd, t)
 		return
@@ -197,6 +216,7 @@ func (c *checker) apply(cmd *command) {
 		}
 		c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, nearest(cmd.table.text, names))
 	}
+	c.nameByHandle(cmd, t)
 	switch cmd.object {
 	case "object", "flowtable":
 		if cmd.verb == "delete" {
@@ -223,11 +243,7 @@ func (c *checker) apply(cmd *command) {
 			c.addElements(t, s, cmd.elements, cmd.verb == "create")
 		}
 	case "rule":
-		if cmd.verb == "flush" {
-			return
-		}
-		ch := c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end})
-		c.addRule(t, ch, cmd.rule, cmd.front)
+		c.applyRule(cmd, t)
 	}
 }
 
@@ -305,10 +321,10 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 	}
 	b := cmd.block
 	if t == nil {
-		t = &Table{Pos: cmd.pos, Family: cmd.family, Name: cmd.table.text, Handle: uint64(len(c.handle) + 1)}
+		t = &Table{Pos: cmd.pos, Family: cmd.family, Name: cmd.table.text, Handle: c.tables + 1}
+		c.tables++
 		c.rs.Tables = append(c.rs.Tables, t)
 		t.Comment, t.empty = textOf(b.comment) // only a new table takes one
-		c.handle[t] = 0
 	}
 	// As nft does: all chains of the block, then its objects and sets, then its
 	// rules.
@@ -325,7 +341,7 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 	for _, ch := range b.chains {
 		if real := t.chain(ch.name.text); real != nil {
 			for _, r := range ch.rules {
-				c.try(func() { c.addRule(t, real, r, false) })
+				c.try(func() { c.addRule(t, real, r, len(real.Rules)) })
 			}
 		}
 	}
@@ -333,11 +349,13 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 
 func (c *checker) applyChain(cmd *command, t *Table) {
 	switch cmd.verb {
+	case "rename":
+		c.renameChain(cmd, t)
 	case "add", "create":
 		c.addChain(t, cmd.chain, cmd.verb == "create")
 		if ch := t.chain(cmd.name.text); ch != nil {
 			for _, r := range cmd.chain.rules {
-				c.try(func() { c.addRule(t, ch, r, false) })
+				c.try(func() { c.addRule(t, ch, r, len(ch.Rules)) })
 			}
 		}
 	case "flush":

@@ -61,18 +61,20 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 	if ch != nil && create {
 		c.failToken(&b.name, "Could not process rule: File exists")
 	}
+	unsupported := "Could not process rule: Operation not supported"
 	var base *Base
-	if b.base {
+	switch {
+	case b.base:
 		base = c.base(t, b)
-	} else if b.policy != nil {
-		c.failAt(span{b.policyPos, b.policy.end}, "Could not process rule: Operation not supported")
+	case b.policy != nil && (ch == nil || ch.Base == nil):
+		c.failAt(span{b.policyPos, b.policy.end}, "%s", unsupported)
 	}
 	if ch != nil {
-		switch {
-		case base != nil && ch.Base == nil, base != nil && (ch.Base.Type != base.Type || ch.Base.Hook != base.Hook || ch.Base.Priority != base.Priority):
-			c.failToken(&b.name, "Could not process rule: Operation not supported")
-		case base != nil && b.policy != nil:
-			ch.Base.Policy = base.Policy
+		if base != nil && (ch.Base == nil || ch.Base.Type != base.Type || ch.Base.Hook != base.Hook || ch.Base.Priority != base.Priority) {
+			c.failToken(&b.name, "%s", unsupported)
+		}
+		if b.policy != nil {
+			ch.Base.Policy = c.policy(b.policy)
 		}
 		return
 	}
@@ -122,19 +124,24 @@ func (c *checker) base(t *Table, b *chainBlock) *Base {
 	if !ok {
 		c.failToken(&b.name, "Could not process rule: Operation not supported")
 	}
-	if p := b.policy; p != nil {
-		switch p.text {
-		case "accept":
-		case "drop":
-			base.Policy = VerdictDrop
-		default:
-			c.fail(p, "syntax error, unexpected %s, expecting accept or drop", p.text)
-		}
-		if p.kind != rawWord && p.kind != rawString {
-			c.fail(p, "syntax error, expecting accept or drop")
-		}
+	if b.policy != nil {
+		base.Policy = c.policy(b.policy)
 	}
 	return base
+}
+
+// policy reads accept or drop.
+func (c *checker) policy(p *raw) VerdictKind {
+	if p.kind == rawWord || p.kind == rawString {
+		switch p.text {
+		case "accept":
+			return VerdictAccept
+		case "drop":
+			return VerdictDrop
+		}
+	}
+	c.fail(p, "syntax error, unexpected %s, expecting accept or drop", p.text)
+	return 0
 }
 
 func (c *checker) priority(n *priorityNode, f Family, h Hook) int32 {

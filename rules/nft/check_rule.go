@@ -1,5 +1,7 @@
 package nft
 
+import "slices"
+
 // ruleCheck is the state of checking one rule: what the matches so far say
 // about the packet.
 type ruleCheck struct {
@@ -30,8 +32,8 @@ func (k *ruleCheck) start() {
 	}
 }
 
-// addRule checks a rule and adds it to the chain.
-func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, front bool) {
+// addRule checks a rule and adds it to the chain, at a place among its rules.
+func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 	k := &ruleCheck{checker: c, table: t, l4: -1}
 	k.start()
 	r := &Rule{Pos: n.pos, End: n.end}
@@ -70,11 +72,7 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, front bool) {
 		}
 	}
 	r.Handle = c.nextHandle(t)
-	if front {
-		ch.Rules = append([]*Rule{r}, ch.Rules...)
-	} else {
-		ch.Rules = append(ch.Rules, r)
-	}
+	ch.Rules = slices.Insert(ch.Rules, at, r)
 }
 
 // anonymousSet is the set written in a statement, nil when there is none.

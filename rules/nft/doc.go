@@ -4,10 +4,11 @@
 // # What it takes
 //
 // Tables of the families ip, ip6, inet, bridge and netdev; chains, rules, sets,
-// maps, objects and flowtables, in block form or as add, create, insert, delete
-// and flush commands that run in order on a state that begins empty; define,
-// redefine, undefine, include. Everything else of nft is refused by name: the
-// message begins with "not supported". Nothing is ignored.
+// maps, objects and flowtables, in block form or as add, create, insert, delete,
+// flush, replace and rename commands that run in order on a state that begins
+// empty ([Parse]) or is a rule set already ([Apply]); define, redefine, undefine,
+// include. Everything else of nft is refused by name: the message begins with
+// "not supported". Nothing is ignored.
 //
 // # Terms
 //
@@ -71,6 +72,7 @@
 //   - parse_stmt.go, parse_use.go, parse_log.go, parse_nat.go: rules and statements
 //   - parse_expr.go, parse_select.go, parse_element.go: expressions and elements
 //   - check.go: Parse itself, and commands applied to the state
+//   - apply.go, clone.go: Apply, rules by handle and index
 //   - check_chain.go: chains, sets and elements
 //   - check_object.go: objects and flowtables
 //   - check_rule.go, check_select.go, check_match.go, check_stmt.go, check_use.go:

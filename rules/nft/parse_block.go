@@ -16,7 +16,11 @@ type command struct {
 	elements     *raw
 	kind         ObjectKind
 	obj          *objectBlock
-	front        bool // insert rule
+
+	where     token // handle, position or index: which rule, or what to delete
+	number    uint64
+	numberEnd Pos
+	newName   token // rename
 }
 
 // tableBlock is what stands between a table's braces.
@@ -108,10 +112,10 @@ func (p *parser) parseCommand() {
 	}
 	c := &command{verb: "add", pos: first.pos}
 	switch first.text {
-	case "add", "create", "insert", "delete", "flush":
+	case "add", "create", "insert", "delete", "flush", "rename", "replace":
 		c.verb = first.text
 		p.take()
-	case "destroy", "list", "reset", "rename", "replace", "monitor", "describe", "export", "import", "get":
+	case "destroy", "list", "reset", "monitor", "describe", "export", "import", "get":
 		p.unsupported(&first)
 	}
 	obj := *p.peek()
@@ -135,28 +139,41 @@ func (p *parser) parseCommand() {
 		if c.verb != "flush" {
 			p.fail(&obj, "syntax error, unexpected ruleset")
 		}
-		if t := p.peek(); !t.isSeparator() && t.kind != tokEOF {
-			p.unsupported(t)
+		if f, ok := families[p.peek().text]; ok {
+			p.take()
+			c.family = f
 		}
 		p.finish(c)
 		return
 	}
-	isRule := c.object == "rule"
-	if c.verb == "insert" && !isRule || isRule && c.verb != "add" && c.verb != "insert" {
-		p.fail(&obj, "not supported: %s %s", c.verb, c.object)
+	if !allowed(c.verb, c.object) {
+		p.fail(&obj, "syntax error, unexpected %s", obj.what())
 	}
 	c.family, _ = p.family()
-	if t := p.peek(); t.is("handle") {
-		p.unsupported(t)
+	byHandle := c.verb == "delete" && c.object != "rule"
+	if byHandle && c.object == "table" && p.peek().is("handle") {
+		p.parsePlace(c)
+		p.finish(c)
+		return
 	}
 	c.table = p.name()
+	if byHandle && c.object != "element" && p.peek().is("handle") {
+		p.parsePlace(c)
+		p.finish(c)
+		return
+	}
 	if c.object != "table" && !(c.verb == "flush" && c.object == "rule") {
 		c.name = p.name()
 	}
 	switch c.verb {
-	case "add", "create", "insert":
+	case "add", "create", "insert", "replace":
 		p.parseAdd(c)
+	case "rename":
+		c.newName = p.name()
 	case "delete":
+		if c.object == "rule" {
+			p.parsePlace(c)
+		}
 		if c.object == "element" {
 			c.elements = p.parseSetLiteral()
 		}
@@ -166,6 +183,34 @@ func (p *parser) parseCommand() {
 		}
 	}
 	p.finish(c)
+}
+
+// allowed tells whether a verb goes with an object.
+func allowed(verb, object string) bool {
+	switch verb {
+	case "insert", "replace":
+		return object == "rule"
+	case "rename":
+		return object == "chain"
+	case "create":
+		return object != "rule"
+	case "flush":
+		return object != "element" && object != "object" && object != "flowtable"
+	}
+	return true
+}
+
+// parsePlace reads `handle n`, and of a rule to be added `position n` and
+// `index n` too.
+func (p *parser) parsePlace(c *command) {
+	t := *p.peek()
+	add := c.verb == "add" || c.verb == "insert"
+	if !t.is("handle") && !(add && (t.is("position") || t.is("index"))) {
+		p.unexpected("handle")
+	}
+	c.where = p.take()
+	c.number = uint64(p.takeNumber())
+	c.numberEnd = p.last
 }
 
 func (p *parser) finish(c *command) {
@@ -196,9 +241,8 @@ func (p *parser) parseAdd(c *command) {
 	case "element":
 		c.elements = p.parseSetLiteral()
 	case "rule":
-		c.front = c.verb == "insert"
-		if t := p.peek(); t.is("handle") || t.is("position") || t.is("index") {
-			p.unsupported(t)
+		if t := p.peek(); c.verb == "replace" || t.is("handle") || t.is("position") || t.is("index") {
+			p.parsePlace(c)
 		}
 		c.rule = p.parseRule()
 	case "object":

@@ -37,7 +37,7 @@ type validation struct {
 // targets calls f for each chain the rule may go to.
 func (v *validation) targets(r *Rule, f func(ch *Chain, at span)) {
 	for _, st := range r.Stmts {
-		at := v.ends[st]
+		at := v.at(st)
 		visit := func(x *Verdict) {
 			if x.Chain == "" {
 				return
@@ -110,11 +110,25 @@ func (v *validation) hook(ch *Chain, b *Base) {
 				ok = b.Hook != HookPostrouting
 			}
 			// One report is enough though several base chains reach it.
-			if at := v.ends[st]; !ok && !v.named[st] {
+			if at := v.at(st); !ok && !v.named[st] {
 				v.named[st] = true
 				v.errorf(at.pos, at.end, "Could not process rule: Operation not supported")
 			}
 		}
 		v.targets(r, func(to *Chain, _ span) { v.hook(to, b) })
 	}
+}
+
+// InForce is what errors call the text of rules that were there before.
+const InForce = "<ruleset in force>"
+
+// at is a statement's place; of one that was there before the text, where it
+// began in its own.
+func (v *validation) at(st Stmt) span {
+	if at, ok := v.ends[st]; ok {
+		return at
+	}
+	pos := st.Position()
+	pos.File = InForce
+	return span{pos, pos}
 }

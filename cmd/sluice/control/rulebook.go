@@ -65,7 +65,9 @@ func (e *ErrScript) Unwrap() error { return e.err }
 func (b *Rulebook) Replace(file string, text []byte, opt nft.ParseOptions) (*dataplane.Report, error) {
 	b.change.Lock()
 	defer b.change.Unlock()
-	rs, err := b.compile(text, origin{name: file, file: file}, opt)
+	at := origin{name: file, file: file}
+	tree, err := nft.Parse(file, text, opt)
+	rs, err := b.compile(tree, err, text, at)
 	if err != nil {
 		return nil, err
 	}
@@ -82,18 +84,21 @@ func (b *Rulebook) Apply(s Script, check bool) (Applied, error) {
 	b.change.Lock()
 	defer b.change.Unlock()
 	whole := beginsWithFlush(s.Text)
-	var text []byte
-	if !whole {
-		text = b.listing(nft.PrintOptions{})
-	}
 	// Names are the client's: what stands beside its file is included first.
-	at := origin{name: s.Name, file: absolute(s.Dir, s.Name), before: bytes.Count(text, []byte("\n"))}
-	text = append(text, s.Text...)
+	at := origin{name: s.Name, file: absolute(s.Dir, s.Name)}
+	text := []byte(s.Text)
 	opt := nft.ParseOptions{Defines: s.Define}
 	for _, dir := range append(s.Include, ".") {
 		opt.IncludeDirs = append(opt.IncludeDirs, absolute(s.Dir, dir))
 	}
-	rs, err := b.compile(text, at, opt)
+	var tree *nft.Ruleset
+	var err error
+	if whole {
+		tree, err = nft.Parse(at.file, text, opt)
+	} else {
+		tree, err = nft.Apply(b.box.Rules().Tree, at.file, text, opt, b.values(nft.PrintOptions{}))
+	}
+	rs, err := b.compile(tree, err, text, at)
 	if err != nil {
 		return Applied{}, err
 	}
@@ -114,10 +119,9 @@ func (b *Rulebook) Apply(s Script, check bool) (Applied, error) {
 	return done, nil
 }
 
-// compile goes from text to a ruleset that can be published. An error of the
-// text is an *ErrScript.
-func (b *Rulebook) compile(text []byte, at origin, opt nft.ParseOptions) (*rules.Ruleset, error) {
-	tree, err := nft.Parse(at.file, text, opt)
+// compile goes from a tree, or the error of its text, to a ruleset that can be
+// published. An error of the text is an *ErrScript.
+func (b *Rulebook) compile(tree *nft.Ruleset, err error, text []byte, at origin) (*rules.Ruleset, error) {
 	if err != nil {
 		return nil, &ErrScript{at.of(err)}
 	}
@@ -142,7 +146,13 @@ func (b *Rulebook) List(w io.Writer, opt nft.PrintOptions) error {
 // listing prints the rules in force. Held: b.change, so that rules and counters
 // belong together.
 func (b *Rulebook) listing(opt nft.PrintOptions) []byte {
-	tree := b.box.Rules().Tree
+	var out bytes.Buffer
+	_ = nft.Fprint(&out, b.box.Rules().Tree, b.values(opt)) // a buffer takes everything
+	return out.Bytes()
+}
+
+// values adds to options what counters and quotas have now. Held: b.change.
+func (b *Rulebook) values(opt nft.PrintOptions) nft.PrintOptions {
 	live := map[*nft.Counter]rules.CounterTotal{}
 	for _, c := range b.box.Counters() {
 		live[c.Counter] = c
@@ -152,9 +162,7 @@ func (b *Rulebook) listing(opt nft.PrintOptions) []byte {
 		return c.Packets + now.Packets, c.Bytes + now.Bytes
 	}
 	opt.Quotas = b.box.Rules().QuotaUsed
-	var out bytes.Buffer
-	_ = nft.Fprint(&out, tree, opt) // a buffer takes everything
-	return out.Bytes()
+	return opt
 }
 
 // CountRules returns the number of rules in a tree.
@@ -196,26 +204,18 @@ func absolute(dir, name string) string {
 	return filepath.Join(dir, name)
 }
 
-// inForce is what errors call a place in the rules that are in force already.
-const inForce = "<ruleset in force>"
-
-// origin says where a text came from that was put behind a listing.
+// origin says what the client called a text.
 type origin struct {
-	name   string // as the client gave it, for errors
-	file   string // as the parser was told
-	before int    // lines of the listing
+	name string // as the client gave it, for errors
+	file string // as the parser was told
 }
 
-// of moves errors to where the client's text has them.
+// of gives errors the client's name of the text.
 func (o origin) of(err error) error {
 	move := func(e *nft.Error) {
 		for _, p := range []*nft.Pos{&e.Pos, &e.End, &e.Also, &e.AlsoEnd} {
-			switch {
-			case p.File != o.file || p.Line == 0:
-			case p.Line > o.before:
-				p.Line, p.File = p.Line-o.before, o.name
-			default:
-				p.File = inForce
+			if p.Line > 0 && p.File == o.file {
+				p.File = o.name
 			}
 		}
 	}

@@ -1,0 +1,116 @@
+package nft
+
+// Apply carries out the commands of a text on a rule set, all of them or none.
+// The result is a rule set of its own; old is not changed and may be in use.
+// What the commands leave alone keeps its handle, and its counters and quotas
+// begin with the values state has for them (those of its functions that are nil:
+// the starting ones). The error is an ErrorList with places in the text; a place
+// in what was there before has the file InForce.
+func Apply(old *Ruleset, file string, text []byte, opt ParseOptions, state PrintOptions) (rs *Ruleset, err error) {
+	return run(file, text, opt, func(c *checker) {
+		c.rs = cloneRuleset(old, state)
+		for _, t := range c.rs.Tables {
+			c.tables = max(c.tables, t.Handle)
+		}
+	})
+}
+
+// ruleAt finds the rule of a handle, or of an index.
+func (c *checker) ruleAt(ch *Chain, cmd *command) int {
+	at := int(cmd.number)
+	if cmd.where.text == "index" {
+		if cmd.number < uint64(len(ch.Rules)) {
+			return at
+		}
+	} else {
+		for i, r := range ch.Rules {
+			if r.Handle == cmd.number {
+				return i
+			}
+		}
+	}
+	c.failAt(span{cmd.where.pos, cmd.numberEnd}, "Could not process rule: %s", noEntry)
+	return 0
+}
+
+// applyRule adds, inserts, replaces or deletes a rule.
+func (c *checker) applyRule(cmd *command, t *Table) {
+	if cmd.verb == "flush" {
+		return
+	}
+	ch := c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end})
+	at := -1
+	if cmd.where.text != "" {
+		at = c.ruleAt(ch, cmd)
+	}
+	switch cmd.verb {
+	case "delete":
+		ch.Rules = without(ch.Rules, ch.Rules[at])
+		return
+	case "replace":
+		old := ch.Rules[at]
+		c.addRule(t, ch, cmd.rule, len(ch.Rules))
+		fresh := ch.Rules[len(ch.Rules)-1]
+		ch.Rules = ch.Rules[:len(ch.Rules)-1]
+		for i, r := range ch.Rules {
+			if r == old {
+				fresh.Handle = old.Handle // as in the kernel, which takes no new one
+				t.last--
+				ch.Rules[i] = fresh
+			}
+		}
+		return
+	case "insert":
+		at = max(at, 0)
+	default:
+		if at++; at == 0 {
+			at = len(ch.Rules)
+		}
+	}
+	c.addRule(t, ch, cmd.rule, at)
+}
+
+// nameByHandle turns `delete chain t handle 5` into a command with a name.
+func (c *checker) nameByHandle(cmd *command, t *Table) {
+	if cmd.where.text == "" || cmd.object == "rule" {
+		return
+	}
+	found := func(name string, h uint64) {
+		if h == cmd.number {
+			cmd.name = token{kind: tokWord, text: name, pos: cmd.where.pos, end: cmd.numberEnd}
+		}
+	}
+	switch cmd.object {
+	case "chain":
+		for _, ch := range t.Chains {
+			found(ch.Name, ch.Handle)
+		}
+	case "set", "map":
+		for _, s := range t.Sets {
+			found(s.Name, s.Handle)
+		}
+	case "flowtable":
+		for _, f := range t.Flowtables {
+			found(f.Name, f.Handle)
+		}
+	default:
+		for _, o := range t.Objects {
+			if o.Kind == cmd.kind {
+				found(o.Name, o.Handle)
+			}
+		}
+	}
+	if cmd.name.text == "" {
+		c.failAt(span{cmd.where.pos, cmd.numberEnd}, "Could not process rule: %s", noEntry)
+	}
+}
+
+// renameChain is `rename chain t old new`.
+func (c *checker) renameChain(cmd *command, t *Table) {
+	c.checkName(&cmd.newName)
+	ch := c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end})
+	if t.chain(cmd.newName.text) != nil {
+		c.failToken(&cmd.newName, "Could not process rule: File exists")
+	}
+	t.rename(ch, cmd.newName.text)
+}

@@ -1,0 +1,202 @@
+package nft
+
+import (
+	"strings"
+	"testing"
+)
+
+const applyBase = `table inet t {
+	comment "base"
+	counter n {
+		packets 1 bytes 2
+	}
+	set s {
+		type ipv4_addr
+		elements = { 1.1.1.1, 2.2.2.2 }
+	}
+	map v {
+		type inet_service : verdict
+		elements = { 22 : jump u }
+	}
+	chain u {
+		counter packets 5 bytes 6
+	}
+	chain c {
+		type filter hook input priority 0
+		tcp dport { 22, 23 } accept
+		ip saddr @s counter packets 7 bytes 8 drop
+		tcp dport vmap @v
+		udp dport vmap { 53 : jump u }
+		counter name "n" jump u
+	}
+}
+table ip other {
+	chain c {
+		accept
+	}
+}
+`
+
+// applyScripts are run one after the other.
+var applyScripts = []struct{ name, text string }{
+	{"add", "add rule inet t c tcp dport 80 drop\ninsert rule inet t c tcp dport 81 drop"},
+	{"index", "add rule inet t c index 0 tcp dport 82 drop\ninsert rule inet t c index 2 tcp dport 83 drop"},
+	{"handle", "add rule inet t c handle 9 tcp dport 84 drop\ninsert rule inet t c handle 9 tcp dport 85 drop\nadd rule inet t c position 9 tcp dport 86"},
+	{"replace", "replace rule inet t c handle 9 ip saddr @s counter accept"},
+	{"delete", "delete rule inet t c handle 10"},
+	{"elements", "add element inet t s { 3.3.3.3 }\ndelete element inet t s { 1.1.1.1 }"},
+	{"rename", "rename chain inet t u w"},
+	{"new table", "add table ip6 n\nadd chain ip6 n c { type filter hook input priority 0; policy drop; }\nadd rule ip6 n c ip6 saddr ::1 accept"},
+	{"block", "table inet t {\n\tset x { typeof ip saddr . tcp dport; }\n\tchain c {\n\t\tip saddr . tcp dport @x accept\n\t}\n}"},
+	{"policy", "chain inet t c { policy drop; }"},
+	{"delete by handle", "flush chain ip other c\ndelete chain ip other handle 1\nadd counter ip other k\ndelete table ip6 n"},
+	{"flush", "flush set inet t s\nflush chain inet t c\nadd rule inet t c accept"},
+	{"flush a family", "flush ruleset ip"},
+}
+
+func TestApply(t *testing.T) {
+	rs, err := Parse("base", []byte(applyBase), ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range applyScripts {
+		before := handles(t, rs)
+		next, err := Apply(rs, s.name, []byte(s.text), ParseOptions{}, PrintOptions{})
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		if got := handles(t, rs); got != before {
+			t.Fatalf("%s changed the old rule set:\n%s\nnow\n%s", s.name, before, got)
+		}
+		if handles(t, next) == before {
+			t.Errorf("%s changed nothing", s.name)
+		}
+		rs = next
+	}
+}
+
+// TestApplyOracle runs the scripts with nft too and compares the listings, with
+// handles.
+func TestApplyOracle(t *testing.T) {
+	nft := namespace(t)
+	if out, err := nft(applyBase, "-f", "-"); err != nil {
+		t.Fatal(out)
+	}
+	rs, err := Parse("base", []byte(applyBase), ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range applyScripts {
+		if out, err := nft(s.text, "-f", "-"); err != nil {
+			t.Fatalf("%s: %s", s.name, out)
+		}
+		if rs, err = Apply(rs, s.name, []byte(s.text), ParseOptions{}, PrintOptions{}); err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		out, err := nft("", "-a", "list", "ruleset")
+		if err != nil {
+			t.Fatal(out)
+		}
+		// Handles of tables are counted over all namespaces of the machine.
+		ours, theirs := strings.Split(handles(t, rs), "\n"), strings.Split(out, "\n")
+		for i := range max(len(ours), len(theirs)) {
+			a, b := lineOf(ours, i), lineOf(theirs, i)
+			if strings.HasPrefix(a, "table ") {
+				a, _, _ = strings.Cut(a, " #")
+				b, _, _ = strings.Cut(b, " #")
+			}
+			if a != b {
+				t.Fatalf("%s, line %d:\n  ours %s\n  nft  %s\nours\n%s\nnft\n%s", s.name, i+1, a, b, handles(t, rs), out)
+			}
+		}
+	}
+}
+
+func lineOf(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return "(no line)"
+}
+
+func handles(t testing.TB, rs *Ruleset) string {
+	t.Helper()
+	var b strings.Builder
+	if err := Fprint(&b, rs, PrintOptions{Handles: true}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestApplyRefused wants an error with its place, and no change.
+func TestApplyRefused(t *testing.T) {
+	rs, err := Parse("base", []byte(applyBase), ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := handles(t, rs)
+	for _, c := range []struct{ name, text, want string }{
+		{"no such handle", "add rule inet t c accept\ndelete rule inet t c handle 99", "2:22-30: Could not process rule: No such file or directory"},
+		{"no such index", "add rule inet t c index 9 accept", "1:19-25: Could not process rule: No such file or directory"},
+		{"no handle", "delete rule inet t c", "1:21-21: syntax error, unexpected end of file, expecting handle"},
+		{"rename to one that exists", "rename chain inet t u c", "1:23-23: Could not process rule: File exists"},
+		{"busy chain", "delete chain inet t u", "1:21-21: Could not process rule: Device or resource busy"},
+		{"busy set", "delete set inet t s", "1:19-19: Could not process rule: Device or resource busy"},
+		{"element that exists", "create element inet t s { 1.1.1.1 }", "1:27-33: Could not process rule: File exists"},
+		{"replace without a handle", "replace rule inet t c accept", "1:23-28: syntax error, unexpected accept, expecting handle"},
+		{"loop through old rules", "add rule inet t u jump u", "1:19-24: Could not process rule: Too many links"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Apply(rs, "f", []byte(c.text), ParseOptions{}, PrintOptions{})
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			e := err.(ErrorList)[0]
+			if got := strings.TrimPrefix(headline(e), "f:"); got != c.want {
+				t.Errorf("\n got %s\nwant %s", got, c.want)
+			}
+			if handles(t, rs) != before {
+				t.Error("the old rule set has changed")
+			}
+		})
+	}
+}
+
+// TestApplyState wants the values of the moment.
+func TestApplyState(t *testing.T) {
+	rs, err := Parse("base", []byte(applyBase), ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := PrintOptions{Counters: func(c *Counter) (uint64, uint64) { return c.Packets + 10, c.Bytes + 100 }}
+	next, err := Apply(rs, "f", []byte("add rule inet t u accept"), ParseOptions{}, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := handles(t, next)
+	for _, want := range []string{"packets 11 bytes 102", "counter packets 15 bytes 106", "counter packets 17 bytes 108"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s is missing in\n%s", want, text)
+		}
+	}
+}
+
+func headline(e *Error) string {
+	head, _, _ := strings.Cut(e.Error(), "\n")
+	return strings.Replace(head, " Error:", "", 1)
+}
+
+// TestApplyOldPlace wants an error about a rule that was there before to say so.
+func TestApplyOldPlace(t *testing.T) {
+	rs, err := Parse("f", []byte("table ip t {\n\tchain n {\n\t\tmasquerade\n\t}\n}\n"), ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Apply(rs, "f", []byte("add chain ip t c { type filter hook input priority 0; }\nadd rule ip t c jump n"), ParseOptions{}, PrintOptions{})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	if got := headline(err.(ErrorList)[0]); got != InForce+":3:3-3: Could not process rule: Operation not supported" {
+		t.Error(got)
+	}
+}
