@@ -83,20 +83,19 @@ func limitIns(l *nft.Limit, slot uint32) (ins, error) {
 	if l.Rate == 0 {
 		return in, errorf(l.Pos, "a limit needs a rate above 0")
 	}
-	nanos := l.Unit * 1e9
-	hi, lo := bits.Mul64(nanos, uint64(l.Burst))
+	nanos, divide := l.Unit*1e9, uint64(1)
+	var hi, lo uint64
 	if l.Bytes {
 		hi, lo = bits.Mul64(nanos, l.Rate+uint64(l.Burst))
-		in.mask, in.span = nanos, l.Rate
+		in.mask, in.span, divide = nanos, l.Rate, l.Rate
 	} else {
 		in.mask = nanos / l.Rate
 		hi, lo = bits.Mul64(in.mask, uint64(l.Burst))
-		l = &nft.Limit{Pos: l.Pos, Rate: 1}
 	}
-	if hi >= l.Rate {
+	if hi >= divide {
 		return in, errorf(l.Pos, "the limit's burst is too large for its rate")
 	}
-	in.lo, _ = bits.Div64(hi, lo, l.Rate)
+	in.lo, _ = bits.Div64(hi, lo, divide)
 	if in.lo > math.MaxInt64/4 {
 		return in, errorf(l.Pos, "the limit's burst is too large for its rate")
 	}
