@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -45,6 +46,9 @@ func (t *selftest) veth(ctx context.Context) {
 	}
 	if err := t.vethCapture(ctx, l); err != nil {
 		t.check("veth, tcpdump", false, "%v", err)
+	}
+	if err := t.vethSessions(ctx, l); err != nil {
+		t.check("veth, sessions", false, "%v", err)
 	}
 }
 
@@ -164,6 +168,35 @@ func (t *selftest) vethCapture(ctx context.Context, l *lab.Lab) error {
 		return err
 	}
 	t.equal("veth, sent against tcpdump's capture", uint64(seen.Frames()), sent)
+	return nil
+}
+
+// vethSessions opens connections over the veth, from a profile as a user would.
+func (t *selftest) vethSessions(ctx context.Context, l *lab.Lab) error {
+	p, err := parseProfile("selftest.yaml", fmt.Appendf(nil, `
+ports:
+  - {name: a, interface: a0, netns: %s}
+  - {name: b, interface: b0, netns: %s}
+sessions:
+  from: a
+  to: b
+  clients: {first: 10.1.0.1, count: 100}
+  servers: {first: 10.2.0.1, count: 10}
+  open: 200
+  rate: 2000
+  total: 2000
+  answer: 3000
+`, l.NS("a"), l.NS("b")))
+	if err != nil {
+		return err
+	}
+	d, err := p.execute(ctx, newDisplay(io.Discard, true))
+	if err != nil {
+		return err
+	}
+	s := &d.Sessions[0]
+	t.equal("veth, sessions completed", s.Completed, 2000)
+	t.equal("veth, sessions with bad frames", s.Bad, 0)
 	return nil
 }
 

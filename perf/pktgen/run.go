@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sluice-net/sluice/perf/report"
 )
 
@@ -69,10 +71,16 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	start := r.clock.Nanos()
 	r.begin(start)
 	var group sync.WaitGroup
+	var got, lived atomic.Int64 // CPU time and age of the threads, in nanoseconds
 	spin := func(workers []*worker) {
 		defer group.Done()
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
+		used, born := threadTime(), time.Now()
+		defer func() {
+			got.Add(threadTime() - used)
+			lived.Add(int64(time.Since(born)))
+		}()
 		for p := phase.Load(); p < 2; p = phase.Load() {
 			work := false
 			for _, w := range workers {
@@ -102,7 +110,20 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	}
 	phase.Store(2)
 	group.Wait()
-	return r.result(&load, time.Duration(stop-start), ctx.Err() != nil), nil
+	run := r.result(&load, time.Duration(stop-start), ctx.Err() != nil)
+	if share := float64(got.Load()) / float64(max(lived.Load(), 1)); share < 0.97 {
+		run.Notes = append(run.Notes, fmt.Sprintf("the generator's threads got %.0f %% of a CPU: what else runs there is in rates and latencies", 100*share))
+	}
+	return run, nil
+}
+
+// threadTime returns the CPU time of the calling thread; 0 where it is not known.
+func threadTime() int64 {
+	var t unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
+		return 0
+	}
+	return t.Nano()
 }
 
 // bounded says whether every stream ends by itself.

@@ -9,9 +9,9 @@ import (
 
 // Size of a plot in pixels, and of its margins.
 const (
-	plotWidth, plotHeight  = 760, 340
-	leftMargin, topMargin  = 78, 14
-	rightMargin, botMargin = 190, 46
+	plotWidth, plotHeight  = 900, 340
+	leftMargin, topMargin  = 104, 14
+	rightMargin, botMargin = 270, 46
 )
 
 var colors = []string{"#0b62a4", "#d1495b", "#2a9d5c", "#e08e0b", "#7a4fa3", "#3aa6a6", "#8c6d46", "#555555"}

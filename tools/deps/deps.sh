@@ -34,6 +34,11 @@ needs=(
 	"xz xz-utils"
 )
 
+# program and package of what tests do without, where there is no such package
+wishes=(
+	"chromium-headless-shell chromium-headless-shell" # looks at the HTML of reports
+)
+
 missing=()
 for need in "${needs[@]}"; do
 	read -r program packages <<<"$need"
@@ -42,18 +47,23 @@ for need in "${needs[@]}"; do
 		missing+=($packages)
 	fi
 done
-if [[ ${#missing[@]} -eq 0 ]]; then
+wanted=()
+for wish in "${wishes[@]}"; do
+	read -r program package <<<"$wish"
+	command -v "$program" >/dev/null || wanted+=("$package")
+done
+if [[ ${#missing[@]} -eq 0 && ${#wanted[@]} -eq 0 ]]; then
 	exit 0
 fi
 if [[ $(id -u) -ne 0 ]]; then
-	echo "deps: missing (install as root: make deps): ${missing[*]}" >&2
+	echo "deps: missing (install as root: make deps): ${missing[*]} ${wanted[*]}" >&2
 	exit 0
 fi
 if ! command -v apt-get >/dev/null; then
-	echo "deps: no apt-get here; install by hand: ${missing[*]}" >&2
+	echo "deps: no apt-get here; install by hand: ${missing[*]} ${wanted[*]}" >&2
 	exit 0
 fi
-echo "deps: installing ${missing[*]}"
+echo "deps: installing ${missing[*]} ${wanted[*]}"
 export DEBIAN_FRONTEND=noninteractive
 # Servers come with the packages; none is to run on this machine.
 policy=/usr/sbin/policy-rc.d
@@ -63,4 +73,9 @@ if [[ ! -e $policy ]]; then
 	chmod +x "$policy"
 fi
 apt-get update -qq
-apt-get install -qq -y --no-install-recommends "${missing[@]}"
+if [[ ${#missing[@]} -ne 0 ]]; then
+	apt-get install -qq -y --no-install-recommends "${missing[@]}"
+fi
+for package in "${wanted[@]}"; do
+	apt-get install -qq -y --no-install-recommends "$package" || echo "deps: $package cannot be had; tests that want it skip" >&2
+done

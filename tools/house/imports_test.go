@@ -19,7 +19,7 @@ type layer struct {
 // layers: the first row that a folder lies in counts, so narrow rows stand first.
 var layers = []layer{
 	{dir: "perf/offheap", third: []string{"golang.org/x/sys"}},
-	{dir: "perf/pktgen", ours: []string{"perf", "afxdp"}},
+	{dir: "perf/pktgen", ours: []string{"perf", "afxdp"}, third: []string{"golang.org/x/sys"}},
 	{dir: "perf", third: []string{"golang.org/x/sys"}},
 	{dir: "afxdp/pcap", ours: []string{"perf", "afxdp"}, third: []string{"github.com/gopacket/gopacket"}},
 	{dir: "afxdp", ours: []string{"perf"},
