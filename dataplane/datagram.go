@@ -17,7 +17,6 @@ import (
 // datagram is the one that walks, and how it was cut.
 type datagram struct {
 	buffer []byte // of the largest datagram with its link header
-	parts  []defrag.Frag
 	room   int    // bytes in front of the payload: link header and what every fragment repeats
 	size   int    // payload as it came
 	most   int    // L3 length of the largest fragment
