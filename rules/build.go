@@ -87,7 +87,7 @@ func buildChain(b *block, ix *index, ps *ports, ref *chainRef) error {
 func newNAT(n natRef) (natDesc, error) {
 	st := n.stmt
 	d := natDesc{kind: uint8(st.Kind), flags: st.Flags, portMin: st.PortMin, portMax: st.PortMax}
-	if st.AddrMin == nil {
+	if st.AddrMin == nil && st.Addr == nil {
 		return d, nil
 	}
 	size := 0
@@ -97,15 +97,18 @@ func newNAT(n natRef) (natDesc, error) {
 	case nft.FamilyIP6:
 		size, d.family = 16, flowtable.FamilyIPv6
 	}
+	if n.table == nft.FamilyInet {
+		d.needFamily = d.family
+	}
+	if st.Addr != nil && size != 0 {
+		return d, nil
+	}
 	if size == 0 || len(st.AddrMin) != size || len(st.AddrMax) != size {
 		return d, errorf(st.Pos, "addresses of a nat statement do not fit their family")
 	}
 	d.hasAddr = 1
 	copy(d.addrMin[:], st.AddrMin)
 	copy(d.addrMax[:], st.AddrMax)
-	if n.table == nft.FamilyInet {
-		d.needFamily = d.family
-	}
 	return d, nil
 }
 
@@ -181,7 +184,7 @@ func baseChains(ix *index, family nft.Family, hook nft.Hook) []BaseChain {
 	for i := len(ix.chains) - 1; i >= 0; i-- { // of one priority the newest comes first
 		ref := ix.chains[i]
 		b := ref.chain.Base
-		if b == nil || b.Hook != hook || ref.table.Family != family && ref.table.Family != nft.FamilyInet {
+		if b == nil || b.Hook != hook || ref.table.Dormant || ref.table.Family != family && ref.table.Family != nft.FamilyInet {
 			continue
 		}
 		bc := BaseChain{Entry: ref.entry, Priority: b.Priority, NAT: b.Type == nft.TypeNAT, PolicyID: ref.policy}

@@ -37,6 +37,7 @@ func (w *canon) tree(tree *nft.Ruleset) {
 	w.num(uint64(len(tree.Tables)))
 	for _, t := range tree.Tables {
 		w.num(uint64(t.Family), uint64(len(t.Chains)))
+		w.flag(t.Dormant)
 		for _, c := range t.Chains {
 			w.str(c.Name)
 			w.flag(c.Base != nil)
@@ -76,6 +77,9 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.num(uint64(st.Kind), uint64(st.Family), uint64(st.PortMin), uint64(st.PortMax), uint64(st.Flags))
 		w.str(string(st.AddrMin))
 		w.str(string(st.AddrMax))
+		w.flag(st.Prefix)
+		w.expr(st.Addr)
+		w.expr(st.Port)
 	case *nft.Reject:
 		w.str("reject")
 		w.flag(st.Reset)
@@ -86,6 +90,10 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.expr(st.Left)
 		w.expr(st.Value.Src)
 		w.num(uint64(st.Value.And), uint64(st.Value.Xor))
+	case *nft.Assign:
+		w.str("assign")
+		w.expr(st.Left)
+		w.expr(st.Value)
 	case *nft.Notrack:
 		w.str("notrack")
 	case *nft.Limit:
@@ -146,6 +154,21 @@ func (w *canon) expr(e nft.Expr) {
 		for _, part := range e.Es {
 			w.expr(part)
 		}
+	case *nft.Const:
+		w.value(e)
+	case *nft.Raw:
+		w.str("raw")
+		w.num(uint64(e.Base), uint64(e.Offset), uint64(e.Length))
+	case *nft.Binop:
+		w.str("binop")
+		w.str(e.Op)
+		w.num(uint64(e.L.Bits()))
+		w.expr(e.L)
+		w.expr(e.R)
+	case *nft.MapLookup:
+		w.str("map")
+		w.expr(e.Key)
+		w.set(e.Set)
 	default:
 		w.str("none")
 	}
@@ -178,19 +201,31 @@ func (w *canon) set(s *nft.Set) {
 		return
 	}
 	w.str(s.Name)
+	w.flag(s.Map)
 	w.flag(s.Verdicts)
+	w.flag(s.Ranges)
 	w.num(uint64(len(s.Key)))
 	for i := range s.Key {
 		w.num(uint64(partBits(s, i)))
 	}
+	w.num(uint64(len(s.Data)))
+	for i := range s.Data {
+		w.num(uint64(partOf(s, i)))
+	}
 	w.num(uint64(len(s.Elements)))
 	for _, el := range s.Elements {
-		w.num(uint64(len(el.Key)))
-		for _, k := range el.Key {
-			w.str(string(k.Lo))
-			w.str(string(k.Hi))
-			w.str(k.Name)
-		}
+		w.flag(el.Any)
+		w.parts(el.Key)
+		w.parts(el.Data)
 		w.verdict(el.Verdict)
+	}
+}
+
+func (w *canon) parts(list []nft.KeyPart) {
+	w.num(uint64(len(list)))
+	for _, k := range list {
+		w.str(string(k.Lo))
+		w.str(string(k.Hi))
+		w.str(k.Name)
 	}
 }

@@ -22,8 +22,11 @@ func (s *step) covered() bool {
 		return s.coveredBytes(s.words[0], s.words[1])
 	case opWideKey:
 		return s.coveredBytes(s.words[0], s.words[1])
-	case opPorts, opLookup, opVMap, opCounter, opNotrack, opHelper, opReject, opNAT, opDrop, opAccept, opReturn, opJump, opGoto, opNext:
+	case opPorts, opLookup, opVMap, opCounter, opNotrack, opHelper, opReject, opNAT, opDrop, opAccept, opReturn, opJump, opGoto, opNext,
+		opConst, opAlter, opBinop, opMap, opKeyTest:
 		return true
+	case opAssign:
+		return s.flag <= assignCtMark
 	}
 	return false
 }

@@ -53,6 +53,9 @@
 //	ports.go         interface names and indices, decided at compile time
 //	operand.go       expressions: where in a packet a value lies
 //	lower.go         rules to steps
+//	expr.go          expressions that take more than one load
+//	maps.go          data of maps; what NAT statements take from them
+//	assign.go        statements that set something
 //	helper.go        ct helper objects and giving a flow one
 //	covered.go       which of them a flow's packets all answer alike
 //	emit.go          steps to heads and bodies
@@ -65,6 +68,7 @@
 //	store.go         the memory of limits and quotas
 //	stateful.go      these themselves
 //	load.go          values that are in no header window
+//	registers.go     instructions that few rules have
 //	set.go           lookups
 //	cache.go         compiled rulesets of earlier generations
 //	canon.go         their key: what an image depends on

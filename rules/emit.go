@@ -110,7 +110,7 @@ func ends(op uint8) bool {
 // placed says whether an instruction's arg is an offset in data.
 func placed(op uint8) bool {
 	switch op {
-	case opWide, opByteIn, opPorts, opWideKey:
+	case opWide, opByteIn, opPorts, opWideKey, opKeyTest:
 		return true
 	}
 	return false

@@ -234,7 +234,17 @@ nextRule:
 					continue nextRule // as nft_nat_inet_eval: nothing happens
 				}
 				im.spec(arg, &env.NAT)
+				if in.flag != 0 {
+					natValues(in, p, env)
+				}
 				return Verdict{Code: NAT, Rule: h.rule, Arg: arg}
+			default:
+				if op >= opConst && op < opCount {
+					if !im.rare(in, &w, p, env, h.rule) {
+						continue nextRule
+					}
+					continue
+				}
 			case opVMap:
 				value := im.lookup(arg, &env.key)
 				if value == 0 {

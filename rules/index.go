@@ -66,9 +66,6 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 		default:
 			return nil, errorf(t.Pos, "tables of family %s are not supported", nft.FamilyName(t.Family))
 		}
-		if t.Dormant {
-			return nil, errorf(t.Pos, "dormant tables are not supported")
-		}
 		names := map[string]*chainRef{}
 		first := len(ix.chains)
 		for _, o := range t.Objects {
@@ -120,13 +117,8 @@ func refuseSet(s *nft.Set) error {
 		return refuse("timeouts and elements added by rules")
 	case len(s.Stmts) > 0:
 		return refuse("statements of elements")
-	case s.Map && !s.Verdicts:
-		return refuse("maps to something else than verdicts")
-	}
-	for _, e := range s.Elements {
-		if e.Any {
-			return errorf(e.Pos, "the catch-all element * is not supported")
-		}
+	case s.HoldsObjects:
+		return refuse("maps to objects")
 	}
 	return nil
 }
@@ -144,6 +136,9 @@ func (ix *index) number(ref *chainRef) error {
 		id := ref.first + uint32(i)
 		for _, st := range r.Stmts {
 			ix.remember(ref, r, st, same)
+			if err := ix.exprs(ref, st); err != nil {
+				return err
+			}
 			switch st := st.(type) {
 			case *nft.Counter:
 				ix.slots[st] = uint32(len(ix.counters))
@@ -174,7 +169,6 @@ func (ix *index) number(ref *chainRef) error {
 					}
 					ix.use(s.Set, ref)
 				}
-				ix.conntrk = ix.conntrk || usesCt(st.Left)
 			case *nft.VMap:
 				if st.Set == nil {
 					return errorf(st.Pos, "map is not resolved")
@@ -188,13 +182,10 @@ func (ix *index) number(ref *chainRef) error {
 						return err
 					}
 				}
-				ix.conntrk = ix.conntrk || usesCt(st.Left)
 			case *nft.Verdict:
 				if err := ref.call(st); err != nil {
 					return err
 				}
-			case *nft.Mangle:
-				ix.conntrk = ix.conntrk || usesCt(st.Left) || usesCt(st.Value.Src)
 			case *nft.ObjectRef:
 				ix.conntrk = ix.conntrk || st.Kind == nft.ObjHelper
 			}
@@ -263,19 +254,66 @@ func (ix *index) checkCalls() error {
 	return nil
 }
 
-// usesCt says whether an expression reads connection tracking.
-func usesCt(e nft.Expr) bool {
+// exprs numbers what the expressions of a statement need.
+func (ix *index) exprs(ref *chainRef, st nft.Stmt) error {
+	var failed error
+	for _, root := range operands(st) {
+		walkExpr(root, func(e nft.Expr) {
+			switch e := e.(type) {
+			case *nft.CT:
+				ix.conntrk = true
+			case *nft.MapLookup:
+				err := errorf(st.Position(), "map is not resolved")
+				if e.Set != nil {
+					err = refuseSet(e.Set)
+				}
+				if err != nil {
+					failed = err
+					return
+				}
+				ix.use(e.Set, ref)
+			}
+		})
+	}
+	return failed
+}
+
+// operands are the expressions of a statement.
+func operands(st nft.Stmt) []nft.Expr {
+	switch st := st.(type) {
+	case *nft.Match:
+		return []nft.Expr{st.Left}
+	case *nft.VMap:
+		return []nft.Expr{st.Left}
+	case *nft.Mangle:
+		return []nft.Expr{st.Left, st.Value.Src}
+	case *nft.NAT:
+		return []nft.Expr{st.Addr, st.Port}
+	case *nft.Assign:
+		return []nft.Expr{st.Left, st.Value}
+	}
+	return nil
+}
+
+// walkExpr visits an expression and all that it is made of.
+func walkExpr(e nft.Expr, visit func(nft.Expr)) {
+	if e == nil {
+		return
+	}
+	visit(e)
 	switch e := e.(type) {
-	case *nft.CT:
-		return true
 	case *nft.Masked:
-		return usesCt(e.E)
+		walkExpr(e.E, visit)
 	case *nft.Concat:
 		for _, part := range e.Es {
-			if usesCt(part) {
-				return true
-			}
+			walkExpr(part, visit)
 		}
+	case *nft.Binop:
+		walkExpr(e.L, visit)
+		walkExpr(e.R, visit)
+	case *nft.MapLookup:
+		walkExpr(e.Key, visit)
+	case *nft.Hash:
+		walkExpr(e.E, visit)
 	}
-	return false
 }

@@ -144,12 +144,23 @@ const (
 	opNotrack
 	opHelper // arg: helper for IPv4, for IPv6 << 8
 	opReject // arg: code for IPv4, code for IPv6 << 8; flag 1: reset
-	opNAT    // spec arg
+	opNAT    // spec arg; flag: nat*, what the key words give
 	opDrop
 	opAccept
 	opReturn
 	opJump // head arg
 	opGoto // head arg
+
+	// What rare runs; a value is the key word key.
+	opConst   // = lo
+	opAlter   // = (value & mask) ^ lo
+	opBinop   // = value bin* (flag) key[arg], & mask
+	opMap     // flag words from here on = the row of the key from here on in set arg
+	opKeyTest // opWide of the first flag words
+	opAssign  // assign* (flag) = value
+	opStore   // span bits from bit lo of header src = arg words; flag 1: the checksum follows
+	opBits    // the words from here on = span bits from bit lo of header src
+	opCount
 )
 
 // setDesc describes a set. Its entries are in data from off on.
@@ -162,8 +173,9 @@ type setDesc struct {
 	off   uint32 // in data
 	slots uint32 // of the hash table, a power of two
 	wide  uint32 // bit i: part i takes two words
-	_     uint32
+	rows  uint32 // where the data of a map begin, behind off
 	seed  [2]uint64
+	any   uint64 // value of the catch-all element, 0: none
 }
 
 // natDesc is a NATSpec with sizes that the image can hold.

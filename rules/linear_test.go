@@ -25,6 +25,7 @@ type twin struct {
 	logs     []*nft.Log
 	reject   RejectSpec
 	nat      *nft.NAT
+	spec     NATSpec   // what the packet gave the statement
 	decision *nft.Rule // nil: the policy
 }
 
@@ -151,12 +152,19 @@ func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 			if !l.mangle(st, p) {
 				return goOn
 			}
+		case *nft.Assign:
+			if !l.assign(st, p) {
+				return goOn
+			}
 		case *nft.Reject:
 			l.rejectSpec(st, p)
 			l.decision = r
 			return rejected
 		case *nft.NAT:
-			if t.Family == nft.FamilyInet && st.AddrMin != nil && uint8(st.Family) != p.Family {
+			if t.Family == nft.FamilyInet && (st.AddrMin != nil || st.Addr != nil) && uint8(st.Family) != p.Family {
+				return goOn
+			}
+			if !l.natValues(st, p) {
 				return goOn
 			}
 			l.nat, l.decision = st, r
@@ -355,7 +363,7 @@ func (l *twin) value(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
 	case *nft.CT:
 		return l.ct(e, p)
 	}
-	panic(fmt.Sprintf("twin: %T", e))
+	return l.computed(e, p)
 }
 
 func ifname(s string) *big.Int {
@@ -503,8 +511,13 @@ func (l *twin) match(m *nft.Match, p *packet.Packet) bool {
 }
 
 func (l *twin) find(s *nft.Set, values []*big.Int) *nft.Element {
+	var any *nft.Element
 next:
 	for _, el := range s.Elements {
+		if el.Any {
+			any = el
+			continue
+		}
 		for i, k := range el.Key {
 			lo, hi := new(big.Int).SetBytes(k.Lo), new(big.Int).SetBytes(k.Hi)
 			if values[i].Cmp(lo) < 0 || values[i].Cmp(hi) > 0 {
@@ -513,5 +526,5 @@ next:
 		}
 		return el
 	}
-	return nil
+	return any
 }

@@ -88,13 +88,9 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 	case *nft.Log:
 		lw.add(opLog, lw.ix.slots[st], 0)
 	case *nft.NAT:
-		if b := lw.ref.chain.Base; b != nil && b.Type != nft.TypeNAT {
-			return errorf(st.Pos, "nat statement in chain %s, which is not of type nat", lw.ref.chain.Name)
-		}
-		if st.Addr != nil || st.Port != nil || st.Prefix {
-			return errorf(st.Pos, "%s to what a map or the packet gives is not supported", nft.StmtName(st))
-		}
-		lw.add(opNAT, lw.ix.slots[st], 0)
+		return lw.nat(st)
+	case *nft.Assign:
+		return lw.assign(st)
 	case *nft.Reject:
 		return lw.reject(st)
 	case *nft.Mangle:
@@ -260,6 +256,9 @@ func (lw *lowering) match(m *nft.Match) error {
 		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opLookup, arg: lw.ix.setOf[ref.Set].number, flag: neg}, pure: true})
 		return nil
 	}
+	if !simple(m.Left) {
+		return lw.matchValue(m)
+	}
 	o, err := newOperand(m.Pos, m.Left)
 	if err != nil {
 		return err
@@ -364,7 +363,8 @@ func (iv *interval) compare(m *nft.Match, n [2]uint64) error {
 // prefixMask returns the mask of the first n bits of an operand, in place.
 func prefixMask(n int, o operand) [2]uint64 {
 	if o.wide {
-		return [2]uint64{^ones(64 - min(n, 64)), ^ones(128 - max(n, 64))}
+		rest := o.bits - n
+		return [2]uint64{ones(o.bits-64) &^ ones(max(rest-64, 0)), ^ones(min(rest, 64))}
 	}
 	return [2]uint64{0, (ones(o.bits) &^ ones(o.bits-n)) << o.shift}
 }
@@ -373,6 +373,11 @@ func less(a, b [2]uint64) bool { return a[0] < b[0] || a[0] == b[0] && a[1] < b[
 
 // keys adds the loads that form the key of a set.
 func (lw *lowering) keys(pos nft.Pos, left nft.Expr, s *nft.Set) error {
+	return lw.keysAt(pos, left, s, 0)
+}
+
+// keysAt is keys for a key that begins at word at.
+func (lw *lowering) keysAt(pos nft.Pos, left nft.Expr, s *nft.Set, at uint8) error {
 	parts := []nft.Expr{left}
 	if c, ok := left.(*nft.Concat); ok {
 		parts = c.Es
@@ -380,26 +385,20 @@ func (lw *lowering) keys(pos nft.Pos, left nft.Expr, s *nft.Set) error {
 	if len(parts) != len(s.Key) {
 		return errorf(pos, "key of %d parts for a set of %d", len(parts), len(s.Key))
 	}
-	at := uint8(0)
 	for i, part := range parts {
-		o, err := newOperand(pos, part)
-		if err != nil {
-			return err
-		}
-		if bits := partBits(s, i); bits != 0 && (bits > 64) != o.wide {
-			return errorf(pos, "key of %d bits for a set of %d", o.bits, bits)
-		}
 		size := uint8(1)
-		if o.wide {
+		if bits := partBits(s, i); bits > 64 || bits == 0 && part.Bits() > 64 {
 			size = 2
 		}
 		if int(at)+int(size) > keyWords {
 			return errorf(pos, "key is too long")
 		}
-		if o.wide {
-			lw.load(opWideKey, o, step{ins: ins{key: at}, words: []uint64{o.mask[0], o.mask[1]}})
-		} else {
-			lw.load(opKey, o, step{ins: ins{key: at, shift: o.shift}})
+		n, err := lw.value(pos, part, at)
+		if err != nil {
+			return err
+		}
+		if n != size {
+			return errorf(pos, "key of %d bits for a set of %d", part.Bits(), partBits(s, i))
 		}
 		at += size
 	}

@@ -59,6 +59,8 @@ func newOperand(pos nft.Pos, e nft.Expr) (operand, error) {
 	switch e := e.(type) {
 	case *nft.Payload:
 		return payloadOperand(pos, e.Field)
+	case *nft.Raw:
+		return payloadOperand(pos, &nft.Field{Proto: "raw", Name: "payload", Base: e.Base, Offset: e.Offset, Length: e.Length})
 	case *nft.Meta:
 		return metaOperand(pos, e.Key)
 	case *nft.CT:
@@ -191,11 +193,7 @@ func ctOperand(pos nft.Pos, e *nft.CT) (operand, error) {
 // number reads a value's bytes and puts it where the operand's lies.
 func number(pos nft.Pos, data []byte, o operand) ([2]uint64, error) {
 	if o.wide {
-		if len(data) != 16 {
-			return [2]uint64{}, errorf(pos, "value of %d bytes where 16 are needed", len(data))
-		}
-		hi, lo := words(data)
-		return [2]uint64{hi, lo}, nil
+		return wideNumber(pos, data)
 	}
 	n, err := number64(data)
 	if err != nil {

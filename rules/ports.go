@@ -114,6 +114,10 @@ func (ps *ports) holds(m *nft.Match, value []byte) (bool, error) {
 		inside = between(r.Lo, value, r.Hi)
 	case *nft.SetRef:
 		for _, el := range r.Set.Elements {
+			if el.Any {
+				inside = true
+				continue
+			}
 			if len(el.Key) != 1 {
 				return false, errorf(el.Pos, "element does not fit an interface")
 			}

@@ -47,6 +47,9 @@ var (
 )
 
 func (g *gen) expr() nft.Expr {
+	if g.one(8) {
+		return g.computed()
+	}
 	switch g.r.IntN(10) {
 	case 0, 1, 2, 3, 4, 5:
 		name := pick(g, fields...)
@@ -83,7 +86,7 @@ func (g *gen) value(e nft.Expr) []byte {
 	n := (e.Bits() + 7) / 8
 	var v uint64
 	switch t := e.Type(); {
-	case t == nft.TypeIPv4:
+	case e.Bits() == 32 && t == nft.TypeIPv4:
 		return netip.MustParseAddr(pick(g, pool4...)).AsSlice()
 	case t == nft.TypeIPv6:
 		return netip.MustParseAddr(pick(g, pool6...)).AsSlice()
@@ -227,7 +230,9 @@ func (g *gen) verdict() *nft.Verdict {
 func (g *gen) rule() *nft.Rule {
 	r := &nft.Rule{Pos: nft.Pos{File: "random", Line: 1, Col: 1}}
 	for {
-		switch g.r.IntN(9) {
+		switch g.r.IntN(10) {
+		case 9:
+			r.Stmts = append(r.Stmts, g.assign())
 		case 0, 1, 2, 3:
 			r.Stmts = append(r.Stmts, g.match())
 		case 4:
@@ -294,6 +299,9 @@ func (g *gen) last() nft.Stmt {
 		}
 		if g.one(2) {
 			n.PortMin, n.PortMax = 1000, 2000
+		}
+		if g.one(3) {
+			g.natValues(n)
 		}
 		return n
 	}

@@ -47,6 +47,14 @@ func (im *Image) lookup(n uint32, key *[keyWords]uint64) uint64 {
 		return 0
 	}
 	d := &im.sets[n]
+	if value := im.find(d, key); value != 0 {
+		return value
+	}
+	return d.any
+}
+
+// find is lookup without the catch-all element.
+func (im *Image) find(d *setDesc, key *[keyWords]uint64) uint64 {
 	w := uint64(d.words)
 	entries := uint64(d.n)
 	if d.kind == setHash {

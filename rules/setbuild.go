@@ -45,7 +45,8 @@ func buildSet(b *block, s *nft.Set, names map[string]*chainRef, ps *ports) error
 	if d.words == 0 || d.words > keyWords {
 		return errorf(s.Pos, "set %s has a key of %d words", s.Name, d.words)
 	}
-	els, exact, err := elements(s, d, names, ps)
+	var data rows
+	els, exact, err := elements(s, d, &data, names, ps)
 	if err != nil {
 		return err
 	}
@@ -64,18 +65,28 @@ func buildSet(b *block, s *nft.Set, names map[string]*chainRef, ps *ports) error
 	if d.kind == setInterval1 || d.kind == setInterval2 || d.kind == setLinear {
 		d.n = uint32(len(b.data)) / entryWords(d)
 	}
+	d.rows = uint32(len(b.data))
+	b.data = append(b.data, data.words...)
 	return err
 }
 
 // elements reads the elements of a set. exact says that none is a range.
-func elements(s *nft.Set, d *setDesc, names map[string]*chainRef, ps *ports) (els []element, exact bool, err error) {
+func elements(s *nft.Set, d *setDesc, data *rows, names map[string]*chainRef, ps *ports) (els []element, exact bool, err error) {
 	exact = true
 next:
 	for _, e := range s.Elements {
+		value, err := elementValue(s, e, data, names, ps)
+		if err != nil {
+			return nil, false, err
+		}
+		if e.Any {
+			d.any = value
+			continue
+		}
 		if len(e.Key) != int(d.parts) {
 			return nil, false, errorf(e.Pos, "element of %d parts in a set of %d", len(e.Key), d.parts)
 		}
-		el := element{pos: e.Pos, value: setHit}
+		el := element{pos: e.Pos, value: value}
 		for i, k := range e.Key {
 			lo, hi, ok := ps.keyPart(k)
 			if !ok {
@@ -88,29 +99,32 @@ next:
 				return nil, false, err
 			}
 		}
-		if s.Verdicts {
-			if e.Verdict == nil {
-				return nil, false, errorf(e.Pos, "element has no verdict")
-			}
-			op, to, err := verdictOp(e.Verdict, names)
-			if err != nil {
-				return nil, false, err
-			}
-			el.value |= uint64(op)<<setOpShift | uint64(to)
-		}
 		exact = exact && slices.Equal(el.lo, el.hi)
 		els = append(els, el)
 	}
 	return els, exact, nil
 }
 
+// elementValue is the word that a hit returns.
+func elementValue(s *nft.Set, e *nft.Element, data *rows, names map[string]*chainRef, ps *ports) (uint64, error) {
+	switch {
+	case s.Verdicts:
+		if e.Verdict == nil {
+			return 0, errorf(e.Pos, "element has no verdict")
+		}
+		op, to, err := verdictOp(e.Verdict, names)
+		return setHit | uint64(op)<<setOpShift | uint64(to), err
+	case s.Map:
+		at, err := data.row(s, e, ps)
+		return setHit | at, err
+	}
+	return setHit, nil
+}
+
 func appendKey(key []uint64, pos nft.Pos, data []byte, wide bool) ([]uint64, error) {
 	if wide {
-		if len(data) != 16 {
-			return nil, errorf(pos, "key part of %d bytes where 16 are needed", len(data))
-		}
-		hi, lo := words(data)
-		return append(key, hi, lo), nil
+		n, err := wideNumber(pos, data)
+		return append(key, n[:]...), err
 	}
 	n, err := number64(data)
 	if err != nil {

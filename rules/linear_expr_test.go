@@ -1,0 +1,217 @@
+package rules
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/big"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// computed is the twin's value for what is more than a field or fact.
+func (l *twin) computed(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
+	switch e := e.(type) {
+	case *nft.Const:
+		if e.Name != "" {
+			for _, i := range l.ifs {
+				if i.Name == e.Name {
+					return num(uint64(i.Index))
+				}
+			}
+			return num(0)
+		}
+		return new(big.Int).SetBytes(e.Data), true
+	case *nft.Raw:
+		return l.payload(&nft.Field{Base: e.Base, Offset: e.Offset, Length: e.Length}, p)
+	case *nft.Binop:
+		a, ok := l.value(e.L, p)
+		if !ok {
+			return nil, false
+		}
+		b, ok := l.value(e.R, p)
+		if !ok {
+			return nil, false
+		}
+		v := new(big.Int)
+		switch e.Op {
+		case "&":
+			v.And(a, b)
+		case "|":
+			v.Or(a, b)
+		case "^":
+			v.Xor(a, b)
+		case "<<":
+			v.Lsh(a, uint(b.Uint64()))
+		case ">>":
+			v.Rsh(a, uint(b.Uint64()))
+		}
+		if n := max(e.L.Bits(), 32); e.Op != "&" && e.Op != "|" && e.Op != "^" {
+			v.And(v, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(n)), big.NewInt(1)))
+		}
+		return v, true
+	case *nft.MapLookup:
+		el := l.mapped(e, p)
+		if el == nil {
+			return nil, false
+		}
+		return new(big.Int).SetBytes(el.Data[0].Lo), true
+	}
+	panic(fmt.Sprintf("twin: %T", e))
+}
+
+func (l *twin) mapped(e *nft.MapLookup, p *packet.Packet) *nft.Element {
+	values, ok := l.values(e.Key, p)
+	if !ok {
+		return nil
+	}
+	return l.find(e.Set, values)
+}
+
+// natValues reads what a NAT statement takes from maps and the packet.
+func (l *twin) natValues(st *nft.NAT, p *packet.Packet) bool {
+	l.spec = NATSpec{PortMin: st.PortMin, PortMax: st.PortMax}
+	copy(l.spec.AddrMin[:], st.AddrMin)
+	copy(l.spec.AddrMax[:], st.AddrMax)
+	if m, ok := st.Addr.(*nft.MapLookup); ok {
+		el := l.mapped(m, p)
+		if el == nil {
+			return false
+		}
+		copy(l.spec.AddrMin[:], el.Data[0].Lo)
+		copy(l.spec.AddrMax[:], el.Data[0].Hi)
+		if len(el.Data) > 1 {
+			l.spec.PortMin, l.spec.PortMax = binary.BigEndian.Uint16(el.Data[1].Lo), binary.BigEndian.Uint16(el.Data[1].Hi)
+		}
+	} else if st.Addr != nil {
+		v, ok := l.value(st.Addr, p)
+		if !ok {
+			return false
+		}
+		n := 4
+		if st.Family == nft.FamilyIP6 {
+			n = 16
+		}
+		v.FillBytes(l.spec.AddrMin[:n])
+		l.spec.AddrMax = l.spec.AddrMin
+	}
+	if st.Port != nil {
+		v, ok := l.value(st.Port, p)
+		if !ok {
+			return false
+		}
+		l.spec.PortMin, l.spec.PortMax = uint16(v.Uint64()), uint16(v.Uint64())
+	}
+	if st.Prefix {
+		own := p.Data[p.L3+12:][:4]
+		if p.Family == 10 {
+			own = p.Data[p.L3+8:][:16]
+		}
+		if st.Kind == nft.NATDst {
+			own = p.Data[int(p.L3)+12+4:][:4]
+			if p.Family == 10 {
+				own = p.Data[p.L3+24:][:16]
+			}
+		}
+		for i := range own {
+			lo, hi := l.spec.AddrMin[i], l.spec.AddrMax[i]
+			for bit := byte(1); bit != 0; bit <<= 1 {
+				if lo&bit != hi&bit {
+					l.spec.AddrMin[i] = l.spec.AddrMin[i]&^bit | own[i]&bit
+				}
+			}
+			l.spec.AddrMax[i] = l.spec.AddrMin[i]
+		}
+	}
+	return true
+}
+
+func (l *twin) assign(st *nft.Assign, p *packet.Packet) bool {
+	v, ok := l.value(st.Value, p)
+	if !ok {
+		return false
+	}
+	switch left := st.Left.(type) {
+	case *nft.Meta:
+		p.Mark = uint32(v.Uint64())
+	case *nft.CT:
+		switch {
+		case left.Key == nft.CTMark && p.Ct != nil:
+			p.Ct.Mark = uint32(v.Uint64())
+		case left.Key == nft.CTZone && p.Ct == nil:
+			p.Template.Zone = uint16(v.Uint64())
+		}
+	case *nft.Payload:
+		return l.store(left.Field, v, left.Field.Proto != "th", p)
+	case *nft.Raw:
+		return l.store(&nft.Field{Base: left.Base, Offset: left.Offset, Length: left.Length}, v, false, p)
+	default:
+		panic(fmt.Sprintf("twin: set %T", left))
+	}
+	return true
+}
+
+// store writes a field bit by bit and sums everything that the checksums cover.
+func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool {
+	if _, ok := l.payload(&nft.Field{Base: f.Base, Offset: f.Offset &^ 7, Length: f.Length + f.Offset&7, L3: f.L3, L4: f.L4, HasL4: f.HasL4}, p); !ok {
+		return false
+	}
+	start := map[nft.HeaderBase]int{nft.BaseLink: 0, nft.BaseNetwork: int(p.L3), nft.BaseTransport: int(p.L4)}[f.Base]
+	ipSum, l4Sum := 0, 0
+	if p.Family == 2 && f.Base == nft.BaseNetwork {
+		ipSum = int(p.L3) + 10
+	}
+	at, pseudo := map[uint8]int{6: 16, 17: 6, 1: 2, 58: 2}[p.Proto], p.Proto != 1
+	first, last := 12*8, 20*8
+	if p.Family == 10 {
+		first, last = 8*8, 40*8
+	}
+	// A rule may write behind the header that it begins at.
+	inside := start+int(f.Offset)/8 >= int(p.L4)
+	follows := f.Base == nft.BaseTransport && sum || f.Base == nft.BaseNetwork && !inside && pseudo && int(f.Offset) >= first && int(f.Offset) < last
+	if at > 0 && p.Flags&packet.FlagL4 != 0 && follows && int(p.L4)+at+2 <= int(p.End) {
+		l4Sum = int(p.L4) + at
+	}
+	before := append([]byte{}, p.Data...)
+	for i := range int(f.Length) {
+		bit := int(f.Offset) + i
+		mask := byte(0x80) >> (bit % 8)
+		p.Data[start+bit/8] &^= mask
+		if v.Bit(int(f.Length)-1-i) == 1 {
+			p.Data[start+bit/8] |= mask
+		}
+	}
+	after := append([]byte{}, p.Data...)
+	fix := func(at, from int) {
+		if at == 0 || p.Proto == 17 && at == l4Sum && before[at] == 0 && before[at+1] == 0 {
+			return
+		}
+		if w := start + int(f.Offset)/8; w <= at+1 && start+int(f.Offset+f.Length+7)/8 > at {
+			return // the sum itself was written
+		}
+		total := uint64(^binary.BigEndian.Uint16(before[at:]))
+		for i := from; i < int(p.End); i++ {
+			o, n := before[i], after[i]
+			if (i-from)%2 == 0 {
+				total += uint64(^(uint16(o) << 8)) + uint64(uint16(n)<<8)
+			} else {
+				total += uint64(^uint16(o)) + uint64(n)
+			}
+		}
+		for total > 0xffff {
+			total = total>>16 + total&0xffff
+		}
+		c := ^uint16(total)
+		if c == 0 && p.Proto == 17 && at == l4Sum {
+			c = 0xffff
+		}
+		binary.BigEndian.PutUint16(p.Data[at:], c)
+	}
+	if !inside {
+		fix(ipSum, int(p.L3))
+		fix(l4Sum, int(p.L3))
+	} else {
+		fix(l4Sum, int(p.L4))
+	}
+	return true
+}

@@ -1,0 +1,89 @@
+package rules
+
+import "github.com/sluice-net/sluice/dataplane/packet"
+
+// rare runs the instructions that few rules have. False: the rule ends.
+func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32) bool {
+	key := &env.key[in.key%keyWords]
+	switch in.op {
+	case opConst:
+		*key = in.lo
+	case opAlter:
+		*key = *key&in.mask ^ in.lo
+	case opBinop:
+		*key = binop(in.flag, *key, env.key[in.arg%keyWords]) & in.mask
+	case opMap:
+		return im.mapData(in, env)
+	case opKeyTest:
+		return im.keyTest(in, env)
+	case opBits:
+		return loadBits(in, w, env)
+	case opAssign:
+		assign(in, *key, p, env, rule)
+	case opStore:
+		return store(in, w, p, env)
+	default:
+		return false
+	}
+	return true
+}
+
+func binop(op uint8, a, b uint64) uint64 {
+	switch op {
+	case binAnd:
+		return a & b
+	case binOr:
+		return a | b
+	case binXor:
+		return a ^ b
+	case binLeft:
+		return a << b
+	case binRight:
+		return a >> b
+	}
+	return 0
+}
+
+// keyTest is opKeyTest: opWide for the key words from 0 on, flag of them.
+func (im *Image) keyTest(in *ins, env *Env) bool {
+	if uint64(in.arg)+6 > uint64(len(im.data)) {
+		return false
+	}
+	hi, lo := uint64(0), env.key[0]
+	if in.flag == 2 {
+		hi, lo = env.key[0], env.key[1]
+	}
+	d := im.data[in.arg : in.arg+6]
+	hi &= d[0]
+	lo &= d[1]
+	below := hi < d[2] || hi == d[2] && lo < d[3]
+	above := hi > d[4] || hi == d[4] && lo > d[5]
+	return (below || above) == (in.neg&testNeg != 0)
+}
+
+// loadBits is opBits.
+func loadBits(in *ins, w *walk, env *Env) bool {
+	base := w.base[in.src&3]
+	first, left := base+uint(in.lo/8), uint(in.span)
+	skip := uint(in.lo % 8)
+	if base >= noHeader || first+(skip+left+7)/8 > uint(len(w.data)) || left == 0 || left > 128 || in.key > keyWords-2 {
+		return false
+	}
+	var hi, lo uint64
+	for ; left > 0; first++ {
+		b, n := uint64(w.data[first])&(0xff>>skip), 8-skip
+		if n > left {
+			b >>= n - left
+			n = left
+		}
+		hi, lo = hi<<n|lo>>(64-n), lo<<n|b
+		left -= n
+		skip = 0
+	}
+	if in.span > 64 {
+		env.key[in.key], env.key[in.key+1] = hi, lo
+	} else {
+		env.key[in.key] = lo
+	}
+	return true
+}
