@@ -217,3 +217,8 @@ func innerTuple(tu *flowtable.Tuple, t *flowtable.Table, b []byte, family uint8)
 	}
 	return l4, true
 }
+
+// Redirect says whether p is a sound ICMP or ICMPv6 redirect.
+func (p *Packet) Redirect() bool {
+	return p.Flags&FlagL4 != 0 && (p.Proto == protoICMP && p.Data[p.L4] == ICMPRedirect || p.Proto == protoICMPv6 && p.Data[p.L4] == icmpv6Redirect)
+}

@@ -9,13 +9,16 @@ import (
 )
 
 // span is a piece of a datagram's payload in bytes.
-type span struct{ from, to int }
+type span struct {
+	from, to int
+	lies     bool // about being the last one
+}
 
 // spans cuts length bytes into pieces of size each; every piece but the first
 // begins overlap bytes early.
 func spans(length, size, overlap int) (all []span) {
 	for at := 0; at < length; at += size {
-		all = append(all, span{max(0, at-overlap), min(at+size, length)})
+		all = append(all, span{from: max(0, at-overlap), to: min(at+size, length)})
 		if at == 0 {
 			all[0].from = 0
 		}
@@ -23,10 +26,11 @@ func spans(length, size, overlap int) (all []span) {
 	return all
 }
 
-// parseSpans reads "0-80,80-160".
+// parseSpans reads "0-80,80-160"; "!" behind a piece turns its flag for more to come.
 func parseSpans(text string) (all []span, err error) {
 	for _, w := range strings.Split(text, ",") {
 		var s span
+		w, s.lies = strings.CutSuffix(w, "!")
 		if _, err := fmt.Sscanf(w, "%d-%d", &s.from, &s.to); err != nil || s.from%8 != 0 || s.to < s.from {
 			return nil, fmt.Errorf("bad piece %q of a datagram", w)
 		}
@@ -50,7 +54,7 @@ func splitSpans(b []byte, id uint32, pieces []span) [][]byte {
 			binary.BigEndian.PutUint16(h[2:], uint16(hl+s.to-s.from))
 			binary.BigEndian.PutUint16(h[4:], uint16(id))
 			v := uint16(s.from / 8)
-			if s.to < len(payload) {
+			if s.to < len(payload) != s.lies {
 				v |= 0x2000
 			}
 			binary.BigEndian.PutUint16(h[6:], v)
@@ -69,7 +73,7 @@ func splitSpans(b []byte, id uint32, pieces []span) [][]byte {
 		h[6] = frame.FragHdr
 		binary.BigEndian.PutUint16(h[4:], uint16(8+s.to-s.from))
 		v := uint16(s.from)
-		if s.to < len(payload) {
+		if s.to < len(payload) != s.lies {
 			v |= 1
 		}
 		f = append(f, next, 0, byte(v>>8), byte(v))
