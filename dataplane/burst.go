@@ -58,6 +58,9 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 		w.notIP(p)
 		return
 	}
+	if !w.wire {
+		p.Data = p.Data[:p.End] // padding stays here (ip_rcv_core)
+	}
 	if w.ports[p.InPort].unfinished || came&fromHost != 0 {
 		packet.CompleteChecksum(p)
 	}

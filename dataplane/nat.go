@@ -253,7 +253,9 @@ func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) bool {
 			p.Ct.Status |= m.status()
 			break
 		}
-		if try == claimTries {
+		if try == claimTries { // Linux finds out at confirm, and counts it there
+			w.shard.Stats().InsertFailed++
+			w.shard.Stats().Drop++
 			return false
 		}
 	}

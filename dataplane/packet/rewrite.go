@@ -30,6 +30,9 @@ func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
 		}
 		l4 = p.Transport()
 	}
+	if p.Proto == protoGRE && p.Flags&FlagLaterFrag == 0 && len(p.Transport()) < greManipLen {
+		return DropNAT // as gre_manip_pkt, whatever the version
+	}
 	if dst && p.Proto == protoGRE && p.Flags&FlagLaterFrag == 0 {
 		if h := p.Transport(); hasCallID(h) {
 			binary.BigEndian.PutUint16(h[greCallID:], port)

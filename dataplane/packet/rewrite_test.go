@@ -82,7 +82,7 @@ var samples = []sample{
 	{"echo", []Layer{ICMP{Type: 8, ID: 9}}, true, false},
 	{"echo6", []Layer{ICMPv6{Type: 128, ID: 9}}, false, true},
 	{"neighbour solicitation", []Layer{ICMPv6{Type: 135, Info: 5}}, false, true},
-	{"gre", []Layer{GRE{}}, true, true},
+	{"gre", []Layer{GRE{}, Zeros(4)}, true, true},
 	{"esp", []Layer{Proto(50)}, true, true},
 }
 

@@ -183,8 +183,9 @@ func greTuple(tu *flowtable.Tuple, t *flowtable.Table, h []byte) bool {
 func hasCallID(h []byte) bool { return len(h) >= pptpLen && h[1]&7 == 1 }
 
 const (
-	protoPPP  = 0x880b // GRE's protocol type
-	greCallID = 6
+	protoPPP    = 0x880b // GRE's protocol type
+	greCallID   = 6
+	greManipLen = 8 // what Linux wants to see before it translates
 )
 
 // clearTuple takes back what a header that proved bad had put in the tuple.

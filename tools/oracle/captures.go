@@ -50,10 +50,16 @@ func (o *options) captures(w io.Writer, files []string, rules string) error {
 			before := c.packets
 			v := c.play(s)
 			fmt.Fprintf(w, "%-60s %5d packets, %d not played: ", filepath.Base(file), c.packets-before, skipped)
-			if v.agreed() {
+			switch reason := known(s); {
+			case v.agreed() && reason == "":
 				passed++
 				fmt.Fprintln(w, "same")
-			} else {
+			case v.agreed():
+				failed++
+				fmt.Fprintln(w, "same, but listed as different:", reason)
+			case v.err == nil && reason != "":
+				fmt.Fprintln(w, "known:", reason)
+			default:
 				failed++
 				fmt.Fprintf(w, "DIFFERENT\n  %s\n", v.String())
 			}

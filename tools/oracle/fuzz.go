@@ -177,8 +177,12 @@ func (d dice) packet(n int, kind string, six bool) string {
 		}
 		text += "icmp " + d.one(types...) + size + d.one("", "", fmt.Sprintf(" id=%d", d.IntN(3)))
 	case "sctp":
-		text += "sctp " + d.one("init", "initack", "cookieecho", "cookieack", "data", "sack", "heartbeat", "heartbeatack", "abort", "abort/t",
-			"shutdown", "shutdownack", "shutdowncomplete", "shutdowncomplete/t", "error", "cookieecho data", "init data") + d.one("", "", "", "", " vtag=5", " itag=9")
+		chunk := d.one("init", "initack", "cookieecho", "cookieack", "data", "sack", "heartbeat", "heartbeatack", "abort", "abort/t",
+			"shutdown", "shutdownack", "shutdowncomplete", "shutdowncomplete/t", "error", "cookieecho data", "init data")
+		text += "sctp " + chunk + d.one("", "", "", " vtag=5")
+		if strings.HasPrefix(chunk, "init") {
+			text += d.one("", "", "", " itag=9")
+		}
 	case "gre":
 		text += "gre" + size + d.one("", "", " v=1", " v=1 key=3")
 	case "proto":

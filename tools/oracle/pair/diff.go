@@ -105,7 +105,8 @@ func (j *Judge) matchUp(k, s *Entry) string {
 	ke := endpoint{k.Reply.Proto, k.Reply.Dst, k.Reply.DstPort, k.Reply.Src, k.Reply.SrcPort}
 	se := endpoint{s.Reply.Proto, s.Reply.Dst, s.Reply.DstPort, s.Reply.Src, s.Reply.SrcPort}
 	if k.Reply.Proto == 1 || k.Reply.Proto == 58 {
-		ke.port, se.port, ke.farPort, se.farPort = k.Reply.SrcPort, s.Reply.SrcPort, 0, 0
+		kind := pairOf(k.Reply.Proto, uint8(k.Reply.DstPort>>8))
+		ke.port, se.port, ke.farPort, se.farPort = k.Reply.SrcPort, s.Reply.SrcPort, kind, kind
 	}
 	if ke == se {
 		return ""
@@ -127,6 +128,19 @@ func (j *Judge) matchUp(k, s *Entry) string {
 	s.Reply.Dst = ke.addr
 	s.Text = WithoutTimeout(s.Line())
 	return ""
+}
+
+// pairOf numbers an ICMP question and its answer alike.
+func pairOf(proto, kind uint8) uint16 {
+	switch {
+	case proto == frame.ProtoICMPv6:
+		return uint16(kind &^ 1) // 128 and 129
+	case kind == 0:
+		return 8
+	case kind >= 13 && kind <= 18:
+		return uint16((kind - 1) | 1) // 13 and 14, 15 and 16, 17 and 18
+	}
+	return uint16(kind)
 }
 
 // sameClass says whether a source port that no rule translates may become
@@ -281,7 +295,7 @@ func (j *Judge) unchance(b []byte, at int, sluice bool) {
 	for i := range addrs {
 		near := endpoint{proto, ends[i], number[i], ends[1-i], number[1-i]}
 		if proto == frame.ProtoICMP || proto == frame.ProtoICMPv6 {
-			near.farPort = 0
+			near.farPort = pairOf(proto, t[0])
 		}
 		to, ok := j.chance[near]
 		if !ok {

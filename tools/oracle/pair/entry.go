@@ -119,8 +119,8 @@ func ofFlow(f *flowtable.Flow) Entry {
 		e.Helper = helper.Default()[f.Helper-1].Name
 		e.Text = strings.Replace(e.Text, " use=", " helper="+e.Helper+" use=", 1)
 	}
-	if e.Orig.Proto == flowtable.ProtoTCP {
-		e.State = f.State.String()
+	if words := strings.Fields(e.Text); len(words) > 3 && !strings.Contains(words[3], "=") {
+		e.State = words[3]
 	}
 	return e
 }
