@@ -94,7 +94,11 @@ func (w *worker) reject(t *tables, p *packet.Packet, spec rules.RejectSpec) {
 		}
 	} else if p.InPort != packet.NoPort && p.ShouldReject() {
 		if a, ok := w.answer(); ok {
-			w.sendAnswer(t, p, a, packet.BuildTCPReset(a.Data, p))
+			n := packet.BuildTCPReset(a.Data, p)
+			if n > 0 && p.Entry != 0 {
+				w.shard.Refuse(p.Entry, w.now)
+			}
+			w.sendAnswer(t, p, a, n)
 		}
 	}
 	w.drop(p, packet.DropReject)

@@ -68,7 +68,7 @@ func New(cfg Config) (b *Box, err error) {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
-	b = &Box{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.ICMPRate, cfg.ICMPBurst)}
+	b = &Box{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.ICMPRate, cfg.ICMPBurst, cfg.ICMPGap)}
 	defer func() {
 		if err != nil {
 			_ = b.Close() // memory that sockets of the ports still use goes with the process

@@ -155,7 +155,7 @@ func (w *worker) untag(p *packet.Packet) bool {
 	const tag = 4
 	copy(p.Data[tag:], p.Data[:12])
 	p.Data, p.Addr = p.Data[tag:], p.Addr+tag
-	p.VLANs = 0
+	p.VLANs, p.End = 0, p.End-tag
 	for _, offset := range []*uint16{&p.L3, &p.L4, &p.L4Payload, &p.Frag, &p.AH} {
 		if *offset != 0 {
 			*offset -= tag

@@ -50,6 +50,7 @@ type Config struct {
 	ExpireSlice   int  // entries looked at for expiry in every round of a worker
 	ICMPRate      int  // ICMP errors a second for the whole box, net.ipv4.icmp_msgs_per_sec
 	ICMPBurst     int  // net.ipv4.icmp_msgs_burst
+	ICMPGap       int  // net.ipv4.icmp_ratelimit: milliseconds between ICMP errors to one destination, six at once; 0: no limit
 
 	// SamePorts makes NAT choose the ports that one worker would choose. Off, of
 	// equally good ports it takes one whose answers need no handover.
@@ -94,7 +95,7 @@ func Default() Config {
 		Workers: 1, Burst: 64, Frames: 8192, Chunk: 2048,
 		Conntrack: flowtable.Default(), Defrag: defrag.Default(), Helpers: helper.Default(),
 		Checksum: true, HandoverSlots: 2048, ExpireSlice: 16,
-		ICMPRate: 1000, ICMPBurst: 50,
+		ICMPRate: 1000, ICMPBurst: 50, ICMPGap: 1000,
 	}
 }
 
@@ -117,8 +118,8 @@ func (c *Config) Validate() error {
 	if n := c.Defrag.FragsPerContext; n > 256 {
 		bad("defrag: %d fragments per datagram, at most 256 can be handed over", n)
 	}
-	if c.ICMPRate < 1 || c.ICMPBurst < 1 {
-		bad("icmp rate %d and burst %d must be positive", c.ICMPRate, c.ICMPBurst)
+	if c.ICMPRate < 1 || c.ICMPBurst < 1 || c.ICMPGap < 0 {
+		bad("icmp rate %d and burst %d must be positive, gap %d not negative", c.ICMPRate, c.ICMPBurst, c.ICMPGap)
 	}
 	if err := helper.Check(c.Helpers); err != nil {
 		bad("%w", err)

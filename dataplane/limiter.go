@@ -12,23 +12,23 @@ type limiter struct {
 	dst    [limiterSlots]atomic.Uint64 // by hash of the destination
 
 	globalGap, globalBurst uint64 // microseconds
+	dstGap                 uint64 // microseconds; 0: destinations are not limited
 }
 
 const (
 	limiterSlots    = 4096
-	limiterDstGap   = 1_000_000 // microseconds: net.ipv4.icmp_ratelimit
-	limiterDstBurst = 6         // XRLIM_BURST_FACTOR
+	limiterDstBurst = 6 // XRLIM_BURST_FACTOR
 )
 
-func newLimiter(perSecond, burst int) *limiter {
+func newLimiter(perSecond, burst, gapMillis int) *limiter {
 	gap := uint64(1_000_000 / perSecond)
-	return &limiter{globalGap: gap, globalBurst: gap * uint64(burst)}
+	return &limiter{globalGap: gap, globalBurst: gap * uint64(burst), dstGap: uint64(gapMillis) * 1000}
 }
 
 // allow says whether an error may go to the destination with this hash at
 // nowMicros. Any worker may call it.
 func (l *limiter) allow(hash, nowMicros uint64) bool {
-	if !take(&l.dst[hash%limiterSlots], nowMicros, limiterDstGap, limiterDstGap*limiterDstBurst) {
+	if l.dstGap != 0 && !take(&l.dst[hash%limiterSlots], nowMicros, l.dstGap, l.dstGap*limiterDstBurst) {
 		return false
 	}
 	return take(&l.global, nowMicros, l.globalGap, l.globalBurst)

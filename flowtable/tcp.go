@@ -297,3 +297,19 @@ func (s *Shard) tcpAdvance(e *Entry, last *tcpLast, p *Probe, n uint32, event ui
 	s.Refresh(p, n, ttl, now)
 	return OutcomeAccept
 }
+
+// Refuse closes the TCP flow of entry n, of which a rule has just refused a
+// segment with a reset (nf_conntrack_tcp_set_closing). Others stay.
+func (s *Shard) Refuse(n uint32, now uint32) {
+	e := &s.entries[n]
+	if e.Tuple.Proto != ProtoTCP || e.Status&StatusConfirmed == 0 {
+		return
+	}
+	was := e.State
+	e.State = TCPClose
+	if was == TCPClose || e.Status&StatusFixedTimeout != 0 {
+		return
+	}
+	e.Expires = now + s.times(n).tcp[TCPClose]
+	s.event(n, EventProtoInfo, now)
+}

@@ -177,6 +177,10 @@ func refusals() []*Script {
 		)
 	}
 	rows = append(rows,
+		row{"reset of what the other side began", "rules reject; flow 0 dport=81; < S; > SA; > SA; < A"},
+		row{"reset of what was open", "rules reject; flow 0 from=wan sport=81; > S; < SA; > A; < PA len=5; > A"},
+		row{"nine to one host", "rules reject; flow 0 dport=82; > udp; > udp; > udp; > udp; > udp; > udp; > udp; > udp; > udp"},
+		row{"priority in the answer", "rules reject; flow 0 dport=82; > udp tos=0x44; > S tos=4"},
 		row{"udp", "rules reject; flow 0 dport=82; > udp len=100; > udp len=1300; > udp sum=bad"},
 		row{"udp admin", "rules reject; flow 0 dport=83; > udp len=100; > udp"},
 		row{"udp dropped", "rules reject; flow 0 dport=84; > udp len=100; > udp"},

@@ -225,7 +225,7 @@ func (j *Judge) masked(b []byte, sluice bool) []byte {
 	if len(b) < 34 || [6]byte(b[6:12]) != boxMAC[Lan] && [6]byte(b[6:12]) != boxMAC[Wan] {
 		return b
 	}
-	if b[12] == 8 && b[13] == 0 && b[15] == 0xc0 && b[23] == frame.ProtoICMP { // the precedence of routers' messages
+	if b[12] == 8 && b[13] == 0 && b[15]&0xe0 == 0xc0 && b[23] == frame.ProtoICMP { // the precedence of routers' messages
 		copy(b[18:20], []byte{0, 0})
 		copy(b[24:26], []byte{0, 0})
 	}

@@ -42,7 +42,7 @@ func NewSluice(workers int, index [2]int, c *Case) (*Sluice, error) {
 	cfg.Workers, cfg.Clock, cfg.SamePorts = workers, s.clock, true
 	cfg.Frames, cfg.HandoverSlots, cfg.Conntrack.Max = 512, 64, 1024
 	cfg.Burst = 64
-	cfg.ICMPRate, cfg.ICMPBurst = 1_000_000, 1_000_000
+	cfg.ICMPRate, cfg.ICMPBurst, cfg.ICMPGap = 1_000_000, 1_000_000, 0
 	cfg.Conntrack.Acct = true
 	cfg.Conntrack.HashKey = [2]uint64{0x6f7261636c65, 1} // the same owners in every run
 	cfg.Defrag.Contexts, cfg.Defrag.Frags = 64, 256
