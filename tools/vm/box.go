@@ -15,6 +15,9 @@ import (
 // box is a `sluice run` in the machine.
 type box struct {
 	pid int
+	// How it was started.
+	rules string
+	args  []string
 	// log is what it had written when it was last looked at.
 	log string
 }
@@ -65,13 +68,13 @@ func (w *world) startBoxWith(ctx context.Context, rules string, args ...string) 
 	if err := w.guest.write(ctx, "/tmp/rules.nft", rules); err != nil {
 		return err
 	}
-	args = append([]string{"/bin/sluice", "run", "--rules", "/tmp/rules.nft"}, args...)
-	r, err := w.guest.call(ctx, wire.Request{Op: wire.OpStart, Args: args})
+	all := append([]string{"/bin/sluice", "run", "--rules", "/tmp/rules.nft"}, args...)
+	r, err := w.guest.call(ctx, wire.Request{Op: wire.OpStart, Args: all})
 	if err != nil {
 		return err
 	}
-	w.box = &box{pid: r.PID}
-	r, err = w.guest.call(ctx, wire.Request{Op: wire.OpAwait, PID: r.PID, Text: " info running ", Seconds: 20})
+	w.box = &box{pid: r.PID, rules: rules, args: args}
+	r, err = w.guest.call(ctx, wire.Request{Op: wire.OpAwait, PID: r.PID, Text: " info running ", Seconds: 60})
 	w.box.log = r.Text
 	if err != nil {
 		_, failure := w.signalBox(ctx, syscall.SIGKILL)
@@ -90,7 +93,12 @@ func (w *world) refused(ctx context.Context, args ...string) (string, error) {
 	if err != nil {
 		return r.Text, fmt.Errorf("a box that should be refused: %w: %s", err, r.Text)
 	}
-	return strings.TrimPrefix(strings.TrimSpace(lastLine(r.Text)), "sluice: "), nil
+	for line := range strings.Lines(r.Text) {
+		if said, ok := strings.CutPrefix(line, "sluice: "); ok {
+			return strings.TrimSpace(said), nil
+		}
+	}
+	return r.Text, nil
 }
 
 func lastLine(s string) string {

@@ -16,7 +16,7 @@ type testCase struct {
 }
 
 // caseLimit is the time that a case may take unless it has its own limit.
-const caseLimit = 30 * time.Second
+const caseLimit = 90 * time.Second
 
 func allCases() []testCase {
 	var list []testCase
