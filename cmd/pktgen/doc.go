@@ -8,7 +8,8 @@
 // wrong is told by file, line and column.
 //
 // The command runs on one goroutine, but for the engine's workers. Sessions have
-// one thread for both ends.
+// one thread for both ends, and send nothing twice: a lost frame is a connection
+// that times out.
 //
 // Files in reading order: main.go, profile.go, scalars.go, world.go, execute.go,
 // sessions.go, display.go, output.go, example.go, selftest.go, selftestveth.go.

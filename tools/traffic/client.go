@@ -14,6 +14,8 @@ import (
 const (
 	stepFrames = 512 // read in one step at most
 	stepOpens  = 256 // sessions opened in one step at most
+
+	stepHurried = 16 // sessions whose pause is cut short in one step
 )
 
 // Client opens sessions and follows them.
@@ -34,6 +36,7 @@ type Client struct {
 
 	started uint64 // sessions opened
 	stopped bool   // no more are opened
+	hurried bool   // pauses are over
 	behind  uint64 // sessions that Rate allowed and that were not opened in time
 	begin   int64  // of the first step
 	report  Report
@@ -134,7 +137,7 @@ func (c *Client) Step() bool {
 		c.scan = c.now + int64(c.cfg.Timeout)/8
 		work = c.expire()
 	}
-	for c.thinking.n > 0 && c.sessions[c.thinking.first()].resume <= c.now {
+	for n := 0; c.thinking.n > 0 && (c.hurried && n < stepHurried || c.sessions[c.thinking.first()].resume <= c.now); n++ {
 		s := &c.sessions[c.thinking.pop()]
 		s.thinks = false
 		if s.state == thinkWait {
@@ -182,6 +185,9 @@ func (c *Client) allowed() uint64 {
 
 // Stop ends the opening of sessions; those that are open go on.
 func (c *Client) Stop() { c.stopped = true }
+
+// Hurry ends the pauses between requests, those of some sessions in each step.
+func (c *Client) Hurry() { c.hurried = true }
 
 // Behind returns how many sessions Rate allowed and that were given up, because
 // too many were open or the client was too slow.
