@@ -23,7 +23,7 @@
 // completed (CompleteChecksum) before the first rewrite.
 //
 // Limits: two VLAN tags (frames with more are not IP), 16 IPv6 extension
-// headers, frames of 65535 bytes, no jumbograms. Transport checksums are
+// headers, datagrams of 64 KiB, no jumbograms. Transport checksums are
 // verified on request (ChecksumOK), not by Parse.
 //
 // Files in reading order: drop.go, packet.go, parse.go, parse6.go,

@@ -11,7 +11,7 @@ const (
 	// What Parse finds. The reference is the kernel's ip_rcv_core and
 	// ip6_rcv_core: what they refuse never reaches a hook.
 	DropShort         // the frame ends inside its Ethernet, VLAN or fixed IP header
-	DropOversize      // longer than 16-bit offsets reach
+	DropOversize      // longer than a frame around the largest IP datagram
 	DropIPVersion     // the version field contradicts the EtherType
 	DropIPHeader      // IPv4 header length below 20 or beyond the total length
 	DropIPChecksum    // IPv4 header checksum is wrong

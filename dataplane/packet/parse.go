@@ -24,7 +24,8 @@ const (
 	ip4Len   = 20
 	ip6Len   = 40
 	maxTags  = 2
-	maxFrame = 0xffff
+	// maxFrame is the largest IPv6 datagram behind two tags: what joined fragments come to.
+	maxFrame = EtherLen + maxTags*tagLen + ip6Len + 0xffff
 
 	ip4Src, ip4Dst = 12, 16
 	ip6Src, ip6Dst = 8, 24

@@ -234,7 +234,7 @@ func TestParseDrop(t *testing.T) {
 		{"empty", nil, DropShort},
 		{"13 bytes", make([]byte, 13), DropShort},
 		{"tag cut off", Build(Ether{Type: TypeVLAN}, Zeros(3)), DropShort},
-		{"64 KiB", make([]byte, 65536), DropOversize},
+		{"more than 64 KiB", make([]byte, maxFrame+1), DropOversize},
 		{"ipv4 cut off", Build(Ether{Type: TypeIPv4}, Data("\x45"), Zeros(18)), DropShort},
 		{"ipv4 says 6", Build(Ether{}, IPv4{Src: a4, Dst: b4, Version: Say(6)}, UDP{}), DropIPVersion},
 		{"ihl 4", Build(Ether{}, IPv4{Src: a4, Dst: b4, IHL: Say(4)}, UDP{}), DropIPHeader},
@@ -270,6 +270,24 @@ func TestParseDrop(t *testing.T) {
 		}
 		if p.Family != flowtable.FamilyNone || p.Kind != flowtable.KindInvalid {
 			t.Errorf("%s: a dropped packet has family %d, kind %d", r.name, p.Family, p.Kind)
+		}
+	}
+}
+
+// TestParseLargest has what joined fragments come to, the link header on top.
+func TestParseLargest(t *testing.T) {
+	tab := newTable(t)
+	rows := []struct {
+		name string
+		b    []byte
+	}{
+		{"ipv4", Build(Ether{}, VLAN{TCI: 1}, VLAN{TCI: 2}, IPv4{Src: a4, Dst: b4}, UDP{}, Zeros(0xffff-ip4Len-8))},
+		{"ipv6", Build(Ether{}, VLAN{TCI: 1}, VLAN{TCI: 2}, h6, UDP{}, Zeros(0xffff-8))},
+	}
+	for _, r := range rows {
+		p := dirty(r.b)
+		if d := Parse(p, tab); d != DropNone || int(p.End) != len(r.b) || p.Reason != flowtable.ReasonNone || !p.ChecksumOK() {
+			t.Errorf("%s: %v, end %d of %d, reason %v, checksum %v", r.name, d, p.End, len(r.b), p.Reason, p.ChecksumOK())
 		}
 	}
 }

@@ -108,6 +108,7 @@ func pieces() []*Script {
 		row{"largest answer", "> udp; < udp len=1352; < udp len=1340"},
 		row{"bad sum in pieces", "> udp len=1000 frag=400 sum=bad; > udp"},
 		row{"ttl in pieces", "> udp len=1000 frag=400 ttl=1; > udp len=1000 frag=400 ttl=2"},
+		row{"as large as can be", "> udp len=65507 frag=1200; < udp len=65507 frag=1200"},
 		row{"with options", "> udp len=1000 ipopt; > udp len=600 ipopt frag=200"},
 	)
 	return bothFamilies(scripts(rows))
