@@ -346,7 +346,7 @@ func TestHelpersRefused(t *testing.T) {
 	n := newNet(t, helperRules, 1)
 	for _, r := range []struct{ name, proto, want string }{
 		{"amanda", "udp", "amanda.conf"}, {"sane", "tcp", "data_portrange"}, {"netbios-ns", "udp", "broadcasts"}, {"snmp", "udp", "broadcasts"},
-		{"RAS", "udp", "H.323"}, {"Q.931", "tcp", "H.323"}, {"H.245", "tcp", "H.323"},
+		{"RAS", "udp", "H.323"}, {"Q.931", "tcp", "H.323"}, {"H.245", "tcp", "H.323"}, {"h323", "udp", "H.323"},
 	} {
 		_, err := n.box.Load("x.nft", []byte("table ip t {\n\tct helper h { type \""+r.name+"\" protocol "+r.proto+"; }\n}\n"))
 		if err == nil || !strings.Contains(err.Error(), "x.nft:2:") || !strings.Contains(err.Error(), r.want) || !strings.Contains(err.Error(), "not supported") {

@@ -33,7 +33,7 @@ func (c *checker) findObject(t *Table, kind ObjectKind, r *raw) *Object {
 var helperProtocols = map[string][]uint8{
 	"ftp": {protoTCP}, "tftp": {protoUDP}, "sip": {protoTCP, protoUDP}, "pptp": {protoTCP}, "irc": {protoTCP},
 	"snmp": {protoUDP}, "amanda": {protoUDP}, "netbios-ns": {protoUDP}, "sane": {protoTCP}, "RAS": {protoUDP},
-	"Q.931": {protoTCP}, "H.245": {protoTCP},
+	"Q.931": {protoTCP}, "H.245": {protoTCP}, "h323": {protoTCP, protoUDP},
 }
 
 // addObject checks a named object or flowtable and adds it.
