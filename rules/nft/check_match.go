@@ -285,6 +285,8 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 		nfproto = e.Key == MetaNfproto
 		ether = e.Key == MetaProtocol && (k.table.Family == FamilyBridge || k.table.Family == FamilyNetdev)
 		k.ether = k.ether || e.Key == MetaIiftype && m.Op == OpEq
+	case *CT:
+		l4 = e.Key == CTProtocol
 	}
 	if m.Op != OpEq {
 		return
@@ -293,12 +295,17 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 	if l4 {
 		k.ports = true
 	}
-	if ref, set := m.Right.(*SetRef); set && l4 && n.right.kind == rawSet && len(n.right.kids) > 0 {
+	if ref, set := m.Right.(*SetRef); set && (l4 || ether) && n.right.kind == rawSet && len(n.right.kids) > 0 {
 		// nft goes by the element written last.
 		last := n.right.kids[len(n.right.kids)-1]
 		for _, e := range ref.Set.Elements {
-			if keyOf(last).pos == e.Pos && len(e.Key) == 1 {
-				k.transport(n, getUint(e.Key[0].Lo))
+			if keyOf(last).pos != e.Pos || len(e.Key) != 1 {
+				continue
+			}
+			if x := getUint(e.Key[0].Lo); ether {
+				k.etherType(n, x)
+			} else {
+				k.transport(n, x)
 				k.l4Set = true
 			}
 		}
@@ -336,6 +343,9 @@ func (k *ruleCheck) etherType(n *matchNode, x uint64) {
 
 // transport notes the transport protocol a match states.
 func (k *ruleCheck) transport(n *matchNode, x uint64) {
+	if k.l4 >= 0 && !k.l4Set {
+		return // the first one counts
+	}
 	k.l4, k.l4Name = int(x), TypeProto.Symbol(x)
 	for _, f := range fields {
 		if f.HasL4 && uint64(f.L4) == x {

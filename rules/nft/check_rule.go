@@ -11,6 +11,7 @@ type ruleCheck struct {
 	l4       int    // transport protocol when known, -1
 	l4Name   string
 	ports    bool // some match on the transport protocol was made
+	effects  bool // a statement that does something was checked
 	matching bool // the left side of a match is being checked
 	ether    bool // the link layer is known to be Ethernet
 	vlan     bool // a field of the VLAN tag was named
@@ -52,6 +53,11 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 		k.implied = nil
 		c.ends[st] = span{pos, end}
 		r.Stmts = append(r.Stmts, st)
+		switch st.(type) {
+		case *Match, *VMap:
+		default:
+			k.effects = true
+		}
 		switch x := sn.(type) {
 		case *verdictNode:
 			if x.verdict.Kind != VerdictContinue {

@@ -172,6 +172,7 @@ func (k *ruleCheck) ct(r *raw, e *CT) Expr {
 
 // option checks the header an option is in.
 func (k *ruleCheck) option(r *raw, e *Option) Expr {
+	l3 := k.l3
 	switch e.Kind {
 	case OptionIPv6:
 		if k.l3 != 0 && k.l3 != FamilyIP6 {
@@ -180,18 +181,11 @@ func (k *ruleCheck) option(r *raw, e *Option) Expr {
 		k.l3 = FamilyIP6
 	case OptionIPv4:
 		k.needNetwork(r, FamilyIP, "ip")
-	case OptionTCP, OptionSCTP:
-		proto, name := protoTCP, "tcp"
-		if e.Kind == OptionSCTP {
-			proto, name = protoSCTP, "sctp"
-		}
-		if k.l4 >= 0 && k.l4 != proto {
-			k.conflict(r, k.l4Name, name)
-		}
-		if k.l4 < 0 {
-			k.l4, k.l4Name, k.l4At = proto, name, span{r.pos, r.end}
-		}
-		k.ports = true
+	}
+	// The match on the protocol that nft adds stands before everything else, and
+	// so has an effect on what a statement before this one does.
+	if l3 == 0 && k.l3 != 0 && k.effects && !k.typeof {
+		k.implyNetwork(r.pos, k.l3)
 	}
 	return e
 }

@@ -167,8 +167,11 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 func (k *ruleCheck) implyNetwork(pos Pos, f Family) {
 	if k.table.Family == FamilyInet {
 		k.imply(pos, MetaNfproto, TypeNfproto, uint64(f))
-	} else {
-		k.imply(pos, MetaProtocol, TypeEtherType, etherType(f))
+		return
+	}
+	k.imply(pos, MetaProtocol, TypeEtherType, etherType(f))
+	if k.table.Family == FamilyBridge {
+		k.implied[len(k.implied)-1].(*Match).Left = &Payload{Field: LookupField("ether", "type")}
 	}
 }
 

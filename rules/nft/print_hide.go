@@ -393,7 +393,6 @@ func (l *listing) option(e *Option) {
 		if l.transport != nil {
 			l.transport.hidden, l.transport = true, nil
 		}
-		l.trans = protoTCP
 	default:
 		if l.network != nil {
 			l.network.hidden, l.network = true, nil
