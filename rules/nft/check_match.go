@@ -44,7 +44,7 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 		}
 		s := k.anonymous(r, es, ts, false)
 		m.Right = &SetRef{Set: s}
-		if len(s.Elements) == 1 && len(es) == 1 && k.single(r) {
+		if len(s.Elements) == 1 && len(es) == 1 && k.single(r) && !s.Elements[0].Any {
 			m.Right = partValue(ts[0], s.Elements[0].Key[0])
 			if ts[0].Bitmask {
 				m.Right = &SetRef{Set: s}

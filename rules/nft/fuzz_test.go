@@ -21,6 +21,11 @@ func FuzzParse(f *testing.F) {
 	for _, c := range errorCases {
 		f.Add(c.text)
 	}
+	for _, r := range oracleRows(f) {
+		if r.family == "inet" || r.family == "netdev" {
+			f.Add(r.table("t"))
+		}
+	}
 	for _, c := range openCases(f) {
 		f.Add(c.text())
 	}
