@@ -27,7 +27,7 @@ VMFLAGS   ?=
 SOAK      ?= 1h
 ORACLEFLAGS ?=
 
-.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth bench-rfc2544 pktgen-selftest fuzz clean corpora-rules
+.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth bench-rfc2544 bench-generators pktgen-selftest fuzz clean corpora-rules
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -89,7 +89,7 @@ house: ## the rules of this repository: imports, file sizes, docs, words
 
 bench: ## benchmarks of the packet path (BENCH=regexp BENCHTIME=1s); read ns/packet
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -timeout 60m \
-		./dataplane/... ./flowtable/... ./rules/...
+		./dataplane/... ./flowtable/... ./rules/... ./perf/pktgen
 
 bench-veth: build ## the box against the kernel over veth, two CPUs (root; VETHFLAGS='-rounds 5 -flows 1024')
 	@mkdir -p bin
@@ -99,6 +99,9 @@ bench-veth: build ## the box against the kernel over veth, two CPUs (root; VETHF
 bench-rfc2544: build deps ## RFC 2544 of the box and of the kernel, one report in bin/rfc2544.html (root; RFC2544FLAGS='-trial 60s -tolerance 0')
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/rfc2544 ./tools/rfc2544
 	bin/rfc2544 $(RFC2544FLAGS)
+
+bench-generators: build ## pktgen, trafgen and testpmd in turns on a veth, as far as they are installed (root)
+	tools/genbench/genbench.sh
 
 pktgen-selftest: build deps ## links with known faults, and veth, measured: one line a check (veth as root)
 	bin/pktgen selftest
