@@ -95,6 +95,10 @@ func (w *worker) rewrite(p *packet.Packet, m manip) packet.Drop {
 // (nf_nat_icmp_reply_translation): the inner one back to what its sender
 // sent, the outer one on as an answer to it.
 func (w *worker) natError(p *packet.Packet, m manip) bool {
+	if !w.verify && p.Flags&packet.FlagLocal == 0 && !p.ChecksumOK() {
+		w.drop(p, packet.DropNAT) // NAT looks at it even where conntrack does not
+		return false
+	}
 	if p.Ct.Status&flowtable.StatusNATMask != 0 && p.Redirect() {
 		w.drop(p, packet.DropNAT) // it would teach the sender a way for an address that it does not know
 		return false

@@ -21,6 +21,10 @@ func (p *Packet) ShouldAnswerTooBig() bool { return p.answerable(true) }
 // the transport checksum must be right (nf_reject_verify_csum).
 func (p *Packet) ShouldReject() bool { return p.answerable(false) && p.ChecksumOK() }
 
+// icmpUnused are types below 13 that Linux takes for errors because it has no
+// use for them (icmp_pointers): as bits.
+const icmpUnused = 1<<1 | 1<<2 | 1<<6 | 1<<7 | 1<<9 | 1<<10
+
 func (p *Packet) answerable(toMulticast bool) bool {
 	if p.Family == flowtable.FamilyNone || p.Flags&FlagLaterFrag != 0 {
 		return false
@@ -47,7 +51,7 @@ func (p *Packet) answerable(toMulticast bool) bool {
 			return true
 		}
 		typ, _, ok := p.ICMPType()
-		return ok && typ <= icmpLastType && !icmpIsError(typ)
+		return ok && typ <= icmpLastType && !icmpIsError(typ) && icmpUnused>>typ&1 == 0
 	case protoICMPv6:
 		if p.Family != flowtable.FamilyIPv6 {
 			return true

@@ -50,8 +50,8 @@ func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16) Drop {
 
 // rewriteInnerL4 sets ports or identifier in a quoted transport header, of
 // which at least innerL4 bytes are there when it has any. delta is the change
-// of the pseudo header. SCTP's CRC cannot be redone from a part and is left, as
-// the kernel leaves it: nobody verifies it in a quotation.
+// of the pseudo header. SCTP's CRC is made anew over what is quoted of it, which
+// is what Linux does: right if that is all, and nobody looks if not.
 func rewriteInnerL4(proto uint8, l4 []byte, delta uint64, sport, dport uint16) {
 	if !needsHeader(proto) {
 		return
@@ -69,6 +69,9 @@ func rewriteInnerL4(proto uint8, l4 []byte, delta uint64, sport, dport uint16) {
 		delta += diff16(be16(l4[0:]), sport) + diff16(be16(l4[2:]), dport)
 		binary.BigEndian.PutUint16(l4[0:], sport)
 		binary.BigEndian.PutUint16(l4[2:], dport)
+		if proto == protoSCTP && len(l4) >= sctpLen {
+			binary.LittleEndian.PutUint32(l4[8:12], sctpSum(l4))
+		}
 	}
 	patch(proto, l4, delta)
 }

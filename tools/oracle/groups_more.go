@@ -135,6 +135,8 @@ func translated() []*Script {
 			row{nat + " error about udp", head + "> udp len=40; < err 3/3; < err 3/4 info=576 src=5; < err 1/4; < err 2/0 info=1280 src=5"},
 			row{nat + " error about ping", head + "> icmp 8/0 len=40; < err 3/1; < err 11/0 src=5"},
 			row{nat + " error about an answer", head + "> udp len=40; < udp len=40; > err 3/3; > err 1/4"},
+			row{nat + " error with bad sum unchecked", head + "set checksum=0; > udp len=40; < err 3/3 sum=bad; < err 1/4 sum=bad"},
+			row{nat + " error about sctp", head + "> sctp init; < sctp initack; > err 3/3; > err 1/4; < err 3/3; < err 1/4"},
 			row{nat + " error with bad sum", head + "> udp len=40; < err 3/3 sum=bad; < err 1/4 sum=bad"},
 			row{nat + " redirect", head + "> udp len=40; < err 5/1; > udp"},
 			row{nat + " invalid passes as it is", head + "> - len=5; > S; < SA; > - len=5; < SA sum=bad"},
@@ -187,6 +189,7 @@ func refusals() []*Script {
 		row{"udp dropped", "rules reject; flow 0 dport=84; > udp len=100; > udp"},
 		row{"udp in pieces", "rules reject; flow 0 dport=82; > udp len=1000 frag=400"},
 		row{"ttl", "> udp ttl=1 len=100; > S ttl=1; > icmp 8/0 ttl=1; > icmp 3/3 ttl=1 len=40; > udp ttl=1 len=1300"},
+		row{"ttl of what is not answered", "> icmp 9/0 ttl=1; > icmp 10/0 ttl=1; > icmp 6/0 ttl=1; > icmp 7/0 ttl=1; > icmp 1/0 ttl=1; > icmp 2/0 ttl=1; > icmp 14/0 ttl=1; > icmp 19/0 ttl=1"},
 		row{"too large", "> udp len=1440 df; > S; < SA; > A; > PA len=1400 df"},
 	)
 	return bothFamilies(scripts(rows))
