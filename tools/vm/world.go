@@ -139,9 +139,14 @@ func (w *world) configure(ctx context.Context) error {
 	} {
 		errs = append(errs, w.lab.AddAddr(a[0], a[1], a[2]))
 	}
-	errs = append(errs,
-		w.lab.AddRoute(client, "", boxC4), w.lab.AddRoute(client, "", boxC6),
-		w.lab.AddRoute(server, "", boxS4), w.lab.AddRoute(server, "", boxS6))
+	// While the machine's driver sets its queues up, a tap has no carrier.
+	for _, r := range [][2]string{{client, boxC4}, {client, boxC6}, {server, boxS4}, {server, boxS6}} {
+		err := w.lab.AddRoute(r[0], "", r[1])
+		for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); err = w.lab.AddRoute(r[0], "", r[1]) {
+			time.Sleep(50 * time.Millisecond)
+		}
+		errs = append(errs, err)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
