@@ -80,6 +80,9 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 			ix.chains = append(ix.chains, ref)
 			ix.heads += len(c.Rules) + 1
 			if b := c.Base; b != nil {
+				if b.Offload {
+					return nil, errorf(c.Pos, "chain %s: offload to hardware is not supported", c.Name)
+				}
 				if b.Hook >= hooks {
 					return nil, errorf(c.Pos, "hook %d is not supported", b.Hook)
 				}

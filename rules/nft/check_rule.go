@@ -23,7 +23,8 @@ type ruleCheck struct {
 	ctProto  bool // ct protocol was matched
 	icmpType int  // icmp type a match asked for, -1
 
-	implied []Stmt // matches to put before the statement being checked
+	implied []Stmt // matches to put before everything else
+	here    []Stmt // matches to put before the statement being checked
 }
 
 func (k *ruleCheck) start() {
@@ -50,7 +51,8 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 		st := k.statement(sn)
 		// What reject needs goes before everything else, as in nft.
 		r.Stmts = append(k.implied, r.Stmts...)
-		k.implied = nil
+		r.Stmts = append(r.Stmts, k.here...)
+		k.implied, k.here = nil, nil
 		c.ends[st] = span{pos, end}
 		r.Stmts = append(r.Stmts, st)
 		switch st.(type) {

@@ -100,6 +100,13 @@ func (k *ruleCheck) payload(r *raw, f *Field) {
 			k.conflict(r, "ether", "vlan")
 		}
 		k.vlan = true
+		if !k.typeof {
+			k.here = append(k.here, &Match{
+				Pos: r.pos, Left: &Payload{Field: LookupField("ether", "type")},
+				Right:   &Const{T: TypeEtherType, Data: putUint(0x8100, 2), PrefixLen: -1},
+				implied: true, fam: k.table.Family,
+			})
+		}
 	}
 	k.ether = k.ether || f.Base == BaseLink
 	if f.L3 != 0 && f.Base == BaseNetwork {

@@ -210,9 +210,6 @@ func (l *listing) linkField(it *item, f *Field, constant bool) {
 	if l.link != nil && !(tag && keep) {
 		l.link.hidden, l.link = true, nil
 	}
-	if f.Proto == "vlan" && f.Name == "type" && keep && !tag && !l.tagged {
-		it.before = "ether type 8021q "
-	}
 	l.tagged = l.tagged || tag || f.Proto == "vlan"
 	l.ether = true
 }
