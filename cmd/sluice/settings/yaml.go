@@ -69,7 +69,10 @@ func place(name string, err error) error {
 		what = "unknown setting " + key
 	}
 	if m := typeMismatch.FindStringSubmatch(what); m != nil {
-		what = fmt.Sprintf("want %s, not %s", wanted(m[2]), strings.TrimSpace(m[1]))
+		what = fmt.Sprintf("want %s, not %s", wanted(m[2]), found(strings.TrimSpace(m[1])))
+	}
+	if m := kindMismatch.FindStringSubmatch(what); m != nil {
+		what = fmt.Sprintf("want %s, not %s", map[string]string{"mapping": "settings by name", "sequence": "a list"}[m[2]], found(m[1]))
 	}
 	return fmt.Errorf("%s:%d:%d: %s", name, p.Line, p.Column, what)
 }
@@ -78,11 +81,37 @@ func place(name string, err error) error {
 // of Go.
 var typeMismatch = regexp.MustCompile(`^cannot unmarshal (.*?) into Go (?:value|struct field \S+) of type (\S+)`)
 
+// kindMismatch is what it says where names or a list should be.
+var kindMismatch = regexp.MustCompile(`^(\S+) was used where (mapping|sequence) is expected`)
+
+// found says in an operator's words what stands there.
+func found(kind string) string {
+	switch {
+	case kind == "bool":
+		return "true or false"
+	case kind == "uint64" || kind == "int64" || kind == "int":
+		return "a number"
+	case kind == "float64" || kind == "float":
+		return "a number with a point"
+	case kind == "string":
+		return "a text"
+	case kind == "mapping":
+		return "settings by name"
+	case kind == "sequence" || strings.HasPrefix(kind, "["):
+		return "a list"
+	}
+	return kind
+}
+
 // wanted says in an operator's words what a Go type takes.
 func wanted(goType string) string {
 	switch {
 	case goType == "bool":
 		return "true or false"
+	case goType == "uint8":
+		return "a whole number from 0 to 255"
+	case goType == "uint32":
+		return "a whole number from 0 to 4294967295"
 	case goType == "uint16":
 		return "a whole number from 0 to 65535"
 	case strings.HasPrefix(goType, "uint"):
