@@ -148,6 +148,7 @@ type linkQueue struct {
 	clock  *perf.Clock
 	random random
 
+	in    [burstFrames]afxdp.Desc
 	line  []waiting
 	at, n int
 	held  [maxHeld]held
@@ -158,9 +159,8 @@ type linkQueue struct {
 // those whose time has come.
 func (q *linkQueue) Recv(descs []afxdp.Desc) int {
 	now := q.clock.Nanos()
-	var in [burstFrames]afxdp.Desc
-	n := q.Queue.Recv(in[:])
-	for _, d := range in[:n] {
+	n := q.Queue.Recv(q.in[:])
+	for _, d := range q.in[:n] {
 		q.pass(d, now)
 	}
 	for i := 0; i < q.nheld; {

@@ -76,7 +76,8 @@ func (o *options) run(ctx context.Context) (err error) {
 		Title: "RFC 2544: sluice and the kernel's nftables, the same rules, over veth", When: time.Now(),
 		Host: fmt.Sprintf("Linux %s, %d CPUs, generator on CPU %d, subject on CPU %d", release(), runtime.NumCPU(), o.cpus[0], o.cpus[1]),
 		Notes: []string{fmt.Sprintf("%d established UDP flows; trials of %v; a trial passes with a loss of up to %g %%.", o.flows, o.trial, 100*o.tolerance),
-			"veth has no zero-copy: both are bound by the kernel's copy-mode transmit of the generator and of the box, and other work on the machine is in all figures."},
+			"veth has no zero-copy: both are bound by the kernel's copy-mode transmit of the generator and of the box, and other work on the machine is in all figures.",
+			"Where the generator was the limit, the subject can do more than is shown: on veth a sender pays for waking the kernel's receive thread, frame by frame while that keeps up. make bench-veth compares both under more load than either bears."},
 	}
 	var subjects []*subject
 	defer func() {
