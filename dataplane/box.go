@@ -167,7 +167,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		return w, err
 	}
 	w.help = newHelp(b.cfg.Helpers, w.shard)
-	w.env.Shard = w.shard
+	w.env.Shard, w.env.CPU, w.env.Route = w.shard, uint32(w.id), w.way
 	w.plans.off = b.cfg.WalkAlways
 	if err = w.plans.reserve(); err != nil {
 		return w, err

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -126,4 +127,24 @@ func (w *worker) abandon(p *packet.Packet) {
 		w.shard.Abandon(p.Entry)
 		p.Entry, p.Ct = 0, nil
 	}
+}
+
+// way answers what rules ask of the routes.
+func (w *worker) way(family uint8, addr *[16]byte) rules.Way {
+	hop := w.next.Load().routes.Lookup(family, addr, 0)
+	way := rules.Way{Port: hop.Port, MTU: hop.MTU}
+	switch hop.Kind {
+	case route.Forward:
+		way.Kind = rules.WayUnicast
+	case route.Local:
+		way.Kind = rules.WayLocal
+	case route.Broadcast:
+		way.Kind = rules.WayBroadcast
+	}
+	if int(way.Port) < len(w.ports) {
+		if mtu := uint32(w.ports[way.Port].mtu); way.MTU == 0 || mtu < way.MTU {
+			way.MTU = mtu
+		}
+	}
+	return way
 }

@@ -126,7 +126,7 @@ func (w *worker) round(receive bool) bool {
 	w.adopt(t)
 	w.nanos = w.clock.Nanos()
 	w.now = perf.Tick(w.nanos)
-	w.env.Now, w.env.Nanos = w.now, w.nanos
+	w.env.Now, w.env.Nanos, w.env.Wall = w.now, w.nanos, w.began+w.nanos
 	w.shard.SetClock(w.began + w.nanos)
 	w.catchUp(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()

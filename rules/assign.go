@@ -61,6 +61,11 @@ func (lw *lowering) assign(st *nft.Assign) error {
 		return lw.store(st, left.Field, left.Field.Proto != "th", n)
 	case *nft.Raw:
 		return lw.store(st, &nft.Field{Base: left.Base, Offset: left.Offset, Length: left.Length}, false, n)
+	case *nft.Option:
+		s = tlvStep(opSetOption, left)
+		if left.Kind != nft.OptionTCP || left.Exists || s.lo%8 != 0 || s.span%8 != 0 || s.span > 64 || n != 1 {
+			return refuse("only whole bytes of TCP options can be set")
+		}
 	default:
 		return refuse("it cannot be changed here")
 	}

@@ -94,6 +94,9 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.str("assign")
 		w.expr(st.Left)
 		w.expr(st.Value)
+	case *nft.ResetOption:
+		w.str("reset")
+		w.expr(st.Option)
 	case *nft.Notrack:
 		w.str("notrack")
 	case *nft.Limit:
@@ -165,6 +168,27 @@ func (w *canon) expr(e nft.Expr) {
 		w.num(uint64(e.L.Bits()))
 		w.expr(e.L)
 		w.expr(e.R)
+	case *nft.Option:
+		w.str("option")
+		w.num(uint64(e.Kind), uint64(e.Code))
+		w.flag(e.Exists)
+		if e.Field != nil {
+			w.num(uint64(e.Field.Offset), uint64(e.Field.Length))
+		}
+	case *nft.RT:
+		w.str("rt")
+		w.num(uint64(e.Key), uint64(e.Family))
+	case *nft.Fib:
+		w.str("fib")
+		w.num(uint64(e.Flags), uint64(e.Result))
+	case *nft.Numgen:
+		w.str("numgen")
+		w.flag(e.Random)
+		w.num(uint64(e.Mod), uint64(e.Offset))
+	case *nft.Hash:
+		w.str("hash")
+		w.num(uint64(e.Mod), uint64(e.Offset), uint64(e.Seed))
+		w.expr(e.E)
 	case *nft.MapLookup:
 		w.str("map")
 		w.expr(e.Key)

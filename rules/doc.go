@@ -38,8 +38,9 @@
 //
 // Tables of families inet, ip and ip6; the five hooks of IP; 15 nested calls as in
 // the kernel; keys of 32 words of 64 bits; 8 log statements for a packet (more are
-// counted in Env.LogsLost). Sets are constant. Not supported and refused with their
-// place: addresses and ports of `ct reply`, NAT in chains of type filter. Ether
+// counted in Env.LogsLost). Sets are constant. What cannot mean anything for
+// forwarded packets (sockets, ipsec, traffic control) is refused by name and with
+// the reason; so is NAT in chains of type filter. Ether
 // fields are read from the frame as it came, in front of VLAN tags. Meta pkttype
 // knows broadcast, multicast and host.
 //
@@ -68,7 +69,11 @@
 //	store.go         the memory of limits and quotas
 //	stateful.go      these themselves
 //	load.go          values that are in no header window
+//	loadmore.go      values that few rules ask for
 //	registers.go     instructions that few rules have
+//	tlv.go           options, extension headers and chunks
+//	route.go         what rules ask of the routes
+//	numbers.go       numgen and hashes
 //	set.go           lookups
 //	cache.go         compiled rulesets of earlier generations
 //	canon.go         their key: what an image depends on

@@ -112,6 +112,8 @@ func placed(op uint8) bool {
 	switch op {
 	case opWide, opByteIn, opPorts, opWideKey, opKeyTest:
 		return true
+	case opHash:
+		return true
 	}
 	return false
 }

@@ -189,6 +189,32 @@ func (lw *lowering) special(pos nft.Pos, e nft.Expr, at uint8) (uint8, error) {
 	switch e := e.(type) {
 	case *nft.Raw:
 		return lw.bits(pos, e, &nft.Field{Base: e.Base, Offset: e.Offset, Length: e.Length}, at)
+	case *nft.Option:
+		s := tlvStep(opOption, e)
+		if s.span > 128 {
+			return 0, errorf(pos, "%s is not supported: a value has 1 to 128 bits", nft.ExprText(e))
+		}
+		s.key = at
+		lw.pure(s)
+		return wordsOf(e.Bits()), nil
+	case *nft.Fib:
+		return lw.fib(pos, e, at)
+	case *nft.RT:
+		if e.Key == nft.RTMTU {
+			lw.pure(step{ins: ins{op: opSegment, key: at}})
+			return 1, nil
+		}
+		return 0, errorf(pos, "%s is not supported: routes here have a next hop's port and address only for forwarding", nft.ExprText(e))
+	case *nft.Numgen:
+		return lw.numgen(pos, e, at)
+	case *nft.Hash:
+		return lw.hash(pos, e, at)
+	case *nft.Socket:
+		return 0, errorf(pos, "%s is not supported: forwarded packets have no local socket", nft.ExprText(e))
+	case *nft.OSF:
+		return 0, errorf(pos, "%s is not supported: there is no database of fingerprints", nft.ExprText(e))
+	case *nft.Xfrm:
+		return 0, errorf(pos, "%s is not supported: there is no ipsec here", nft.ExprText(e))
 	case *nft.Payload:
 		return lw.bits(pos, e, e.Field, at)
 	}

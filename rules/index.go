@@ -11,18 +11,19 @@ import (
 // start. Equal text gives equal numbers, which is what lets a master image from
 // the cache serve a newly parsed tree.
 type index struct {
-	rules    []RuleInfo // id - 1
-	chains   []*chainRef
-	counters []counterRef
-	logs     []LogSpec
-	sets     []*nft.Set
-	setOf    map[*nft.Set]setUse
-	nats     []natRef
-	slots    map[nft.Stmt]uint32    // number of a Counter, Log, NAT or state
-	helpers  map[*nft.Object]uint32 // what opHelper takes
-	states   []stateRef
-	heads    int
-	conntrk  bool
+	rules     []RuleInfo // id - 1
+	chains    []*chainRef
+	counters  []counterRef
+	logs      []LogSpec
+	sets      []*nft.Set
+	setOf     map[*nft.Set]setUse
+	nats      []natRef
+	slots     map[nft.Stmt]uint32    // number of a Counter, Log, NAT or state
+	helpers   map[*nft.Object]uint32 // what opHelper takes
+	states    []stateRef
+	exprSlots map[nft.Expr]uint32 // number of a numgen's state
+	heads     int
+	conntrk   bool
 }
 
 type chainRef struct {
@@ -59,7 +60,7 @@ type setUse struct {
 
 // newIndex walks the tree. Errors: what the engine cannot run in this tree.
 func newIndex(tree *nft.Ruleset) (*index, error) {
-	ix := &index{setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}}
+	ix := &index{setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}}
 	for _, t := range tree.Tables {
 		switch t.Family {
 		case nft.FamilyInet, nft.FamilyIP, nft.FamilyIP6:
@@ -139,7 +140,7 @@ func (ix *index) number(ref *chainRef) error {
 		id := ref.first + uint32(i)
 		for _, st := range r.Stmts {
 			ix.remember(ref, r, st, same)
-			if err := ix.exprs(ref, st); err != nil {
+			if err := ix.exprs(ref, r, st, same); err != nil {
 				return err
 			}
 			switch st := st.(type) {
@@ -258,13 +259,18 @@ func (ix *index) checkCalls() error {
 }
 
 // exprs numbers what the expressions of a statement need.
-func (ix *index) exprs(ref *chainRef, st nft.Stmt) error {
+func (ix *index) exprs(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[string]int) error {
 	var failed error
 	for _, root := range operands(st) {
 		walkExpr(root, func(e nft.Expr) {
 			switch e := e.(type) {
 			case *nft.CT:
 				ix.conntrk = true
+			case *nft.Numgen:
+				if !e.Random {
+					ix.exprSlots[e] = uint32(len(ix.states))
+					ix.states = append(ix.states, stateRef{identity: identity(ref, r, same), stmt: st})
+				}
 			case *nft.MapLookup:
 				err := errorf(st.Position(), "map is not resolved")
 				if e.Set != nil {

@@ -115,12 +115,38 @@ const (
 	srcCtDaddr4
 	srcCtSport
 	srcCtDport
+	srcCtPackets // of the original direction, of the reply, of both
+	srcCtPacketsReply
+	srcCtPacketsBoth
+	srcCtBytes
+	srcCtBytesReply
+	srcCtBytesBoth
+	srcCtAvgpkt
+	srcCtAvgpktReply
+	srcCtAvgpktBoth
+	srcCtZone
+	srcCtZoneReply
+	srcCtZoneOwn
+	srcCtID
+	srcCtReplySaddr4
+	srcCtReplyDaddr4
+	srcCtReplySport
+	srcCtReplyDport
+	srcTime // in nanoseconds since 1970, UTC
+	srcDay
+	srcHour
+	srcRandom
+	srcCPU
+	srcZero
 	// 16 bytes
 	srcIifname
 	srcOifname
 	srcCtSaddr6
 	srcCtDaddr6
 	srcCtHelper
+	srcCtLabel
+	srcCtReplySaddr6
+	srcCtReplyDaddr6
 )
 
 const (
@@ -160,6 +186,13 @@ const (
 	opAssign  // assign* (flag) = value
 	opStore   // span bits from bit lo of header src = arg words; flag 1: the checksum follows
 	opBits    // the words from here on = span bits from bit lo of header src
+	opOption
+	opSetOption
+	opResetOption
+	opFib     // flags arg, result shift
+	opSegment // the largest TCP segment for the packet's ways
+	opNumgen  // mod span, offset lo; flag 1: random, else state arg
+	opHash    // mod span, offset lo, seed mask; flag 1: symmetric, else of the parts at data[arg:], shift of them
 	opCount
 )
 

@@ -57,7 +57,7 @@ func (l *twin) computed(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
 		}
 		return new(big.Int).SetBytes(el.Data[0].Lo), true
 	}
-	panic(fmt.Sprintf("twin: %T", e))
+	return l.rare(e, p)
 }
 
 func (l *twin) mapped(e *nft.MapLookup, p *packet.Packet) *nft.Element {
@@ -141,6 +141,23 @@ func (l *twin) assign(st *nft.Assign, p *packet.Packet) bool {
 		case left.Key == nft.CTZone && p.Ct == nil:
 			p.Template.Zone = uint16(v.Uint64())
 		}
+	case *nft.Option:
+		at, size, ok := l.findOption(left, p)
+		if !ok {
+			return false
+		}
+		if at == 0 {
+			return true
+		}
+		n := int(left.Field.Length / 8)
+		from := at + int(left.Field.Offset/8)
+		if from+n > at+size {
+			return false
+		}
+		if left.Code == 2 && n == 2 && uint64(binary.BigEndian.Uint16(p.Data[from:])) <= v.Uint64() {
+			return true
+		}
+		return l.store(&nft.Field{Base: nft.BaseTransport, Offset: uint16(from-int(p.L4)) * 8, Length: left.Field.Length}, v, true, p)
 	case *nft.Payload:
 		return l.store(left.Field, v, left.Field.Proto != "th", p)
 	case *nft.Raw:

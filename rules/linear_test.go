@@ -25,6 +25,7 @@ type twin struct {
 	logs     []*nft.Log
 	reject   RejectSpec
 	nat      *nft.NAT
+	counts   map[*nft.Numgen]uint64
 	spec     NATSpec   // what the packet gave the statement
 	decision *nft.Rule // nil: the policy
 }
@@ -152,6 +153,8 @@ func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 			if !l.mangle(st, p) {
 				return goOn
 			}
+		case *nft.ResetOption:
+			panic(unjudged("reset")) // TestSegmentSize has it
 		case *nft.Assign:
 			if !l.assign(st, p) {
 				return goOn
@@ -360,6 +363,7 @@ func (l *twin) value(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
 		case nft.MetaOiftype:
 			return big.NewInt(1), p.OutPort != packet.NoPort
 		}
+		return l.rare(e, p)
 	case *nft.CT:
 		return l.ct(e, p)
 	}
@@ -387,6 +391,13 @@ func (l *twin) ct(e *nft.CT, p *packet.Packet) (*big.Int, bool) {
 		return nil, false
 	}
 	tu := &p.Ct.Tuple
+	if e.Dir == 1 && e.Key >= nft.CTSaddr && e.Key <= nft.CTProtoDst {
+		r, ok := flowtable.Invert(tu) // there is no NAT
+		if !ok {
+			return nil, false
+		}
+		tu = &r
+	}
 	addr := func(a *[16]byte) (*big.Int, bool) {
 		if uint8(e.Family) != tu.Family {
 			return nil, false
@@ -415,6 +426,8 @@ func (l *twin) ct(e *nft.CT, p *packet.Packet) (*big.Int, bool) {
 		return num(uint64(tu.SrcPort))
 	case nft.CTProtoDst:
 		return num(uint64(tu.DstPort))
+	case nft.CTPackets, nft.CTBytes, nft.CTAvgpkt, nft.CTZone, nft.CTLabel, nft.CTID:
+		return l.ctMore(e, p)
 	case nft.CTExpiration:
 		left := int64(p.Ct.Expires)
 		if p.Ct.Status&flowtable.StatusConfirmed != 0 {

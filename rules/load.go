@@ -42,6 +42,9 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 	if src == srcCtReason { // of what is invalid; all else has none
 		return uint64(p.Reason), state(p) == flowtable.StateInvalid && p.Reason != flowtable.ReasonNone
 	}
+	if src >= srcCtPackets {
+		return more(src, p, env)
+	}
 	ct := p.Ct
 	if ct == nil {
 		return 0, false
@@ -114,6 +117,20 @@ func (im *Image) wide(in *ins, w *walk, p *packet.Packet, env *Env) (hi, lo uint
 	case srcOifname:
 		hi, lo = im.name(p.OutPort)
 		return hi, lo, true
+	case srcCtLabel:
+		if p.Ct == nil || env.Shard == nil {
+			return 0, 0, p.Ct != nil
+		}
+		l := env.Shard.Labels(p.Entry)
+		return l[1], l[0], true
+	case srcCtReplySaddr6, srcCtReplyDaddr6:
+		r, ok := replyTuple(p, env)
+		addr := &r.Src
+		if in.src == srcCtReplyDaddr6 {
+			addr = &r.Dst
+		}
+		hi, lo = words(addr[:])
+		return hi, lo, ok && r.Family == flowtable.FamilyIPv6
 	case srcCtHelper:
 		return masterHelper(p, env)
 	case srcCtSaddr6, srcCtDaddr6:

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/binary"
 	"math/bits"
 
 	"github.com/sluice-net/sluice/rules/nft"
@@ -91,6 +92,14 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		return lw.nat(st)
 	case *nft.Assign:
 		return lw.assign(st)
+	case *nft.ResetOption:
+		o, ok := st.Option.(*nft.Option)
+		if !ok || o.Kind != nft.OptionTCP {
+			return errorf(st.Pos, "reset is not supported: only TCP options can be reset")
+		}
+		s := tlvStep(opResetOption, o)
+		s.flag = 0
+		lw.out.steps = append(lw.out.steps, s)
 	case *nft.Reject:
 		return lw.reject(st)
 	case *nft.Mangle:
@@ -255,6 +264,13 @@ func (lw *lowering) match(m *nft.Match) error {
 		}
 		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opLookup, arg: lw.ix.setOf[ref.Set].number, flag: neg}, pure: true})
 		return nil
+	}
+	if c, ok := m.Right.(*nft.Const); ok && c.Name != "" {
+		index, known := lw.ports.indexOf(c.Name)
+		if !known {
+			index = ^uint32(0) // nothing has it
+		}
+		m = &nft.Match{Pos: m.Pos, Left: m.Left, Op: m.Op, Right: &nft.Const{Data: binary.BigEndian.AppendUint32(nil, index), PrefixLen: -1}}
 	}
 	if !simple(m.Left) {
 		return lw.matchValue(m)

@@ -142,12 +142,38 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 	case nft.MetaOiftype:
 		return scalar(srcOiftype, 0, 16), nil
 	}
-	return operand{}, errorf(pos, "%s is not supported", nft.ExprText(&nft.Meta{Key: key}))
+	text := nft.ExprText(&nft.Meta{Key: key})
+	if key == nft.MetaSdifname || key == nft.MetaSdif {
+		text = "meta sdif"
+	}
+	switch key {
+	case nft.MetaTime:
+		return scalar(srcTime, 0, 64), nil
+	case nft.MetaDay:
+		return scalar(srcDay, 0, 8), nil
+	case nft.MetaHour:
+		return scalar(srcHour, 0, 32), nil
+	case nft.MetaRandom:
+		return scalar(srcRandom, 0, 32), nil
+	case nft.MetaCPU:
+		return scalar(srcCPU, 0, 32), nil
+	case nft.MetaSdif, nft.MetaIifgroup, nft.MetaOifgroup:
+		return scalar(srcZero, 0, 32), nil // no VRFs, and every interface is of the default group
+	case nft.MetaSkuid, nft.MetaSkgid, nft.MetaCgroup:
+		return operand{}, errorf(pos, "%s is not supported: forwarded packets have no local socket", text)
+	case nft.MetaIPsec:
+		return operand{}, errorf(pos, "%s is not supported: there is no ipsec here", text)
+	case nft.MetaPriority, nft.MetaRtclassid:
+		return operand{}, errorf(pos, "%s is not supported: there is no traffic control behind it", text)
+	case nft.MetaSecmark:
+		return operand{}, errorf(pos, "%s is not supported: there is no security module to ask", text)
+	case nft.MetaNftrace:
+		return operand{}, errorf(pos, "%s is not supported: packets are traced whole, not by rules", text)
+	}
+	return operand{}, errorf(pos, "%s is not supported: the dataplane's ports have no such thing", text)
 }
 
 func ctOperand(pos nft.Pos, e *nft.CT) (operand, error) {
-	// The reply tuple of a translated flow is no part of its entry.
-	replyTuple := e.Dir == int8(flowtable.Reply)
 	switch e.Key {
 	case nft.CTState:
 		o := scalar(srcFacts, factState, 32)
@@ -167,11 +193,46 @@ func ctOperand(pos nft.Pos, e *nft.CT) (operand, error) {
 	case nft.CTProtocol:
 		return scalar(srcCtProtocol, 0, 8), nil
 	}
-	if replyTuple {
-		return operand{}, errorf(pos, "addresses and ports of ct reply are not supported")
+	// Of a key with a direction: the original's source and those behind it.
+	dir := func(src uint8, bits int) (operand, error) {
+		switch e.Dir {
+		case 0:
+			return scalar(src, 0, bits), nil
+		case 1:
+			return scalar(src+1, 0, bits), nil
+		}
+		return scalar(src+2, 0, bits), nil
 	}
+	reply := e.Dir == int8(flowtable.Reply)
 	both := [2]uint64{^uint64(0), ^uint64(0)}
+	wide := func(src uint8) (operand, error) {
+		return operand{src: src, wide: true, bits: 128, mask: both}, nil
+	}
 	switch {
+	case e.Key == nft.CTPackets:
+		return dir(srcCtPackets, 64)
+	case e.Key == nft.CTBytes:
+		return dir(srcCtBytes, 64)
+	case e.Key == nft.CTAvgpkt:
+		return dir(srcCtAvgpkt, 64)
+	case e.Key == nft.CTZone:
+		return dir(srcCtZone, 16)
+	case e.Key == nft.CTID:
+		return scalar(srcCtID, 0, 32), nil
+	case e.Key == nft.CTLabel:
+		return wide(srcCtLabel)
+	case reply && e.Key == nft.CTSaddr && e.Family == nft.FamilyIP:
+		return scalar(srcCtReplySaddr4, 0, 32), nil
+	case reply && e.Key == nft.CTDaddr && e.Family == nft.FamilyIP:
+		return scalar(srcCtReplyDaddr4, 0, 32), nil
+	case reply && e.Key == nft.CTSaddr && e.Family == nft.FamilyIP6:
+		return wide(srcCtReplySaddr6)
+	case reply && e.Key == nft.CTDaddr && e.Family == nft.FamilyIP6:
+		return wide(srcCtReplyDaddr6)
+	case reply && e.Key == nft.CTProtoSrc:
+		return scalar(srcCtReplySport, 0, 16), nil
+	case reply && e.Key == nft.CTProtoDst:
+		return scalar(srcCtReplyDport, 0, 16), nil
 	case e.Key == nft.CTSaddr && e.Family == nft.FamilyIP:
 		return scalar(srcCtSaddr4, 0, 32), nil
 	case e.Key == nft.CTDaddr && e.Family == nft.FamilyIP:

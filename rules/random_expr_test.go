@@ -4,7 +4,17 @@ import "github.com/sluice-net/sluice/rules/nft"
 
 // computed makes an expression that takes more than one load.
 func (g *gen) computed() nft.Expr {
-	switch g.r.IntN(5) {
+	switch g.r.IntN(7) {
+	case 5, 6:
+		e := &nft.Option{Kind: pick(g, nft.OptionTCP, nft.OptionTCP, nft.OptionIPv6), Exists: g.one(2)}
+		e.Code = pick[uint8](g, 2, 3, 4, 8)
+		if e.Kind == nft.OptionIPv6 {
+			e.Code = pick[uint8](g, 0, 43, 44, 60, 135)
+		}
+		if !e.Exists {
+			e.Field = &nft.Field{T: nft.TypeInteger, Offset: uint16(g.r.IntN(24)), Length: uint16(1 + g.r.IntN(32))}
+		}
+		return e
 	case 0:
 		return &nft.Raw{Base: pick(g, nft.BaseNetwork, nft.BaseTransport), Offset: uint16(g.r.IntN(100)), Length: uint16(1 + g.r.IntN(120))}
 	case 1, 2:

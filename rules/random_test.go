@@ -72,6 +72,9 @@ func (g *gen) expr() nft.Expr {
 	case 6, 7:
 		return &nft.Meta{Key: nft.MetaKey(g.r.IntN(int(nft.MetaOiftype) + 1))}
 	default:
+		if g.one(5) {
+			return &nft.CT{Key: pick(g, nft.CTPackets, nft.CTBytes, nft.CTAvgpkt, nft.CTZone, nft.CTLabel), Dir: int8(g.r.IntN(3)) - 1}
+		}
 		e := &nft.CT{Key: nft.CTKey(g.r.IntN(int(nft.CTProtoDst) + 1)), Dir: -1}
 		if e.Key >= nft.CTSaddr {
 			e.Dir = 0
@@ -364,6 +367,14 @@ func (g *gen) packet() *packet.Packet {
 		}
 		ct.Tuple.SrcPort, ct.Tuple.DstPort = k.sport, k.dport
 		k.ct = ct
+		ct.Packets, ct.Bytes = [2]uint64{g.r.Uint64() % 8, g.r.Uint64() % 8}, [2]uint64{g.r.Uint64() % 1000, g.r.Uint64() % 1000}
 	}
-	return k.packet(g.tb)
+	p := k.packet(g.tb)
+	if p.Proto == 6 && p.Flags&packet.FlagL4 != 0 && k.payload >= 12 {
+		p.Data[p.L4+12] = 8 << 4
+		for i := range p.Data[p.L4+20 : p.L4+32] {
+			p.Data[int(p.L4)+20+i] = pick[byte](g, 0, 1, 2, 2, 3, 4, 4, 8)
+		}
+	}
+	return p
 }

@@ -18,6 +18,22 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 		return im.keyTest(in, env)
 	case opBits:
 		return loadBits(in, w, env)
+	case opOption:
+		return option(in, w, env)
+	case opSetOption:
+		return setOption(in, w, p, env)
+	case opResetOption:
+		return resetOption(in, w, p)
+	case opFib:
+		return im.fib(in, p, env)
+	case opSegment:
+		var ok bool
+		*key, ok = segmentSize(p, env)
+		return ok
+	case opNumgen:
+		return im.numgen(in, env)
+	case opHash:
+		return im.hash(in, p, env)
 	case opAssign:
 		assign(in, *key, p, env, rule)
 	case opStore:
@@ -63,15 +79,19 @@ func (im *Image) keyTest(in *ins, env *Env) bool {
 
 // loadBits is opBits.
 func loadBits(in *ins, w *walk, env *Env) bool {
-	base := w.base[in.src&3]
+	return loadBitsAt(in, w.data, w.base[in.src&3], env)
+}
+
+// loadBitsAt reads span bits from bit lo on behind offset base.
+func loadBitsAt(in *ins, data []byte, base uint, env *Env) bool {
 	first, left := base+uint(in.lo/8), uint(in.span)
 	skip := uint(in.lo % 8)
-	if base >= noHeader || first+(skip+left+7)/8 > uint(len(w.data)) || left == 0 || left > 128 || in.key > keyWords-2 {
+	if base >= noHeader || first+(skip+left+7)/8 > uint(len(data)) || left == 0 || left > 128 || in.key > keyWords-2 {
 		return false
 	}
 	var hi, lo uint64
 	for ; left > 0; first++ {
-		b, n := uint64(w.data[first])&(0xff>>skip), 8-skip
+		b, n := uint64(data[first])&(0xff>>skip), 8-skip
 		if n > left {
 			b >>= n - left
 			n = left

@@ -25,11 +25,14 @@ func (ix *index) remember(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[stri
 	if _, ok := newState(st); !ok {
 		return
 	}
-	place := fmt.Sprintf("%d %s %s", ref.table.Family, ref.table.Name, ref.chain.Name)
-	text := nft.RuleIdentity(ref.table.Family, r)
-	key := place + " " + text
-	ix.state(st, fmt.Sprintf("%s %d", key, same[key]))
+	ix.state(st, identity(ref, r, same))
+}
+
+// identity names something of a rule that remembers.
+func identity(ref *chainRef, r *nft.Rule, same map[string]int) string {
+	key := fmt.Sprintf("%d %s %s %s", ref.table.Family, ref.table.Name, ref.chain.Name, nft.RuleIdentity(ref.table.Family, r))
 	same[key]++
+	return fmt.Sprintf("%s %d", key, same[key])
 }
 
 // object gives an object of a table its number, of a state or counter.

@@ -226,7 +226,7 @@ func TestErrors(t *testing.T) {
 		{"no chain", forward(nft.VerdictDrop, jump("x")), "x.nft:3:7: Error: chain x does not exist"},
 		{"call of a base chain", forward(nft.VerdictDrop, jump("forward")), "x.nft:3:7: Error: chain forward is a base chain"},
 		{"overlapping map", overlap, "x.nft:3:7: Error: element overlaps"},
-		{"reply tuple", parse(t, inChain("ct reply ip saddr 10.0.0.1 accept")), "test.nft:10:1: Error: addresses and ports of ct reply"},
+		{"socket owner", parse(t, inChain("meta skuid 0 accept")), "test.nft:10:1: Error: meta skuid is not supported: forwarded packets have no local socket"},
 		{"nat in filter chain", forward(nft.VerdictDrop, ruleOf(&nft.NAT{Pos: at, Kind: nft.NATMasquerade})), "x.nft:3:7: Error: nat statement in chain forward"},
 		{"value too long", forward(nft.VerdictDrop, ruleOf(&nft.Match{Pos: at, Left: field("ip", "dscp"), Right: &nft.Const{Data: []byte{64}, PrefixLen: -1}})), "x.nft:3:7: Error: value 0x40 does not fit 6 bits"},
 		{"family", &nft.Ruleset{Tables: []*nft.Table{{Pos: at, Family: nft.FamilyBridge}}}, "x.nft:3:7: Error: tables of family bridge"},

@@ -105,11 +105,17 @@ func (t *Trail) blame(heads []head, facts uint64) {
 // worker reuses one Env for all packets and chains; it must set NLogs to 0
 // before each packet and read Reject and NAT before the next Eval.
 type Env struct {
-	Reject   RejectSpec       // valid with code Reject
-	NAT      NATSpec          // valid with code NAT
-	Now      uint32           // in: tick in ms, for `ct expiration`
-	Nanos    int64            // in: the same clock in nanoseconds, for limits
-	Shard    *flowtable.Shard // in: the worker's, for `ct helper set` and `ct mark set`; nil: no flow has a shard
+	Reject RejectSpec       // valid with code Reject
+	NAT    NATSpec          // valid with code NAT
+	Now    uint32           // in: tick in ms, for `ct expiration`
+	Nanos  int64            // in: the same clock in nanoseconds, for limits
+	Wall   int64            // in: nanoseconds since 1970, for `meta time`
+	CPU    uint32           // in: the worker's number, for `meta cpu`
+	Shard  *flowtable.Shard // in: the worker's, for `ct helper set` and `ct mark set`; nil: no flow has a shard
+	// Route asks the dataplane's routes about an address of a family, in network
+	// byte order; nil: there are none. It must not allocate. Rules that need it
+	// (`fib`, `rt mtu`) do not match without.
+	Route    func(family uint8, addr *[16]byte) Way
 	Logs     [MaxLogs]uint32
 	NLogs    int    // Logs[:NLogs] are ids for Ruleset.LogSpec, in order
 	LogsLost uint64 // log statements that found Logs full; never reset by Eval
@@ -117,4 +123,5 @@ type Env struct {
 
 	stack [stackDepth]uint32
 	key   [keyWords]uint64
+	addr  [16]byte // what Route is asked about
 }

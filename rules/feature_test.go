@@ -1,0 +1,140 @@
+package rules
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// run gives one packet to the forward chains of a text and returns the verdict
+// of the last and what is left in env.
+func run(t *testing.T, text string, p *packet.Packet, env *Env) Verdict {
+	t.Helper()
+	rs, err := Compile(parse(t, text), Options{Interfaces: testInterfaces, Store: testStore(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := rs.Copy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer im.Free()
+	var v Verdict
+	for _, c := range im.Base(p.Family, nft.HookForward) {
+		v = im.Eval(&c, p, env)
+	}
+	return v
+}
+
+func inForward(rule string) string {
+	return "table inet t {\n chain c {\n type filter hook forward priority 0; policy drop;\n" + rule + "\n}\n}\n"
+}
+
+// synWith is a SYN with options.
+func synWith(t *testing.T, options ...byte) *packet.Packet {
+	p := pk{out: 2, payload: len(options)}.packet(t)
+	l4 := p.Data[p.L4:]
+	l4[12] = byte(5+len(options)/4) << 4
+	copy(l4[20:], options)
+	l4[16], l4[17] = 0, 0
+	sum := packet.Checksum(l4[:int(p.End)-int(p.L4)], p.PseudoSum(6, uint32(int(p.End)-int(p.L4))))
+	binary.BigEndian.PutUint16(l4[16:], sum)
+	if !p.ChecksumOK() {
+		t.Fatal("the test's packet has a bad checksum")
+	}
+	return p
+}
+
+func TestSegmentSize(t *testing.T) {
+	ways := func(mtu uint32) func(uint8, *[16]byte) Way {
+		return func(uint8, *[16]byte) Way { return Way{Kind: WayUnicast, MTU: mtu} }
+	}
+	for _, row := range []struct {
+		name    string
+		rule    string
+		options []byte
+		mtu     uint32
+		want    []byte
+	}{
+		{"clamped to the route", "tcp option maxseg size set rt mtu accept", []byte{2, 4, 5, 180}, 1400, []byte{2, 4, 5, 80}},
+		{"never raised", "tcp option maxseg size set rt mtu accept", []byte{2, 4, 2, 0}, 1400, []byte{2, 4, 2, 0}},
+		{"a number", "tcp option maxseg size set 1000 accept", []byte{1, 1, 1, 1, 2, 4, 5, 180}, 0, []byte{1, 1, 1, 1, 2, 4, 3, 232}},
+		{"at an odd place", "tcp option maxseg size set 1000 accept", []byte{1, 2, 4, 5, 180, 1, 0, 0}, 0, []byte{1, 2, 4, 3, 232, 1, 0, 0}},
+		{"no such option", "tcp option maxseg size set 1000 accept", []byte{1, 1, 1, 0}, 0, []byte{1, 1, 1, 0}},
+		{"tiny route", "tcp option maxseg size set rt mtu accept", []byte{2, 4, 5, 180}, 30, []byte{2, 4, 2, 24}},
+		{"taken away", "reset tcp option maxseg accept", []byte{1, 2, 4, 5, 180, 1, 0, 0}, 0, []byte{1, 1, 1, 1, 1, 1, 0, 0}},
+	} {
+		p := synWith(t, row.options...)
+		v := run(t, inForward(row.rule), p, &Env{Route: ways(row.mtu)})
+		if got := p.Data[p.L4+20:][:len(row.want)]; v.Code != Accept || string(got) != string(row.want) || !p.ChecksumOK() {
+			t.Errorf("%s: %v, options %v want %v, checksum good: %v", row.name, v.Code, got, row.want, p.ChecksumOK())
+		}
+	}
+}
+
+func TestMatchesByText(t *testing.T) {
+	ways := func(family uint8, addr *[16]byte) Way {
+		switch addr[3] {
+		case 1:
+			return Way{Kind: WayUnicast, Port: 0, MTU: 1500}
+		case 2:
+			return Way{Kind: WayLocal, Port: 1, MTU: 1500}
+		case 255:
+			return Way{Kind: WayBroadcast, Port: 0, MTU: 1500}
+		}
+		return Way{Port: packet.NoPort}
+	}
+	// Thursday, 1970-01-08 10:00:05
+	env := func() *Env { return &Env{Route: ways, Wall: (7*86400 + 36005) * 1e9, CPU: 3} }
+	ct := &flowtable.Entry{Packets: [2]uint64{3, 5}, Bytes: [2]uint64{300, 600}}
+	ct.Tuple = flowtable.Tuple{Family: 2, Proto: 6, Src: [16]byte{10, 0, 0, 1}, Dst: [16]byte{10, 0, 0, 2}, SrcPort: 1024, DstPort: 80}
+	for _, row := range []struct {
+		rule string
+		want Code
+	}{
+		{"fib saddr type unicast accept", Accept},
+		{"fib daddr type local accept", Accept},
+		{"fib daddr type != local accept", Drop},
+		{"fib saddr . iif oif missing accept", Drop},
+		{"fib saddr . iif oif exists accept", Accept},
+		{"fib saddr oif 2 accept", Accept},
+		{"fib saddr oifname \"eth0\" accept", Accept},
+		{"fib daddr . iif oif missing accept", Accept},
+		{"meta cpu 3 accept", Accept},
+		{"meta day \"Thursday\" accept", Accept},
+		{"meta day \"Friday\" accept", Drop},
+		{"ct packets > 7 accept", Accept},
+		{"ct original packets 3 accept", Accept},
+		{"ct reply bytes 600 accept", Accept},
+		{"ct avgpkt 112 accept", Accept},
+		{"ct reply ip saddr 10.0.0.2 accept", Accept},
+		{"meta l4proto tcp ct reply proto-src 80 accept", Accept},
+		{"ct zone 0 accept", Accept},
+		{"tcp option maxseg size 1460 accept", Accept},
+		{"tcp option maxseg exists accept", Accept},
+		{"tcp option sack-perm missing accept", Accept},
+		{"tcp option sack-perm exists accept", Drop},
+		{"tcp option window count 7 accept", Drop},
+		{"@th,16,16 80 accept", Accept},
+		{"@nh,96,32 0x0a000001 accept", Accept},
+		{"numgen inc mod 2 0 accept", Accept},
+		{"numgen inc mod 2 offset 5 6 accept", Drop},
+		{"jhash ip saddr mod 1 0 accept", Accept},
+		{"symhash mod 1 offset 4 4 accept", Accept},
+		{"meta mark set ip saddr & 0xff map { 1 : 7 } meta mark 7 accept", Accept},
+		{"meta mark set ip saddr map { 10.0.0.1 : 7 } meta mark 7 accept", Accept},
+		{"meta mark set tcp dport map { 80 : 7 } meta mark 7 accept", Accept},
+		{"ip ttl set 9 ip ttl 9 accept", Accept},
+		{"numgen inc mod 2 vmap { 0 : accept, 1 : drop }", Accept},
+		{"ip saddr . meta mark vmap { 10.0.0.1 . 0 : accept }", Accept},
+	} {
+		p := synWith(t, 2, 4, 5, 180)
+		p.InPort, p.OutPort, p.Ct, p.Entry = 0, 1, ct, 7
+		if v := run(t, inForward(row.rule), p, env()); v.Code != row.want {
+			t.Errorf("%s: %v, want %v", row.rule, v.Code, row.want)
+		}
+	}
+}

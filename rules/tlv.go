@@ -1,0 +1,186 @@
+package rules
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// Options of IPv4 and TCP, extension headers of IPv6 and chunks of SCTP: what a
+// packet may have anywhere, or not at all.
+
+// tlvStep is a step about one of them: arg is its kind and code, lo and span the
+// field's first bit and length, flag 1 asks only whether it is there.
+func tlvStep(op uint8, e *nft.Option) step {
+	s := step{ins: ins{op: op, arg: uint32(e.Kind)<<8 | uint32(e.Code)}}
+	if e.Exists {
+		s.flag = 1
+	} else {
+		s.lo, s.span = uint64(e.Field.Offset), uint64(e.Field.Length)
+	}
+	g := guard{}
+	switch e.Kind {
+	case nft.OptionIPv6:
+		g = familyGuard(nft.FamilyIP6)
+	case nft.OptionIPv4:
+		g = familyGuard(nft.FamilyIP)
+	case nft.OptionTCP:
+		g = protoGuard(flowtable.ProtoTCP)
+	case nft.OptionSCTP:
+		g = protoGuard(flowtable.ProtoSCTP)
+	}
+	s.need, s.needMask = g.need, g.mask
+	return s
+}
+
+// findTLV returns where an option begins and how many of its bytes there are,
+// 0: it is not there. sound is false when the headers contradict themselves.
+func findTLV(kind nft.OptionKind, code uint8, w *walk) (at, size uint, sound bool) {
+	n := uint(len(w.data))
+	l3, l4 := w.base[srcNetwork], w.base[srcTransport]
+	switch kind {
+	case nft.OptionTCP:
+		if l4 >= noHeader || l4+20 > n {
+			return 0, 0, false
+		}
+		end := l4 + uint(w.data[l4+12]>>4)*4
+		if end < l4+20 || end > n {
+			return 0, 0, false
+		}
+		return scanOptions(w.data[:end], l4+20, code)
+	case nft.OptionIPv4:
+		if l3 >= noHeader || l3+20 > n {
+			return 0, 0, false
+		}
+		end := l3 + uint(w.data[l3]&0xf)*4
+		if end > n {
+			return 0, 0, false
+		}
+		return scanOptions(w.data[:end], l3+20, code)
+	case nft.OptionIPv6:
+		if l3 >= noHeader || l3+40 > n {
+			return 0, 0, false
+		}
+		return findHeader(w.data, l3, code)
+	case nft.OptionSCTP:
+		if l4 >= noHeader {
+			return 0, 0, false
+		}
+		for at = l4 + 12; at+4 <= n; {
+			size = uint(binary.BigEndian.Uint16(w.data[at+2:]))
+			if size == 0 {
+				break
+			}
+			if w.data[at] == code {
+				return at, min(size, n-at), true
+			}
+			at += (size + 3) &^ 3
+		}
+		return 0, 0, true
+	}
+	return 0, 0, false
+}
+
+// scanOptions looks for an option of IPv4 or TCP in what is left of b from at on.
+func scanOptions(b []byte, at uint, code uint8) (uint, uint, bool) {
+	n := uint(len(b))
+	for at+1 < n {
+		size := uint(1)
+		if b[at] > 1 && b[at+1] != 0 {
+			size = uint(b[at+1])
+		}
+		if b[at] == code {
+			return at, size, at+size <= n
+		}
+		at += size
+	}
+	return 0, 0, true
+}
+
+// findHeader walks the extension headers of the IPv6 header at l3 as
+// ipv6_find_hdr does.
+func findHeader(b []byte, l3 uint, code uint8) (uint, uint, bool) {
+	next, at, n := b[l3+6], l3+40, uint(len(b))
+	for {
+		switch next {
+		case 0, 43, 44, 51, 60:
+		default:
+			if next == code && next != 59 && at < n {
+				return at, n - at, true
+			}
+			return 0, 0, true
+		}
+		if at+8 > n {
+			return 0, 0, false
+		}
+		size := uint(b[at+1])*8 + 8
+		switch next {
+		case 44:
+			size = 8
+			if next != code && binary.BigEndian.Uint16(b[at+2:])&^7 != 0 {
+				return 0, 0, true
+			}
+		case 51:
+			size = uint(b[at+1])*4 + 8
+		}
+		if next == code {
+			return at, n - at, true
+		}
+		next, at = b[at], at+size
+	}
+}
+
+// option is opOption: it reads a field, or whether the option is there.
+func option(in *ins, w *walk, env *Env) bool {
+	at, size, sound := findTLV(nft.OptionKind(in.arg>>8), uint8(in.arg), w)
+	if in.flag != 0 {
+		env.key[in.key%keyWords] = 0
+		if sound && size > 0 {
+			env.key[in.key%keyWords] = 1
+		}
+		return true
+	}
+	if !sound || (in.lo+in.span+7)/8 > uint64(size) {
+		return false
+	}
+	return loadBitsAt(in, w.data, at, env)
+}
+
+// setOption is opSetOption: it overwrites a field of a TCP option. A segment size
+// is never raised. A packet without the option goes on.
+func setOption(in *ins, w *walk, p *packet.Packet, env *Env) bool {
+	at, size, sound := findTLV(nft.OptionTCP, uint8(in.arg), w)
+	if !sound || size > 0 && (in.lo+in.span)/8 > uint64(size) {
+		return false
+	}
+	n := uint(in.span / 8)
+	if size == 0 || n > 8 {
+		return n <= 8
+	}
+	from := at + uint(in.lo/8)
+	value := env.key[0]
+	if uint8(in.arg) == optionMSS && n == 2 && uint64(binary.BigEndian.Uint16(w.data[from:])) <= value&0xffff {
+		return true
+	}
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], value)
+	return p.Store(int(from), b[8-n:], true)
+}
+
+// resetOption is opResetOption: it makes an option of TCP no-operations.
+func resetOption(in *ins, w *walk, p *packet.Packet) bool {
+	at, size, sound := findTLV(nft.OptionTCP, uint8(in.arg), w)
+	nops := [16]byte{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+	for sound && size > 0 {
+		n := min(size, 16)
+		if !p.Store(int(at), nops[:n], true) {
+			return false
+		}
+		at, size = at+n, size-n
+	}
+	return sound
+}
+
+const optionMSS = 2
