@@ -140,11 +140,18 @@ func (w *worker) sendAnswer(t *tables, p *packet.Packet, a *packet.Packet, n int
 	var dst [16]byte
 	a.DstAddr(&dst)
 	hop := t.routes.Lookup(a.Family, &dst, a.Hash)
+	if hop.Kind == route.Local {
+		w.umem.Free(a.Addr) // who claimed to be the box gets nothing
+		return
+	}
 	a.OutPort = p.InPort // across to a peer, the way back is the way it came
 	if hop.Kind == route.Forward && !linkLocal(a, ip6Dst) {
 		a.OutPort = hop.Port
 	} else {
 		hop = nil
+	}
+	if p.Entry == 0 && t.track && w.answerElsewhere(t, p, a, hop, &dst) {
+		return
 	}
 	parts := w.parts // p may be a datagram of several frames, a is not
 	w.parts = nil
@@ -155,6 +162,29 @@ func (w *worker) sendAnswer(t *tables, p *packet.Packet, a *packet.Packet, n int
 		w.leave(t, a, hop)
 	}
 	w.parts = parts
+}
+
+// answerElsewhere has the worker that owns the flow of the packet quoted in a send
+// it: an invalid packet stays with the worker that received it, but its answer
+// may belong to a flow of another one.
+func (w *worker) answerElsewhere(t *tables, p, a *packet.Packet, hop *route.Hop, dst *[16]byte) bool {
+	if len(w.out) == 1 || a.Kind != flowtable.KindError && a.Kind != flowtable.KindFlow || w.table.Owner(a.Hash) == w.id {
+		return false
+	}
+	if hop == nil {
+		returnMACs(a.Data, p.Data)
+	} else {
+		mac := t.routes.NextHop(hop, a.Family, dst)
+		if mac == nil {
+			return false
+		}
+		setMACs(a.Data, mac, &w.ports[hop.Port].mac)
+	}
+	parts := w.parts
+	w.parts = nil
+	w.handOver(a, w.table.Owner(a.Hash), parcelOwned)
+	w.parts = parts
+	return true
 }
 
 // returnMACs addresses a frame to the sender of another.

@@ -149,9 +149,9 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 			n = int(parts[len(out)].Payload)
 		}
 		n = min(n, len(payload)-at)
-		var addr uint64
+		addr, serial := uint64(0), p.Serial
 		if used < len(parts) {
-			addr = parts[used].Addr
+			addr, serial = parts[used].Addr, parts[used].Serial
 			used++
 		} else {
 			var ok bool
@@ -169,7 +169,7 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 		} else {
 			head4(f[l3:room], n, at, more)
 		}
-		out = append(out, afxdp.Desc{Addr: addr, Len: uint32(len(f)), Options: p.Serial})
+		out = append(out, afxdp.Desc{Addr: addr, Len: uint32(len(f)), Options: serial})
 		at += n
 	}
 	for ; used < len(parts); used++ {

@@ -8,8 +8,8 @@ import (
 
 // ShouldAnswer says whether an ICMP error may be sent about p at all (RFC 1122
 // section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e); icmp_send
-// and icmp6_send). No error answers: an ICMP error or redirect, a later
-// fragment, what came as link-layer or IP broadcast or multicast, and what has
+// and icmp6_send). No error answers: an ICMP error (in IPv6 a redirect is
+// none), a later fragment, what came as link-layer or IP broadcast or multicast, and what has
 // no single sender. Directed broadcasts are for the caller to see by its routes.
 func (p *Packet) ShouldAnswer() bool { return p.answerable(false) }
 
@@ -57,7 +57,7 @@ func (p *Packet) answerable(toMulticast bool) bool {
 			return true
 		}
 		typ, _, ok := p.ICMPType()
-		return ok && typ >= 128 && typ != icmpv6Redirect
+		return ok && typ >= 128
 	}
 	return true
 }

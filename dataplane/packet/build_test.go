@@ -149,7 +149,7 @@ func TestShouldAnswer(t *testing.T) {
 		{"udp6", Build(Ether{}, h6, UDP{}), true, true, true},
 		{"echo6", Build(Ether{}, h6, ICMPv6{Type: 128}), true, true, true},
 		{"icmpv6 error", Build(Ether{}, h6, ICMPv6{Type: 1}, r6, UDP{}), false, false, false},
-		{"redirect6", Build(Ether{}, h6, ICMPv6{Type: 137}), false, false, false},
+		{"redirect6", Build(Ether{}, h6, ICMPv6{Type: 137}), true, true, true}, // no error to icmp6_send
 		{"multicast6", Build(Ether{Dst: MAC{0x33, 0x33}}, IPv6{Src: a6, Dst: "ff0e::1"}, UDP{}), false, true, false},
 		{"from nowhere6", Build(Ether{}, IPv6{Src: "::", Dst: b6}, UDP{}), false, false, false},
 		{"arp", Build(Ether{}, ARP{Sender: a4, Target: b4}), false, false, false},

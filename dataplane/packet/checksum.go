@@ -101,10 +101,6 @@ func diff32(old, new uint32) uint64 { return uint64(^old) + uint64(new) }
 // covers; false when the header contradicts itself.
 func covered(proto uint8, h []byte) (int, bool) {
 	switch proto {
-	case protoUDP:
-		// Also bytes behind the length that the header says: nf_ip_checksum.
-		n := int(be16(h[4:6]))
-		return len(h), n >= udpLen && n <= len(h)
 	case protoUDPLite:
 		n := int(be16(h[4:6]))
 		if n == 0 {
@@ -112,7 +108,7 @@ func covered(proto uint8, h []byte) (int, bool) {
 		}
 		return n, n >= udpLen && n <= len(h)
 	}
-	return len(h), true
+	return len(h), true // of UDP too, whatever the length in its header is: nf_ip_checksum
 }
 
 // ChecksumOK verifies the transport checksum of a whole packet. True also when

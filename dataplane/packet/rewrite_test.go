@@ -358,6 +358,9 @@ func TestChecksumOK(t *testing.T) {
 			t.Fatal("a right checksum is called wrong")
 		}
 		for i := int(p.L4); i < int(p.End); i++ {
+			if at := i - int(p.L4); s.name == "udp without checksum" && (at == 4 || at == 5) {
+				continue // whether the length can be is for Parse to say
+			}
 			b[i] ^= 1
 			want := VerifyChecksums(b) == nil
 			if got := p.ChecksumOK(); got != want {
