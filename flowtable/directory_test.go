@@ -56,6 +56,30 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
+// TestDirectoryHasRoom: as many words as it was made for find a place, however
+// they come and go, but for one in thousands.
+func TestDirectoryHasRoom(t *testing.T) {
+	const n = 4900 // 3/5 of the words, the most there can be
+	d := newDirectory(t, n)
+	r := rand.New(rand.NewPCG(7, 8))
+	var held [n][2]uint64
+	full := 0
+	for i := range 20 * n {
+		at := &held[i%n]
+		if i >= n {
+			at = &held[r.IntN(n)]
+			d.release(at[0], at[1], 1)
+		}
+		*at = [2]uint64{r.Uint64(), r.Uint64()&printMask | 1}
+		if d.claim(at[0], at[1], 1) == claimFull {
+			full++
+		}
+	}
+	if full > 20*n/5000 {
+		t.Fatalf("no room for %d of %d, %d words of %d in use", full, 20*n, n, len(d.words))
+	}
+}
+
 // world is a window and claimants on it, all comparable: a state of the
 // exhaustive test.
 type world struct {

@@ -53,7 +53,7 @@
 //	entries          Config.Max in all shards together, at most MaxEntries
 //	workers          MaxWorkers
 //	index            16 slots for a hash; sized for Max flows with NAT at 4/5 load
-//	directory        16 words for a hash; sized for two words of each of Max flows at 4/5 load
+//	directory        16 words for a hash; sized for two words of each of Max flows at 3/5 load
 //	expectations     Config.ExpectMax in all, 16 for a destination (address, port, protocol)
 //	events           Config.EventRing of each worker wait; more are counted as lost
 //	memory           at most 192 bytes for a flow without NAT, all in; TestMemory measures it
