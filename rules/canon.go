@@ -94,6 +94,14 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.str("assign")
 		w.expr(st.Left)
 		w.expr(st.Value)
+	case *nft.FlowOffload:
+		w.str("flow")
+	case *nft.SetUpdate:
+		w.str("update")
+		w.num(uint64(st.Verb), st.TimeoutMs, uint64(len(st.Stmts)))
+		w.expr(st.Key)
+		w.expr(st.Data)
+		w.set(st.Set)
 	case *nft.ResetOption:
 		w.str("reset")
 		w.expr(st.Option)
@@ -228,6 +236,7 @@ func (w *canon) set(s *nft.Set) {
 	w.flag(s.Map)
 	w.flag(s.Verdicts)
 	w.flag(s.Ranges)
+	w.num(uint64(s.Flags&(nft.SetTimeout|nft.SetDynamic)), s.Timeout, uint64(len(s.Stmts)))
 	w.num(uint64(len(s.Key)))
 	for i := range s.Key {
 		w.num(uint64(partBits(s, i)))

@@ -28,6 +28,11 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	if ix.helpers, err = helperArgs(tree, opt.Helpers); err != nil {
 		return nil, err
 	}
+	for i := range ix.dyns {
+		if err := ix.dyns[i].fill(ports); err != nil {
+			return nil, err
+		}
+	}
 	rs := &Ruleset{Tree: tree, ix: ix, store: opt.Store}
 	var key string
 	if opt.Cache.on() {

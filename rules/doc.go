@@ -38,7 +38,7 @@
 //
 // Tables of families inet, ip and ip6; the five hooks of IP; 15 nested calls as in
 // the kernel; keys of 32 words of 64 bits; 8 log statements for a packet (more are
-// counted in Env.LogsLost). Sets are constant. What cannot mean anything for
+// counted in Env.LogsLost). What cannot mean anything for
 // forwarded packets (sockets, ipsec, traffic control) is refused by name and with
 // the reason; so is NAT in chains of type filter. Ether
 // fields are read from the frame as it came, in front of VLAN tags. Meta pkttype
@@ -66,6 +66,8 @@
 //	image.go         Image: base chains, poison, free
 //	image_unsafe.go  typed views of its words
 //	eval.go          the walk
+//	dyntable.go      the shared memory of a set that changes
+//	dynset.go        what rules do with it, and its elements
 //	store.go         the memory of limits and quotas
 //	stateful.go      these themselves
 //	load.go          values that are in no header window

@@ -180,6 +180,10 @@ func (lw *lowering) mapLookup(pos nft.Pos, e *nft.MapLookup, at uint8) (uint8, e
 	if at+total > keyWords {
 		return 0, errorf(pos, "the map's data are too long")
 	}
+	if changes(e.Set) {
+		lw.dynLookup(e.Set, dynMap, at)
+		return n, nil
+	}
 	lw.pure(step{ins: ins{op: opMap, arg: lw.ix.setOf[e.Set].number, key: at, flag: total}})
 	return n, nil
 }

@@ -17,6 +17,8 @@ type Image struct {
 	cells    []uint32 // of the states, in shared
 	shared   []uint64 // the store's
 	giveBack func()   // the cells
+	dyns     []*dynTable
+	specs    []dynSpec // of dyns, the ruleset's
 
 	// views into region
 	heads []head

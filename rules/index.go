@@ -21,6 +21,8 @@ type index struct {
 	slots     map[nft.Stmt]uint32    // number of a Counter, Log, NAT or state
 	helpers   map[*nft.Object]uint32 // what opHelper takes
 	states    []stateRef
+	dyns      []dynSpec
+	dynOf     map[*nft.Set]uint32
 	exprSlots map[nft.Expr]uint32 // number of a numgen's state
 	heads     int
 	conntrk   bool
@@ -117,10 +119,6 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 func refuseSet(s *nft.Set) error {
 	refuse := func(what string) error { return errorf(s.Pos, "set %s: %s are not supported", s.Name, what) }
 	switch {
-	case s.Flags&(nft.SetTimeout|nft.SetDynamic) != 0:
-		return refuse("timeouts and elements added by rules")
-	case len(s.Stmts) > 0:
-		return refuse("statements of elements")
 	case s.HoldsObjects:
 		return refuse("maps to objects")
 	}
@@ -171,7 +169,9 @@ func (ix *index) number(ref *chainRef) error {
 					if s.Set.Map {
 						return errorf(st.Pos, "a map as a set is not supported")
 					}
-					ix.use(s.Set, ref)
+					if err := ix.use(s.Set, ref); err != nil {
+						return err
+					}
 				}
 			case *nft.VMap:
 				if st.Set == nil {
@@ -180,11 +180,17 @@ func (ix *index) number(ref *chainRef) error {
 				if err := refuseSet(st.Set); err != nil {
 					return err
 				}
-				ix.use(st.Set, ref)
+				if err := ix.use(st.Set, ref); err != nil {
+					return err
+				}
 				for _, el := range st.Set.Elements {
 					if err := ref.call(el.Verdict); err != nil {
 						return err
 					}
+				}
+			case *nft.SetUpdate:
+				if err := ix.dynamic(ref.table, st.Set, st.Stmts); err != nil {
+					return err
 				}
 			case *nft.Verdict:
 				if err := ref.call(st); err != nil {
@@ -198,11 +204,15 @@ func (ix *index) number(ref *chainRef) error {
 	return nil
 }
 
-func (ix *index) use(s *nft.Set, ref *chainRef) {
+func (ix *index) use(s *nft.Set, ref *chainRef) error {
+	if changes(s) {
+		return ix.dynamic(ref.table, s, nil)
+	}
 	if _, ok := ix.setOf[s]; !ok {
 		ix.setOf[s] = setUse{uint32(len(ix.sets)), ref.names}
 		ix.sets = append(ix.sets, s)
 	}
+	return nil
 }
 
 // call notes where a verdict goes.
@@ -280,7 +290,7 @@ func (ix *index) exprs(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[string]
 					failed = err
 					return
 				}
-				ix.use(e.Set, ref)
+				failed = ix.use(e.Set, ref)
 			}
 		})
 	}
@@ -300,6 +310,8 @@ func operands(st nft.Stmt) []nft.Expr {
 		return []nft.Expr{st.Addr, st.Port}
 	case *nft.Assign:
 		return []nft.Expr{st.Left, st.Value}
+	case *nft.SetUpdate:
+		return []nft.Expr{st.Key, st.Data}
 	}
 	return nil
 }

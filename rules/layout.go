@@ -193,6 +193,7 @@ const (
 	opSegment // the largest TCP segment for the packet's ways
 	opNumgen  // mod span, offset lo; flag 1: random, else state arg
 	opHash    // mod span, offset lo, seed mask; flag 1: symmetric, else of the parts at data[arg:], shift of them
+	opDyn     // dyn* (flag) with the key from here on in changing set arg
 	opCount
 )
 

@@ -51,6 +51,17 @@ func (l *twin) computed(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
 		}
 		return v, true
 	case *nft.MapLookup:
+		if changes(e.Set) {
+			values, ok := l.values(e.Key, p)
+			if !ok {
+				return nil, false
+			}
+			m := l.alive(e.Set, values)
+			if m == nil || !l.runMember(m, e.Set.Stmts, p) {
+				return nil, false
+			}
+			return new(big.Int).Set(m.data[0]), true
+		}
 		el := l.mapped(e, p)
 		if el == nil {
 			return nil, false

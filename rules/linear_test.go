@@ -25,6 +25,7 @@ type twin struct {
 	logs     []*nft.Log
 	reject   RejectSpec
 	nat      *nft.NAT
+	sets     map[*nft.Set]map[string]*twinMember
 	counts   map[*nft.Numgen]uint64
 	spec     NATSpec   // what the packet gave the statement
 	decision *nft.Rule // nil: the policy
@@ -151,6 +152,11 @@ func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 			}
 		case *nft.Mangle:
 			if !l.mangle(st, p) {
+				return goOn
+			}
+		case *nft.FlowOffload:
+		case *nft.SetUpdate:
+			if !l.setUpdate(st, p) {
 				return goOn
 			}
 		case *nft.ResetOption:
@@ -481,6 +487,13 @@ func (l *twin) match(m *nft.Match, p *packet.Packet) bool {
 	v := values[0]
 	switch r := m.Right.(type) {
 	case *nft.SetRef:
+		if changes(r.Set) {
+			e := l.alive(r.Set, values)
+			if m.Op == nft.OpNe {
+				return e == nil
+			}
+			return e != nil && l.runMember(e, r.Set.Stmts, p)
+		}
 		return (l.find(r.Set, values) != nil) == (m.Op != nft.OpNe)
 	case *nft.Range:
 		in := v.Cmp(new(big.Int).SetBytes(r.Lo)) >= 0 && v.Cmp(new(big.Int).SetBytes(r.Hi)) <= 0

@@ -92,6 +92,8 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		return lw.nat(st)
 	case *nft.Assign:
 		return lw.assign(st)
+	case *nft.SetUpdate:
+		return lw.setUpdate(st)
 	case *nft.ResetOption:
 		o, ok := st.Option.(*nft.Option)
 		if !ok || o.Kind != nft.OptionTCP {
@@ -110,10 +112,28 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		return lw.object(st)
 	case *nft.Limit, *nft.Quota:
 		return lw.state(st)
+	case *nft.FlowOffload:
+		// Every established flow has a plan; there is nothing to ask for.
 	default:
-		return errorf(st.Position(), "%s is not supported", nft.StmtName(st))
+		return refusal(st)
 	}
 	return nil
+}
+
+// refusal says why a statement is refused.
+func refusal(st nft.Stmt) error {
+	why := ""
+	switch st.(type) {
+	case *nft.Queue:
+		why = ": no program in user space reads packets of forwarded flows here"
+	case *nft.TProxy:
+		why = ": there is no local socket to give the packet to"
+	case *nft.Dup, *nft.Forward:
+		why = ": a packet leaves by the port that its route says, once"
+	case *nft.Last:
+		why = " outside of sets"
+	}
+	return errorf(st.Position(), "%s is not supported%s", nft.StmtName(st), why)
 }
 
 // object is the use of a named object.
@@ -261,6 +281,10 @@ func (lw *lowering) match(m *nft.Match) error {
 		}
 		if err := lw.keys(m.Pos, m.Left, ref.Set); err != nil {
 			return err
+		}
+		if changes(ref.Set) {
+			lw.dynLookup(ref.Set, dynLookup+neg, 0)
+			return nil
 		}
 		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opLookup, arg: lw.ix.setOf[ref.Set].number, flag: neg}, pure: true})
 		return nil

@@ -86,6 +86,9 @@ func (r *Ruleset) Bytes() int { return len(r.master.words) * 8 }
 // The caller owns it and gives it back with Free. It fails when there is no
 // memory.
 func (r *Ruleset) Copy() (*Image, error) {
+	if len(r.ix.dyns) > 0 && r.store == nil {
+		return nil, errorf(r.ix.dyns[0].set.Pos, "there is no store for the sets that rules change")
+	}
 	if len(r.ix.states) > 0 && r.store == nil {
 		return nil, errorf(r.ix.states[0].stmt.Position(), "there is no store for what limits and quotas remember")
 	}
@@ -101,11 +104,18 @@ func (r *Ruleset) Copy() (*Image, error) {
 	copy(region, r.master.words)
 	region[hdrGeneration] = r.Generation
 	im := newImage(region, counters)
-	if len(r.ix.states) > 0 {
+	if len(r.ix.states) > 0 || len(r.ix.dyns) > 0 {
 		if im.cells, err = r.store.acquire(r.ix.states); err != nil {
 			return nil, errors.Join(err, im.Free())
 		}
 		im.shared, im.giveBack = r.store.words, func() { r.store.release(r.ix.states) }
+		if im.dyns, err = r.store.tables(r.ix.dyns); err != nil {
+			return nil, errors.Join(err, im.Free())
+		}
+		im.specs, im.giveBack = r.ix.dyns, func() {
+			r.store.release(r.ix.states)
+			r.store.releaseTables(r.ix.dyns)
+		}
 	}
 	return im, nil
 }

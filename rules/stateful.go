@@ -127,9 +127,10 @@ const limitBias = 1 << 62
 // first.
 func (im *Image) limit(in *ins, p *packet.Packet, now int64) bool {
 	cell := im.cell(in.arg)
-	if cell == nil {
-		return false
-	}
+	return cell != nil && limitCell(cell, in, p, now)
+}
+
+func limitCell(cell *uint64, in *ins, p *packet.Packet, now int64) bool {
 	cost := in.mask
 	if in.span > 0 {
 		hi, lo := bits.Mul64(in.mask, uint64(p.Bytes))

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -19,6 +20,7 @@ type Store struct {
 	cells map[string]*cell
 	free  []uint32
 	next  uint32
+	sets  map[string]*dynTable
 }
 
 // cell is who uses one.
@@ -38,7 +40,7 @@ func NewStore() (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{words: words, cells: map[string]*cell{}}, nil
+	return &Store{words: words, cells: map[string]*cell{}, sets: map[string]*dynTable{}}, nil
 }
 
 // Close gives the memory back. No image may be in use any more.
@@ -47,6 +49,10 @@ func (s *Store) Close() error {
 	defer s.lock.Unlock()
 	err := offheap.Free(s.words)
 	s.words = nil
+	for id, t := range s.sets {
+		err = errors.Join(err, offheap.Free(t.words))
+		delete(s.sets, id)
+	}
 	return err
 }
 
@@ -109,4 +115,58 @@ func (s *Store) read(identity string) (uint64, bool) {
 		return 0, false
 	}
 	return load(&s.words[int(c.number)*cellWords]), true
+}
+
+// tables takes the tables of sets that change, new ones where nobody has one,
+// and puts the text's elements into them. It takes all or none.
+func (s *Store) tables(specs []dynSpec) ([]*dynTable, error) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	out := make([]*dynTable, 0, len(specs))
+	for i := range specs {
+		d := &specs[i]
+		id := d.table()
+		t := s.sets[id]
+		if t == nil {
+			var err error
+			if t, err = newDynTable(d.size, uint32(len(d.stmts)), d.key, d.data); err != nil {
+				return nil, errors.Join(err, s.giveBack(specs[:i]))
+			}
+			s.sets[id] = t
+		}
+		if t.images++; t.spec != d { // the first image of a ruleset
+			before := t.spec
+			t.spec = d
+			d.begin(t, before)
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func (s *Store) releaseTables(specs []dynSpec) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	_ = s.giveBack(specs)
+}
+
+// giveBack frees the tables that nobody uses any more.
+func (s *Store) giveBack(specs []dynSpec) (err error) {
+	for i := range specs {
+		id := specs[i].table()
+		if t := s.sets[id]; t != nil {
+			if t.images--; t.images == 0 {
+				delete(s.sets, id)
+				err = errors.Join(err, offheap.Free(t.words))
+			}
+		}
+	}
+	return err
+}
+
+// table returns the table of an identity, nil: nobody uses it.
+func (s *Store) table(id string) *dynTable {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.sets[id]
 }

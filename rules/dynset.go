@@ -1,0 +1,379 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// dynSpec is what a ruleset says of a set that changes while packets pass.
+type dynSpec struct {
+	set      *nft.Set
+	identity string // the same in every ruleset that keeps the set
+	size     uint32
+	key      uint32 // words
+	data     uint32
+	timeout  uint64 // nanoseconds of elements that say nothing else; 0: for ever
+	stmts    []nft.Stmt
+	limits   []ins // of a limit or quota among them
+	elements []element
+	rows     []uint64 // data of elements
+}
+
+// changes says whether a set's elements come, go or remember: it is a table in
+// the store, and not part of the image.
+func changes(s *nft.Set) bool {
+	return s.Flags&(nft.SetTimeout|nft.SetDynamic) != 0 || len(s.Stmts) > 0
+}
+
+// dynamic notes a set that changes.
+func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
+	refuse := func(what string) error { return errorf(s.Pos, "set %s: %s are not supported", s.Name, what) }
+	if n, ok := ix.dynOf[s]; ok {
+		d := &ix.dyns[n]
+		if len(d.stmts) == 0 && len(stmts) > 0 {
+			return ix.dynStmts(d, stmts)
+		}
+		return nil
+	}
+	switch {
+	case s.Flags&nft.SetInterval != 0:
+		return refuse("timeouts and statements of intervals")
+	case s.Verdicts:
+		return refuse("timeouts and statements of verdict maps")
+	case s.HoldsObjects || s.Ranges:
+		return refuse("timeouts and statements of such maps")
+	}
+	d := dynSpec{set: s, size: s.SizeGiven, timeout: s.Timeout * 1e6, data: uint32(len(s.Data))}
+	for i := range s.Key {
+		d.key += uint32(wordsOf(partBits(s, i)))
+	}
+	if s.Map {
+		d.data = uint32(dataWords(s))
+	}
+	if d.size == 0 {
+		d.size = max(65535, uint32(2*len(s.Elements)))
+	}
+	if d.size > 1<<24 {
+		return errorf(s.Pos, "set %s is too large to change: at most %d elements", s.Name, 1<<24)
+	}
+	if len(stmts) == 0 {
+		stmts = s.Stmts
+	}
+	if err := ix.dynStmts(&d, stmts); err != nil {
+		return err
+	}
+	d.identity = fmt.Sprintf("%d %s set %s %d %d %d", t.Family, t.Name, s.Name, d.size, d.key, d.data)
+	if ix.dynOf == nil {
+		ix.dynOf = map[*nft.Set]uint32{}
+	}
+	ix.dynOf[s] = uint32(len(ix.dyns))
+	ix.dyns = append(ix.dyns, d)
+	return nil
+}
+
+func (ix *index) dynStmts(d *dynSpec, stmts []nft.Stmt) error {
+	d.stmts, d.limits = stmts, make([]ins, len(stmts))
+	for i, st := range stmts {
+		switch st := st.(type) {
+		case *nft.Counter, *nft.Last:
+		case *nft.Quota:
+			d.limits[i] = ins{test: test{mask: st.Bytes}}
+			if st.Over {
+				d.limits[i].flag = 1
+			}
+		case *nft.Limit:
+			var err error
+			if d.limits[i], err = limitIns(st, 0); err != nil {
+				return err
+			}
+		default:
+			return errorf(st.Position(), "set %s: %s of an element is not supported", d.set.Name, nft.StmtName(st))
+		}
+	}
+	return nil
+}
+
+// table identifies the table that fits a set and its statements.
+func (d *dynSpec) table() string {
+	id := d.identity
+	for _, st := range d.stmts {
+		id += " " + nft.StmtName(st)
+	}
+	return id
+}
+
+// fill reads the elements that the text gives a set.
+func (d *dynSpec) fill(ps *ports) error {
+	var data rows
+	desc := setDesc{parts: uint8(len(d.set.Key))}
+	for i := range d.set.Key {
+		if partBits(d.set, i) > 64 {
+			desc.wide |= 1 << i
+		}
+	}
+	els, exact, err := elements(d.set, &desc, &data, nil, ps)
+	if err != nil {
+		return err
+	}
+	if !exact || desc.any != 0 || len(els) != len(d.set.Elements) {
+		return errorf(d.set.Pos, "set %s: timeouts and statements of ranges are not supported", d.set.Name)
+	}
+	d.elements, d.rows = els, data.words
+	return nil
+}
+
+// begin puts the text's elements into a table, those that the text before had
+// not.
+func (d *dynSpec) begin(t *dynTable, before *dynSpec) {
+	old := map[string]bool{}
+	if before != nil {
+		for _, el := range before.elements {
+			old[fmt.Sprint(el.lo)] = true
+		}
+	}
+	for i, el := range d.elements {
+		if old[fmt.Sprint(el.lo)] {
+			continue
+		}
+		b := t.hold(el.lo)
+		if b == nil {
+			continue
+		}
+		if node, _ := t.find(b, el.lo); node == nil {
+			if node = t.insert(b, el.lo, 0); node != nil {
+				d.start(t, node, d.set.Elements[i], el.value)
+			}
+		}
+		release(b)
+	}
+}
+
+func (d *dynSpec) start(t *dynTable, node []uint64, e *nft.Element, value uint64) {
+	timeout := d.timeout
+	if e.Timeout > 0 {
+		timeout = e.Timeout * 1e6
+	}
+	if node[nodeTimeout] = timeout; timeout > 0 {
+		left := timeout
+		if e.Expires > 0 {
+			left = e.Expires * 1e6
+		}
+		node[nodeEnd] = left | pending
+	}
+	if d.data > 0 {
+		copy(t.dataOf(node), d.rows[uint32(value):][:d.data])
+	}
+	for i, st := range e.Stmts {
+		if i >= len(d.stmts) {
+			break
+		}
+		switch st := st.(type) {
+		case *nft.Counter:
+			node[nodeStmts+2*i], node[nodeStmts+2*i+1] = st.Packets, st.Bytes
+		case *nft.Quota:
+			node[nodeStmts+2*i] = st.Used
+		}
+	}
+}
+
+// dynRun runs the statements of an element (nft_set_elem_update_expr). False:
+// one of them ends the rule. The caller holds the bucket.
+func (d *dynSpec) run(node []uint64, p *packet.Packet, now int64) bool {
+	for i, st := range d.stmts {
+		cell := node[nodeStmts+2*i : nodeStmts+2*i+2]
+		switch st.(type) {
+		case *nft.Counter:
+			cell[0]++
+			cell[1] += uint64(p.Bytes)
+		case *nft.Last:
+			cell[0] = uint64(now)
+		case *nft.Quota:
+			cell[0] += uint64(p.Bytes)
+			if (cell[0] > d.limits[i].mask) != (d.limits[i].flag != 0) {
+				return false
+			}
+		case *nft.Limit:
+			if !limitCell(&cell[0], &d.limits[i], p, now) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Verbs of opDyn, in ins.flag.
+const (
+	dynAdd = uint8(iota)
+	dynRefresh
+	dynDelete
+	dynLookup
+	dynLookupNot
+	dynMap // the data are written over the key
+)
+
+// dyn is opDyn: it adds, updates, deletes or looks up the key from word key on;
+// lo is the timeout in nanoseconds of an element that it adds.
+func (im *Image) dyn(in *ins, p *packet.Packet, env *Env) bool {
+	if uint64(in.arg) >= uint64(len(im.dyns)) {
+		return false
+	}
+	t, d := im.dyns[in.arg], &im.specs[in.arg]
+	from := uint32(in.key)
+	if from+t.key+t.data > keyWords {
+		return false
+	}
+	key := env.key[from : from+t.key]
+	now := max(env.Nanos, 1)
+	b := t.hold(key)
+	if b == nil {
+		return in.flag == dynLookupNot
+	}
+	ok := true
+	node, n := t.find(b, key)
+	lives := node != nil && alive(node, now)
+	switch in.flag {
+	case dynLookup, dynMap:
+		if ok = lives && d.run(node, p, now); ok && in.flag == dynMap {
+			copy(env.key[from:], t.dataOf(node))
+		}
+	case dynLookupNot:
+		ok = !lives
+	case dynDelete:
+		if node != nil {
+			t.remove(b, n)
+		}
+	default:
+		if node == nil {
+			node = t.insert(b, key, now)
+		}
+		if ok = node != nil; !ok {
+			break
+		}
+		if !lives {
+			clear(node[nodeStmts : nodeStmts+2*t.stmts])
+			copy(t.dataOf(node), env.key[from+t.key:from+t.key+t.data])
+		}
+		if !lives || in.flag == dynRefresh && in.lo > 0 {
+			expire(node, now, in.lo)
+		}
+		ok = d.run(node, p, now)
+	}
+	release(b)
+	return ok
+}
+
+// setUpdate lowers add, update and delete.
+func (lw *lowering) setUpdate(st *nft.SetUpdate) error {
+	if err := lw.keys(st.Pos, st.Key, st.Set); err != nil {
+		return err
+	}
+	d := &lw.ix.dyns[lw.ix.dynOf[st.Set]]
+	if st.Data != nil {
+		if _, err := lw.value(st.Pos, st.Data, uint8(d.key)); err != nil {
+			return err
+		}
+	}
+	in := ins{op: opDyn, arg: lw.ix.dynOf[st.Set], flag: [...]uint8{dynAdd, dynRefresh, dynDelete}[st.Verb], test: test{lo: st.TimeoutMs * 1e6}}
+	if in.lo == 0 {
+		in.lo = d.timeout
+	}
+	lw.out.steps = append(lw.out.steps, step{ins: in})
+	return nil
+}
+
+// dynLookup lowers a look at a set that changes.
+func (lw *lowering) dynLookup(s *nft.Set, verb, at uint8) {
+	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opDyn, arg: lw.ix.dynOf[s], flag: verb, key: at}})
+}
+
+// Elements returns the elements of a set that changes, as they are at a time of
+// the workers' clock, in order of their keys; nil for other sets.
+func (r *Ruleset) Elements(s *nft.Set, nanos int64) []*nft.Element {
+	n, ok := r.ix.dynOf[s]
+	if !ok || r.store == nil {
+		return nil
+	}
+	d := &r.ix.dyns[n]
+	t := r.store.table(d.table())
+	if t == nil {
+		return s.Elements
+	}
+	var out []*nft.Element
+	for i := range t.buckets {
+		b := t.holdBucket(i)
+		if b == nil {
+			continue
+		}
+		for n := uint32(atomic.LoadUint64(b)); n != 0; {
+			node := t.at(n)
+			if end := node[nodeEnd]; end&pending != 0 || end == 0 || uint64(nanos) < end {
+				out = append(out, d.element(t, node, nanos))
+			}
+			n = uint32(node[nodeNext])
+		}
+		release(b)
+	}
+	slices.SortFunc(out, func(a, b *nft.Element) int {
+		for i := range a.Key {
+			if c := slices.Compare(a.Key[i].Lo, b.Key[i].Lo); c != 0 {
+				return c
+			}
+		}
+		return 0
+	})
+	return out
+}
+
+// element makes a node an element of the tree.
+func (d *dynSpec) element(t *dynTable, node []uint64, now int64) *nft.Element {
+	e := &nft.Element{Pos: d.set.Pos}
+	e.Key = parts(t.keyOf(node), len(d.set.Key), func(i int) int { return partBits(d.set, i) })
+	if d.data > 0 {
+		e.Data = parts(t.dataOf(node), len(d.set.Data), func(i int) int { return partOf(d.set, i) })
+	}
+	if node[nodeTimeout] != d.timeout {
+		e.Timeout = node[nodeTimeout] / 1e6
+	}
+	if end := node[nodeEnd]; end&pending != 0 {
+		e.Expires = end &^ pending / 1e6
+	} else if end > 0 {
+		e.Expires = (end - uint64(now)) / 1e6
+	}
+	for i, st := range d.stmts {
+		cell := node[nodeStmts+2*i:]
+		switch st := st.(type) {
+		case *nft.Counter:
+			e.Stmts = append(e.Stmts, &nft.Counter{Packets: cell[0], Bytes: cell[1]})
+		case *nft.Quota:
+			x := *st
+			x.Used = cell[0]
+			e.Stmts = append(e.Stmts, &x)
+		case *nft.Last:
+			e.Stmts = append(e.Stmts, &nft.Last{Used: cell[0] > 0, UsedMs: (uint64(now) - cell[0]) / 1e6})
+		default:
+			e.Stmts = append(e.Stmts, st)
+		}
+	}
+	return e
+}
+
+// parts turns words into parts of a key or of data.
+func parts(w []uint64, n int, bits func(int) int) []nft.KeyPart {
+	var out []nft.KeyPart
+	for i := range n {
+		var b []byte
+		for range wordsOf(bits(i)) {
+			for s := 56; s >= 0; s -= 8 {
+				b = append(b, byte(w[0]>>s))
+			}
+			w = w[1:]
+		}
+		b = b[len(b)-(bits(i)+7)/8:]
+		out = append(out, nft.KeyPart{Lo: b, Hi: b, PrefixLen: -1})
+	}
+	return out
+}

@@ -1,0 +1,239 @@
+package rules
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/sluice-net/sluice/perf/offheap"
+)
+
+// dynTable is the memory of a set that changes while packets pass: a hash table
+// with chains, shared by all workers and by the generations that have the set.
+// Its words are
+//
+//	| header | buckets | nodes |
+//
+// A bucket's word is the number of its first node, and the claim of a worker
+// that is at it: whoever reads or writes a chain holds its bucket, for a few
+// dozen instructions. A node is
+//
+//	| next | end | timeout | two words for each statement | key | data |
+//
+// with times in nanoseconds; end 0 never comes, and pending in end stands for a
+// node that no packet has met yet, whose time begins with the first.
+type dynTable struct {
+	words   []uint64
+	buckets uint32 // a power of two
+	size    uint32 // nodes
+	stmts   uint32
+	key     uint32 // words
+	data    uint32
+	images  int      // that use it; this and spec under the store's lock
+	spec    *dynSpec // whose elements were put in last
+}
+
+const (
+	dynFree    = iota * 8 // number of the first free node, and a tag; each word has a line of its own
+	dynFresh              // nodes never used
+	dynSweep              // bucket to sweep next
+	dynSeed               // two words
+	dynBuckets = 4 * 8
+
+	nodeNext     = 0
+	nodeEnd      = 1
+	nodeTimeout  = 2
+	nodeStmts    = 3
+	held         = uint64(1) << 32
+	pending      = uint64(1) << 63
+	sweepBuckets = 256     // looked at when a set is full
+	holdTries    = 1 << 20 // after which a worker gives up, as when the set is full
+)
+
+func newDynTable(size, stmts, key, data uint32) (*dynTable, error) {
+	t := &dynTable{size: size, stmts: stmts, key: key, data: data}
+	t.buckets = 1 << bits.Len32(max(size, 2)-1)
+	var err error
+	t.words, err = offheap.MakeSparse[uint64](dynBuckets + int(t.buckets) + int(size)*int(t.node()))
+	if err == nil {
+		t.words[dynSeed], t.words[dynSeed+1] = rand.Uint64(), rand.Uint64()|1
+	}
+	return t, err
+}
+
+// node is the words of a node.
+func (t *dynTable) node() uint32 { return nodeStmts + 2*t.stmts + t.key + t.data }
+
+// at returns node n, counted from 1.
+func (t *dynTable) at(n uint32) []uint64 {
+	size := uint64(t.node())
+	from := dynBuckets + uint64(t.buckets) + uint64(n-1)*size
+	return t.words[from : from+size : from+size]
+}
+
+func (t *dynTable) keyOf(node []uint64) []uint64 {
+	return node[nodeStmts+2*t.stmts:][:t.key]
+}
+
+func (t *dynTable) dataOf(node []uint64) []uint64 {
+	return node[nodeStmts+2*t.stmts+t.key:]
+}
+
+// hold takes the bucket of a key; nil: others would not let go of it.
+func (t *dynTable) hold(key []uint64) *uint64 {
+	h := t.words[dynSeed]
+	for _, k := range key {
+		hi, lo := bits.Mul64(h^k, t.words[dynSeed+1])
+		h = hi ^ lo
+	}
+	return t.holdBucket(uint32(h^h>>32) & (t.buckets - 1))
+}
+
+func (t *dynTable) holdBucket(n uint32) *uint64 {
+	b := &t.words[dynBuckets+n]
+	for try := range holdTries {
+		old := atomic.LoadUint64(b)
+		if old&held == 0 && atomic.CompareAndSwapUint64(b, old, old|held) {
+			return b
+		}
+		if try%1024 == 1023 {
+			runtime.Gosched() // its holder may wait for this very CPU
+		}
+	}
+	return nil
+}
+
+// release lets go of a bucket.
+func release(b *uint64) { atomic.StoreUint64(b, uint64(uint32(atomic.LoadUint64(b)))) }
+
+// find returns the node of a key, dead or alive, and its number. The caller
+// holds the bucket.
+func (t *dynTable) find(b *uint64, key []uint64) ([]uint64, uint32) {
+next:
+	for n := uint32(atomic.LoadUint64(b)); n != 0; {
+		node := t.at(n)
+		for i, k := range t.keyOf(node) {
+			if key[i] != k {
+				n = uint32(node[nodeNext])
+				continue next
+			}
+		}
+		return node, n
+	}
+	return nil, 0
+}
+
+// alive says whether a node's time has not come, and begins the time of a
+// pending one.
+func alive(node []uint64, now int64) bool {
+	if node[nodeEnd]&pending != 0 {
+		node[nodeEnd] = uint64(now) + node[nodeEnd]&^pending
+	}
+	return node[nodeEnd] == 0 || uint64(now) < node[nodeEnd]
+}
+
+// expire sets when a node's time comes; 0 nanoseconds: never.
+func expire(node []uint64, now int64, timeout uint64) {
+	node[nodeTimeout], node[nodeEnd] = timeout, 0
+	if timeout > 0 {
+		node[nodeEnd] = uint64(now) + timeout
+	}
+}
+
+// insert adds a node for a key that find did not find and returns it; nil: the
+// table is full. The caller holds bucket b.
+func (t *dynTable) insert(b *uint64, key []uint64, now int64) []uint64 {
+	n := t.take()
+	if n == 0 && now > 0 && t.sweep(b, now) {
+		n = t.take()
+	}
+	if n == 0 {
+		return nil
+	}
+	node := t.at(n)
+	clear(node[nodeEnd:])
+	copy(t.keyOf(node), key)
+	// take may still look at the number while others have the node already.
+	atomic.StoreUint64(&node[nodeNext], uint64(uint32(atomic.LoadUint64(b))))
+	atomic.StoreUint64(b, uint64(n)|held)
+	return node
+}
+
+// take returns a free node, 0: there is none.
+func (t *dynTable) take() uint32 {
+	for {
+		old := atomic.LoadUint64(&t.words[dynFree])
+		n := uint32(old)
+		if n == 0 {
+			break
+		}
+		next := atomic.LoadUint64(&t.at(n)[nodeNext])
+		if atomic.CompareAndSwapUint64(&t.words[dynFree], old, (old>>32+1)<<32|uint64(uint32(next))) {
+			return n
+		}
+	}
+	for {
+		used := atomic.LoadUint64(&t.words[dynFresh])
+		if used >= uint64(t.size) {
+			return 0
+		}
+		if atomic.CompareAndSwapUint64(&t.words[dynFresh], used, used+1) {
+			return uint32(used + 1)
+		}
+	}
+}
+
+// remove takes node n out of bucket b, which the caller holds, and frees it.
+func (t *dynTable) remove(b *uint64, n uint32) {
+	node := t.at(n)
+	first := uint32(atomic.LoadUint64(b))
+	if first == n {
+		atomic.StoreUint64(b, uint64(uint32(node[nodeNext]))|held)
+	} else {
+		for at := first; at != 0; {
+			before := t.at(at)
+			if at = uint32(before[nodeNext]); at == n {
+				atomic.StoreUint64(&before[nodeNext], node[nodeNext])
+				break
+			}
+		}
+	}
+	for {
+		old := atomic.LoadUint64(&t.words[dynFree])
+		atomic.StoreUint64(&node[nodeNext], uint64(uint32(old)))
+		if atomic.CompareAndSwapUint64(&t.words[dynFree], old, (old>>32+1)<<32|uint64(n)) {
+			return
+		}
+	}
+}
+
+// sweep frees dead nodes of some buckets, own among them, which the caller
+// holds, and says whether it found one. It passes by buckets that others hold.
+func (t *dynTable) sweep(own *uint64, now int64) bool {
+	found := t.sweepBucket(own, now)
+	from := atomic.AddUint64(&t.words[dynSweep], sweepBuckets)
+	for i := range uint64(min(sweepBuckets, t.buckets)) {
+		b := &t.words[dynBuckets+(from+i)&uint64(t.buckets-1)]
+		old := atomic.LoadUint64(b)
+		if b == own || old == 0 || old&held != 0 || !atomic.CompareAndSwapUint64(b, old, old|held) {
+			continue
+		}
+		found = t.sweepBucket(b, now) || found
+		release(b)
+	}
+	return found
+}
+
+func (t *dynTable) sweepBucket(b *uint64, now int64) (found bool) {
+	for n := uint32(atomic.LoadUint64(b)); n != 0; {
+		node := t.at(n)
+		next := uint32(node[nodeNext])
+		if !alive(node, now) {
+			t.remove(b, n)
+			found = true
+		}
+		n = next
+	}
+	return found
+}
