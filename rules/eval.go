@@ -238,13 +238,6 @@ nextRule:
 					natValues(in, p, env)
 				}
 				return Verdict{Code: NAT, Rule: h.rule, Arg: arg}
-			default:
-				if op >= opConst && op < opCount {
-					if !im.rare(in, &w, p, env, h.rule) {
-						continue nextRule
-					}
-					continue
-				}
 			case opVMap:
 				value := im.lookup(arg, &env.key)
 				if value == 0 {
@@ -252,6 +245,13 @@ nextRule:
 				}
 				op, arg = uint8(value>>setOpShift), uint32(value)
 				if op == opNext { // continue
+					continue
+				}
+			default:
+				if op >= opConst && op < opCount {
+					if !im.rare(in, &w, p, env, h.rule) {
+						continue nextRule
+					}
 					continue
 				}
 			}
