@@ -45,7 +45,7 @@ func (l *twin) rare(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
 
 func (l *twin) option(e *nft.Option, p *packet.Packet) (*big.Int, bool) {
 	if e.Kind == nft.OptionIPv6 && p.Family != 10 || e.Kind == nft.OptionIPv4 && p.Family != 2 ||
-		e.Kind == nft.OptionTCP && p.Proto != 6 || e.Kind == nft.OptionSCTP && p.Proto != 132 {
+		!e.Exists && (e.Kind == nft.OptionTCP && p.Proto != 6 || e.Kind == nft.OptionSCTP && p.Proto != 132) {
 		return nil, false
 	}
 	at, size, ok := l.findOption(e, p)

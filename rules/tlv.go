@@ -16,7 +16,10 @@ import (
 func tlvStep(op uint8, e *nft.Option) step {
 	s := step{ins: ins{op: op, arg: uint32(e.Kind)<<8 | uint32(e.Code)}}
 	if e.Exists {
-		s.flag = 1
+		s.flag = 1 // of whatever packet: one of another protocol lacks it
+		if e.Kind == nft.OptionTCP || e.Kind == nft.OptionSCTP {
+			return s
+		}
 	} else {
 		s.lo, s.span = uint64(e.Field.Offset), uint64(e.Field.Length)
 	}
@@ -42,7 +45,7 @@ func findTLV(kind nft.OptionKind, code uint8, w *walk) (at, size uint, sound boo
 	l3, l4 := w.base[srcNetwork], w.base[srcTransport]
 	switch kind {
 	case nft.OptionTCP:
-		if l4 >= noHeader || l4+20 > n {
+		if uint8(w.facts>>factProto) != flowtable.ProtoTCP || l4 >= noHeader || l4+20 > n {
 			return 0, 0, false
 		}
 		end := l4 + uint(w.data[l4+12]>>4)*4
@@ -65,7 +68,7 @@ func findTLV(kind nft.OptionKind, code uint8, w *walk) (at, size uint, sound boo
 		}
 		return findHeader(w.data, l3, code)
 	case nft.OptionSCTP:
-		if l4 >= noHeader {
+		if uint8(w.facts>>factProto) != flowtable.ProtoSCTP || l4 >= noHeader {
 			return 0, 0, false
 		}
 		for at = l4 + 12; at+4 <= n; {

@@ -270,8 +270,8 @@ func (k *Kernel) set(settings []Setting) error {
 }
 
 func (k *Kernel) load(rules string) error {
-	if rules == k.rules {
-		return nil
+	if rules == k.rules && !strings.Contains(rules, "flags dynamic") && !strings.Contains(rules, "numgen") {
+		return nil // nothing in them remembers the case before but counters
 	}
 	k.rules = ""
 	c := k.lab.Command(boxNode, "nft", "-f", "-")
