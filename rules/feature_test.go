@@ -138,3 +138,26 @@ func TestMatchesByText(t *testing.T) {
 		}
 	}
 }
+
+// TestRareDoesNotAllocate runs what rare runs.
+func TestRareDoesNotAllocate(t *testing.T) {
+	text := "table inet t {\n set s {\n type ipv4_addr\n flags dynamic\n}\n chain c {\n type filter hook forward priority 0; policy drop;\n" +
+		"add @s { ip saddr limit rate 1000/second counter }\nfib saddr . iif oif exists\nip saddr @s\n" +
+		"meta mark set jhash ip saddr . tcp dport mod 8 map { 0-3 : 1, 4-7 : 2 }\nmeta mark set numgen inc mod 4\n" +
+		"tcp option maxseg size set rt mtu\nip ttl set 9\n@nh,3,77 1\nsymhash mod 4 0\naccept\n}\n}\n"
+	rs, err := Compile(parse(t, text), Options{Interfaces: testInterfaces, Store: testStore(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := rs.Copy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer im.Free()
+	p := synWith(t, 2, 4, 5, 180)
+	env := &Env{Nanos: 1, Route: func(uint8, *[16]byte) Way { return Way{Kind: WayUnicast, MTU: 1400} }}
+	chain := im.Base(p.Family, nft.HookForward)[0]
+	if n := testing.AllocsPerRun(100, func() { im.Eval(&chain, p, env) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,54 @@
+package packet
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/sluice-net/sluice/flowtable"
+)
+
+// TestStore overwrites bytes of a sound packet: both checksums stay right.
+func TestStore(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for range 2000 {
+		p := &Packet{L3: 14, L4: 34, End: 14 + 20 + 20 + 9, Family: flowtable.FamilyIPv4, Proto: protoTCP, Flags: FlagL4}
+		p.Data = make([]byte, 80)
+		for i := range p.Data {
+			p.Data[i] = byte(r.Uint32())
+		}
+		h := p.Data[14:34]
+		h[0], h[9] = 0x45, protoTCP
+		binary.BigEndian.PutUint16(h[2:], 49)
+		h[10], h[11] = 0, 0
+		binary.BigEndian.PutUint16(h[10:], Checksum(h, 0))
+		l4 := p.Data[34:p.End]
+		l4[12] = 5 << 4
+		l4[16], l4[17] = 0, 0
+		binary.BigEndian.PutUint16(l4[16:], Checksum(l4, p.PseudoSum(protoTCP, uint32(len(l4)))))
+		if !p.ChecksumOK() {
+			t.Fatal("the test's packet is not sound")
+		}
+		b := make([]byte, 1+r.IntN(8))
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+		// TTL and addresses, or anything behind the data offset but the checksum.
+		at := []int{22, 26, 26 + r.IntN(8-len(b)+1), 36, 52 + r.IntN(2)}[r.IntN(5)]
+		if at == 22 {
+			b = b[:1]
+		}
+		if !p.Store(at, b, true) {
+			t.Fatalf("offset %d, %d bytes: refused", at, len(b))
+		}
+		if Checksum(h, 0) != 0 || !p.ChecksumOK() || string(p.Data[at:at+len(b)]) != string(b) {
+			t.Fatalf("offset %d, %d bytes: IP sum %#x, transport good: %v", at, len(b), Checksum(h, 0), p.ChecksumOK())
+		}
+	}
+	p := &Packet{Data: make([]byte, 60), End: 60, L3: 14, Family: flowtable.FamilyIPv4}
+	if p.Store(58, []byte{1, 2, 3}, true) || p.Store(-1, []byte{1}, true) {
+		t.Error("bytes outside of the datagram were written")
+	}
+}
