@@ -248,7 +248,7 @@ func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) bool {
 		return true
 	}
 	for try := 0; ; try++ {
-		chosen := w.choose(p, &current, m, spec)
+		chosen := w.choose(p, &current, m, spec, try)
 		if chosen == current {
 			break
 		}

@@ -13,13 +13,15 @@ import (
 // choose returns the tuple that the flow's original packets shall leave with,
 // in the order of get_unique_tuple: as it is when it fits and is free; else an
 // address of the range; its own port when free; else a port from the pool.
-// The result may be taken when the pool is exhausted: claiming it then fails.
+// The result may be taken when the pool is exhausted: claiming it then fails. try
+// counts the times it failed: from then on the port is searched for, elsewhere
+// each time.
 //
 // Reuse of a source's earlier mapping (find_appropriate_src) is left out: it
 // would need an index of sources over all workers, and changes the outcome
 // only for a source that had to be moved to another port before.
-func (w *worker) choose(p *packet.Packet, current *flowtable.Tuple, m manip, spec *rules.NATSpec) flowtable.Tuple {
-	random := spec.Flags&(nft.NATRandom|nft.NATFullyRandom) != 0
+func (w *worker) choose(p *packet.Packet, current *flowtable.Tuple, m manip, spec *rules.NATSpec, try int) flowtable.Tuple {
+	random := try > 0 || spec.Flags&(nft.NATRandom|nft.NATFullyRandom) != 0
 	if m == manipSrc && !random && w.fits(current, spec) && w.free(p, current) {
 		return *current
 	}
@@ -42,7 +44,7 @@ func (w *worker) choose(p *packet.Packet, current *flowtable.Tuple, m manip, spe
 			return t
 		}
 	}
-	return w.search(p, t, m, spec)
+	return w.search(p, t, m, spec, try)
 }
 
 // fits says whether the source is already what spec asks for.
@@ -104,13 +106,13 @@ func pool(t *flowtable.Tuple, m manip, spec *rules.NATSpec) (first, count uint32
 // ones it prefers one whose answers reach this worker by themselves, unless
 // Config.SamePorts; which ports are legal, and how many are tried, does not
 // depend on that.
-func (w *worker) search(p *packet.Packet, t flowtable.Tuple, m manip, spec *rules.NATSpec) flowtable.Tuple {
+func (w *worker) search(p *packet.Packet, t flowtable.Tuple, m manip, spec *rules.NATSpec, try int) flowtable.Tuple {
 	first, count := pool(&t, m, spec)
 	if count == 0 {
 		return t
 	}
 	port := halfPort(&t, m)
-	seed := w.table.Hash(&p.Ct.Tuple)
+	seed := w.table.Hash(&p.Ct.Tuple) ^ uint64(try)<<32
 	if spec.Flags&nft.NATFullyRandom != 0 {
 		seed ^= uint64(w.nanos)
 	}
