@@ -30,7 +30,7 @@ func build(ix *index, ps *ports, pool *ants.Pool) (*master, error) {
 			errs[i] = buildChain(&blocks[i], ix, ps, ix.chains[i])
 		} else {
 			set := ix.sets[i-len(ix.chains)]
-			errs[i] = buildSet(&blocks[i], set, ix.setOf[set].names, ps)
+			errs[i] = buildSet(&blocks[i], set, ix, ps)
 		}
 	})
 	for _, err := range errs {

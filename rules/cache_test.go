@@ -140,3 +140,18 @@ func TestPool(t *testing.T) {
 		pool.Release()
 	}
 }
+
+// TestCacheTellsObjectsApart compiles two texts that differ in the object that a
+// rule names.
+func TestCacheTellsObjectsApart(t *testing.T) {
+	text := func(name string) string {
+		return "table inet t {\n counter one {\n}\n counter two {\n}\n chain c {\n type filter hook forward priority 0; policy drop;\n counter name " + name + "\n}\n}\n"
+	}
+	keys := map[string]bool{}
+	for _, name := range []string{"one", "two"} {
+		keys[contentKey(parse(t, text(name)), nil, nil)] = true
+	}
+	if len(keys) != 2 {
+		t.Error("the cache takes one for the other")
+	}
+}

@@ -38,6 +38,17 @@ func (w *canon) tree(tree *nft.Ruleset) {
 	for _, t := range tree.Tables {
 		w.num(uint64(t.Family), uint64(len(t.Chains)))
 		w.flag(t.Dormant)
+		w.num(uint64(len(t.Objects)))
+		for _, o := range t.Objects {
+			w.num(uint64(o.Kind))
+			w.str(o.Name)
+			if o.Limit != nil {
+				w.limit(o.Limit)
+			}
+			if o.Quota != nil {
+				w.quota(o.Quota)
+			}
+		}
 		for _, c := range t.Chains {
 			w.str(c.Name)
 			w.flag(c.Base != nil)
@@ -114,6 +125,13 @@ func (w *canon) stmt(st nft.Stmt) {
 	case *nft.ObjectRef:
 		w.str("object")
 		w.num(uint64(st.Kind), uint64(w.helpers[st.Object]))
+		if st.Object != nil {
+			w.str(st.Object.Name)
+		}
+		if st.Set != nil {
+			w.expr(st.Key)
+			w.set(st.Set)
+		}
 	default:
 		w.str("unknown")
 	}
@@ -250,6 +268,7 @@ func (w *canon) set(s *nft.Set) {
 		w.flag(el.Any)
 		w.parts(el.Key)
 		w.parts(el.Data)
+		w.str(el.Object)
 		w.verdict(el.Verdict)
 	}
 }

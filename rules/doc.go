@@ -56,6 +56,7 @@
 //	lower.go         rules to steps
 //	expr.go          expressions that take more than one load
 //	maps.go          data of maps; what NAT statements take from them
+//	objectmap.go     maps to counters, limits and quotas
 //	assign.go        statements that set something
 //	helper.go        ct helper objects and giving a flow one
 //	covered.go       which of them a flow's packets all answer alike

@@ -115,7 +115,7 @@ func (d *dynSpec) fill(ps *ports) error {
 			desc.wide |= 1 << i
 		}
 	}
-	els, exact, err := elements(d.set, &desc, &data, nil, ps)
+	els, exact, err := elements(d.set, &desc, &data, &index{}, ps)
 	if err != nil {
 		return err
 	}

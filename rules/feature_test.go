@@ -139,6 +139,25 @@ func TestMatchesByText(t *testing.T) {
 	}
 }
 
+func TestObjectMap(t *testing.T) {
+	text := "table inet t {\n counter one {\n}\n counter two {\n}\n map m {\n type inet_service : counter\n elements = { 80 : \"one\", 443 : \"two\" }\n}\n" +
+		"chain c {\n type filter hook forward priority 0; policy drop;\n counter name tcp dport map @m accept\n}\n}\n"
+	w := newWorkers(t, 1, text, testStore(t))
+	defer w.free(t)
+	for _, row := range []struct {
+		port uint16
+		want Code
+	}{{80, Accept}, {443, Accept}, {443, Accept}, {22, Drop}} {
+		if got := w.eval(0, pk{dport: row.port}.packet(t), &Env{}); got != row.want {
+			t.Errorf("port %d: %v", row.port, got)
+		}
+	}
+	totals := w.rs.Collect(w.images)
+	if totals[0].Packets != 1 || totals[1].Packets != 2 {
+		t.Errorf("%+v", totals)
+	}
+}
+
 // TestRareDoesNotAllocate runs what rare runs.
 func TestRareDoesNotAllocate(t *testing.T) {
 	text := "table inet t {\n set s {\n type ipv4_addr\n flags dynamic\n}\n chain c {\n type filter hook forward priority 0; policy drop;\n" +

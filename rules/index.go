@@ -58,6 +58,7 @@ type natRef struct {
 type setUse struct {
 	number uint32
 	names  map[string]*chainRef // of the table, for verdicts
+	table  *nft.Table
 }
 
 // newIndex walks the tree. Errors: what the engine cannot run in this tree.
@@ -119,8 +120,8 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 func refuseSet(s *nft.Set) error {
 	refuse := func(what string) error { return errorf(s.Pos, "set %s: %s are not supported", s.Name, what) }
 	switch {
-	case s.HoldsObjects:
-		return refuse("maps to objects")
+	case s.HoldsObjects && s.ObjectKind > nft.ObjLimit:
+		return refuse("maps to such objects")
 	}
 	return nil
 }
@@ -197,6 +198,14 @@ func (ix *index) number(ref *chainRef) error {
 					return err
 				}
 			case *nft.ObjectRef:
+				if st.Set != nil {
+					if err := refuseSet(st.Set); err != nil {
+						return err
+					}
+					if err := ix.use(st.Set, ref); err != nil {
+						return err
+					}
+				}
 				ix.conntrk = ix.conntrk || st.Kind == nft.ObjHelper
 			}
 		}
@@ -209,7 +218,7 @@ func (ix *index) use(s *nft.Set, ref *chainRef) error {
 		return ix.dynamic(ref.table, s, nil)
 	}
 	if _, ok := ix.setOf[s]; !ok {
-		ix.setOf[s] = setUse{uint32(len(ix.sets)), ref.names}
+		ix.setOf[s] = setUse{uint32(len(ix.sets)), ref.names, ref.table}
 		ix.sets = append(ix.sets, s)
 	}
 	return nil
@@ -312,6 +321,8 @@ func operands(st nft.Stmt) []nft.Expr {
 		return []nft.Expr{st.Left, st.Value}
 	case *nft.SetUpdate:
 		return []nft.Expr{st.Key, st.Data}
+	case *nft.ObjectRef:
+		return []nft.Expr{st.Key}
 	}
 	return nil
 }

@@ -194,6 +194,7 @@ const (
 	opNumgen  // mod span, offset lo; flag 1: random, else state arg
 	opHash    // mod span, offset lo, seed mask; flag 1: symmetric, else of the parts at data[arg:], shift of them
 	opDyn     // dyn* (flag) with the key from here on in changing set arg
+	opObject  // the object of kind flag that set arg gives for the key
 	opCount
 )
 

@@ -203,16 +203,32 @@ func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 				return goOn
 			}
 		case *nft.ObjectRef:
+			object := st.Object
+			if st.Set != nil {
+				values, ok := l.values(st.Key, p)
+				if !ok {
+					return goOn
+				}
+				el := l.find(st.Set, values)
+				if el == nil {
+					return goOn
+				}
+				for _, o := range t.Objects {
+					if o.Name == el.Object && o.Kind == st.Kind {
+						object = o
+					}
+				}
+			}
 			switch st.Kind {
 			case nft.ObjCounter:
-				l.packets[st.Object.Counter]++
-				l.bytes[st.Object.Counter] += uint64(p.Bytes)
+				l.packets[object.Counter]++
+				l.bytes[object.Counter] += uint64(p.Bytes)
 			case nft.ObjLimit:
-				if !l.limit(st.Object.Limit, p) {
+				if !l.limit(object.Limit, p) {
 					return goOn
 				}
 			case nft.ObjQuota:
-				if !l.quota(st.Object.Quota, p) {
+				if !l.quota(object.Quota, p) {
 					return goOn
 				}
 			case nft.ObjHelper: // there is no flow that could get one

@@ -138,6 +138,13 @@ func refusal(st nft.Stmt) error {
 
 // object is the use of a named object.
 func (lw *lowering) object(st *nft.ObjectRef) error {
+	if st.Set != nil {
+		if err := lw.keys(st.Pos, st.Key, st.Set); err != nil {
+			return err
+		}
+		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opObject, arg: lw.ix.setOf[st.Set].number, flag: uint8(st.Kind)}})
+		return nil
+	}
 	if st.Object != nil {
 		switch st.Kind {
 		case nft.ObjHelper:

@@ -18,6 +18,8 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 		return im.keyTest(in, env)
 	case opBits:
 		return loadBits(in, w, env)
+	case opObject:
+		return im.object(in, p, env, rule)
 	case opDyn:
 		return im.dyn(in, p, env)
 	case opOption:

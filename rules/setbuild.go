@@ -32,7 +32,7 @@ type element struct {
 }
 
 // buildSet chooses a structure for a set and fills it.
-func buildSet(b *block, s *nft.Set, names map[string]*chainRef, ps *ports) error {
+func buildSet(b *block, s *nft.Set, ix *index, ps *ports) error {
 	d := &b.set
 	d.parts = uint8(len(s.Key))
 	for i := range s.Key {
@@ -46,7 +46,7 @@ func buildSet(b *block, s *nft.Set, names map[string]*chainRef, ps *ports) error
 		return errorf(s.Pos, "set %s has a key of %d words", s.Name, d.words)
 	}
 	var data rows
-	els, exact, err := elements(s, d, &data, names, ps)
+	els, exact, err := elements(s, d, &data, ix, ps)
 	if err != nil {
 		return err
 	}
@@ -71,11 +71,11 @@ func buildSet(b *block, s *nft.Set, names map[string]*chainRef, ps *ports) error
 }
 
 // elements reads the elements of a set. exact says that none is a range.
-func elements(s *nft.Set, d *setDesc, data *rows, names map[string]*chainRef, ps *ports) (els []element, exact bool, err error) {
+func elements(s *nft.Set, d *setDesc, data *rows, ix *index, ps *ports) (els []element, exact bool, err error) {
 	exact = true
 next:
 	for _, e := range s.Elements {
-		value, err := elementValue(s, e, data, names, ps)
+		value, err := elementValue(s, e, data, ix, ps)
 		if err != nil {
 			return nil, false, err
 		}
@@ -106,13 +106,15 @@ next:
 }
 
 // elementValue is the word that a hit returns.
-func elementValue(s *nft.Set, e *nft.Element, data *rows, names map[string]*chainRef, ps *ports) (uint64, error) {
+func elementValue(s *nft.Set, e *nft.Element, data *rows, ix *index, ps *ports) (uint64, error) {
 	switch {
+	case s.HoldsObjects:
+		return objectValue(s, e, data, ix)
 	case s.Verdicts:
 		if e.Verdict == nil {
 			return 0, errorf(e.Pos, "element has no verdict")
 		}
-		op, to, err := verdictOp(e.Verdict, names)
+		op, to, err := verdictOp(e.Verdict, ix.setOf[s].names)
 		return setHit | uint64(op)<<setOpShift | uint64(to), err
 	case s.Map:
 		at, err := data.row(s, e, ps)
