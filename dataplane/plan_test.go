@@ -144,14 +144,14 @@ func TestPlanMarks(t *testing.T) {
 	s.down(back, downUDP)
 	s.demandPlanned("mark set to what it is", 2)
 	w := s.n.box.workers[0]
-	w.shard.Entry(1).SetMark(7)
+	w.shard.SetMark(1, 7)
 	s.n.wan.take()
 	s.up(upIP, upUDP)
 	s.demandPlanned("mark changed by a tool", 0)
 	if got := s.n.wan.take(); len(got) != 0 {
 		t.Errorf("left in spite of ct mark 7: %x", got)
 	}
-	w.shard.Entry(1).SetMark(0)
+	w.shard.SetMark(1, 0)
 	s.down(back, downUDP) // sets it to 1: this walk is not what the next would be
 	s.down(back, downUDP)
 	s.demandPlanned("mark flipped by the reply side, and the walk behind it", 0)

@@ -12,22 +12,15 @@ func (e *Entry) setStatus(bits uint32) {
 // helper or zone. Whoever changes one of those calls it.
 func (e *Entry) forget() { e.Plan = [2]uint32{} }
 
-// SetMark sets the flow's mark and says whether it was another. For rules, whose
-// caller then calls Shard.SetMark because of the flow's expectations.
-func (e *Entry) SetMark(mark uint32) bool {
-	if e.Mark == mark {
-		return false
-	}
-	e.Mark = mark
-	e.forget()
-	return true
-}
-
 // SetMark gives the flow of entry n, confirmed or not, another mark, and with
 // it the children that it announced.
 func (s *Shard) SetMark(n, mark uint32) {
 	e := &s.entries[n]
-	e.SetMark(mark)
+	if e.Mark == mark {
+		return
+	}
+	e.Mark = mark
+	e.forget()
 	if e.flags&flagExpects != 0 {
 		s.markExpectations(n, mark)
 	}

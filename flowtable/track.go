@@ -90,9 +90,6 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 		if s.watch != 0 {
 			s.watchPacket(n)
 		}
-		if e.flags&flagExpects != 0 {
-			s.markExpectations(n, e.Mark) // a rule may have changed it since
-		}
 		switch s.protocol(p, n, now) {
 		case OutcomeAccept:
 			if dir == Reply {
