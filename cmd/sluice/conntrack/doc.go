@@ -26,7 +26,6 @@
 // # Files in reading order
 //
 //   - command.go: what a command line means
-//   - getopt.go: options as the C library reads them
 //   - options.go: which options there are and which verbs take them
 //   - protocols.go: options of protocols
 //   - parse.go, values.go: from arguments to a Command

@@ -1,5 +1,7 @@
 package conntrack
 
+import "github.com/sluice-net/sluice/cmd/sluice/getopt"
+
 // Option is an option of the tool, a bit each, in the order of its tables.
 type Option uint32
 
@@ -109,19 +111,12 @@ func check(given uint32, row string, names []string, pairs [2]uint32) (partial i
 const shortOptions = "L::I::U::D::G::E::F::A::hVs:d:r:q:p:t:u:e:a:z[:]:{:}:m:i:f:o:n::g::c:b:C::Sj::w:l:<:>::(:):"
 
 // longOptions are the tool's; each has the letter of its short form as value.
-var longOptions = []longOption{
-	{"dump", mayHaveArg, 'L'}, {"create", mayHaveArg, 'I'}, {"add", mayHaveArg, 'A'}, {"delete", mayHaveArg, 'D'},
-	{"update", mayHaveArg, 'U'}, {"get", mayHaveArg, 'G'}, {"flush", mayHaveArg, 'F'}, {"event", mayHaveArg, 'E'},
-	{"counter", mayHaveArg, 'C'}, {"stats", noArg, 'S'}, {"version", noArg, 'V'}, {"help", noArg, 'h'},
-	{"orig-src", needsArg, 's'}, {"src", needsArg, 's'}, {"orig-dst", needsArg, 'd'}, {"dst", needsArg, 'd'},
-	{"reply-src", needsArg, 'r'}, {"reply-dst", needsArg, 'q'}, {"protonum", needsArg, 'p'}, {"timeout", needsArg, 't'},
-	{"status", needsArg, 'u'}, {"zero", noArg, 'z'}, {"event-mask", needsArg, 'e'}, {"tuple-src", needsArg, '['},
-	{"tuple-dst", needsArg, ']'}, {"mask-src", needsArg, '{'}, {"mask-dst", needsArg, '}'}, {"nat-range", needsArg, 'a'},
-	{"mark", needsArg, 'm'}, {"secmark", needsArg, 'c'}, {"id", mayHaveArg, 'i'}, {"family", needsArg, 'f'},
-	{"src-nat", mayHaveArg, 'n'}, {"dst-nat", mayHaveArg, 'g'}, {"output", needsArg, 'o'}, {"buffer-size", needsArg, 'b'},
-	{"any-nat", mayHaveArg, 'j'}, {"zone", needsArg, 'w'}, {"label", needsArg, 'l'}, {"label-add", needsArg, '<'},
-	{"label-del", mayHaveArg, '>'}, {"orig-zone", needsArg, '('}, {"reply-zone", needsArg, ')'},
-}
+var longOptions = getopt.List(`
+dump?L create?I add?A delete?D update?U get?G flush?F event?E counter?C stats.S version.V help.h
+orig-src=s src=s orig-dst=d dst=d reply-src=r reply-dst=q protonum=p timeout=t status=u zero.z
+event-mask=e tuple-src=[ tuple-dst=] mask-src={ mask-dst=} nat-range=a mark=m secmark=c id?i family=f
+src-nat?n dst-nat?g output=o buffer-size=b any-nat?j zone=w label=l label-add=< label-del?> orig-zone=(
+reply-zone=)`)
 
 // verbLetters maps an option that is a verb to what it does with connections
 // and with expectations; None: it does not.

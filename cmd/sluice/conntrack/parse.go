@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/sluice-net/sluice/cmd/sluice/getopt"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/flowtable/conntracktext"
 )
@@ -12,7 +13,7 @@ import (
 // parser reads one command line.
 type parser struct {
 	c       *Command
-	g       *getopt
+	g       *getopt.Scanner
 	warn    io.Writer                               // the tool's standard error
 	labels  func() (*conntracktext.LabelMap, error) // reads the label file
 	proto   *protocol                               // of the last -p
@@ -28,12 +29,12 @@ const protocolOffset = 256
 // called when they are needed. Errors are of type *Error.
 func Parse(args []string, labels func() (*conntracktext.LabelMap, error), warn io.Writer) (*Command, error) {
 	a := &parser{c: &Command{Verb: None}, warn: warn, labels: labels}
-	a.g = &getopt{
-		args: append([]string{programName}, args...), short: shortOptions, long: append([]longOption(nil), longOptions...),
+	a.g = &getopt.Scanner{
+		Args: append([]string{programName}, args...), Short: shortOptions, Long: append([]getopt.Option(nil), longOptions...),
 	}
 	for {
-		option := a.g.find()
-		if option == getoptEnd {
+		option := a.g.Next()
+		if option == getopt.End {
 			break
 		}
 		if err := a.option(option); err != nil {
@@ -44,7 +45,7 @@ func Parse(args []string, labels func() (*conntracktext.LabelMap, error), warn i
 }
 
 func (a *parser) option(o int) error {
-	c, arg := a.c, a.g.arg
+	c, arg := a.c, a.g.Arg
 	switch o {
 	case 'L', 'I', 'D', 'G', 'F', 'E', 'V', 'h', 'C', 'S', 'U', 'A':
 		return a.verb(o)
@@ -59,8 +60,8 @@ func (a *parser) option(o int) error {
 		a.proto = p
 		a.dynamic++
 		for _, l := range p.long {
-			l.val += a.dynamic * protocolOffset
-			a.g.long = append(a.g.long, l)
+			l.Val += a.dynamic * protocolOffset
+			a.g.Long = append(a.g.Long, l)
 		}
 		c.Object.Orig.Proto = p.num
 		c.Object.Set |= AttrProto
@@ -123,10 +124,10 @@ func (a *parser) option(o int) error {
 		return usagef("`%s' unsupported protocol", arg)
 	case 'b':
 		c.Options |= OptBufferSize
-	case getoptMissing:
-		return usagef("option `%s' requires an argument", a.g.word())
-	case getoptUnknown:
-		return usagef("unknown option `%s'", a.g.word())
+	case getopt.Missing:
+		return usagef("option `%s' requires an argument", a.g.Word())
+	case getopt.Unknown:
+		return usagef("unknown option `%s'", a.g.Word())
 	default:
 		if o >= a.dynamic*protocolOffset { // options of an earlier -p do nothing
 			o -= a.dynamic * protocolOffset
@@ -139,7 +140,7 @@ func (a *parser) option(o int) error {
 
 func (a *parser) verb(o int) error {
 	table := TableConntrack
-	if name, ok := a.g.optional(); ok {
+	if name, ok := a.g.Optional(); ok {
 		switch {
 		case strings.HasPrefix("expect", name):
 			table = TableExpect
@@ -166,8 +167,8 @@ func (a *parser) verb(o int) error {
 	if verb == None {
 		name := "unknown"
 		for _, l := range longOptions {
-			if l.val == o {
-				name = l.name
+			if l.Val == o {
+				name = l.Name
 			}
 		}
 		return usagef("Can't do --%s on expectations", name)
@@ -255,7 +256,7 @@ func (o *Object) setAddress(attr Attr, ad *address) {
 func (a *parser) nat(o int) error {
 	c := a.c
 	c.Options |= map[int]Option{'n': OptSrcNAT, 'g': OptDstNAT, 'j': OptAnyNAT}[o]
-	arg, ok := a.g.optional()
+	arg, ok := a.g.Optional()
 	if !ok {
 		return nil
 	}
@@ -372,7 +373,7 @@ func (a *parser) label(o int, arg string) error {
 	}
 	a.readLabels()
 	if o == '>' {
-		names, ok := a.g.optional()
+		names, ok := a.g.Optional()
 		if !ok {
 			c.AllLabels = true
 			return nil

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-net/sluice/cmd/sluice/getopt"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/flowtable/conntracktext"
 )
@@ -19,8 +20,8 @@ const protoDCCP = 33
 type protocol struct {
 	name    string
 	num     uint8
-	long    []longOption // the value is the number of the option in names, from 0
-	names   []string     // as errors call the options
+	long    []getopt.Option // the value is the number of the option in names, from 0
+	names   []string        // as errors call the options
 	rows    [verbs]string
 	pairs   [2]uint32
 	partial [2]string // errors when a pair is not complete
@@ -63,7 +64,7 @@ func portProtocol(name string, num uint8, names []string, rows [verbs]string) *p
 		name: name, num: num, names: names, rows: rows, pairs: pairs01and23,
 		partial: [2]string{"you have to specify `--sport' and `--dport'", "you have to specify `--reply-src-port' and `--reply-dst-port'"},
 	}
-	p.long = append(plainLong(names), longOption{"orig-port-src", needsArg, 0}, longOption{"orig-port-dst", needsArg, 1})
+	p.long = append(plainLong(names), getopt.Option{Name: "orig-port-src", Arg: getopt.NeedsArg, Val: 0}, getopt.Option{Name: "orig-port-dst", Arg: getopt.NeedsArg, Val: 1})
 	p.set = func(a *parser, option int, arg string) error {
 		switch names[option] {
 		case "state":
@@ -79,9 +80,9 @@ func portProtocol(name string, num uint8, names []string, rows [verbs]string) *p
 	return p
 }
 
-func plainLong(names []string) (long []longOption) {
+func plainLong(names []string) (long []getopt.Option) {
 	for i, name := range names {
-		long = append(long, longOption{name, needsArg, i})
+		long = append(long, getopt.Option{Name: name, Arg: getopt.NeedsArg, Val: i})
 	}
 	return long
 }
@@ -188,7 +189,7 @@ func gre() *protocol {
 			return nil
 		},
 	}
-	p.long = append(plainLong(p.names), longOption{"orig-key-src", needsArg, 0}, longOption{"orig-key-dst", needsArg, 1})
+	p.long = append(plainLong(p.names), getopt.Option{Name: "orig-key-src", Arg: getopt.NeedsArg, Val: 0}, getopt.Option{Name: "orig-key-dst", Arg: getopt.NeedsArg, Val: 1})
 	return p
 }
 

@@ -245,7 +245,7 @@ func (c *Command) printProtocol(out io.Writer) {
 			io.WriteString(out, " none")
 		}
 		for _, l := range p.long {
-			fmt.Fprintf(out, " --%s", l.name)
+			fmt.Fprintf(out, " --%s", l.Name)
 		}
 		io.WriteString(out, "\n")
 		return
