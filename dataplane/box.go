@@ -161,7 +161,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		trace: b.cfg.Trace, check: b.cfg.Check,
 		stages: perf.NewStages(stageNames[:]...), joined: newDatagram(),
 	}
-	w.stages.Enable(b.cfg.Stages)
+	w.stages.Enable(b.stagesOf(false))
 	var err error
 	if w.umem, err = afxdp.NewUMEM(b.cfg.Frames, b.cfg.Chunk); err != nil {
 		return w, err

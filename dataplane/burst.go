@@ -6,6 +6,7 @@ import (
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -24,16 +25,18 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 		w.shard.Prefetch(w.hashes[:len(pkts)])
 		w.stages.Lap(stagePrefetch)
 	}
+	if w.charging {
+		w.mark = perf.Cycles()
+	}
 	for i := range pkts {
 		p := &pkts[i]
 		if d := w.drops[i]; d != packet.DropNone {
 			w.drop(p, d)
-			continue
-		}
-		if w.stages.On() && w.sampled() {
-			w.measured(t, p, w.kinds[i])
 		} else {
 			w.packet(t, p, w.kinds[i])
+		}
+		if w.charging {
+			w.charge(t, p)
 		}
 		if w.check && (!t.image.Alive() || t.image.Generation() != t.generation) {
 			w.stats.Mixed++

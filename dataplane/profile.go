@@ -21,45 +21,69 @@ type Profile struct {
 	Ruleset    *rules.Ruleset
 }
 
-// WorkerProfile is one worker's.
+// WorkerProfile is one worker's. Stages and Bursts are of a sample of its
+// rounds, one in stageSample; Stats counts everything.
 type WorkerProfile struct {
 	Stages perf.Account
 	Bursts *perf.Distribution // cycles that bursts took
 	Stats  WorkerStats
+	// Thread is what the kernel says of the worker's thread, to hold against the
+	// account; zero while the worker is not started.
+	Thread perf.ThreadTime
 }
 
 // RuleCost is what the packets cost that a rule or policy decided, from behind
-// the prefetch to their end. One of costSample packets is measured.
+// the prefetch to their end, in a sample of the packets: those of one round in
+// stageSample times chargeSample.
 type RuleCost struct {
 	Rule    uint32 // 0: no rule was asked
 	Packets uint64
 	Cycles  uint64
 }
 
-// costSample: a power of two. Reading the cycle counter twice for each packet
-// would cost more than some packets do.
-const costSample = 16
+// A worker that is profiled accounts the stages of one round in stageSample, in
+// the mean. One in chargeSample of these is not accounted: instead each of its
+// packets is clocked and charged to the rule that decided it, for reading the
+// cycle counter for each packet would show among the stages.
+const (
+	stageSample  = 4
+	chargeSample = 4
+)
 
-// sampled says whether the next packet is one of those that are measured.
-func (w *worker) sampled() bool {
-	w.sample++
-	return w.sample&(costSample-1) == 0
+// stagesOf says one in how many rounds is accounted, 0 for none.
+func (b *Box) stagesOf(profiling bool) uint32 {
+	switch {
+	case b.cfg.Stages:
+		return 1
+	case profiling:
+		return stageSample
+	}
+	return 0
 }
 
-// measured is packet with its cycles added to the rule that decides.
-func (w *worker) measured(t *tables, p *packet.Packet, came parcelKind) {
-	before := perf.Cycles()
-	w.packet(t, p, came)
-	took := perf.Cycles() - before
+// chargeRound says whether this round, which is one of the sample, is one whose
+// packets are clocked one by one.
+func (w *worker) chargeRound(t *tables) bool {
+	if w.turn++; w.turn%chargeSample != 0 || len(t.costs) == 0 {
+		return false
+	}
+	w.stages.Skip()
+	return true
+}
+
+// charge adds the cycles since the packet before to the rule that decided p.
+func (w *worker) charge(t *tables, p *packet.Packet) {
+	now := perf.Cycles()
 	if uint64(p.Rule) < uint64(len(t.costs)) {
 		c := &t.costs[p.Rule]
 		c.Packets++
-		c.Cycles += took
+		c.Cycles += now - w.mark
 	}
+	w.mark = now
 }
 
-// SetProfiling switches the workers' accounts on or off. They cost some
-// nanoseconds a packet.
+// SetProfiling switches the workers' accounts on or off. What they cost a packet
+// is BenchmarkProfiling's to say.
 func (b *Box) SetProfiling(on bool) {
 	b.control.Lock()
 	defer b.control.Unlock()
@@ -68,7 +92,7 @@ func (b *Box) SetProfiling(on bool) {
 	}
 	b.profiling = on
 	for _, w := range b.workers {
-		w.stages.Enable(on || b.cfg.Stages)
+		w.stages.Enable(b.stagesOf(on))
 		var costs []RuleCost
 		if on {
 			costs = newCosts(b.rules)
@@ -102,6 +126,9 @@ func (b *Box) Profile() Profile {
 	}
 	for _, w := range b.workers {
 		one := WorkerProfile{Stages: w.stages.Snapshot(), Bursts: w.stages.Times()}
+		if tid := w.tid.Load(); tid != 0 {
+			one.Thread, _ = perf.ReadThreadTime(int(tid)) // it may just have ended
+		}
 		from := 0
 		b.ask(w, func(w *worker) bool {
 			one.Stats = w.stats

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestProfile: while it is on, every packet and its stages are in the account,
-// sampled packets under the rule that decided them, and swaps lose nothing.
+// TestProfile: while it is on, the stated share of the packets is in the account,
+// and of those under the rule that decided them, and swaps lose nothing.
 func TestProfile(t *testing.T) {
 	for _, workers := range []int{1, 2} {
 		n := newNet(t, natRules, workers, walkAlways)
@@ -30,7 +30,9 @@ func TestProfile(t *testing.T) {
 		}
 		n.box.SetProfiling(true)
 		seen := n.box.Stats().Total()
-		send()
+		for range 40 {
+			send()
+		}
 		p := n.box.Profile()
 		now := n.box.Stats().Total()
 		var packets, bursts, cycles, sampled uint64
@@ -42,9 +44,15 @@ func TestProfile(t *testing.T) {
 				t.Errorf("%d burst times of %d bursts", w.Bursts.Count(), w.Stages.Bursts)
 			}
 		}
-		want := now.RxFrames + now.HandoversIn - seen.RxFrames - seen.HandoversIn
-		if packets != want || bursts == 0 || cycles == 0 {
-			t.Errorf("%d workers: account of %d packets, %d bursts, %d cycles, want %d packets", workers, packets, bursts, cycles, want)
+		all := now.RxFrames + now.HandoversIn - seen.RxFrames - seen.HandoversIn
+		share := func(what string, n, every uint64) {
+			t.Helper()
+			if n < all/every/2 || n > all/every*2 {
+				t.Errorf("%d workers: %d packets %s of %d, want about one in %d", workers, n, what, all, every)
+			}
+		}
+		if share("accounted", packets, stageSample); bursts == 0 || cycles == 0 {
+			t.Errorf("%d workers: account of %d bursts, %d cycles", workers, bursts, cycles)
 		}
 		for _, r := range p.Rules {
 			if sampled += r.Packets; r.Cycles == 0 {
@@ -54,21 +62,23 @@ func TestProfile(t *testing.T) {
 				t.Errorf("rule %d is none", r.Rule)
 			}
 		}
-		if low, high := want/costSample-uint64(workers), want/costSample+1; sampled < low || sampled > high {
-			t.Errorf("%d packets sampled of %d", sampled, want)
-		}
+		share("charged to rules", sampled, stageSample*chargeSample)
 
 		n.load(strings.Replace(natRules, "0x10", "0x20", 1))
 		if p := n.box.Profile(); len(p.Rules) != 0 || !p.On {
 			t.Errorf("costs of rules that are gone: %+v", p.Rules)
 		}
-		send()
+		for range 40 {
+			send()
+		}
 		if p := n.box.Profile(); len(p.Rules) == 0 {
 			t.Error("no costs of the new rules")
 		}
 		n.box.SetProfiling(false)
 		before := n.box.Profile()
-		send()
+		for range 10 {
+			send()
+		}
 		for i, w := range n.box.Profile().Workers {
 			if w.Stages.Packets != before.Workers[i].Stages.Packets {
 				t.Errorf("worker %d is still accounted", i)

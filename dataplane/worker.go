@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane/defrag"
 	"github.com/sluice-net/sluice/dataplane/packet"
@@ -15,12 +17,13 @@ import (
 )
 
 // worker polls queue id of every port and owns shard id. Its fields are its
-// own; the three that others touch come first and say so.
+// own; the four that others touch come first and say so.
 type worker struct {
 	next  atomic.Pointer[tables] // stored by the publisher, loaded once per round
 	epoch atomic.Uint64          // odd while the worker uses what it loaded; stored by the worker, loaded by the publisher
 	mail  atomic.Pointer[letter] // stored by the control side when nil, cleared by the worker
 	stop  atomic.Bool            // stored by the control side
+	tid   atomic.Int32           // thread that runs it; 0: none does; stored by run
 
 	id    int
 	box   *Box
@@ -62,7 +65,9 @@ type worker struct {
 	wire     bool
 	plans    plans
 	stages   *perf.Stages
-	sample   uint32 // packets since the last one that was measured, see profile.go
+	charging bool   // this round's packets are clocked one by one, see profile.go
+	turn     uint32 // accounted rounds so far
+	mark     uint64 // cycles at the end of the packet before
 	stats    WorkerStats
 	touched  byte // keeps touch from being optimized away
 	trace    bool
@@ -90,6 +95,8 @@ const idleRounds = 2000
 func (w *worker) run(cpu int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	w.tid.Store(int32(unix.Gettid()))
+	defer w.tid.Store(0)
 	if cpu >= 0 {
 		pin(cpu)
 	}
@@ -130,6 +137,7 @@ func (w *worker) round(receive bool) bool {
 	w.shard.SetClock(w.began + w.nanos)
 	w.catchUp(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()
+	w.charging = w.stages.On() && w.chargeRound(t)
 
 	busy, seen := false, w.stats.RxFrames+w.stats.HandoversIn
 	for _, h := range w.in {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestCycles(t *testing.T) {
@@ -95,15 +97,15 @@ func TestStages(t *testing.T) {
 		busy, idle      bool // cycles were counted
 	}{
 		{"off", func(s *Stages) { burst(s, 5) }, 0, 0, false, false},
-		{"on", func(s *Stages) { s.Enable(true); burst(s, 5); burst(s, 7) }, 2, 12, true, false},
-		{"idle", func(s *Stages) { s.Enable(true); burst(s, 0) }, 0, 0, false, true},
-		{"both", func(s *Stages) { s.Enable(true); burst(s, 0); burst(s, 64) }, 1, 64, true, true},
-		{"switched off again", func(s *Stages) { s.Enable(true); burst(s, 1); s.Enable(false); burst(s, 1) }, 1, 1, true, false},
-		{"switched on inside a burst", func(s *Stages) { s.Begin(); s.Enable(true); s.Lap(0); s.End(3) }, 0, 0, false, false},
+		{"on", func(s *Stages) { s.Enable(1); burst(s, 5); burst(s, 7) }, 2, 12, true, false},
+		{"idle", func(s *Stages) { s.Enable(1); burst(s, 0) }, 0, 0, false, true},
+		{"both", func(s *Stages) { s.Enable(1); burst(s, 0); burst(s, 64) }, 1, 64, true, true},
+		{"switched off again", func(s *Stages) { s.Enable(1); burst(s, 1); s.Enable(0); burst(s, 1) }, 1, 1, true, false},
+		{"switched on inside a burst", func(s *Stages) { s.Begin(); s.Enable(1); s.Lap(0); s.End(3) }, 0, 0, false, false},
 		{"switched off inside a burst", func(s *Stages) {
-			s.Enable(true)
+			s.Enable(1)
 			s.Begin()
-			s.Enable(false)
+			s.Enable(0)
 			for range 100 {
 				s.Lap(1)
 			}
@@ -127,10 +129,52 @@ func TestStages(t *testing.T) {
 	}
 }
 
+// TestStagesSample: of many bursts the stated share is accounted, busy and idle
+// ones alike, also when they come in turn.
+func TestStagesSample(t *testing.T) {
+	const bursts, every = 60_000, 4
+	for _, idle := range []int{2, every, 2 * every} { // one of so many bursts is busy
+		s := NewStages("a")
+		s.Enable(every)
+		on := 0
+		for i := range bursts {
+			s.Begin()
+			if s.On() {
+				on++
+			}
+			s.Lap(0)
+			if i%idle == 0 {
+				s.End(3)
+			} else {
+				s.End(0)
+			}
+		}
+		a := s.Snapshot()
+		for _, c := range []struct {
+			name      string
+			got, want int
+		}{{"bursts", on, bursts / every}, {"with packets", int(a.Bursts), bursts / every / idle}} {
+			if math.Abs(float64(c.got)/float64(c.want)-1) > 0.08 {
+				t.Errorf("one of %d busy: %s: %d accounted, want about %d", idle, c.name, c.got, c.want)
+			}
+		}
+		if a.Packets != 3*a.Bursts || s.Times().Count() != a.Bursts {
+			t.Errorf("%+v, %d times", a, s.Times().Count())
+		}
+		s.Begin()
+		s.Skip()
+		s.Lap(0)
+		s.End(1)
+		if b := s.Snapshot(); b.Bursts != a.Bursts || s.On() {
+			t.Errorf("a burst was accounted that was left out: %+v", b)
+		}
+	}
+}
+
 // TestStagesAddUp drives the account with known laps.
 func TestStagesAddUp(t *testing.T) {
 	s := NewStages("a", "b")
-	s.Enable(true)
+	s.Enable(1)
 	s.Begin()
 	s.burst = [MaxStages]uint64{300, 50}
 	s.End(10)
@@ -158,18 +202,18 @@ func TestStagesAddUp(t *testing.T) {
 // TestStagesReaders takes snapshots and switches beside the owner.
 func TestStagesReaders(t *testing.T) {
 	s := NewStages("a", "b")
-	s.Enable(true)
+	s.Enable(1)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		var last uint64
-		for on := false; ; on = !on {
+		for every := uint32(0); ; every = (every + 1) % 4 {
 			select {
 			case <-done:
 				return
 			default:
 			}
-			s.Enable(on)
+			s.Enable(every)
 			if a := s.Snapshot(); a.Packets < last {
 				t.Errorf("%d packets after %d", a.Packets, last)
 				return
@@ -273,7 +317,7 @@ func TestQuantiles(t *testing.T) {
 
 func TestOwnersDoNotAllocate(t *testing.T) {
 	s := NewStages("a")
-	s.Enable(true)
+	s.Enable(1)
 	h := new(Histogram)
 	for name, f := range map[string]func(){
 		"stages":    func() { s.Begin(); s.Lap(0); s.End(1) },
@@ -287,10 +331,10 @@ func TestOwnersDoNotAllocate(t *testing.T) {
 }
 
 func BenchmarkStages(b *testing.B) {
-	for name, on := range map[string]bool{"off": false, "on": true} {
+	for name, every := range map[string]uint32{"off": 0, "all": 1, "one in 4": 4} {
 		b.Run(name, func(b *testing.B) {
 			s := NewStages("a", "b", "c", "d")
-			s.Enable(on)
+			s.Enable(every)
 			for range b.N {
 				s.Begin()
 				s.Lap(0)
@@ -322,5 +366,27 @@ func BenchmarkHistogram(b *testing.B) {
 	var h Histogram
 	for i := range b.N {
 		h.Record(uint64(i))
+	}
+}
+
+// TestThreadTime: a thread that works is seen working.
+func TestThreadTime(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before, err := ReadThreadTime(unix.Gettid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var now ThreadTime
+	for start := ThreadCPU(); ThreadCPU()-start < 50*time.Millisecond; {
+		if now, err = ReadThreadTime(unix.Gettid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if now.CPU-before.CPU < 30*time.Millisecond || now.Waited < before.Waited {
+		t.Errorf("50 ms of work: %v, then %v", before, now)
+	}
+	if _, err := ReadThreadTime(1 << 30); err == nil {
+		t.Error("there is a thread that cannot be")
 	}
 }

@@ -13,12 +13,18 @@ const MaxStages = 16
 // worker calls Begin at the start of a burst, Lap at the end of each stage and
 // End at the end of the burst. While the account is off, each of these is one
 // branch, always taken the same way.
+//
+// Reading the cycle counter costs as much as a tenth of a packet. So an account
+// of a box at work is of a sample of the bursts, drawn at random whether they
+// have packets or not: the others cost what they cost while it is off.
 type Stages struct {
 	names []string
-	want  atomic.Bool // set by Enable, looked at by Begin
+	want  atomic.Uint32 // set by Enable, looked at by Begin
 
 	_       Pad
-	on      bool // for the burst under way
+	on      bool   // for the burst under way
+	wait    uint32 // bursts up to the next one of the sample
+	seed    uint32 // of the sample
 	last    uint64
 	burst   [MaxStages]uint64 // cycles of the burst under way
 	cycles  [MaxStages]Counter
@@ -36,19 +42,40 @@ func NewStages(names ...string) *Stages {
 	if len(names) > MaxStages {
 		panic(fmt.Sprintf("perf: %d stages: at most %d", len(names), MaxStages))
 	}
-	return &Stages{names: append([]string(nil), names...)}
+	return &Stages{names: append([]string(nil), names...), seed: 1}
 }
 
-// Enable switches the account on or off from the owner's next burst on. Any
-// goroutine.
-func (s *Stages) Enable(on bool) { s.want.Store(on) }
+// Enable accounts one of every bursts, in the mean, from the owner's next burst
+// on: with 1 all of them, with 0 none. Any goroutine.
+func (s *Stages) Enable(every uint32) { s.want.Store(every) }
 
 // Begin starts a burst. Owner only.
 func (s *Stages) Begin() {
-	if s.on = s.want.Load(); s.on {
-		s.last = Cycles()
+	s.on = false
+	if every := s.want.Load(); every != 0 {
+		s.begin(every)
 	}
 }
+
+// begin draws the distance to the next burst of the sample, 1 to 2*every-1,
+// so that a worker whose bursts come in a rhythm is sampled evenly.
+//
+//go:noinline
+func (s *Stages) begin(every uint32) {
+	if every > 1 && s.wait > 1 {
+		s.wait--
+		return
+	}
+	if every > 1 {
+		s.seed = s.seed*1664525 + 1013904223
+		s.wait = 1 + uint32(uint64(s.seed)*uint64(2*every-1)>>32)
+	}
+	s.on = true
+	s.last = Cycles()
+}
+
+// Skip leaves the burst under way out of the account. Owner only.
+func (s *Stages) Skip() { s.on = false }
 
 // Lap ends a stage: the cycles since the last Lap or Begin are its own. A stage
 // may end several times in a burst. Owner only.
@@ -94,8 +121,8 @@ func (s *Stages) end(packets int) {
 	s.burst = [MaxStages]uint64{}
 }
 
-// Account is what a stage account held at some moment. Accounts of several
-// workers add up with Add.
+// Account is what a stage account held at some moment, all of it of the bursts
+// that were accounted. Accounts of several workers add up with Add.
 type Account struct {
 	Names   []string `json:"stages"`
 	Cycles  []uint64 `json:"cycles"`      // by stage, in bursts with packets
@@ -107,7 +134,7 @@ type Account struct {
 // On says whether the burst under way is accounted. Owner only.
 func (s *Stages) On() bool { return s.on }
 
-// Times returns how many cycles each burst with packets took. Any goroutine.
+// Times returns how many cycles each accounted burst with packets took. Any goroutine.
 func (s *Stages) Times() *Distribution { return s.times.Snapshot() }
 
 // Snapshot returns the account. Any goroutine; taken while the owner publishes

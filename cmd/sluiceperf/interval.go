@@ -20,28 +20,34 @@ type interval struct {
 	NewRules bool
 }
 
-// workerInterval is one worker's share. Times are nanoseconds.
+// workerInterval is one worker's share. Times are nanoseconds. Those of packets
+// and bursts come from a sample of the worker's rounds, rates and Packets from
+// all of them.
 type workerInterval struct {
-	RxRate, TxRate    float64 // packets a second
-	HandIn, HandOut   float64 // handovers a second
-	Idle              float64 // share of the worker's time
-	Fill              float64 // packets in a burst
-	PerPacket         float64
-	Stages            []float64 // ns a packet
-	Planned           float64   // share of the packets of established flows
-	Drops             map[string]float64
-	Bursts            *perf.Distribution // in ns by its quantiles after Rate
-	Packets           uint64
-	rate              perf.Rate
-	cycles, idleCycle uint64
+	RxRate, TxRate  float64 // packets a second
+	HandIn, HandOut float64 // handovers a second
+	Idle            float64 // share of the time that passed
+	Fill            float64 // packets in a burst
+	PerPacket       float64
+	Stages          []float64 // ns a packet
+	Planned         float64   // share of the packets of established flows
+	Drops           map[string]float64
+	Bursts          *perf.Distribution // in ns by its quantiles after Rate
+	Packets         uint64
+	Work            float64 // of rounds with packets, in all
+	Polling         float64 // of rounds without any, in all
+	CPU, Waited     float64 // as the kernel counts them for the worker's thread
+	sampled         uint64  // packets of the sample
+	rate            perf.Rate
 }
 
-// ruleInterval is a rule's.
+// ruleInterval is a rule's, from a sample of the packets.
 type ruleInterval struct {
 	control.RuleProfile
 	PerPacket float64 // ns from the end of the prefetch to the packet's end
-	Share     float64 // of the cycles of all sampled packets
-	Decided   float64 // of all sampled packets
+	Share     float64 // of the cycles of the packets of the sample
+	Decided   float64 // of these packets
+	Rate      float64 // packets a second, by Decided
 }
 
 // between takes two readings of one box.
@@ -60,16 +66,20 @@ func between(a, b *control.Profile) interval {
 		w := workerInterval{
 			RxRate: float64(now.RxPackets-was.RxPackets) / seconds, TxRate: float64(now.TxPackets-was.TxPackets) / seconds,
 			HandIn: float64(now.HandoversIn-was.HandoversIn) / seconds, HandOut: float64(now.HandoversOut-was.HandoversOut) / seconds,
-			Packets: account.Packets, rate: b.Rate, cycles: account.Total(), idleCycle: account.Idle, Drops: map[string]float64{},
+			Packets: now.RxPackets + now.HandoversIn - was.RxPackets - was.HandoversIn,
+			CPU:     float64(now.Thread.CPU - was.Thread.CPU), Waited: float64(now.Thread.Waited - was.Thread.Waited),
+			sampled: account.Packets, rate: b.Rate, Drops: map[string]float64{},
 		}
 		nanos := 1e9 / float64(b.Rate)
 		for s := range account.Cycles {
 			w.Stages = append(w.Stages, account.PerPacket(s)*nanos)
 			w.PerPacket += w.Stages[s]
 		}
-		if all := account.Total() + account.Idle; all > 0 {
-			w.Idle = float64(account.Idle) / float64(all)
+		w.Work = w.PerPacket * float64(w.Packets)
+		if account.Packets > 0 { // else the sample says nothing of how many rounds there were
+			w.Polling = float64(account.Idle) * nanos * float64(w.Packets) / float64(account.Packets)
 		}
+		w.Idle = max(0, 1-w.Work/(seconds*1e9))
 		if account.Bursts > 0 {
 			w.Fill = float64(account.Packets) / float64(account.Bursts)
 		}
@@ -113,9 +123,11 @@ func (in *interval) rules(a, b *control.Profile) {
 		cycles += r.Cycles
 		in.Rules = append(in.Rules, ruleInterval{RuleProfile: r, PerPacket: float64(r.Cycles) / float64(r.Packets) * 1e9 / float64(b.Rate)})
 	}
+	all := in.total()
 	for i := range in.Rules {
 		r := &in.Rules[i]
 		r.Share, r.Decided = float64(r.Cycles)/float64(max(cycles, 1)), float64(r.Packets)/float64(max(packets, 1))
+		r.Rate = r.Decided * (all.RxRate + all.HandIn)
 	}
 	slices.SortFunc(in.Rules, func(x, y ruleInterval) int { return cmp.Compare(y.Cycles, x.Cycles) })
 }
@@ -135,10 +147,13 @@ func (in *interval) total() workerInterval {
 		t.HandIn += w.HandIn
 		t.HandOut += w.HandOut
 		t.Packets += w.Packets
-		t.cycles += w.cycles
-		t.idleCycle += w.idleCycle
+		t.sampled += w.sampled
+		t.Work += w.Work
+		t.Polling += w.Polling
+		t.CPU += w.CPU
+		t.Waited += w.Waited
+		t.Idle += w.Idle / float64(len(in.Workers))
 		t.rate = w.rate
-		t.PerPacket += w.PerPacket * float64(w.Packets)
 		for s, ns := range w.Stages {
 			t.Stages[s] += ns * float64(w.Packets)
 		}
@@ -148,16 +163,13 @@ func (in *interval) total() workerInterval {
 		t.Bursts.Add(w.Bursts)
 	}
 	if t.Packets > 0 {
-		t.PerPacket /= float64(t.Packets)
+		t.PerPacket = t.Work / float64(t.Packets)
 		for s := range t.Stages {
 			t.Stages[s] /= float64(t.Packets)
 		}
 	}
-	if all := t.cycles + t.idleCycle; all > 0 {
-		t.Idle = float64(t.idleCycle) / float64(all)
-	}
 	if n := t.Bursts.Count(); n > 0 {
-		t.Fill = float64(t.Packets) / float64(n)
+		t.Fill = float64(t.sampled) / float64(n)
 	}
 	return t
 }

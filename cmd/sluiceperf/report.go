@@ -25,7 +25,9 @@ func newReport() *cobra.Command {
 		Short: "show a recording as text, and as HTML or a flame graph",
 		Long: `Prints what a recording says: workers, stages, rules, burst times and functions.
 The table of stages has the account's share beside that of the CPU profile's
-samples: the first counts cycles exactly, the second says in which functions.
+samples: the first counts cycles, the second says in which functions. Below it
+stands what the kernel counted for the workers' threads in the same time, which
+has to be about what the account adds up to.
 --html writes a page that needs no network, with the flame graph in it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -122,6 +124,20 @@ func (r *reportOf) stageRows() []stageRow {
 	return rows
 }
 
+// outside holds the account against what the kernel counted for the threads. The
+// account's cycles go on while a thread waits for a CPU.
+func (w *workerInterval) outside() string {
+	if w.CPU == 0 || w.Packets == 0 {
+		return "no count of the kernel's to hold against the account"
+	}
+	n := float64(w.Packets)
+	return fmt.Sprintf("a packet: account %.1f ns and %.1f ns of polling; the kernel counts %.1f ns of CPU and %.1f ns of waiting for one: %+.1f %%",
+		w.Work/n, w.Polling/n, w.CPU/n, w.Waited/n, 100*w.beside())
+}
+
+// beside is by how much the account is above what the kernel counted.
+func (w *workerInterval) beside() float64 { return (w.Work+w.Polling)/(w.CPU+w.Waited) - 1 }
+
 func (r *reportOf) title() string {
 	return fmt.Sprintf("sluice %s on %s, %s, %v", r.Version, r.Host, r.Begun.Format(time.DateTime), r.Took.Round(time.Millisecond))
 }
@@ -131,6 +147,7 @@ func (r *reportOf) writeText(to io.Writer) error {
 	fmt.Fprintf(&b, "%s\n%d packets, %.1f ns/packet, workers %.1f %% idle\n\n", r.title(), r.all.Packets, r.all.PerPacket, 100*r.all.Idle)
 	writeWorkers(&b, &r.interval)
 	r.writeStages(&b)
+	fmt.Fprintln(&b, r.all.outside())
 	writeRules(&b, &r.interval, reportRules)
 	if r.stacks != nil {
 		fmt.Fprintf(&b, "\n%d samples of the process, %d of them in workers\n", r.stacks.all, r.stacks.workers)

@@ -32,7 +32,7 @@ svg.flame { max-width: 100%; } p.note { color: #666; }
 {{range .StageRows}}<tr><td class="l">{{.Name}}</td><td>{{ns .PerPacket}}</td><td>{{pct .Account}}</td><td>{{if ge .Samples 0.0}}{{pct .Samples}}{{else}}-{{end}}</td>
 <td class="l"><span class="bar" style="width:{{.Bar}}px"></span></td></tr>
 {{end}}</table>
-<p class="note">The account counts cycles of bursts with packets; samples are those of the CPU profile in the same stages.</p>
+<p class="note">The account counts cycles of bursts with packets; samples are those of the CPU profile in the same stages. {{.Outside}}.</p>
 <h2>Workers</h2>
 <table><tr><th>worker</th><th>rx pps</th><th>tx pps</th><th>idle</th><th>ns/packet</th><th>planned</th><th>handed over</th><th>taken over</th></tr>
 {{range $i, $w := .Workers}}<tr><td>{{$i}}</td><td>{{rate .RxRate}}</td><td>{{rate .TxRate}}</td><td>{{pct .Idle}}</td><td>{{ns .PerPacket}}</td><td>{{pct .Planned}}</td><td>{{rate .HandOut}}</td><td>{{rate .HandIn}}</td></tr>
@@ -40,8 +40,8 @@ svg.flame { max-width: 100%; } p.note { color: #666; }
 <h2>Burst times</h2>
 {{.Bursts}}
 <h2>Rules</h2>
-{{if .Rules}}<table><tr><th>packets</th><th>time</th><th>ns/packet</th><th class="l">rule that decided</th></tr>
-{{range .Rules}}<tr><td>{{pct .Decided}}</td><td>{{pct .Share}}</td><td>{{ns .PerPacket}}</td><td class="l">{{name .RuleProfile}}</td></tr>
+{{if .Rules}}<table><tr><th>about pps</th><th>packets</th><th>time</th><th>ns/packet</th><th class="l">rule that decided</th></tr>
+{{range .Rules}}<tr><td>{{rate .Rate}}</td><td>{{pct .Decided}}</td><td>{{pct .Share}}</td><td>{{ns .PerPacket}}</td><td class="l">{{name .RuleProfile}}</td></tr>
 {{end}}</table>{{else}}<p>No packets were sampled.</p>{{end}}
 <h2>Flame graph</h2>
 {{if .Flame}}{{.Flame}}<p class="note">A box is a function, its width the samples in it and in what it calls; click to zoom, click the lowest row to go back.</p>
@@ -69,11 +69,11 @@ func (r *reportOf) writeHTML(w io.Writer) error {
 	rules := make([]map[string]any, 0, len(r.Rules))
 	for i := range r.Rules {
 		x := &r.Rules[i]
-		rules = append(rules, map[string]any{"Decided": x.Decided, "Share": x.Share, "PerPacket": x.PerPacket, "RuleProfile": &x.RuleProfile})
+		rules = append(rules, map[string]any{"Rate": x.Rate, "Decided": x.Decided, "Share": x.Share, "PerPacket": x.PerPacket, "RuleProfile": &x.RuleProfile})
 	}
 	return page.Execute(w, map[string]any{
 		"Title": r.title(), "Packets": r.all.Packets, "PerPacket": r.all.PerPacket, "Idle": r.all.Idle, "Fill": r.all.Fill,
-		"StageRows": rows, "Workers": r.interval.Workers, "Rules": rules,
+		"Outside": r.all.outside(), "StageRows": rows, "Workers": r.interval.Workers, "Rules": rules,
 		"Bursts": template.HTML(burstPlot(r.all.Bursts, r.End.Rate)), // our own SVG
 		"Flame":  template.HTML(svg.String()),                        // our own SVG
 	})

@@ -35,10 +35,11 @@ func newTop() *cobra.Command {
 		Short: "show live where the workers' time goes",
 		Long: `Shows, anew every interval, for each worker: packets a second, idle share, ns a
 packet by stage, packets a burst, burst times, handovers and drops by reason; for
-each rule: its share of the packets and of the time, from one packet in 16; for
-each port: rates, and what it and the kernel lost.
+each rule: its packets and their time; for each port: rates; for each queue: how
+full its four rings were, and what the kernel and the box lost there.
 
-Profiling is switched on in the box meanwhile. On a terminal the screen is
+Profiling is switched on in the box meanwhile. Times come from a sample: stages
+and bursts from a quarter of the rounds, rules from the packets of one in 32. On a terminal the screen is
 overwritten; elsewhere one follows the other.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -158,14 +159,14 @@ func writeRules(to io.Writer, in *interval, most int) {
 	}
 	fmt.Fprintln(to)
 	w := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "packets\ttime\tns/packet\trule that decided")
+	fmt.Fprintln(w, "about pps\tpackets\ttime\tns/packet\trule that decided")
 	for i := range in.Rules {
 		if i == most {
-			fmt.Fprintf(w, "\t\t\tand %d more\n", len(in.Rules)-most)
+			fmt.Fprintf(w, "\t\t\t\tand %d more\n", len(in.Rules)-most)
 			break
 		}
 		r := &in.Rules[i]
-		fmt.Fprintf(w, "%.1f%%\t%.1f%%\t%.0f\t%s\n", 100*r.Decided, 100*r.Share, r.PerPacket, ruleName(&r.RuleProfile))
+		fmt.Fprintf(w, "%.0f\t%.1f%%\t%.1f%%\t%.0f\t%s\n", r.Rate, 100*r.Decided, 100*r.Share, r.PerPacket, ruleName(&r.RuleProfile))
 	}
 	_ = w.Flush() // a buffer takes everything
 	if in.NewRules {

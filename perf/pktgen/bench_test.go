@@ -4,9 +4,6 @@ import (
 	"net"
 	"runtime"
 	"testing"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/perf"
@@ -85,7 +82,7 @@ func BenchmarkGenerate(b *testing.B) {
 			b.ReportAllocs()
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
-			start, before := cpuTime(b), uint64(0)
+			start, before := perf.ThreadCPU(), uint64(0)
 			for b.Loop() {
 				rig.workers[0].step(true)
 				switch c.where {
@@ -99,21 +96,12 @@ func BenchmarkGenerate(b *testing.B) {
 					rig.workers[1].step(true)
 				}
 				if before == 0 {
-					start, before = cpuTime(b), s.sent // the first burst warms up
+					start, before = perf.ThreadCPU(), s.sent // the first burst warms up
 				}
 			}
-			ns := float64(cpuTime(b)-start) / float64(max(s.sent-before, 1))
+			ns := float64(perf.ThreadCPU()-start) / float64(max(s.sent-before, 1))
 			b.ReportMetric(ns, "ns/packet")
 			b.ReportMetric(1000/ns, "Mpps/core")
 		})
 	}
-}
-
-// cpuTime is what the thread has used: others on the machine do not count.
-func cpuTime(b *testing.B) time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(ts.Nano())
 }

@@ -8,8 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/perf/report"
 )
 
@@ -76,9 +75,9 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 		defer group.Done()
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		used, born := threadTime(), time.Now()
+		used, born := perf.ThreadCPU(), time.Now()
 		defer func() {
-			got.Add(threadTime() - used)
+			got.Add(int64(perf.ThreadCPU() - used))
 			lived.Add(int64(time.Since(born)))
 		}()
 		for p := phase.Load(); p < 2; p = phase.Load() {
@@ -115,15 +114,6 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 		run.Notes = append(run.Notes, fmt.Sprintf("the generator's threads got %.0f %% of a CPU: what else runs there is in rates and latencies", 100*share))
 	}
 	return run, nil
-}
-
-// threadTime returns the CPU time of the calling thread; 0 where it is not known.
-func threadTime() int64 {
-	var t unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t) != nil {
-		return 0
-	}
-	return t.Nano()
 }
 
 // bounded says whether every stream ends by itself.

@@ -28,11 +28,13 @@ type Profile struct {
 	Rules      []RuleProfile `json:"rules,omitempty"`
 }
 
-// WorkerProfile is one worker's: cycles by stage, cycles of each burst, and its
-// packets.
+// WorkerProfile is one worker's: cycles by stage and of bursts, both of a sample
+// of its rounds, what the kernel counts for its thread, and its packets, all of
+// them.
 type WorkerProfile struct {
 	Stages       perf.Account       `json:"account"`
 	Bursts       *perf.Distribution `json:"burst_cycles"`
+	Thread       perf.ThreadTime    `json:"thread"`
 	RxPackets    uint64             `json:"rx_packets"`
 	TxPackets    uint64             `json:"tx_packets"`
 	HandoversIn  uint64             `json:"handovers_in"`
@@ -42,8 +44,9 @@ type WorkerProfile struct {
 	Drops        map[string]uint64  `json:"drops"` // by reason, those above 0
 }
 
-// RuleProfile is a rule or policy that decided sampled packets, and the cycles
-// from the end of the prefetch to theirs. Rule is empty where no rule was asked.
+// RuleProfile is a rule or policy that decided packets of the sample, and the
+// cycles from the end of the prefetch to theirs. Rule is empty where no rule was
+// asked.
 type RuleProfile struct {
 	ID      uint32 `json:"id"`
 	Place   string `json:"place,omitempty"`
@@ -77,7 +80,7 @@ func (s *Server) profile() Profile {
 	for i := range p.Workers {
 		w := &p.Workers[i]
 		one := WorkerProfile{
-			Stages: w.Stages, Bursts: w.Bursts, RxPackets: w.Stats.RxFrames, TxPackets: w.Stats.TxFrames,
+			Stages: w.Stages, Bursts: w.Bursts, Thread: w.Thread, RxPackets: w.Stats.RxFrames, TxPackets: w.Stats.TxFrames,
 			HandoversIn: w.Stats.HandoversIn, HandoversOut: w.Stats.HandoversOut,
 			Established: w.Stats.Established, Planned: w.Stats.Planned, Drops: map[string]uint64{},
 		}
