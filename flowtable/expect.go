@@ -27,8 +27,8 @@ type Expectation struct {
 	Timeout   uint32 // seconds; 0: the one of the class
 	Flags     uint8  // Expect* bits; one word with Expires: both change together
 
-	Helper      uint8 // that created it; 0: none
-	_           uint16
+	Helper      uint8  // that created it; 0: none
+	Serial      uint16 // of the master's count of children
 	Expires     uint32 // tick
 	Mark        uint32 // the master's, kept up to date
 	Worker      uint32 // the master's

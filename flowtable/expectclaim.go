@@ -33,6 +33,10 @@ func (s *Shard) Expect(n uint32, x *Expectation, now uint32) ExpectResult {
 	x.Expires = now + timeout*1000
 	x.MasterEntry, x.MasterID, x.Worker, x.Mark = n, s.ID(n), uint32(s.me), e.Mark
 	x.Master, x.MasterReply = e.Tuple, s.ReplyTuple(n)
+	if e.flags&flagExpects == 0 {
+		s.bear(n)
+	}
+	x.Serial = uint16(atomic.LoadUint32(&s.cold.children[n]) >> childBits)
 	if r := s.clear(x, skip, now); r != ExpectOK {
 		return r
 	}

@@ -68,7 +68,7 @@ func (t *Table) registerExtensions() error {
 		extension{Extension{"acct", 0, 1}, c.Acct, 0},
 		extension{Extension{"ecache", 4, 4}, c.Events != EventsOff, 0},
 		extension{Extension{"timestamp", sizeTimestamps, 8}, c.Timestamp, 0},
-		extension{Extension{"timeout", 1, 1}, true, 0},
+		extension{Extension{"timeout", 2, 2}, true, 0},
 		extension{Extension{"labels", sizeLabels, 8}, true, 0},
 		extension{Extension{"synproxy", sizeSynproxy, 4}, true, 0},
 	)
@@ -109,10 +109,11 @@ func (c *Config) checkExtensions() error {
 type cold struct {
 	help     []Help
 	child    []Child
+	children []uint32 // by workers of children too: see adopt
 	seqadj   [][2]SeqAdjust
 	events   []EventMask
 	stamps   []Timestamps
-	policy   []uint8
+	policy   []uint16
 	labels   []Labels
 	synproxy []Synproxy
 	extra    [][]byte // by ExtensionID - builtinExtensions
@@ -128,6 +129,7 @@ func (c *cold) reserve(b *builder, ext []extension, n int) error {
 	err := steps(
 		func() error { return reserveSparse(b, "helper", &c.help, n) },
 		func() error { return reserveSparse(b, "expected", &c.child, n) },
+		func() error { return reserveSparse(b, "children", &c.children, n) },
 		func() error { return reserveSparse(b, "seqadj", &c.seqadj, size(ExtSeqAdjust)) },
 		func() error { return reserveSparse(b, "ecache", &c.events, size(ExtEvents)) },
 		func() error { return reserve(b, "timestamp", &c.stamps, size(ExtTimestamp)) },

@@ -17,8 +17,10 @@ type Flow struct {
 	Labels      Labels
 	VTags       [2]uint32 // SCTP: verification tags by direction
 	Helper      uint8     // number; 0 none
-	Policy      uint8     // number of its timeout policy; 0 none
-	_           [6]byte
+	_           uint8
+	Policy      uint16 // number of its timeout policy; 0 none
+	Children    uint16 // flows that it announced and that live; one of a use count each
+	_           [2]byte
 }
 
 // copyFlow writes down what there is to say about entry n.
@@ -27,7 +29,7 @@ func (s *Shard) copyFlow(n, now uint32, f *Flow) {
 	*f = Flow{
 		Orig: e.Tuple, Reply: s.ReplyTuple(n), Status: e.Status, Mark: e.Mark, State: e.State, Zone: e.Tuple.Zone,
 		Worker: s.me, Entry: n, ID: s.ID(n), Packets: e.Packets, Bytes: e.Bytes, Labels: s.Labels(n),
-		Times: s.Timestamps(n), Helper: s.HelperOf(n), Policy: s.TimeoutsOf(n),
+		Times: s.Timestamps(n), Helper: s.HelperOf(n), Policy: s.TimeoutsOf(n), Children: s.childrenOf(n),
 	}
 	if e.Tuple.Proto == ProtoSCTP {
 		f.VTags = [2]uint32(e.Proto[:2])

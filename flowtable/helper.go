@@ -1,6 +1,9 @@
 package flowtable
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // Limits of helpers.
 const (
@@ -146,6 +149,7 @@ func (s *Shard) expected(n uint32, now uint32) bool {
 	}
 	x := &s.scratch
 	s.cold.child[n].Expectation = *x
+	s.table.adopt(x, 1)
 	e.Status |= StatusExpected
 	e.Mark = x.Mark
 	s.stats.ExpectNew++
@@ -157,4 +161,43 @@ func (s *Shard) expected(n uint32, now uint32) bool {
 		s.expectEvent(EventExpectDestroy, x)
 	}
 	return true
+}
+
+// A master's children are counted beside it, by whatever worker owns them: the
+// serial number of the count in the upper half of a word, which its owner
+// changes when the flow first announces something, and the number of live
+// children below. It is what a use count tells (a child holds its master).
+const childBits = 16
+
+// bear begins the count of a flow that never announced anything.
+func (s *Shard) bear(n uint32) {
+	word := &s.cold.children[n]
+	for {
+		old := atomic.LoadUint32(word)
+		if atomic.CompareAndSwapUint32(word, old, (old>>childBits+1)<<childBits) {
+			return
+		}
+	}
+}
+
+// adopt changes the count of the flow that announced x, if it still is that one.
+func (t *Table) adopt(x *Expectation, by int32) {
+	word := &t.shards[x.Worker].cold.children[x.MasterEntry]
+	for {
+		old := atomic.LoadUint32(word)
+		if old>>childBits != uint32(x.Serial) || by < 0 && uint16(old) == 0 {
+			return
+		}
+		if atomic.CompareAndSwapUint32(word, old, old+uint32(by)) {
+			return
+		}
+	}
+}
+
+// childrenOf returns how many flows live that the one of entry n announced.
+func (s *Shard) childrenOf(n uint32) uint16 {
+	if s.entries[n].flags&flagExpects == 0 {
+		return 0
+	}
+	return uint16(atomic.LoadUint32(&s.cold.children[n]))
 }

@@ -91,23 +91,18 @@ func TestZonesShareReplies(t *testing.T) {
 func TestTemplate(t *testing.T) {
 	tb := withHelpers(t, nil)
 	s := tb.Shard(0)
-	if err := tb.DefineTimeouts(3, Timeouts{UDP: 7}); err != nil {
+	policy, err := tb.AcquireTimeouts(Timeouts{UDP: 7})
+	if err != nil {
 		t.Fatal(err)
 	}
-	for name, err := range map[string]error{
-		"number 0":  tb.DefineTimeouts(0, Timeouts{UDP: 7}),
-		"number 64": tb.DefineTimeouts(64, Timeouts{UDP: 7}),
-		"too long":  tb.DefineTimeouts(2, Timeouts{UDP: maxTimeout + 1}),
-	} {
-		if err == nil {
-			t.Errorf("%s was taken", name)
-		}
+	if _, err := tb.AcquireTimeouts(Timeouts{UDP: maxTimeout + 1}); err == nil {
+		t.Error("a timeout that is too long was taken")
 	}
 	p := probe(tb, udp4(1))
-	p.Template = Template{Timeouts: 3, Helper: sipHelper}
+	p.Template = Template{Timeouts: policy, Helper: sipHelper}
 	p = pass(t, s, p, start)
 	e := s.Entry(p.Entry)
-	if e.Expires-start != 7000 || e.Status&StatusHelper == 0 || s.HelperOf(p.Entry) != sipHelper || s.TimeoutsOf(p.Entry) != 3 {
+	if e.Expires-start != 7000 || e.Status&StatusHelper == 0 || s.HelperOf(p.Entry) != sipHelper || s.TimeoutsOf(p.Entry) != policy {
 		t.Errorf("%d ms, helper %d, policy %d", e.Expires-start, s.HelperOf(p.Entry), s.TimeoutsOf(p.Entry))
 	}
 	if s.SetTimeouts(p.Entry, 0) || s.SetHelper(p.Entry, sipHelper) {
@@ -338,5 +333,61 @@ func TestPressure(t *testing.T) {
 				t.Error("the pass does not end")
 			}
 		})
+	}
+}
+
+// TestTimeoutPolicies: equal ones are one, numbers come back late, and a policy
+// that nobody keeps gives its flows back to the settings.
+func TestTimeoutPolicies(t *testing.T) {
+	tb := newTable(t, nil)
+	s := tb.Shard(0)
+	acquire := func(p Timeouts) uint16 {
+		t.Helper()
+		n, err := tb.AcquireTimeouts(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	a, again, b := acquire(Timeouts{UDP: 7}), acquire(Timeouts{UDP: 7, ICMP: 30}), acquire(Timeouts{UDP: 8})
+	if a != again || a == b {
+		t.Fatalf("policies %d, %d and %d", a, again, b)
+	}
+	p := probe(tb, udp4(1))
+	p.Template.Timeouts = a
+	p = pass(t, s, p, start)
+	lives := func(want uint32, when string) {
+		t.Helper()
+		p := pass(t, s, probe(tb, udp4(1)), start)
+		if got := s.Entry(p.Entry).Expires - start; got != want {
+			t.Errorf("%s: %d ms, want %d", when, got, want)
+		}
+	}
+	tb.ReleaseTimeouts(a)
+	lives(7000, "one user left")
+	tb.ReleaseTimeouts(a)
+	lives(30000, "no user left")
+	for range MaxTimeoutPolicies - 3 {
+		tb.ReleaseTimeouts(acquire(Timeouts{UDP: 9}))
+		lives(30000, "its number rests")
+	}
+	for i := range uint32(MaxTimeoutPolicies - 2) {
+		acquire(Timeouts{UDP: 100 + i})
+	}
+	if n, err := tb.AcquireTimeouts(Timeouts{UDP: 99}); err == nil {
+		t.Errorf("policy %d above the limit", n)
+	}
+}
+
+// TestInvalidReasons: a reason is INVALID's if Track lets its packets on
+// without a flow, and not if the table refuses something.
+func TestInvalidReasons(t *testing.T) {
+	for r, want := range map[Reason]bool{
+		ReasonNone: false, ReasonMalformed: true, ReasonNoFlow: true, ReasonTCPSeqOver: true, ReasonSCTPNotNew: true,
+		ReasonTCPIgnored: false, ReasonTableFull: false, ReasonDirectoryFull: false, ReasonExpectFull: false,
+	} {
+		if r.Invalid() != want {
+			t.Errorf("%v: %v", r, !want)
+		}
 	}
 }

@@ -49,7 +49,7 @@ type Template struct {
 	Zone     uint16 // see SetZone
 	ZoneDir  ZoneDir
 	Helper   uint8     // number of a helper
-	Timeouts uint8     // number of a timeout policy
+	Timeouts uint16    // number of a timeout policy
 	Events   EventMask // events of interest; 0: all
 }
 

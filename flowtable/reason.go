@@ -109,6 +109,10 @@ func (r Reason) String() string {
 	return "unknown"
 }
 
+// Invalid reports whether packets with the reason are INVALID. The others passed
+// as part of their flow, or the table had no room for what they wanted.
+func (r Reason) Invalid() bool { return r > ReasonNone && r < ReasonTCPOvershoot }
+
 // isError reports whether the kernel counts the reason as `error` (its ICMP
 // error handler refused the packet) and not as `invalid`.
 func (r Reason) isError() bool {

@@ -178,6 +178,9 @@ func (s *Shard) end(n uint32, e *Entry) {
 			ended(s, n)
 		}
 	}
+	if e.Status&StatusExpected != 0 {
+		s.table.adopt(&s.cold.child[n].Expectation, -1)
+	}
 	e.Status |= StatusDying
 	s.recycle(n)
 }

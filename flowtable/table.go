@@ -27,6 +27,7 @@ type Table struct {
 	watch    atomic.Uint32 // EventMask; stored by Listen, loaded by every Expire
 	pressure atomic.Uint32 // raised when the table was full, loaded by every Expire
 	policies [MaxTimeoutPolicies]atomic.Pointer[timeoutsMs]
+	book     policyBook
 
 	_     [64]byte
 	count atomic.Int64 // entries of all shards, unconfirmed ones included

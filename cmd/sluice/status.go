@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -157,22 +158,22 @@ func printWorkers(to io.Writer, workers []control.WorkerStatus) {
 	_ = w.Flush() // a buffer takes everything
 }
 
-func printDrops(to io.Writer, s *control.Status) {
-	reasons := slices.SortedFunc(maps.Keys(s.Drops), func(a, b string) int {
-		if x, y := s.Drops[a], s.Drops[b]; x != y {
-			if x > y {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a, b)
+// printCounts prints counts below a headline, the greatest first.
+func printCounts(to io.Writer, headline string, counts map[string]uint64) {
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
 	})
-	if len(reasons) > 0 {
-		fmt.Fprintln(to, "\npackets dropped")
+	if len(names) > 0 {
+		fmt.Fprintln(to, headline)
 	}
-	for _, reason := range reasons {
-		fmt.Fprintf(to, "%10d  %s\n", s.Drops[reason], reason)
+	for _, name := range names {
+		fmt.Fprintf(to, "%10d  %s\n", counts[name], name)
 	}
+}
+
+func printDrops(to io.Writer, s *control.Status) {
+	printCounts(to, "\nconntrack met (INVALID: sluice conntrack --invalid)", s.Conntrack)
+	printCounts(to, "\npackets dropped", s.Drops)
 	for _, x := range []struct {
 		n    uint64
 		what string

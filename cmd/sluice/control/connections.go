@@ -122,7 +122,7 @@ func (s *Server) listExpectations(c *conntrack.Command, see func([]byte) error) 
 	return r, nil
 }
 
-// Invalids are how many packets were INVALID or refused for one reason.
+// Invalids are how many packets were INVALID for one reason.
 type Invalids struct {
 	Reason  string   `json:"reason"`
 	Total   uint64   `json:"total"`
@@ -144,7 +144,7 @@ func (s *Server) invalid(c *conntrack.Command, see func([]byte) error) (conntrac
 			return conntrack.Result{}, err
 		}
 	}
-	for reason := flowtable.ReasonNone + 1; int(reason) < flowtable.Reasons; reason++ {
+	for reason := flowtable.ReasonNone + 1; reason.Invalid(); reason++ {
 		row := Invalids{Reason: reason.String(), Workers: make([]uint64, len(stats))}
 		for i := range stats {
 			row.Workers[i] = stats[i].Reasons[reason]

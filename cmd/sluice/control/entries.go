@@ -25,13 +25,14 @@ func newEntries(box *dataplane.Box) *entries {
 	return &entries{box: box, cfg: box.ConntrackConfig()}
 }
 
-// of fills the entry with a flow as a listing tells of it.
+// of fills the entry with a flow as a listing tells of it. use counts who holds
+// the flow besides its children; packets under way hold none here.
 func (x *entries) of(f *flowtable.Flow, use uint32) *conntracktext.Entry {
 	e := &x.entry
 	*e = conntracktext.Entry{
 		Set:  conntracktext.HasTimeout | conntracktext.HasStatus | conntracktext.HasMark | conntracktext.HasUse | conntracktext.HasID,
 		Orig: f.Orig, Reply: f.Reply, Timeout: f.TimeoutSec, State: uint8(f.State), Status: f.Status, Mark: f.Mark,
-		Packets: f.Packets, Bytes: f.Bytes, VTag: f.VTags, Use: use, ID: f.ID,
+		Packets: f.Packets, Bytes: f.Bytes, VTag: f.VTags, Use: use + uint32(f.Children), ID: f.ID,
 	}
 	switch f.Orig.Proto {
 	case flowtable.ProtoTCP, flowtable.ProtoSCTP:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
 )
 
 // Status is the state of a box. Counts are since it started; rates are over the
@@ -24,7 +25,8 @@ type Status struct {
 	Plans       PlanStatus        `json:"plans"`
 	Flows       int               `json:"flows"`
 	MaxFlows    int               `json:"max_flows,omitempty"`
-	Drops       map[string]uint64 `json:"drops"` // packets by reason, those above 0
+	Drops       map[string]uint64 `json:"drops"`     // packets by reason, those above 0
+	Conntrack   map[string]uint64 `json:"conntrack"` // what it met besides INVALID packets, by reason, those above 0
 	ICMPUnsent  ICMPUnsent        `json:"icmp_errors_not_sent"`
 	LogsLost    uint64            `json:"log_records_lost"`
 	Frames      int               `json:"frames"`
@@ -156,6 +158,14 @@ func (s *Server) status() Status {
 	for d := packet.DropNone + 1; d < packet.DropCount; d++ {
 		if n := total.Drops[d]; n > 0 {
 			st.Drops[d.String()] = n
+		}
+	}
+	st.Conntrack = map[string]uint64{}
+	for i := range stats.Conntrack {
+		for r, n := range stats.Conntrack[i].Reasons {
+			if reason := flowtable.Reason(r); n > 0 && !reason.Invalid() {
+				st.Conntrack[reason.String()] += n
+			}
 		}
 	}
 	for i := range stats.Workers {
