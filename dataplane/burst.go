@@ -19,10 +19,13 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 		p := &pkts[i]
 		w.drops[i] = packet.Parse(p, w.table)
 		w.hashes[i] = p.Hash
+		if p.Proto != flowtable.ProtoUDP {
+			w.hashes[i] |= flowtable.PrefetchAll
+		}
 	}
 	w.stages.Lap(stageParse)
 	if t.track {
-		w.shard.Prefetch(w.hashes[:len(pkts)])
+		w.shard.Prefetch(w.hashes[:len(pkts)], w.hints)
 		w.stages.Lap(stagePrefetch)
 	}
 	if w.charging {
@@ -33,6 +36,7 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 		if d := w.drops[i]; d != packet.DropNone {
 			w.drop(p, d)
 		} else {
+			p.Hint = w.hints[i]
 			w.packet(t, p, w.kinds[i])
 		}
 		if w.charging {

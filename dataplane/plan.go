@@ -133,11 +133,10 @@ func (w *worker) sweepPlans() {
 	}
 }
 
-// plannable says whether plans are for packets like p: whole established ones
-// of TCP in the middle of a connection and of UDP, without anything special.
+// plannable says whether plans are for established packets like p: whole ones of
+// TCP in the middle of a connection and of UDP, without anything special.
 func plannable(p *packet.Packet) bool {
-	return p.Ct != nil && (p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply) &&
-		p.Flags == packet.FlagL4 && p.VLANs == 0 && !linkMulticast(p) && p.TTL() > 1 &&
+	return p.Flags == packet.FlagL4 && p.VLANs == 0 && !linkMulticast(p) && p.TTL() > 1 &&
 		!p.Ct.Seen() &&
 		(p.Proto == flowtable.ProtoTCP && p.Probe.Flags&^tcpPSH == tcpACK || p.Proto == flowtable.ProtoUDP)
 }
@@ -152,9 +151,10 @@ const (
 func (w *worker) byPlan(t *tables, p *packet.Packet) bool {
 	ps := &w.plans
 	ps.learning = false
-	if p.Ct != nil && (p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply) {
-		w.stats.Established++
+	if p.Ct == nil || p.Info != flowtable.InfoEstablished && p.Info != flowtable.InfoEstablishedReply {
+		return false
 	}
+	w.stats.Established++
 	if ps.off || ps.sweep != 0 || w.parts != nil || !plannable(p) {
 		return false
 	}

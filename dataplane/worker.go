@@ -49,6 +49,7 @@ type worker struct {
 	drops  []packet.Drop // what parse said of pkts
 	kinds  []parcelKind  // how pkts came
 	hashes []uint64      // of pkts, for the prefetch
+	hints  []uint32      // what the prefetch met; 0s when nothing is tracked
 	descs  []afxdp.Desc
 	head   packet.Packet  // the datagram in joined, or a packet that waited
 	joined datagram       // the datagram in fragments that walks, see parts

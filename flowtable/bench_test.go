@@ -30,11 +30,11 @@ func BenchmarkTrack(b *testing.B) {
 	}
 	b.Run("1M-prefetch-calls", func(b *testing.B) { benchTrack(b, 1<<20, false, (*Shard).prefetchGo) })
 	b.Run("1M-no-prefetch", func(b *testing.B) {
-		benchTrack(b, 1<<20, false, func(*Shard, []uint64) uint64 { return 0 })
+		benchTrack(b, 1<<20, false, func(*Shard, []uint64, []uint32) {})
 	})
 }
 
-func benchTrack(b *testing.B, flows int, acct bool, prefetch func(*Shard, []uint64) uint64) {
+func benchTrack(b *testing.B, flows int, acct bool, prefetch func(*Shard, []uint64, []uint32)) {
 	t := newTable(b, func(c *Config) { c.Max, c.Acct = flows+1024, acct })
 	s := t.Shard(0)
 	now := start
@@ -90,9 +90,9 @@ func benchTrackTCP(b *testing.B, flows int, acct bool) {
 	benchBursts(b, s, trace, start+1000, (*Shard).prefetch)
 }
 
-func benchBursts(b *testing.B, s *Shard, trace []Probe, now uint32, prefetch func(*Shard, []uint64) uint64) {
+func benchBursts(b *testing.B, s *Shard, trace []Probe, now uint32, prefetch func(*Shard, []uint64, []uint32)) {
 	burst := new([benchBurst]Probe)
-	hashes := new([benchBurst]uint64)
+	hashes, hints := new([benchBurst]uint64), new([benchBurst]uint32)
 	at, hits := 0, 0
 	took := make([]time.Duration, 0, 1<<16) // of the first bursts; others share the machine, so the median says more than the mean
 	b.ReportAllocs()
@@ -103,9 +103,13 @@ func benchBursts(b *testing.B, s *Shard, trace []Probe, now uint32, prefetch fun
 		at = (at + benchBurst) & (len(trace) - 1)
 		for i := range burst {
 			hashes[i] = burst[i].Hash
+			if burst[i].Tuple.Proto == ProtoTCP {
+				hashes[i] |= PrefetchAll
+			}
 		}
-		prefetch(s, hashes[:])
+		prefetch(s, hashes[:], hints[:])
 		for i := range burst {
+			burst[i].Hint = hints[i]
 			s.Track(&burst[i], now)
 			if burst[i].Info != InfoNew {
 				hits++

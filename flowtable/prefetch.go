@@ -8,36 +8,47 @@ package flowtable
 // cache, and nothing where memory is the limit.
 const prefetchAhead = 16
 
+// PrefetchAll marks a hash given to Prefetch: fetch also what only TCP and
+// SCTP read of their flows.
+const PrefetchAll uint64 = 1 << 63
+
 // Prefetch fetches what Track will read for the flows of a burst, given their
-// hashes. It changes nothing: Track looks again. Owner only.
-func (s *Shard) Prefetch(hashes []uint64) { s.prefetch(hashes) }
+// hashes, which may be marked. It changes nothing. hints must be as long: it
+// gets for each hash the number of an entry that may be its flow's, or 0, for
+// Probe.Hint. Owner only.
+func (s *Shard) Prefetch(hashes []uint64, hints []uint32) { s.prefetch(hashes, hints) }
+
+// fetches says for which slots of a bucket a lookup that hits goes on to NAT,
+// and which mark all hashes have.
+func (s *Shard) fetches() (moved uint8, more uint64) {
+	if s.table.nat.Load() {
+		moved = 0xff
+	}
+	if s.acct {
+		more = PrefetchAll
+	}
+	return moved, more
+}
 
 // prefetchGo is what prefetch does, for machines without the assembly routine
-// and to compare that with. Both return the sum of the entry numbers they met,
-// the one thing about a prefetch that a test can see.
-func (s *Shard) prefetchGo(hashes []uint64) (sum uint64) {
+// and to compare that with. The hints are the one thing about a prefetch that a
+// test can see.
+func (s *Shard) prefetchGo(hashes []uint64, hints []uint32) {
+	moved, more := s.fetches()
 	for _, h := range hashes[:min(prefetchAhead, len(hashes))] {
-		s.PrefetchBucket(h)
+		prefetchBucket(&s.index.buckets[s.index.home(h)])
 	}
 	for i, h := range hashes {
 		if i+prefetchAhead < len(hashes) {
-			s.PrefetchBucket(hashes[i+prefetchAhead])
+			prefetchBucket(&s.index.buckets[s.index.home(hashes[i+prefetchAhead])])
 		}
-		sum += s.PrefetchEntry(h)
+		hints[i] = s.prefetchEntries(h|more, moved)
 	}
-	return sum
 }
 
-// PrefetchBucket fetches what a lookup of hash reads first. Stage one of a
-// burst.
-func (s *Shard) PrefetchBucket(hash uint64) {
-	prefetchBucket(&s.index.buckets[s.index.home(hash)])
-}
-
-// PrefetchEntry fetches the entries that a lookup of hash may read. Stage two:
-// it looks at the bucket. Track looks again, so this is only a hint. It returns
-// the sum of the entry numbers it met.
-func (s *Shard) PrefetchEntry(hash uint64) (sum uint64) {
+// prefetchEntries fetches the entries that a lookup of hash may read and
+// returns the number of the last one; 0: none.
+func (s *Shard) prefetchEntries(hash uint64, moved uint8) (n uint32) {
 	x := &s.index
 	tag, h := tagOf(hash), x.home(hash)
 	b := &x.buckets[h]
@@ -45,20 +56,39 @@ func (s *Shard) PrefetchEntry(hash uint64) (sum uint64) {
 	if m == 0 && b.displaced != 0 {
 		prefetchBucket(&x.buckets[x.alternative(h, tag)])
 	}
-	for ; m != 0; m &= m - 1 {
-		if i := slot(m); b.tag(i) == tag {
-			sum += uint64(b.entry[i&(slots-1)])
-			s.prefetchSlot(b, i)
+	for i := range slots {
+		if b.tag(i) != tag {
+			continue
+		}
+		n = b.entry[i]
+		prefetchEntry(&s.entries[n])
+		if (b.reply|moved)&(1<<i) != 0 {
+			prefetchNAT(&s.nat[n])
+		}
+		if hash&PrefetchAll != 0 {
+			prefetchProtocol(&s.entries[n])
+			prefetchLast(&s.tcp[n])
 		}
 	}
-	return sum
+	return n
 }
 
-func (s *Shard) prefetchSlot(b *bucket, i int) {
-	n := b.entry[i&(slots-1)]
-	prefetchEntry(&s.entries[n])
-	prefetchLast(&s.tcp[n])
-	if b.reply&(1<<i) != 0 {
-		prefetchNAT(&s.nat[n])
+// hinted says whether the entry of p.Hint is p's flow, without the index: the
+// tuples of live flows are distinct, so one that fits is the one.
+func (s *Shard) hinted(p *Probe) (n uint32, dir uint8) {
+	e := &s.entries[p.Hint]
+	if e.Status&(StatusConfirmed|StatusDying|StatusNATClash) != StatusConfirmed {
+		return 0, Original
 	}
+	if same(&e.Tuple, &p.Tuple) {
+		return p.Hint, Original
+	}
+	if e.flags&flagMoved != 0 {
+		if same(&s.nat[p.Hint].Reply, &p.Tuple) {
+			return p.Hint, Reply
+		}
+	} else if inverse(&e.Tuple, &p.Tuple) {
+		return p.Hint, Reply
+	}
+	return 0, Original
 }

@@ -2,8 +2,9 @@
 
 package flowtable
 
-// The four fetch cache lines ahead of use: one line of the index, both lines of
-// an entry, the line of a last segment, one line of NAT. They never fault.
+// The five fetch cache lines ahead of use: one line of the index, the first or
+// the second line of an entry, the line of a last segment, one line of NAT.
+// They never fault.
 
 //go:noescape
 func prefetchBucket(b *bucket)
@@ -15,16 +16,21 @@ func prefetchLast(l *tcpLast)
 func prefetchEntry(e *Entry)
 
 //go:noescape
+func prefetchProtocol(e *Entry)
+
+//go:noescape
 func prefetchNAT(n *NAT)
 
 // prefetchFlows is prefetchGo for n hashes, 1 and more.
 //
 //go:noescape
-func prefetchFlows(hashes *uint64, n int, buckets *bucket, mask uint32, entries *Entry, nat *NAT, tcp *tcpLast) (sum uint64)
+func prefetchFlows(hashes *uint64, hints *uint32, n int, buckets *bucket, mask uint32, moved uint8, more uint64, entries *Entry, nat *NAT, tcp *tcpLast)
 
-func (s *Shard) prefetch(hashes []uint64) uint64 {
+func (s *Shard) prefetch(hashes []uint64, hints []uint32) {
 	if len(hashes) == 0 {
-		return 0
+		return
 	}
-	return prefetchFlows(&hashes[0], len(hashes), &s.index.buckets[0], s.index.mask, &s.entries[0], &s.nat[0], &s.tcp[0])
+	_ = hints[len(hashes)-1]
+	moved, more := s.fetches()
+	prefetchFlows(&hashes[0], &hints[0], len(hashes), &s.index.buckets[0], s.index.mask, moved, more, &s.entries[0], &s.nat[0], &s.tcp[0])
 }

@@ -18,6 +18,11 @@ TEXT ·prefetchLast(SB), NOSPLIT, $0-8
 TEXT ·prefetchEntry(SB), NOSPLIT, $0-8
 	MOVQ e+0(FP), AX
 	PREFETCHT0 (AX)
+	RET
+
+// func prefetchProtocol(e *Entry)
+TEXT ·prefetchProtocol(SB), NOSPLIT, $0-8
+	MOVQ e+0(FP), AX
 	PREFETCHT0 64(AX)
 	RET
 
@@ -27,18 +32,17 @@ TEXT ·prefetchNAT(SB), NOSPLIT, $0-8
 	PREFETCHT0 (AX)
 	RET
 
-// func prefetchFlows(hashes *uint64, n int, buckets *bucket, mask uint32, entries *Entry, nat *NAT, tcp *tcpLast) (sum uint64)
+// func prefetchFlows(hashes *uint64, hints *uint32, n int, buckets *bucket, mask uint32, moved uint8, more uint64, entries *Entry, nat *NAT, tcp *tcpLast)
 //
 // R14 is the bucket of hash R12, BX the slots in it whose tag matches.
-TEXT ·prefetchFlows(SB), NOSPLIT, $0-64
+TEXT ·prefetchFlows(SB), NOSPLIT, $0-72
 	MOVQ hashes+0(FP), SI
-	MOVQ n+8(FP), CX
-	MOVQ buckets+16(FP), DI
-	MOVL mask+24(FP), R8
-	MOVQ entries+32(FP), R9
-	MOVQ nat+40(FP), R10
-	MOVQ tcp+48(FP), R11
-	XORQ AX, AX
+	MOVQ n+16(FP), CX
+	MOVQ buckets+24(FP), DI
+	MOVL mask+32(FP), R8
+	MOVQ entries+48(FP), R9
+	MOVQ nat+56(FP), R10
+	MOVQ tcp+64(FP), R11
 	XORQ R12, R12
 	TESTQ CX, CX
 	JLE  done
@@ -68,6 +72,7 @@ flow:
 	PREFETCHT0 (DI)(R13*1)
 
 look:
+	XORQ AX, AX             // the hint
 	MOVQ (SI)(R12*8), R13
 	MOVL R13, R14
 	ANDL R8, R14
@@ -102,31 +107,38 @@ look:
 
 match:
 	BSFL BX, DX
-	MOVL 16(R14)(DX*4), R13
-	ADDQ R13, AX
+	MOVL 16(R14)(DX*4), AX
+	MOVQ AX, R13
+	SHLQ $7, R13
+	PREFETCHT0 (R9)(R13*1)
 	MOVBLZX 53(R14), R15
+	ORB  moved+36(FP), R15
 	BTL  DX, R15
-	JCC  entry
-	MOVQ R13, R15
+	JCC  plain
+	MOVQ AX, R15
 	SHLQ $6, R15
 	PREFETCHT0 (R10)(R15*1)
 
-entry:
-	MOVQ R13, R15
+plain:
+	MOVQ (SI)(R12*8), R15
+	ORQ  more+40(FP), R15
+	JGE  again              // bit 63, PrefetchAll
+	PREFETCHT0 64(R9)(R13*1)
+	MOVQ AX, R15
 	SHLQ $4, R15
 	PREFETCHT0 (R11)(R15*1)
-	SHLQ $7, R13
-	PREFETCHT0 (R9)(R13*1)
-	PREFETCHT0 64(R9)(R13*1)
+
+again:
 	LEAL -1(BX), DX
 	ANDL DX, BX
 	JNZ  match
 
 next:
+	MOVQ hints+8(FP), DX
+	MOVL AX, (DX)(R12*4)
 	INCQ R12
 	CMPQ R12, CX
 	JLT  flow
 
 done:
-	MOVQ AX, sum+56(FP)
 	RET

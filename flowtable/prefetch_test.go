@@ -2,6 +2,7 @@ package flowtable
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -29,25 +30,23 @@ func TestPrefetch(t *testing.T) {
 		}
 		all = append(all, all[0]&0xffff0000ffffffff) // tag 0
 		for n := range 70 {
-			hashes := make([]uint64, n)
-			want := uint64(0)
+			hashes, want := make([]uint64, n), make([]uint32, n)
 			for i := range hashes {
-				h := all[r.IntN(len(all))]
+				h := all[r.IntN(len(all))] | r.Uint64()&PrefetchAll
 				hashes[i] = h
 				b := &s.index.buckets[s.index.home(h)]
 				for k := range slots {
 					if b.tag(k) == tagOf(h) {
-						want += uint64(b.entry[k])
+						want[i] = b.entry[k]
 					}
 				}
 			}
-			if got := s.prefetch(hashes); got != want {
-				t.Fatalf("seed %d: %d hashes: met %d, want %d", seed, n, got, want)
+			for name, routine := range map[string]func([]uint64, []uint32){"Prefetch": s.Prefetch, "the Go twin": s.prefetchGo} {
+				hints := make([]uint32, n)
+				if routine(hashes, hints); !slices.Equal(hints, want) {
+					t.Fatalf("seed %d: %d hashes: %s met %d, want %d", seed, n, name, hints, want)
+				}
 			}
-			if got := s.prefetchGo(hashes); got != want {
-				t.Fatalf("seed %d: %d hashes: the Go twin met %d, want %d", seed, n, got, want)
-			}
-			s.Prefetch(hashes)
 		}
 	}
 }

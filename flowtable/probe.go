@@ -20,6 +20,7 @@ const (
 type Probe struct {
 	Tuple   Tuple
 	Hash    uint64 // Table.Hash of Tuple; the same for both directions
+	Hint    uint32 // entry in which to look first, as Prefetch gave it; 0 is none
 	Bytes   uint32 // L3 length, IP header included
 	Seq     uint32 // TCP; SCTP: verification tag
 	Ack     uint32 // TCP

@@ -45,10 +45,10 @@ func (s *Shard) invalid(p *Probe) Action {
 
 func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 	for {
-		key := spread(&p.Tuple, p.Hash)
-		n, dir := s.find(&p.Tuple, key)
-		if p.Template.ZoneDir != ZoneBoth {
-			n, dir, key = s.findZoned(p)
+		var key uint64
+		n, dir := s.hinted(p)
+		if n == 0 || p.Template.ZoneDir != ZoneBoth {
+			n, dir, key = s.search(p)
 		}
 		if n != 0 && s.entries[n].expired(now) {
 			s.reap(n)
@@ -106,6 +106,16 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 			return s.invalid(p)
 		}
 	}
+}
+
+// search finds the flow of p, and the key to file it under if there is none.
+func (s *Shard) search(p *Probe) (n uint32, dir uint8, key uint64) {
+	if p.Template.ZoneDir != ZoneBoth {
+		return s.findZoned(p)
+	}
+	key = spread(&p.Tuple, p.Hash)
+	n, dir = s.find(&p.Tuple, key)
+	return n, dir, key
 }
 
 // findZoned is find for a packet with a zone of one direction only
@@ -196,10 +206,7 @@ func (s *Shard) Locate(p *Probe, now uint32) int {
 // trackError attaches an ICMP error to the flow it complains of. It neither
 // refreshes the flow nor counts in it (nf_conntrack_inet_error).
 func (s *Shard) trackError(p *Probe, now uint32) Action {
-	n, dir := s.find(&p.Tuple, spread(&p.Tuple, p.Hash))
-	if p.Template.ZoneDir != ZoneBoth {
-		n, dir, _ = s.findZoned(p)
-	}
+	n, dir, _ := s.search(p)
 	if n != 0 && s.entries[n].expired(now) {
 		s.reap(n)
 		n = 0

@@ -393,7 +393,7 @@ func TestAllocations(t *testing.T) {
 	bad := segment(tb, mustInvert(t, tcpTuple(t)), tcpFIN)
 	for name, f := range map[string]func(){
 		"hit":      func() { *p = hit; s.Track(p, start) },
-		"prefetch": func() { s.Prefetch(hashes) },
+		"prefetch": func() { s.Prefetch(hashes, make([]uint32, 64)[:64]) },
 		"invalid":  func() { *p = bad; s.Track(p, start) },
 		"new plain flow": func() {
 			*p = tcp

@@ -86,10 +86,15 @@ func checksumAt(proto uint8) (off int, pseudo bool) {
 	return -1, false
 }
 
-// adjust returns checksum old (in host order) after delta was added to the sum
-// it covers (RFC 1624, equation 3). delta is a sum of ^old and new words.
+// adjust returns checksum old after delta was added to the sum it covers (RFC
+// 1624, equation 3). delta is a sum of ^old and new words, some thousand at
+// most; old, delta and result are of one byte order.
 func adjust(old uint16, delta uint64) uint16 {
-	return ^fold(uint64(^old) + delta)
+	s := uint64(^old) + delta
+	s = s>>16 + s&0xffff
+	s = s>>16 + s&0xffff
+	s = s>>16 + s&0xffff
+	return ^uint16(s)
 }
 
 // diff16 and diff32 return what to add for a changed word.

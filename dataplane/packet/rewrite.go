@@ -2,6 +2,7 @@ package packet
 
 import (
 	"encoding/binary"
+	"math/bits"
 
 	"github.com/sluice-net/sluice/flowtable"
 )
@@ -23,6 +24,10 @@ func (p *Packet) SetSrc(addr *[16]byte, port uint16) Drop { return p.set(addr, p
 func (p *Packet) SetDst(addr *[16]byte, port uint16) Drop { return p.set(addr, port, true) }
 
 func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
+	if p.Family == flowtable.FamilyIPv4 && p.Flags == FlagL4 && (p.Proto == protoTCP || p.Proto == protoUDP) {
+		p.setCommon(addr, port, dst)
+		return DropNone
+	}
 	var l4 []byte // nil: addresses only
 	if p.Flags&FlagLaterFrag == 0 && needsHeader(p.Proto) {
 		if p.Flags&FlagL4 == 0 {
@@ -74,6 +79,37 @@ func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
 	}
 	patch(p.Proto, l4, delta)
 	return DropNone
+}
+
+// setCommon is set for what nearly all packets are: whole ones of TCP or UDP
+// over IPv4 without options. One's complement sums come out the same in either
+// byte order, so it adds words as they lie.
+func (p *Packet) setCommon(addr *[16]byte, port uint16, dst bool) {
+	h := p.Data[p.L3:][:ip4Len]
+	l4 := p.Data[p.L4:][:udpLen]
+	a, b := h[ip4Src:ip4Dst], l4[0:2]
+	if dst {
+		a, b = h[ip4Dst:], l4[2:4]
+	}
+	now, number := binary.LittleEndian.Uint32(addr[:]), bits.ReverseBytes16(port)
+	delta := diff32(binary.LittleEndian.Uint32(a), now)
+	binary.LittleEndian.PutUint32(a, now)
+	binary.LittleEndian.PutUint16(h[10:], adjust(binary.LittleEndian.Uint16(h[10:]), delta))
+	delta += diff16(binary.LittleEndian.Uint16(b), number)
+	binary.LittleEndian.PutUint16(b, number)
+	sum := l4[6:8]
+	if p.Proto == protoTCP {
+		sum = p.Data[p.L4+16:][:2]
+	}
+	old := binary.LittleEndian.Uint16(sum)
+	if p.Proto == protoUDP && old == 0 {
+		return
+	}
+	c := adjust(old, delta)
+	if p.Proto == protoUDP && c == 0 {
+		c = 0xffff
+	}
+	binary.LittleEndian.PutUint16(sum, c)
 }
 
 // setCallID writes the destination key of PPTP's GRE, the only one on the wire.
@@ -163,8 +199,12 @@ func (p *Packet) DecTTL() bool {
 			return false
 		}
 		h[8]--
-		// The TTL is the high byte of its word: the sum loses 0x0100.
-		binary.BigEndian.PutUint16(h[10:12], adjust(be16(h[10:12]), 0xfeff))
+		// The TTL is the high byte of its word: the sum loses 0x0100, the checksum gains it.
+		c := uint32(be16(h[10:12])) + 0x0100
+		if c >= 0xffff {
+			c++
+		}
+		binary.BigEndian.PutUint16(h[10:12], uint16(c))
 		return true
 	}
 	h := p.Data[p.L3:][:ip6Len]
