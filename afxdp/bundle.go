@@ -66,6 +66,7 @@ func (b *bundle) info() QueueInfo {
 		t.Failures += i.Failures
 		t.Strays += i.Strays
 		t.Kernel.add(i.Kernel)
+		t.Rings.add(i.Rings)
 		if t.Reason == "" {
 			t.Reason = i.Reason
 		}

@@ -31,6 +31,24 @@ type QueueInfo struct {
 	Strays   uint64 // frames from the kernel that it should not have had: always 0
 	Stats    QueueStats
 	Kernel   KernelCounts
+	Rings    RingFill // at this moment; zero for backend asavie
+}
+
+// RingFill is how many elements a socket's rings hold.
+type RingFill struct {
+	Size       int // of each ring
+	Fill       int // free frames that the kernel has for receiving
+	RX         int // received, not yet taken by the worker
+	TX         int // to be sent, not yet taken by the kernel
+	Completion int // sent, not yet taken back by the worker
+}
+
+func (f *RingFill) add(o RingFill) {
+	f.Size += o.Size
+	f.Fill += o.Fill
+	f.RX += o.RX
+	f.TX += o.TX
+	f.Completion += o.Completion
 }
 
 // KernelCounts is what XDP_STATISTICS counts for a socket.

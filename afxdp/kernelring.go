@@ -59,6 +59,13 @@ func (r *kernelRing[T]) unread() int {
 // filled returns the same without reading the kernel's index: never too few.
 func (r *kernelRing[T]) filled() int { return int(r.own - r.seen) }
 
+// held returns how many elements the ring holds. Any goroutine may ask, as long
+// as the ring stays mapped; with both sides at work it was so a moment ago.
+func (r *kernelRing[T]) held() int {
+	cons := r.cons.Load()
+	return int(min(r.prod.Load()-cons, r.mask+1))
+}
+
 // wantsWakeup says whether the kernel waits for a system call before it looks
 // at the ring again.
 func (r *kernelRing[T]) wantsWakeup() bool { return r.flags.Load()&ringNeedWakeup != 0 }

@@ -32,6 +32,9 @@ func TestKernelRing(t *testing.T) {
 			if in.filled() < int(sent-got) || in.unread() != int(sent-got) {
 				t.Fatalf("start %d: %d filled, %d unread of %d", start, in.filled(), in.unread(), sent-got)
 			}
+			if in.held() != int(sent-got) || out.held() != int(sent-got) {
+				t.Fatalf("start %d: %d and %d held of %d", start, in.held(), out.held(), sent-got)
+			}
 			n = out.peek(rnd.IntN(size + 4))
 			if n > int(sent-got) {
 				t.Fatalf("start %d: %d elements of %d", start, n, sent-got)

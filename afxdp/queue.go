@@ -18,7 +18,7 @@ type socketQueue struct {
 	closed   bool
 	count    socketCounters
 
-	statsLock sync.Mutex // held over reading from fd and over closing it
+	statsLock sync.Mutex // held over reading from fd and the rings' indices, and over closing
 	last      unix.XDPStatistics
 }
 
@@ -249,6 +249,16 @@ func (q *socketQueue) kernelStats() unix.XDPStatistics {
 	return q.last
 }
 
+// ringFill looks at the rings. Any goroutine.
+func (q *socketQueue) ringFill() RingFill {
+	q.statsLock.Lock() // the rings stay mapped
+	defer q.statsLock.Unlock()
+	if q.closed {
+		return RingFill{}
+	}
+	return RingFill{Size: len(q.rx.slots), Fill: q.fill.held(), RX: q.rx.held(), TX: q.tx.held(), Completion: q.done.held()}
+}
+
 // shut closes the socket; its last statistics stay readable.
 func (q *socketQueue) shut() error {
 	q.kernelStats()
@@ -276,6 +286,6 @@ func (q *socketQueue) info() QueueInfo {
 	return QueueInfo{
 		ZeroCopy: q.zeroCopy, Reason: q.reason, Down: q.count.down.Load(), Stats: q.Stats(), Kernel: kernelCounts(q.kernelStats()),
 		Kicks: q.count.kicks.Load(), Again: q.count.again.Load(), Downs: q.count.downs.Load(),
-		Failures: q.count.failures.Load(), Strays: q.count.strays.Load(),
+		Failures: q.count.failures.Load(), Strays: q.count.strays.Load(), Rings: q.ringFill(),
 	}
 }

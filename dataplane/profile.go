@@ -71,15 +71,17 @@ func (w *worker) chargeRound(t *tables) bool {
 	return true
 }
 
-// charge adds the cycles since the packet before to the rule that decided p.
+// charge adds the cycles since the packet before to the rule that decided p,
+// unless the worker was interrupted meanwhile.
 func (w *worker) charge(t *tables, p *packet.Packet) {
 	now := perf.Cycles()
-	if uint64(p.Rule) < uint64(len(t.costs)) {
+	took := now - w.mark
+	w.mark = now
+	if uint64(p.Rule) < uint64(len(t.costs)) && took < w.stages.Limit() {
 		c := &t.costs[p.Rule]
 		c.Packets++
-		c.Cycles += now - w.mark
+		c.Cycles += took
 	}
-	w.mark = now
 }
 
 // SetProfiling switches the workers' accounts on or off. What they cost a packet

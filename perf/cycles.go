@@ -36,6 +36,9 @@ func both() (t time.Time, c uint64) {
 	return t, c
 }
 
+// Cycles returns how many cycles a time has.
+func (r Rate) Cycles(d time.Duration) uint64 { return uint64(d.Seconds() * float64(r)) }
+
 // Duration returns how long a number of cycles takes.
 func (r Rate) Duration(cycles uint64) time.Duration {
 	return time.Duration(float64(cycles) / float64(r) * float64(time.Second))

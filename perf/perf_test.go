@@ -188,6 +188,17 @@ func TestStagesAddUp(t *testing.T) {
 	if a := s.Snapshot(); a.Idle != 7 || a.Cycles[0] != 300 {
 		t.Errorf("after an idle burst: %+v", a)
 	}
+	for _, packets := range []int{0, 4} {
+		s.Begin()
+		s.burst[0] = s.Limit() + 1
+		s.End(packets)
+	}
+	if a := s.Snapshot(); a.Interrupted != 2 || a.InterruptedCycles != 2*(s.Limit()+1) || a.Packets != 10 || a.Total() != 350 || a.Idle != 7 {
+		t.Errorf("after two interrupted bursts: %+v", a)
+	}
+	if n := s.Times().Count(); n != 2 {
+		t.Errorf("%d burst times, want those of the two with packets", n)
+	}
 	if (&Account{Cycles: []uint64{1}}).PerPacket(0) != 0 {
 		t.Error("cycles per packet without packets")
 	}

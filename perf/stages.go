@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // MaxStages is how many stages an account can have.
@@ -17,9 +18,14 @@ const MaxStages = 16
 // Reading the cycle counter costs as much as a tenth of a packet. So an account
 // of a box at work is of a sample of the bursts, drawn at random whether they
 // have packets or not: the others cost what they cost while it is off.
+//
+// Cycles go on while the kernel lets others run. A burst that takes longer than
+// Interruption was interrupted, as bursts do not take so long by themselves: it
+// is in the account for that alone, and among the times.
 type Stages struct {
 	names []string
 	want  atomic.Uint32 // set by Enable, looked at by Begin
+	limit atomic.Uint64 // cycles of an interruption; set by Enable
 
 	_       Pad
 	on      bool   // for the burst under way
@@ -29,6 +35,8 @@ type Stages struct {
 	burst   [MaxStages]uint64 // cycles of the burst under way
 	cycles  [MaxStages]Counter
 	idle    Counter
+	broken  Counter // bursts interrupted
+	lost    Counter // their cycles
 	bursts  Counter
 	packets Counter
 	times   Histogram
@@ -45,9 +53,20 @@ func NewStages(names ...string) *Stages {
 	return &Stages{names: append([]string(nil), names...), seed: 1}
 }
 
+// Interruption is how long a burst takes that was interrupted.
+const Interruption = time.Millisecond
+
 // Enable accounts one of every bursts, in the mean, from the owner's next burst
 // on: with 1 all of them, with 0 none. Any goroutine.
-func (s *Stages) Enable(every uint32) { s.want.Store(every) }
+func (s *Stages) Enable(every uint32) {
+	if every > 0 {
+		s.limit.Store(CycleRate().Cycles(Interruption))
+	}
+	s.want.Store(every)
+}
+
+// Limit returns the cycles of an interruption. Owner only, while it is on.
+func (s *Stages) Limit() uint64 { return s.limit.Load() }
 
 // Begin starts a burst. Owner only.
 func (s *Stages) Begin() {
@@ -108,13 +127,19 @@ func (s *Stages) end(packets int) {
 	for i := range s.names {
 		sum += s.burst[i]
 	}
-	if packets == 0 {
+	if packets > 0 {
+		s.times.Record(sum)
+	}
+	switch {
+	case sum > s.limit.Load():
+		s.broken.Add(1)
+		s.lost.Add(sum)
+	case packets == 0:
 		s.idle.Add(sum)
-	} else {
+	default:
 		for i := range s.names {
 			s.cycles[i].Add(s.burst[i])
 		}
-		s.times.Record(sum)
 		s.bursts.Add(1)
 		s.packets.Add(uint64(packets))
 	}
@@ -129,19 +154,24 @@ type Account struct {
 	Idle    uint64   `json:"idle_cycles"` // in bursts without packets
 	Bursts  uint64   `json:"bursts"`      // with packets
 	Packets uint64   `json:"packets"`
+	// Interrupted bursts are in none of the above.
+	Interrupted       uint64 `json:"interrupted"`
+	InterruptedCycles uint64 `json:"interrupted_cycles"`
 }
 
 // On says whether the burst under way is accounted. Owner only.
 func (s *Stages) On() bool { return s.on }
 
-// Times returns how many cycles each accounted burst with packets took. Any goroutine.
+// Times returns how many cycles each burst of the sample with packets took,
+// interrupted ones too. Any goroutine.
 func (s *Stages) Times() *Distribution { return s.times.Snapshot() }
 
 // Snapshot returns the account. Any goroutine; taken while the owner publishes
 // a burst, it may hold a part of that burst only.
 func (s *Stages) Snapshot() Account {
 	a := Account{Names: s.names, Cycles: make([]uint64, len(s.names)),
-		Idle: s.idle.Load(), Bursts: s.bursts.Load(), Packets: s.packets.Load()}
+		Idle: s.idle.Load(), Bursts: s.bursts.Load(), Packets: s.packets.Load(),
+		Interrupted: s.broken.Load(), InterruptedCycles: s.lost.Load()}
 	for i := range a.Cycles {
 		a.Cycles[i] = s.cycles[i].Load()
 	}
@@ -159,6 +189,8 @@ func (a *Account) Add(o Account) {
 	a.Idle += o.Idle
 	a.Bursts += o.Bursts
 	a.Packets += o.Packets
+	a.Interrupted += o.Interrupted
+	a.InterruptedCycles += o.InterruptedCycles
 }
 
 // Sub takes an earlier account of the same workers away, which leaves what was
@@ -171,6 +203,8 @@ func (a *Account) Sub(earlier Account) {
 	a.Idle -= earlier.Idle
 	a.Bursts -= earlier.Bursts
 	a.Packets -= earlier.Packets
+	a.Interrupted -= earlier.Interrupted
+	a.InterruptedCycles -= earlier.InterruptedCycles
 }
 
 // Total returns the cycles of all stages.

@@ -11,6 +11,6 @@
 // reads one as text or HTML; diff compares two; latency shows burst times;
 // counters reads the processor's event counters of the box's threads.
 //
-// Files in reading order: main.go, interval.go, top.go, recording.go, record.go,
+// Files in reading order: main.go, interval.go, queues.go, top.go, recording.go, record.go,
 // stacks.go, report.go, reporthtml.go, diff.go, latency.go, counters.go.
 package main

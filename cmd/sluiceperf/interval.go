@@ -26,7 +26,8 @@ type interval struct {
 type workerInterval struct {
 	RxRate, TxRate  float64 // packets a second
 	HandIn, HandOut float64 // handovers a second
-	Idle            float64 // share of the time that passed
+	Idle            float64 // share of the time that passed; polling is idle
+	Waiting         float64 // share of the time in which the worker had no CPU but could have worked
 	Fill            float64 // packets in a burst
 	PerPacket       float64
 	Stages          []float64 // ns a packet
@@ -37,6 +38,7 @@ type workerInterval struct {
 	Work            float64 // of rounds with packets, in all
 	Polling         float64 // of rounds without any, in all
 	CPU, Waited     float64 // as the kernel counts them for the worker's thread
+	Interrupted     float64 // bursts that others' work came into: in no other figure but the burst times
 	sampled         uint64  // packets of the sample
 	rate            perf.Rate
 }
@@ -79,7 +81,11 @@ func between(a, b *control.Profile) interval {
 		if account.Packets > 0 { // else the sample says nothing of how many rounds there were
 			w.Polling = float64(account.Idle) * nanos * float64(w.Packets) / float64(account.Packets)
 		}
-		w.Idle = max(0, 1-w.Work/(seconds*1e9))
+		w.Waiting = min(1, w.Waited/(seconds*1e9))
+		w.Idle = max(0, 1-w.Waiting-w.Work/(seconds*1e9))
+		if account.Bursts > 0 {
+			w.Interrupted = float64(account.Interrupted) * float64(w.Packets) / float64(max(account.Packets, 1))
+		}
 		if account.Bursts > 0 {
 			w.Fill = float64(account.Packets) / float64(account.Bursts)
 		}
@@ -152,6 +158,8 @@ func (in *interval) total() workerInterval {
 		t.Polling += w.Polling
 		t.CPU += w.CPU
 		t.Waited += w.Waited
+		t.Interrupted += w.Interrupted
+		t.Waiting += w.Waiting / float64(len(in.Workers))
 		t.Idle += w.Idle / float64(len(in.Workers))
 		t.rate = w.rate
 		for s, ns := range w.Stages {

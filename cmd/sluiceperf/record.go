@@ -35,7 +35,11 @@ report and diff. Ctrl-C ends it early; what there is then is kept.`,
 			if err != nil {
 				return err
 			}
-			r, err := record(box, length, !noCPU)
+			looking, err := control.Connect(path)
+			if err != nil {
+				return err
+			}
+			r, err := record(box, looking, length, !noCPU)
 			if err != nil {
 				return err
 			}
@@ -58,14 +62,18 @@ report and diff. Ctrl-C ends it early; what there is then is kept.`,
 	return cmd
 }
 
-// record takes a recording of so long, or until a signal.
-func record(box *control.Client, length time.Duration, cpu bool) (*recording, error) {
+// record takes a recording of so long, or until a signal; by looking, a second
+// client, it sees the queues meanwhile.
+func record(box, looking *control.Client, length time.Duration, cpu bool) (*recording, error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	r := &recording{Format: recordingFormat, CPUs: runtime.NumCPU(), Begun: time.Now()}
 	r.Host, _ = os.Hostname() // only a label
 	err := profiled(box, func(start control.Profile) error {
 		r.Start = start
+		queues := &queueWatch{box: looking}
+		looked := make(chan error, 1)
+		go func() { looked <- queues.watch(ctx.Done(), length) }()
 		if cpu {
 			var b bytes.Buffer
 			if err := box.CPUProfile(ctx, &b, length); err != nil && ctx.Err() == nil {
@@ -84,6 +92,10 @@ func record(box *control.Client, length time.Duration, cpu bool) (*recording, er
 		if r.End, err = box.Profile(); err != nil {
 			return err
 		}
+		if err = <-looked; err != nil {
+			return err
+		}
+		r.Queues = queues.next()
 		r.Status, err = box.Status()
 		r.Version = r.Status.Version
 		return err

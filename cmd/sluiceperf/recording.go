@@ -25,6 +25,7 @@ type recording struct {
 	Begun   time.Time       `json:"begun"`
 	Start   control.Profile `json:"start"`
 	End     control.Profile `json:"end"`
+	Queues  []queueInterval `json:"queues"`
 	Status  control.Status  `json:"status"`        // at the end
 	CPU     []byte          `json:"cpu,omitempty"` // pprof; empty: none was taken
 }

@@ -124,19 +124,18 @@ func (r *reportOf) stageRows() []stageRow {
 	return rows
 }
 
-// outside holds the account against what the kernel counted for the threads. The
-// account's cycles go on while a thread waits for a CPU.
+// outside holds the account against what the kernel counted for the threads.
 func (w *workerInterval) outside() string {
 	if w.CPU == 0 || w.Packets == 0 {
 		return "no count of the kernel's to hold against the account"
 	}
 	n := float64(w.Packets)
-	return fmt.Sprintf("a packet: account %.1f ns and %.1f ns of polling; the kernel counts %.1f ns of CPU and %.1f ns of waiting for one: %+.1f %%",
-		w.Work/n, w.Polling/n, w.CPU/n, w.Waited/n, 100*w.beside())
+	return fmt.Sprintf("of a packet: the account has %.1f ns of work and %.1f ns of polling, the kernel %.1f ns of CPU time: %+.1f %%; about %.0f bursts were interrupted and are left out",
+		w.Work/n, w.Polling/n, w.CPU/n, 100*w.beside(), w.Interrupted)
 }
 
 // beside is by how much the account is above what the kernel counted.
-func (w *workerInterval) beside() float64 { return (w.Work+w.Polling)/(w.CPU+w.Waited) - 1 }
+func (w *workerInterval) beside() float64 { return (w.Work+w.Polling)/w.CPU - 1 }
 
 func (r *reportOf) title() string {
 	return fmt.Sprintf("sluice %s on %s, %s, %v", r.Version, r.Host, r.Begun.Format(time.DateTime), r.Took.Round(time.Millisecond))
@@ -149,6 +148,7 @@ func (r *reportOf) writeText(to io.Writer) error {
 	r.writeStages(&b)
 	fmt.Fprintln(&b, r.all.outside())
 	writeRules(&b, &r.interval, reportRules)
+	writeQueues(&b, r.Queues)
 	if r.stacks != nil {
 		fmt.Fprintf(&b, "\n%d samples of the process, %d of them in workers\n", r.stacks.all, r.stacks.workers)
 		w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)

@@ -34,8 +34,8 @@ svg.flame { max-width: 100%; } p.note { color: #666; }
 {{end}}</table>
 <p class="note">The account counts cycles of bursts with packets; samples are those of the CPU profile in the same stages. {{.Outside}}.</p>
 <h2>Workers</h2>
-<table><tr><th>worker</th><th>rx pps</th><th>tx pps</th><th>idle</th><th>ns/packet</th><th>planned</th><th>handed over</th><th>taken over</th></tr>
-{{range $i, $w := .Workers}}<tr><td>{{$i}}</td><td>{{rate .RxRate}}</td><td>{{rate .TxRate}}</td><td>{{pct .Idle}}</td><td>{{ns .PerPacket}}</td><td>{{pct .Planned}}</td><td>{{rate .HandOut}}</td><td>{{rate .HandIn}}</td></tr>
+<table><tr><th>worker</th><th>rx pps</th><th>tx pps</th><th>idle</th><th>waiting</th><th>ns/packet</th><th>planned</th><th>handed over</th><th>taken over</th></tr>
+{{range $i, $w := .Workers}}<tr><td>{{$i}}</td><td>{{rate .RxRate}}</td><td>{{rate .TxRate}}</td><td>{{pct .Idle}}</td><td>{{pct .Waiting}}</td><td>{{ns .PerPacket}}</td><td>{{pct .Planned}}</td><td>{{rate .HandOut}}</td><td>{{rate .HandIn}}</td></tr>
 {{end}}</table>
 <h2>Burst times</h2>
 {{.Bursts}}

@@ -67,7 +67,7 @@ func TestRecordReportDiff(t *testing.T) {
 	if rep.all.PerPacket <= 0 || math.Abs(sum/rep.all.PerPacket-1) > 1e-9 {
 		t.Errorf("stages add up to %f ns, packets take %f", sum, rep.all.PerPacket)
 	}
-	if rep.stacks.workers > 0 && math.Abs(samples-1) > 1e-9 {
+	if samples > 0 && math.Abs(samples-1) > 1e-9 {
 		t.Errorf("samples' shares add up to %f", samples)
 	}
 	for _, name := range []string{page, svg} {

@@ -33,14 +33,16 @@ func newTop() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "show live where the workers' time goes",
-		Long: `Shows, anew every interval, for each worker: packets a second, idle share, ns a
-packet by stage, packets a burst, burst times, handovers and drops by reason; for
-each rule: its packets and their time; for each port: rates; for each queue: how
-full its four rings were, and what the kernel and the box lost there.
+		Long: `Shows, anew every interval, for each worker: packets a second, the shares of
+time in which it was idle or waited for a CPU that others had, ns a packet by
+stage, packets a burst, burst times, handovers and drops by reason; for each
+rule: its packets and their time; for each port: rates; for each queue: how full
+its four rings were, and what was lost there, in the kernel (no-frame,
+rx-ring-full, bad-descriptors) or the box.
 
 Profiling is switched on in the box meanwhile. Times come from a sample: stages
-and bursts from a quarter of the rounds, rules from the packets of one in 32. On a terminal the screen is
-overwritten; elsewhere one follows the other.`,
+and bursts from a quarter of the rounds, rules from the packets of one in 16. On
+a terminal the screen is overwritten; elsewhere one follows the other.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if every < 10*time.Millisecond || count < 0 {
@@ -54,11 +56,16 @@ overwritten; elsewhere one follows the other.`,
 			defer stop()
 			out := cmd.OutOrStdout()
 			return profiled(box, func(last control.Profile) error {
+				queues := &queueWatch{box: box}
+				if err := queues.look(); err != nil {
+					return err
+				}
 				for n := 0; count == 0 || n < count; n++ {
-					select {
-					case <-ctx.Done():
+					if err := queues.watch(ctx.Done(), every); err != nil {
+						return err
+					}
+					if ctx.Err() != nil {
 						return nil
-					case <-time.After(every):
 					}
 					now, err := box.Profile()
 					if err != nil {
@@ -70,7 +77,7 @@ overwritten; elsewhere one follows the other.`,
 					}
 					in := between(&last, &now)
 					last = now
-					if err := writeScreen(out, &in, &status); err != nil {
+					if err := writeScreen(out, &in, queues.next(), &status); err != nil {
 						return err
 					}
 				}
@@ -85,7 +92,7 @@ overwritten; elsewhere one follows the other.`,
 }
 
 // writeScreen shows one interval. On a terminal it begins at its top.
-func writeScreen(to io.Writer, in *interval, s *control.Status) error {
+func writeScreen(to io.Writer, in *interval, queues []queueInterval, s *control.Status) error {
 	var b bytes.Buffer
 	if terminal(to) {
 		b.WriteString("\x1b[H\x1b[2J")
@@ -95,6 +102,7 @@ func writeScreen(to io.Writer, in *interval, s *control.Status) error {
 	writeWorkers(&b, in)
 	writeRules(&b, in, topRules)
 	writePorts(&b, s.Ports)
+	writeQueues(&b, queues)
 	b.WriteByte('\n')
 	_, err := to.Write(b.Bytes())
 	return err
@@ -112,7 +120,7 @@ func terminal(w io.Writer) bool {
 // writeWorkers writes the workers' table and what they dropped.
 func writeWorkers(to io.Writer, in *interval) {
 	w := tabwriter.NewWriter(to, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(w, "worker\trx pps\ttx pps\tidle\tfill\tns/packet\t")
+	fmt.Fprint(w, "worker\trx pps\ttx pps\tidle\twaiting\tfill\tns/packet\t")
 	for _, s := range in.Stages {
 		fmt.Fprintf(w, "%s\t", s)
 	}
@@ -132,7 +140,7 @@ func writeWorkers(to io.Writer, in *interval) {
 }
 
 func writeWorker(to io.Writer, name string, w *workerInterval) {
-	fmt.Fprintf(to, "%s\t%.0f\t%.0f\t%.1f%%\t%.1f\t%.1f\t", name, w.RxRate, w.TxRate, 100*w.Idle, w.Fill, w.PerPacket)
+	fmt.Fprintf(to, "%s\t%.0f\t%.0f\t%.1f%%\t%.1f%%\t%.1f\t%.1f\t", name, w.RxRate, w.TxRate, 100*w.Idle, 100*w.Waiting, w.Fill, w.PerPacket)
 	for _, ns := range w.Stages {
 		fmt.Fprintf(to, "%.1f\t", ns)
 	}

@@ -306,7 +306,7 @@ func (r *running) serve() error {
 	r.seen = r.take(nil)
 	r.wait.Go(func() { r.watch(background) })
 	r.server = &control.Server{
-		Box: r.box, Book: r.book, Version: r.opt.Version, Status: r.status, Log: r.log,
+		Box: r.box, Book: r.book, Version: r.opt.Version, Status: r.status, Queues: r.queues, Log: r.log,
 	}
 	r.wait.Go(func() {
 		if err := r.server.Serve(r.socket); err != nil {

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"maps"
 	"net"
 	"time"
 
@@ -83,22 +84,44 @@ func modeOf(info afxdp.Info) string {
 	return "mixed"
 }
 
-// lost is what a port lost by reason.
-func lost(info *afxdp.Info) map[string]uint64 {
-	t := portTotal(info)
-	all := map[string]uint64{
-		"no-frame": t.RxNoFrame, "tx-ring-full": t.TxFull, "too-long": t.TxTooLong,
-		"no-socket": info.Program.NoSocket, "malformed": info.Program.Malformed, "rx-ring-full": t.RxFull,
-	}
-	for i := range info.Queues {
-		k := &info.Queues[i].Kernel
-		all["bad-descriptors"] += k.RxInvalid + k.TxInvalid
-	}
-	for reason, n := range all {
-		if n == 0 {
-			delete(all, reason)
+// queues looks at the ports' queues.
+func (r *running) queues() (all []control.QueueStatus) {
+	for _, port := range r.ports {
+		info := port.Info()
+		for n := range info.Queues {
+			q := &info.Queues[n]
+			all = append(all, control.QueueStatus{
+				Port: info.Name, Queue: n, Rings: q.Rings, RxPackets: q.Stats.RxFrames, TxPackets: q.Stats.TxFrames,
+				Lost: some(lostByQueue(q)),
+			})
 		}
 	}
+	return all
+}
+
+// lost is what a port lost by reason.
+func lost(info *afxdp.Info) map[string]uint64 {
+	all := map[string]uint64{"no-socket": info.Program.NoSocket, "malformed": info.Program.Malformed}
+	for i := range info.Queues {
+		for reason, n := range lostByQueue(&info.Queues[i]) {
+			all[reason] += n
+		}
+	}
+	return some(all)
+}
+
+// lostByQueue is what was lost at a queue: in the kernel no-frame, rx-ring-full
+// and bad-descriptors, in the box the others.
+func lostByQueue(q *afxdp.QueueInfo) map[string]uint64 {
+	return map[string]uint64{
+		"no-frame": q.Stats.RxNoFrame, "rx-ring-full": q.Stats.RxFull, "bad-descriptors": q.Kernel.RxInvalid + q.Kernel.TxInvalid,
+		"tx-ring-full": q.Stats.TxFull, "too-long": q.Stats.TxTooLong,
+	}
+}
+
+// some leaves out reasons that never were; nil when none was.
+func some(all map[string]uint64) map[string]uint64 {
+	maps.DeleteFunc(all, func(_ string, n uint64) bool { return n == 0 })
 	if len(all) == 0 {
 		return nil
 	}

@@ -15,6 +15,10 @@
 //	GET    /v1/nft/ruleset        text as `nft list ruleset`; ?handles=1 ?stateless=1
 //	POST   /v1/nft/script         Script, answers Applied; ?check=1 changes nothing
 //	POST   /v1/conntrack          conntrack.Command, answers lines as they are made, see below
+//	GET    /v1/perf/profile       Profile: accounts of the workers' time
+//	POST   /v1/perf/profiling     ?on=1 ?on=0, answers Profile
+//	GET    /v1/perf/cpu           ?seconds=N, a CPU profile in pprof's format
+//	GET    /v1/perf/queues        a list of QueueStatus
 //	GET    /v1/proc/FILE          text of a file as the kernel's: nf_conntrack, nf_conntrack_expect, stat
 //
 // An answer other than 200 has the error as text: 422 means that the script is

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/perf"
 )
@@ -55,6 +56,17 @@ type RuleProfile struct {
 	Cycles  uint64 `json:"cycles"`
 }
 
+// QueueStatus is a port's queue at a moment: what its rings hold, and what came
+// and was lost since the start.
+type QueueStatus struct {
+	Port      string            `json:"port"`
+	Queue     int               `json:"queue"`
+	Rings     afxdp.RingFill    `json:"rings"`
+	RxPackets uint64            `json:"rx_packets"`
+	TxPackets uint64            `json:"tx_packets"`
+	Lost      map[string]uint64 `json:"lost,omitempty"` // by reason, those above 0
+}
+
 // maxCPUProfile bounds how long a client can have the box profiled for.
 const maxCPUProfile = 10 * time.Minute
 
@@ -71,6 +83,13 @@ func (s *Server) profileRoutes(mux *http.ServeMux) {
 		s.answer(w, s.profile(), nil)
 	})
 	mux.HandleFunc("GET /v1/perf/cpu", s.cpuProfile)
+	mux.HandleFunc("GET /v1/perf/queues", func(w http.ResponseWriter, _ *http.Request) {
+		queues := []QueueStatus{}
+		if s.Queues != nil {
+			queues = append(queues, s.Queues()...)
+		}
+		s.answer(w, queues, nil)
+	})
 }
 
 // profile makes the box's profile readable.
@@ -129,6 +148,13 @@ func (c *Client) Profile() (Profile, error) {
 	var p Profile
 	err := c.get("perf/profile", nil, &p)
 	return p, err
+}
+
+// Queues returns the ports' queues as they are now.
+func (c *Client) Queues() ([]QueueStatus, error) {
+	var q []QueueStatus
+	err := c.get("perf/queues", nil, &q)
+	return q, err
 }
 
 // SetProfiling switches profiling on or off and returns the profile then.

@@ -24,7 +24,8 @@ type Server struct {
 	Box     *dataplane.Box
 	Book    *Rulebook
 	Version string
-	Status  func() Status // everything but rules and flows, which the server knows
+	Status  func() Status        // everything but rules and flows, which the server knows
+	Queues  func() []QueueStatus // of the ports, at this moment; nil: there are none
 	Log     *zap.Logger
 
 	http   http.Server
