@@ -30,6 +30,7 @@ var layers = []layer{
 	{dir: "dataplane/route", ours: []string{"perf", "flowtable", "dataplane/packet"},
 		third: []string{"github.com/gaissmai/bart"}},
 	{dir: "rules/nft"},
+	{dir: "rules/classify", third: []string{"golang.org/x/sys"}},
 	{dir: "rules", ours: []string{"perf", "flowtable", "dataplane/packet", "dataplane/helper"},
 		third: []string{"github.com/panjf2000/ants/v2", "github.com/dgraph-io/ristretto/v2"}},
 	{dir: "dataplane/guard", third: []string{"github.com/google/nftables", "github.com/vishvananda/netlink", "golang.org/x/sys"}},
@@ -62,7 +63,7 @@ var hot = []string{
 	"flowtable/tuple.go", "flowtable/entry.go", "flowtable/probe.go", "flowtable/hash.go", "flowtable/index.go",
 	"flowtable/shard.go", "flowtable/directory.go", "flowtable/claim.go", "flowtable/track.go", "flowtable/tcp.go",
 	"flowtable/expire.go", "flowtable/seqadj.go", "flowtable/expect*.go",
-	"rules/eval.go", "rules/image.go", "rules/verdict.go",
+	"rules/eval.go", "rules/image.go", "rules/verdict.go", "rules/classify/lookup.go",
 	"afxdp/pipequeue.go",
 	"perf/pktgen/worker.go", "perf/pktgen/signature.go", "perf/pktgen/tracker.go", "perf/pktgen/pace.go",
 }

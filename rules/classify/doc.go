@@ -1,0 +1,51 @@
+// Package classify finds the first of many rules that a packet's addresses,
+// ports and protocol satisfy, without asking one rule after the other.
+//
+// # Terms
+//
+//	key     what a packet shows: two words of addresses, two ports, facts
+//	facts   16 bits, the low 8 of them the protocol; what the others mean is the caller's
+//	box     the keys a rule may want: four ranges, and bits of the facts
+//	id      the place of a box among those that Build was given; the smallest wins
+//	lane    a rule in a leaf
+//	leaf    16 rules whose boxes lie close together, compared at once
+//	row     a bit for each leaf
+//	class   the values of a field that have the same row
+//	overlay leaves that every lookup visits
+//
+// # How a key is looked up
+//
+// For each field the index knows which leaves have a rule that takes the value:
+// a search with 16 bounds a step gives the value's class, the class has a row. The
+// leaves in all five rows are visited in the order of their first rules, until no
+// leaf is left whose first rule comes before the one found. Build clusters the
+// rules so that this takes one to four leaves on published filter sets; at the
+// worst it is a scan of all rules, 16 at a time. Nothing is stored twice, so an index is
+// small (60 bytes a rule) and quick to build whatever the rules look like.
+//
+// An index is a filter for the rules of packages above: a box may be larger than
+// what the rule wants, if the rule is then asked itself and the search goes on
+// behind it (First with from).
+//
+// # Who owns what
+//
+// Build is for the control side and returns plain words without pointers; a copy
+// of them works like the original. Lookups only read them, do not allocate and may
+// run on any number of goroutines. A Scratch belongs to one goroutine.
+//
+// # Limits
+//
+// MaxRules boxes. The assembly wants AVX-512; without it Go code does the same.
+//
+// Files in reading order:
+//
+//	box.go             Key and Box
+//	layout.go          the words of an index
+//	layout_unsafe.go   typed views of them
+//	cluster.go         which rules share a leaf
+//	build.go           leaves, classes and rows
+//	lookup.go          Index: First, FirstBurst, and the Go twin of the assembly
+//	lookup_amd64.go    whether there is assembly
+//	lookup_amd64.s     lookups with AVX-512
+//	lookup_generic.go  for other machines
+package classify

@@ -1,0 +1,111 @@
+package classify
+
+import (
+	"math/bits"
+	"sort"
+)
+
+// None is what lookups return when no rule matches.
+const None = none
+
+// burst is how many keys go through the stages of First side by side.
+const burst = 32
+
+// Scratch is what a caller of FirstBurst lends it. Its contents mean nothing
+// between calls; one goroutine uses it at a time. The assembly knows its shape.
+type Scratch struct {
+	rows [burst][24]uint64 // of a key: leaves yet to visit, and behind them which words have some
+	list [burst + 32]uint32
+}
+
+// Index is a classifier: words that Build made, or a copy of them. Its methods
+// do not allocate and may be called by any number of goroutines; Words must
+// begin at a cache line for the best speed.
+type Index struct{ words []uint64 }
+
+// Open returns the index in words, which it keeps. Nothing in them is checked.
+func Open(words []uint64) Index { return Index{words} }
+
+// Rules returns the number of boxes that the index was built from.
+func (ix *Index) Rules() int { return int(head(ix.words).rules) }
+
+// Bytes returns the size of the index.
+func (ix *Index) Bytes() int { return len(ix.words) * 8 }
+
+// First returns the id of the first rule whose box has the key, of those with
+// ids from from on; None if there is none.
+func (ix *Index) First(k *Key, from uint32) uint32 {
+	if vectors {
+		return first512(&ix.words[0], k, from)
+	}
+	return ix.firstGo(k, from)
+}
+
+// FirstBurst is First for every key; out is as long as keys. It is faster than
+// as many calls of First, because nothing waits for the keys before.
+func (ix *Index) FirstBurst(keys []Key, from uint32, out []uint32, s *Scratch) {
+	out = out[:len(keys)]
+	for len(keys) > 0 {
+		n := min(len(keys), burst)
+		if vectors {
+			burst512(&ix.words[0], &keys[0], n, from, &out[0], s)
+		} else {
+			for i := range n {
+				out[i] = ix.firstGo(&keys[i], from)
+			}
+		}
+		keys, out = keys[n:], out[n:]
+	}
+}
+
+// firstGo is First without assembly.
+func (ix *Index) firstGo(k *Key, from uint32) uint32 {
+	h := head(ix.words)
+	var row [maxStride]uint64
+	n := h.stride
+	for i := range n {
+		row[i] = ^uint64(0)
+	}
+	for d, v := range [ranges]uint32{k.Src, k.Dst, uint32(k.Sport), uint32(k.Dport)} {
+		f := &h.field[d]
+		bounds := part[uint32](ix.words, f.level[f.depth-1], int(f.bounds))
+		v = min(v, top)
+		at := sort.Search(len(bounds), func(i int) bool { return bounds[i] > v }) - 1
+		class := part[uint16](ix.words, f.classes, len(bounds))[at]
+		and(&row, part[uint64](ix.words, f.rows+uint32(class)*n*8, int(n)))
+	}
+	class := part[uint8](ix.words, h.protos, 256)[k.Facts&0xff]
+	and(&row, part[uint64](ix.words, h.rows+uint32(class)*n*8, int(n)))
+
+	mins := part[uint32](ix.words, h.mins, int(n)*64)
+	leaves := part[leaf](ix.words, h.first, int(h.leaves))
+	found := none
+	for i, w := range row[:n] {
+		for ; w != 0; w &= w - 1 {
+			at := i*64 + bits.TrailingZeros64(w)
+			if mins[at] >= found {
+				return found
+			}
+			found = min(found, leaves[at].first(k, from))
+		}
+	}
+	return found
+}
+
+func and(row *[maxStride]uint64, with []uint64) {
+	for i, w := range with {
+		row[i] &= w
+	}
+}
+
+// first returns the first rule of a leaf from id from on that has the key.
+func (l *leaf) first(k *Key, from uint32) uint32 {
+	for i := range lanes {
+		if k.Src-l.srcLo[i] <= l.srcSpan[i] && k.Dst-l.dstLo[i] <= l.dstSpan[i] &&
+			k.Sport-l.sportLo[i] <= l.sportSpan[i] && k.Dport-l.dportLo[i] <= l.dportSpan[i] &&
+			k.Facts&l.mask[i] == l.need[i] && l.id[i] >= from {
+			return l.id[i]
+		}
+	}
+	return none
+}
