@@ -81,7 +81,7 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 			return
 		}
 	}
-	if t.track && w.elsewhere(t, p, came.reason()) {
+	if t.track && len(w.out) > 1 && w.elsewhere(t, p, came.reason()) {
 		return
 	}
 	w.whole(t, p)
@@ -352,7 +352,7 @@ func setMACs(frame []byte, dst, src *[6]byte) {
 // elsewhere hands a packet to the worker that owns its flow; false when that
 // is this one. Invalid and untracked packets have no flow: they stay.
 func (w *worker) elsewhere(t *tables, p *packet.Packet, came parcelKind) bool {
-	if len(w.out) == 1 || p.Kind != flowtable.KindFlow && p.Kind != flowtable.KindError {
+	if p.Kind != flowtable.KindFlow && p.Kind != flowtable.KindError {
 		return false
 	}
 	p.Foreign = came == parcelDirected || came == parcelDatagramDirected

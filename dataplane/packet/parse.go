@@ -57,7 +57,8 @@ func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 // t gives the hash and must not be nil. No allocation; safe for concurrent
 // calls on different packets.
 func Parse(p *Packet, t *flowtable.Table) Drop {
-	p.Probe = flowtable.Probe{Info: flowtable.InfoInvalid}
+	p.Probe = flowtable.Probe{}
+	p.Info = flowtable.InfoInvalid
 	p.L3, p.L4, p.L4Payload, p.End, p.AH, p.Frag = 0, 0, 0, 0, 0, 0
 	p.EtherType = 0
 	p.VLAN = [2]uint16{}
