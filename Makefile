@@ -78,8 +78,8 @@ vet: ## go vet, as built and as built for the race detector
 	$(GO) vet ./...
 	$(GO) vet -tags race ./...
 
-corpora-rules: ## how far published rule cases and rule sets get nft's verdict and nft's text
-	@$(GO) test -count=1 -v -run 'TestOpenCorpus|TestCorpusFiles' ./rules/nft | grep -a -E 'same verdict|must be refused|refused:|differs:|ours  |theirs|reads back|FAIL|ok  |SKIP'
+corpora-rules: ## how far published rule cases and rule sets get the verdict and the text of nft and of iptables
+	@$(GO) test -count=1 -v -run 'TestOpenCorpus|TestCorpusFiles' ./rules/nft ./rules/iptables | grep -a -E 'same verdict|must be refused|refused:|differs:|ours  |theirs|reads back|FAIL|ok  |SKIP'
 
 staticcheck: ## honnef.co/go/tools, in the version of go.mod
 	$(GO) tool staticcheck ./...

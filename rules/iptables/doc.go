@@ -1,0 +1,53 @@
+// Package iptables is the language of iptables: it reads what iptables-save
+// writes, judges it as iptables 1.8.9 and the kernel do, and prints it back to the
+// letter.
+//
+// # Terms
+//
+//	dump       text of iptables-save: tables, each from *TABLE to COMMIT
+//	extension  a match (-m) or a target (-j): its options, and where it may stand
+//	instance   an extension in a rule, with the values of its options
+//	place      the hooks that lead to a chain, over all jumps, and its table
+//
+// # What it takes
+//
+// Both families and the tables raw, mangle, nat, filter and security; every match
+// and target that Debian's iptables 1.8.9 has; in a dump all commands that change
+// something (-A -I -D -R -C -N -X -P -F -Z -E). Numbers, ranges, masks and names
+// are read as the tool reads them, long options by any unambiguous beginning.
+//
+// # Differences from iptables
+//
+//   - Host names are not looked up; services and protocols have the names of a
+//     table in rules/nft.
+//   - What the tool takes but prints as another rule is refused, or kept as it was
+//     written.
+//   - What names an object that does not exist here is refused: rateest, nfacct,
+//     timeout policies, security contexts, control groups.
+//
+// # Errors
+//
+// An *Error has the place of the word at fault; the message begins with the tool's
+// own "line N failed". Restore is all or nothing over the whole dump, where the
+// tool commits each table of its own.
+//
+// # Ownership and concurrency
+//
+// Nothing is shared but the table of extensions, which init fills. A Ruleset and
+// what is in it is not changed once it has been returned; Restore copies what it
+// changes.
+//
+// # Limits
+//
+// 28 bytes in a chain's name, 15 in an interface's, 255 in a comment.
+//
+// # Files in reading order
+//
+//   - rule.go: the tree; words.go: a line into words; names.go: names of values
+//   - value.go: what options take; extension.go: matches and targets
+//   - match_header.go, match_meta.go, match_rate.go, match_conntrack.go,
+//     match_recent.go, match_payload.go, match_ip6.go: the matches
+//   - target.go, target_mark.go, target_nat.go: the targets
+//   - command.go: one command; restore.go: a dump; tables.go: tables and what the
+//     kernel checks; save.go: printing
+package iptables

@@ -1,0 +1,75 @@
+package iptables
+
+import (
+	"strconv"
+	"strings"
+)
+
+func init() {
+	ports := func(name string) option {
+		return option{name: name, kind: kPorts, max: max16, inv: true, loose: true}
+	}
+	register(matches, extension{
+		name: "conntrack", family: both,
+		opts: []option{
+			{name: "ctstate", kind: kCustom, inv: true, parse: parseState, print: func(_ *Instance, v *value) string { return bitNames(ctStates, v.n[0]) }},
+			{name: "ctproto", kind: kDec, max: max8, inv: true, parse: parseProto},
+			{name: "ctorigsrc", kind: kPrefix, inv: true, parse: parseCtAddr}, {name: "ctorigdst", kind: kPrefix, inv: true, parse: parseCtAddr},
+			{name: "ctreplsrc", kind: kPrefix, inv: true, parse: parseCtAddr}, {name: "ctrepldst", kind: kPrefix, inv: true, parse: parseCtAddr},
+			ports("ctorigsrcport"), ports("ctorigdstport"), ports("ctreplsrcport"), ports("ctrepldstport"),
+			{name: "ctstatus", kind: kCustom, inv: true, parse: parseStatus, print: func(_ *Instance, v *value) string {
+				if v.n[0] == 0 {
+					return "NONE"
+				}
+				return bitNames(ctStatuses, v.n[0])
+			}},
+			{name: "ctexpire", kind: kRange, max: max32, inv: true},
+			{name: "ctdir", kind: kRaw, parse: oneOf("ORIGINAL", "REPLY")},
+		},
+		one: "ctstate ctproto ctorigsrc ctorigdst ctreplsrc ctrepldst ctorigsrcport ctorigdstport ctreplsrcport ctrepldstport ctstatus ctexpire ctdir",
+	}, extension{
+		name: "state", family: both,
+		opts: []option{{name: "state", kind: kCustom, inv: true, must: true, parse: parseState, print: func(_ *Instance, v *value) string {
+			return bitNames(ctStates, v.n[0])
+		}}},
+	})
+}
+
+func parseState(x *Instance, _ *Rule, v *value, s []word) error {
+	list := ctStates
+	if x.ext.name == "state" {
+		list = ctStates[:5]
+	}
+	var ok bool
+	if v.n[0], ok = bitset(list, s[0].text); !ok {
+		return errorf(s[0].pos, "%s: bad state in %q", x.ext.name, s[0].text)
+	}
+	return nil
+}
+
+func parseStatus(x *Instance, _ *Rule, v *value, s []word) error {
+	for part := range strings.SplitSeq(s[0].text, ",") {
+		bits, ok := named(ctStatuses, part)
+		if !ok && !strings.EqualFold(part, "NONE") {
+			return errorf(s[0].pos, "conntrack: bad status %q", part)
+		}
+		v.n[0] |= bits
+	}
+	return nil
+}
+
+// parseCtAddr reads address[/mask]; it is printed with a prefix length, and
+// without one when the mask is not one of a prefix.
+func parseCtAddr(x *Instance, r *Rule, v *value, s []word) error {
+	o := option{name: "ct address", kind: kPrefix}
+	if err := o.value(x, r, v, s[0]); err != nil {
+		return err
+	}
+	if prefixLen(v.a[1]) < 0 {
+		return errorf(s[0].pos, "conntrack: mask %v is not that of a prefix", v.a[1])
+	}
+	return nil
+}
+
+// decimal prints a number.
+func decimal(v uint64) string { return strconv.FormatUint(v, 10) }
