@@ -457,6 +457,9 @@ func (b *Box) Rules() *rules.Ruleset {
 	return b.rules
 }
 
+// Now is the time of the clock that workers go by, in nanoseconds.
+func (b *Box) Now() int64 { return b.cfg.Clock.Nanos() }
+
 // counters sums the live images' counters. Each worker copies its own into
 // room that was made before. Held: b.control.
 func (b *Box) counters() []rules.CounterTotal {

@@ -75,6 +75,13 @@ func rate(l *nft.Limit) nft.Limit {
 	return nft.Limit{Over: l.Over, Bytes: l.Bytes, Rate: l.Rate, Unit: l.Unit, Burst: l.Burst}
 }
 
+// ResetQuota lets a quota of this ruleset's tree begin at nothing again.
+func (r *Ruleset) ResetQuota(q *nft.Quota) {
+	if n, ok := r.ix.slots[q]; ok && int(n) < len(r.ix.states) && r.store != nil {
+		r.store.write(r.ix.states[n].identity, 0)
+	}
+}
+
 // limitIns makes an instruction of a limit: a bucket that holds lo nanoseconds
 // and from which a packet takes mask, or for bytes mask nanoseconds for each
 // span bytes (nft_limit_init).

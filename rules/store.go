@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sluice-net/sluice/perf/offheap"
 )
@@ -115,6 +116,15 @@ func (s *Store) read(identity string) (uint64, bool) {
 		return 0, false
 	}
 	return load(&s.words[int(c.number)*cellWords]), true
+}
+
+// write sets the first word of a cell by identity.
+func (s *Store) write(identity string, value uint64) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if c := s.cells[identity]; c != nil && s.words != nil {
+		atomic.StoreUint64(&s.words[int(c.number)*cellWords], value)
+	}
 }
 
 // tables takes the tables of sets that change, new ones where nobody has one,

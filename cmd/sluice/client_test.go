@@ -137,15 +137,3 @@ func TestPrintStatus(t *testing.T) {
 	}
 	golden(t, "status.golden", out.String())
 }
-
-func TestWithoutCommandLine(t *testing.T) {
-	for text, want := range map[string]string{
-		"<cmdline>:1:1-3: Error: no\nadd\n^^^": "Error: no\nadd\n^^^",
-		"file.nft:1:1-3: Error: no\nadd\n^^^":  "file.nft:1:1-3: Error: no\nadd\n^^^",
-		"":                                     "",
-	} {
-		if got := withoutCommandLine(text); got != want {
-			t.Errorf("%q", got)
-		}
-	}
-}

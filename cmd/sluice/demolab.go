@@ -227,7 +227,7 @@ func (d *labDemo) ruleset() (string, error) {
 		return "", err
 	}
 	var b bytes.Buffer
-	err = c.Ruleset(&b, false, false)
+	err = c.Ruleset(&b)
 	return b.String(), err
 }
 

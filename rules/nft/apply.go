@@ -1,18 +1,12 @@
 package nft
 
-// Apply carries out the commands of a text on a rule set, all of them or none.
-// The result is a rule set of its own; old is not changed and may be in use.
-// What the commands leave alone keeps its handle, and its counters and quotas
-// begin with the values state has for them (those of its functions that are nil:
-// the starting ones). The error is an ErrorList with places in the text; a place
-// in what was there before has the file InForce.
-func Apply(old *Ruleset, file string, text []byte, opt ParseOptions, state PrintOptions) (rs *Ruleset, err error) {
-	return run(file, text, opt, func(c *checker) {
-		c.rs = cloneRuleset(old, state)
-		for _, t := range c.rs.Tables {
-			c.tables = max(c.tables, t.Handle)
-		}
-	})
+// Apply is Run for those who want no more than the rules.
+func Apply(old *Ruleset, file string, text []byte, opt ParseOptions, state PrintOptions) (*Ruleset, error) {
+	out, err := Run(old, file, text, opt, state)
+	if err != nil {
+		return nil, err
+	}
+	return out.Rules, nil
 }
 
 // ruleAt finds the rule of a handle, or of an index.
@@ -36,6 +30,7 @@ func (c *checker) ruleAt(ch *Chain, cmd *command) int {
 // applyRule adds, inserts, replaces or deletes a rule.
 func (c *checker) applyRule(cmd *command, t *Table) {
 	if cmd.verb == "flush" {
+		c.flushRules(t)
 		return
 	}
 	ch := c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end})
@@ -45,10 +40,12 @@ func (c *checker) applyRule(cmd *command, t *Table) {
 	}
 	switch cmd.verb {
 	case "delete":
+		c.did(Change{Verb: "delete", Table: t, Chain: ch, Rule: ch.Rules[at]})
 		ch.Rules = without(ch.Rules, ch.Rules[at])
 		return
 	case "replace":
 		old := ch.Rules[at]
+		c.did(Change{Verb: "delete", Table: t, Chain: ch, Rule: old})
 		c.addRule(t, ch, cmd.rule, len(ch.Rules))
 		fresh := ch.Rules[len(ch.Rules)-1]
 		ch.Rules = ch.Rules[:len(ch.Rules)-1]
@@ -62,6 +59,8 @@ func (c *checker) applyRule(cmd *command, t *Table) {
 		return
 	case "insert":
 		at = max(at, 0)
+		c.inserting = true
+		defer func() { c.inserting = false }()
 	default:
 		if at++; at == 0 {
 			at = len(ch.Rules)
@@ -113,4 +112,5 @@ func (c *checker) renameChain(cmd *command, t *Table) {
 		c.failToken(&cmd.newName, "Could not process rule: File exists")
 	}
 	t.rename(ch, cmd.newName.text)
+	c.did(Change{Verb: "add", Table: t, Chain: ch})
 }

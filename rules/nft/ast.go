@@ -49,6 +49,7 @@ const (
 // name is resolved, every value has a type and its bytes.
 type Ruleset struct {
 	Tables []*Table
+	last   uint64 // the last handle given to a table
 
 	// Interfaces are the names that iif and oif are compared with, each where it
 	// stands in the text, those of rules that a later command took away too: nft

@@ -161,7 +161,7 @@ func StmtName(s Stmt) string {
 	case *Reject:
 		return "reject"
 	case *Mangle:
-		return exprText(s.Left, "") + " set"
+		return exprText(s.Left, "", asUsual) + " set"
 	case *Notrack:
 		return "notrack"
 	case *Limit:
@@ -178,7 +178,7 @@ func StmtName(s Stmt) string {
 		}
 		return s.Kind.String() + " name"
 	case *Assign:
-		return exprText(s.Left, "") + " set"
+		return exprText(s.Left, "", asUsual) + " set"
 	case *Dup:
 		return "dup"
 	case *Forward:

@@ -7,6 +7,7 @@ import "fmt"
 type checker struct {
 	reporter
 	rs    *Ruleset
+	out   Outcome
 	ends  map[any]span // of statements, chains, ... for errors found late
 	count int          // elements so far
 	steps int          // values evaluated so far
@@ -14,7 +15,8 @@ type checker struct {
 
 	unsettled map[*Set]map[*Element]*raw // named sets with new elements, and where those were written
 	known     map[*Set]map[string]bool   // keys of the sets that something was created in
-	tables    uint64                     // the last handle given to a table
+	adding    bool                       // the command adds something
+	inserting bool                       // the rule being added was to be inserted
 }
 
 type span struct{ pos, end Pos }
@@ -60,19 +62,23 @@ func (c *checker) try(f func()) (ok bool) {
 // Parse reads a rule set: lexer, parser, then checker, which applies the
 // commands to an empty state. The error is an ErrorList; no rule set is
 // returned with it.
-func Parse(file string, text []byte, opt ParseOptions) (rs *Ruleset, err error) {
-	return run(file, text, opt, func(*checker) {})
+func Parse(file string, text []byte, opt ParseOptions) (*Ruleset, error) {
+	out, err := run(file, text, opt, func(*checker, []*command) {})
+	if err != nil {
+		return nil, err
+	}
+	return out.Rules, nil
 }
 
 // run parses a text and applies its commands to what begin has put there.
-func run(file string, text []byte, opt ParseOptions, begin func(*checker)) (rs *Ruleset, err error) {
+func run(file string, text []byte, opt ParseOptions, begin func(*checker, []*command)) (out *Outcome, err error) {
 	p := newParser(opt)
 	defer func() {
 		if r := recover(); r != nil {
 			if _, is := r.(stop); !is {
 				panic(r)
 			}
-			rs, err = nil, p.errs
+			out, err = nil, p.errs
 		}
 	}()
 	p.push(newSource(file, text))
@@ -85,7 +91,7 @@ func run(file string, text []byte, opt ParseOptions, begin func(*checker)) (rs *
 	}
 	c := newChecker(p.reporter)
 	c.opt = opt
-	begin(c)
+	begin(c, p.cmds)
 	c.stopped(func() {
 		for _, cmd := range p.cmds {
 			c.try(func() { c.apply(cmd) })
@@ -96,7 +102,8 @@ func run(file string, text []byte, opt ParseOptions, begin func(*checker)) (rs *
 	if len(c.errs) > 0 {
 		return nil, c.errs
 	}
-	return c.rs, nil
+	c.out.Rules = c.rs
+	return &c.out, nil
 }
 
 // stopped runs f until it ends or enough errors have been found.
@@ -180,11 +187,19 @@ func (c *checker) checkName(t *token) {
 
 // apply runs one command.
 func (c *checker) apply(cmd *command) {
+	if cmd.query != nil {
+		c.query(cmd)
+		return
+	}
+	c.out.Changed = true
+	c.adding = cmd.verb != "delete" && cmd.verb != "flush" && cmd.verb != "rename"
 	if cmd.object == "ruleset" {
 		kept := c.rs.Tables[:0:0]
 		for _, t := range c.rs.Tables {
 			if cmd.family != 0 && t.Family != cmd.family {
 				kept = append(kept, t)
+			} else {
+				c.dropTable(t)
 			}
 		}
 		c.rs.Tables = kept
@@ -231,7 +246,7 @@ func (c *checker) apply(cmd *command) {
 	case "element":
 		s := c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end})
 		if cmd.verb == "delete" {
-			c.deleteElements(s, cmd.elements)
+			c.deleteElements(t, s, cmd.elements)
 		} else {
 			if s.Flags&SetConstant != 0 {
 				first := cmd.elements
@@ -303,11 +318,10 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 			c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, c.nearTable(cmd))
 		}
 		if cmd.verb == "flush" {
-			for _, ch := range t.Chains {
-				ch.Rules = nil
-			}
+			c.flushRules(t)
 			return
 		}
+		c.dropTable(t)
 		for i, o := range c.rs.Tables {
 			if o == t {
 				c.rs.Tables = append(c.rs.Tables[:i], c.rs.Tables[i+1:]...)
@@ -321,10 +335,13 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 	}
 	b := cmd.block
 	if t == nil {
-		t = &Table{Pos: cmd.pos, Family: cmd.family, Name: cmd.table.text, Handle: c.tables + 1}
-		c.tables++
+		c.rs.last++
+		t = &Table{Pos: cmd.pos, Family: cmd.family, Name: cmd.table.text, Handle: c.rs.last}
 		c.rs.Tables = append(c.rs.Tables, t)
 		t.Comment, t.empty = textOf(b.comment) // only a new table takes one
+	}
+	if t.Dormant != b.dormant || t.Pos == cmd.pos {
+		c.did(Change{Verb: "add", Table: t})
 	}
 	// As nft does: all chains of the block, then its objects and sets, then its
 	// rules.
@@ -359,7 +376,7 @@ func (c *checker) applyChain(cmd *command, t *Table) {
 			}
 		}
 	case "flush":
-		c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end}).Rules = nil
+		c.flushChain(t, c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end}))
 	case "delete":
 		ch := t.chain(cmd.name.text)
 		if ch == nil {
@@ -371,6 +388,7 @@ func (c *checker) applyChain(cmd *command, t *Table) {
 		for i, o := range t.Chains {
 			if o == ch {
 				t.Chains = append(t.Chains[:i], t.Chains[i+1:]...)
+				c.did(Change{Verb: "delete", Table: t, Chain: ch})
 				return
 			}
 		}

@@ -1,5 +1,7 @@
 package nft
 
+import "slices"
+
 var hookNames = map[string]Hook{
 	"prerouting": HookPrerouting, "input": HookInput, "forward": HookForward, "output": HookOutput,
 	"postrouting": HookPostrouting, "ingress": HookIngress, "egress": HookEgress,
@@ -76,12 +78,14 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 		if b.policy != nil {
 			ch.Base.Policy = c.policy(b.policy)
 		}
+		c.did(Change{Verb: "add", Table: t, Chain: ch})
 		return
 	}
 	ch = &Chain{Pos: b.name.pos, Name: b.name.text, Base: base, Handle: c.nextHandle(t)}
 	ch.Comment, ch.empty = textOf(b.comment)
 	c.ends[ch] = span{b.name.pos, b.name.end}
 	t.Chains = append(t.Chains, ch)
+	c.did(Change{Verb: "add", Table: t, Chain: ch})
 }
 
 // base checks what makes a chain a base chain.
@@ -173,6 +177,9 @@ func (c *checker) applySet(cmd *command, t *Table) {
 	case "flush":
 		s := c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end})
 		c.settleNamed(s)
+		if len(s.Elements) > 0 {
+			c.did(Change{Verb: "delete", Table: t, Set: s, Elements: s.Elements})
+		}
 		s.Elements = nil
 		delete(c.known, s)
 	case "delete":
@@ -186,6 +193,7 @@ func (c *checker) applySet(cmd *command, t *Table) {
 		for i, o := range t.Sets {
 			if o == s {
 				t.Sets = append(t.Sets[:i], t.Sets[i+1:]...)
+				c.did(Change{Verb: "delete", Table: t, Set: s})
 				return
 			}
 		}
@@ -267,6 +275,7 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	} else {
 		s.Handle = c.nextHandle(t)
 		t.Sets = append(t.Sets, s)
+		c.did(Change{Verb: "add", Table: t, Set: s})
 	}
 	if b.elements != nil {
 		c.addElements(t, s, b.elements, false)
@@ -363,6 +372,7 @@ func (c *checker) addElements(t *Table, s *Set, r *raw, create bool) {
 		}
 	}
 	c.note(s, had, create)
+	c.did(Change{Verb: "add", Table: t, Set: s, Elements: slices.Clone(s.Elements[had:])})
 }
 
 // note remembers the keys of the elements from had on, and with create refuses
@@ -404,7 +414,7 @@ func (c *checker) checkTarget(t *Table, v *Verdict, at *raw) {
 	}
 }
 
-func (c *checker) deleteElements(s *Set, r *raw) {
+func (c *checker) deleteElements(t *Table, s *Set, r *raw) {
 	c.settleNamed(s)
 	delete(c.known, s)
 	gone := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
@@ -423,4 +433,5 @@ func (c *checker) deleteElements(s *Set, r *raw) {
 			c.fail(keyOf(places[e]), "Could not process rule: %s", noEntry)
 		}
 	}
+	c.did(Change{Verb: "delete", Table: t, Set: s, Elements: gone.Elements})
 }

@@ -104,6 +104,7 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 	o.Comment, o.empty = textOf(b.comment)
 	o.Handle = c.nextHandle(t)
 	t.Objects = append(t.Objects, o)
+	c.did(Change{Verb: "add", Table: t, Object: o})
 }
 
 func (c *checker) addFlowtable(t *Table, b *objectBlock, create bool) {
@@ -115,6 +116,7 @@ func (c *checker) addFlowtable(t *Table, b *objectBlock, create bool) {
 		for _, r := range b.devices {
 			old.Devices = appendNew(old.Devices, c.deviceName(r))
 		}
+		c.did(Change{Verb: "add", Table: t, Flowtable: old})
 		return
 	}
 	if b.prio == nil {
@@ -129,6 +131,7 @@ func (c *checker) addFlowtable(t *Table, b *objectBlock, create bool) {
 	}
 	f.Handle = c.nextHandle(t)
 	t.Flowtables = append(t.Flowtables, f)
+	c.did(Change{Verb: "add", Table: t, Flowtable: f})
 }
 
 func appendNew(list []string, name string) []string {
@@ -172,6 +175,7 @@ func (c *checker) deleteObject(cmd *command, t *Table) {
 			fail("Device or resource busy")
 		}
 		t.Flowtables = without(t.Flowtables, f)
+		c.did(Change{Verb: "delete", Table: t, Flowtable: f})
 		return
 	}
 	o := t.object(cmd.kind, cmd.name.text)
@@ -182,6 +186,7 @@ func (c *checker) deleteObject(cmd *command, t *Table) {
 		fail("Device or resource busy")
 	}
 	t.Objects = without(t.Objects, o)
+	c.did(Change{Verb: "delete", Table: t, Object: o})
 }
 
 func without[T comparable](list []T, x T) []T {

@@ -81,6 +81,11 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 	}
 	r.Handle = c.nextHandle(t)
 	ch.Rules = slices.Insert(ch.Rules, at, r)
+	verb := "add"
+	if c.inserting {
+		verb = "insert"
+	}
+	c.did(Change{Verb: verb, Table: t, Chain: ch, Rule: r})
 }
 
 // anonymousSet is the set written in a statement, nil when there is none.

@@ -14,7 +14,7 @@ type cloning struct {
 
 func cloneRuleset(rs *Ruleset, state PrintOptions) *Ruleset {
 	c := &cloning{state, map[*Set]*Set{}, map[*Object]*Object{}, map[*Flowtable]*Flowtable{}}
-	out := &Ruleset{Interfaces: slices.Clone(rs.Interfaces)}
+	out := &Ruleset{Interfaces: slices.Clone(rs.Interfaces), last: rs.last}
 	for _, t := range rs.Tables {
 		out.Tables = append(out.Tables, c.table(t))
 	}

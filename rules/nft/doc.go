@@ -6,8 +6,9 @@
 // Tables of the families ip, ip6, inet, bridge and netdev; chains, rules, sets,
 // maps, objects and flowtables, in block form or as add, create, insert, delete,
 // flush, replace and rename commands that run in order on a state that begins
-// empty ([Parse]) or is a rule set already ([Apply]); define, redefine, undefine,
-// include. Everything else of nft is refused by name: the message begins with
+// empty ([Parse]) or is a rule set already ([Run]); define, redefine, undefine,
+// include; and the commands that ask, list, get, reset, monitor and describe, each
+// a [Query]. Everything else of nft is refused by name: the message begins with
 // "not supported". Nothing is ignored.
 //
 // # Terms
@@ -72,7 +73,9 @@
 //   - parse_stmt.go, parse_use.go, parse_log.go, parse_nat.go: rules and statements
 //   - parse_expr.go, parse_select.go, parse_element.go: expressions and elements
 //   - check.go: Parse itself, and commands applied to the state
-//   - apply.go, clone.go: Apply, rules by handle and index
+//   - outcome.go, apply.go, clone.go: Run, what it has changed, rules by handle and
+//     index
+//   - parse_query.go, query.go, describe.go: commands that ask
 //   - check_chain.go: chains, sets and elements
 //   - check_object.go: objects and flowtables
 //   - check_rule.go, check_select.go, check_match.go, check_stmt.go, check_use.go:
@@ -82,6 +85,7 @@
 //   - validate.go: loops, depth, statements at the wrong hook
 //   - print.go, print_object.go, print_rule.go, print_use.go, print_value.go:
 //     the listing
+//   - print_query.go, print_change.go: answers, and what was changed
 //   - print_arrange.go, print_hide.go, print_raw.go: what nft's listing moves, leaves
 //     out and names
 package nft

@@ -120,7 +120,7 @@ var optionWords = [...]string{OptionTCP: "tcp option ", OptionIPv4: "ip option "
 
 // optionText shows an option as nft names it: by the last header that has the
 // field.
-func optionText(e *Option) string {
+func optionText(e *Option, opt *PrintOptions) string {
 	name := ""
 	for _, h := range optionHeaders {
 		if h.kind != e.Kind || h.code != e.Code {

@@ -21,6 +21,7 @@ type command struct {
 	number    uint64
 	numberEnd Pos
 	newName   token // rename
+	query     *queryNode
 }
 
 // tableBlock is what stands between a table's braces.
@@ -115,8 +116,9 @@ func (p *parser) parseCommand() {
 	case "add", "create", "insert", "delete", "flush", "rename", "replace":
 		c.verb = first.text
 		p.take()
-	case "destroy", "list", "reset", "monitor", "describe", "export", "import", "get":
-		p.unsupported(&first)
+	case "list", "reset", "get", "monitor", "export", "import", "describe":
+		p.parseQuery(c)
+		return
 	}
 	obj := *p.peek()
 	if obj.kind != tokWord {
@@ -130,10 +132,14 @@ func (p *parser) parseCommand() {
 		p.unsupported(&obj)
 	default:
 		k, ok := p.objectKind()
-		if !ok {
+		switch {
+		case ok:
+			c.kind, c.object = k, "object"
+		case c.verb == "add": // `rule` may be left out
+			c.object = "rule"
+		default:
 			p.unexpected("")
 		}
-		c.kind, c.object = k, "object"
 	}
 	if c.object == "ruleset" {
 		if c.verb != "flush" {

@@ -53,6 +53,19 @@ func printTable(w *bufio.Writer, t *Table, opt *PrintOptions) {
 	w.WriteString("}\n")
 }
 
+// elements are those of a named set that are shown.
+func (o *PrintOptions) elements(s *Set) []*Element {
+	if o.Terse {
+		return nil
+	}
+	if o.Elements != nil {
+		if now := o.Elements(s); now != nil {
+			return now
+		}
+	}
+	return s.Elements
+}
+
 func (o *PrintOptions) handle(h uint64) string {
 	if !o.Handles {
 		return ""
@@ -61,30 +74,45 @@ func (o *PrintOptions) handle(h uint64) string {
 }
 
 func printChain(w *bufio.Writer, family Family, ch *Chain, opt *PrintOptions) {
-	fmt.Fprintf(w, "\tchain %s {%s\n", ch.Name, opt.handle(ch.Handle))
-	if ch.Comment != "" || ch.empty {
-		fmt.Fprintf(w, "\t\tcomment \"%s\"\n", ch.Comment)
-	}
-	if b := ch.Base; b != nil {
-		typ := [...]string{"filter", "nat", "route"}[b.Type]
-		policy := "accept"
-		if b.Policy == VerdictDrop {
-			policy = "drop"
-		}
-		fmt.Fprintf(w, "\t\ttype %s hook %s%s priority %s; policy %s;\n", typ, hookName(b.Hook), devicesText(b.Devices),
-			priorityText(family, b.Hook, b.Priority), policy)
-		if b.Offload {
-			w.WriteString("\t\tflags offload\n")
-		}
-	}
+	printChainHead(w, family, ch, opt)
 	for _, r := range ch.Rules {
 		fmt.Fprintf(w, "\t\t%s%s\n", ruleText(family, r, opt), opt.handle(r.Handle))
 	}
 	w.WriteString("\t}\n")
 }
 
+// printChainHead is a chain without its rules and closing brace.
+func printChainHead(w *bufio.Writer, family Family, ch *Chain, opt *PrintOptions) {
+	fmt.Fprintf(w, "\tchain %s {%s\n", ch.Name, opt.handle(ch.Handle))
+	if ch.Comment != "" || ch.empty {
+		fmt.Fprintf(w, "\t\tcomment \"%s\"\n", ch.Comment)
+	}
+	if b := ch.Base; b != nil {
+		w.WriteString("\t\t" + baseText(family, b, opt) + "\n")
+		if b.Offload {
+			w.WriteString("\t\tflags offload\n")
+		}
+	}
+}
+
+// baseText is what makes a chain a base chain.
+func baseText(family Family, b *Base, opt *PrintOptions) string {
+	policy := "accept"
+	if b.Policy == VerdictDrop {
+		policy = "drop"
+	}
+	return fmt.Sprintf("type %s hook %s%s priority %s; policy %s;", chainTypes[b.Type], hookName(b.Hook), devicesText(b.Devices),
+		priorityText(family, b.Hook, b.Priority, opt), policy)
+}
+
+// chainTypes are the names of a ChainType.
+var chainTypes = [...]string{"filter", "nat", "route"}
+
 // priorityText names a priority near a standard one.
-func priorityText(f Family, h Hook, prio int32) string {
+func priorityText(f Family, h Hook, prio int32, opt *PrintOptions) string {
+	if opt.Priority {
+		return strconv.Itoa(int(prio))
+	}
 	for _, p := range prioritiesOf(f) {
 		if p.hook >= 0 && p.hook != int(h) {
 			continue
@@ -112,72 +140,14 @@ func devicesText(names []string) string {
 }
 
 func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
-	kind := "set"
-	if s.Map {
-		kind = "map"
+	fmt.Fprintf(w, "\t%s %s {%s\n", setKind(s), s.Name, opt.handle(s.Handle))
+	for _, line := range setLines(s, opt) {
+		w.WriteString("\t\t" + line + "\n")
 	}
-	fmt.Fprintf(w, "\t%s %s {%s\n", kind, s.Name, opt.handle(s.Handle))
-	if s.KeyExprs != nil {
-		w.WriteString("\t\ttypeof " + exprsText(s.KeyExprs))
-	} else {
-		w.WriteString("\t\ttype " + typesText(s.Key))
-	}
-	if s.Map {
-		w.WriteString(" : ")
-	}
-	if s.Ranges {
-		w.WriteString("interval ")
-	}
-	switch {
-	case s.Verdicts:
-		w.WriteString("verdict")
-	case s.HoldsObjects:
-		w.WriteString(s.ObjectKind.String())
-	case s.DataExprs != nil:
-		w.WriteString(exprsText(s.DataExprs))
-	case s.Map:
-		w.WriteString(typesText(s.Data))
-	}
-	w.WriteByte('\n')
-	if s.Flags&SetConstant == 0 {
-		if s.Policy == "memory" {
-			w.WriteString("\t\tpolicy memory\n")
-		}
-		if s.SizeGiven > 0 {
-			fmt.Fprintf(w, "\t\tsize %d\n", s.SizeGiven)
-		}
-	}
-	// A default timeout says that elements time out.
-	shown := s.Flags &^ SetAutoMerge
-	if s.Timeout > 0 {
-		shown &^= SetTimeout
-	}
-	if shown != 0 {
-		w.WriteString("\t\tflags " + strings.Join(flagNames(s.Flags), ",") + "\n")
-	}
-	if len(s.Stmts) > 0 {
-		var parts []string
-		for _, st := range s.Stmts {
-			parts = append(parts, stateText(st, &PrintOptions{Stateless: true}))
-		}
-		w.WriteString("\t\t" + strings.Join(parts, " ") + "\n")
-	}
-	if s.Flags&SetAutoMerge != 0 {
-		w.WriteString("\t\tauto-merge\n")
-	}
-	if s.Timeout > 0 {
-		w.WriteString("\t\ttimeout " + timeText(s.Timeout) + "\n")
-	}
-	if s.GC > 0 {
-		w.WriteString("\t\tgc-interval " + timeText(s.GC) + "\n")
-	}
-	if s.Comment != "" || s.empty {
-		fmt.Fprintf(w, "\t\tcomment \"%s\"\n", s.Comment)
-	}
-	if len(s.Elements) > 0 {
+	if els := opt.elements(s); len(els) > 0 {
 		w.WriteString("\t\telements = { ")
 		row := elementsPerRow(s)
-		for i, e := range s.Elements {
+		for i, e := range els {
 			if i > 0 {
 				if i%row == 0 {
 					w.WriteString(",\n\t\t\t     ")
@@ -190,6 +160,58 @@ func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
 		w.WriteString(" }\n")
 	}
 	w.WriteString("\t}\n")
+}
+
+// setLines are the lines of a set's block before its elements.
+func setLines(s *Set, opt *PrintOptions) []string {
+	typ := "type " + typesText(s.Key)
+	if s.KeyExprs != nil {
+		typ = "typeof " + exprsText(s.KeyExprs, opt)
+	}
+	if s.Map {
+		typ += " : "
+	}
+	if s.Ranges {
+		typ += "interval "
+	}
+	switch {
+	case s.Verdicts:
+		typ += "verdict"
+	case s.HoldsObjects:
+		typ += s.ObjectKind.String()
+	case s.DataExprs != nil:
+		typ += exprsText(s.DataExprs, opt)
+	case s.Map:
+		typ += typesText(s.Data)
+	}
+	lines := []string{typ}
+	add := func(shown bool, format string, args ...any) {
+		if shown {
+			lines = append(lines, fmt.Sprintf(format, args...))
+		}
+	}
+	if s.Flags&SetConstant == 0 {
+		add(s.Policy == "memory", "policy memory")
+		add(s.SizeGiven > 0, "size %d", s.SizeGiven)
+	}
+	// A default timeout says that elements time out.
+	shown := s.Flags &^ SetAutoMerge
+	if s.Timeout > 0 {
+		shown &^= SetTimeout
+	}
+	add(shown != 0, "flags %s", strings.Join(flagNames(s.Flags), ","))
+	if len(s.Stmts) > 0 {
+		var parts []string
+		for _, st := range s.Stmts {
+			parts = append(parts, stateText(st, &PrintOptions{Stateless: true}))
+		}
+		add(true, "%s", strings.Join(parts, " "))
+	}
+	add(s.Flags&SetAutoMerge != 0, "auto-merge")
+	add(s.Timeout > 0, "timeout %s", timeText(s.Timeout, opt))
+	add(s.GC > 0, "gc-interval %s", timeText(s.GC, opt))
+	add(s.Comment != "" || s.empty, "comment \"%s\"", s.Comment)
+	return lines
 }
 
 func flagNames(f uint32) []string {
@@ -220,6 +242,9 @@ func elementsPerRow(s *Set) int {
 	return 1
 }
 
+// asUsual is how nft lists without options.
+var asUsual = &PrintOptions{}
+
 func typesText(ts []*Type) string {
 	names := make([]string, len(ts))
 	for i, t := range ts {
@@ -228,10 +253,10 @@ func typesText(ts []*Type) string {
 	return strings.Join(names, " . ")
 }
 
-func exprsText(es []Expr) string {
+func exprsText(es []Expr, opt *PrintOptions) string {
 	names := make([]string, len(es))
 	for i, e := range es {
-		names[i] = exprText(e, "")
+		names[i] = exprText(e, "", opt)
 	}
 	return strings.Join(names, " . ")
 }
@@ -264,13 +289,13 @@ func Unlisted(file string, text []byte) (what string, at Pos) {
 }
 
 // RuleText is the rule as Fprint shows it, without indent and newline.
-func RuleText(family Family, r *Rule) string { return ruleText(family, r, &PrintOptions{}) }
+func RuleText(family Family, r *Rule) string { return ruleText(family, r, asUsual) }
 
 // RuleIdentity is the rule as Fprint shows it without what it has counted.
 func RuleIdentity(f Family, r *Rule) string { return ruleText(f, r, &PrintOptions{Stateless: true}) }
 
 // ExprText is an expression as Fprint shows it: "meta mark".
-func ExprText(e Expr) string { return exprText(e, "") }
+func ExprText(e Expr) string { return exprText(e, "", asUsual) }
 
 // FamilyName is a family's name in the language.
 func FamilyName(f Family) string { return familyName(f) }

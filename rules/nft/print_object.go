@@ -55,7 +55,7 @@ func objectLines(o *Object, opt *PrintOptions) []string {
 	case ObjExpectation:
 		e := o.Expectation
 		return []string{
-			"protocol " + proto(e.Proto), fmt.Sprintf("dport %d", e.Port), "timeout " + timeText(e.TimeoutMs),
+			"protocol " + proto(e.Proto), fmt.Sprintf("dport %d", e.Port), "timeout " + timeText(e.TimeoutMs, opt),
 			fmt.Sprintf("size %d", e.Size), "l3proto " + familyName(e.L3),
 		}
 	}
@@ -64,17 +64,24 @@ func objectLines(o *Object, opt *PrintOptions) []string {
 
 func printFlowtable(w *bufio.Writer, f *Flowtable, opt *PrintOptions) {
 	fmt.Fprintf(w, "\tflowtable %s {%s\n", f.Name, opt.handle(f.Handle))
-	fmt.Fprintf(w, "\t\thook ingress priority %s\n", priorityText(FamilyNetdev, HookIngress, f.Priority))
-	if len(f.Devices) > 0 {
-		fmt.Fprintf(w, "\t\tdevices = { %s }\n", strings.Join(f.Devices, ", "))
-	}
-	if f.Offload {
-		w.WriteString("\t\tflags offload\n")
-	}
-	if f.Counter {
-		w.WriteString("\t\tcounter\n")
+	for _, line := range flowtableLines(f, opt) {
+		w.WriteString("\t\t" + line + "\n")
 	}
 	w.WriteString("\t}\n")
+}
+
+func flowtableLines(f *Flowtable, opt *PrintOptions) []string {
+	lines := []string{"hook ingress priority " + priorityText(FamilyNetdev, HookIngress, f.Priority, opt)}
+	if len(f.Devices) > 0 {
+		lines = append(lines, "devices = { "+strings.Join(f.Devices, ", ")+" }")
+	}
+	if f.Offload {
+		lines = append(lines, "flags offload")
+	}
+	if f.Counter {
+		lines = append(lines, "counter")
+	}
+	return lines
 }
 
 func counterText(c *Counter, opt *PrintOptions) string {

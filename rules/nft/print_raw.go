@@ -78,9 +78,9 @@ func (l *listing) raw(it *item, e *Raw, m *Match) bool {
 
 // rawMatchText shows a match of raw bits: what is no whole number of bytes is
 // loaded in whole ones and masked.
-func rawMatchText(e *Raw, mask []byte, m *Match) string {
+func rawMatchText(e *Raw, mask []byte, m *Match, opt *PrintOptions) string {
 	op := opText[m.Op]
-	left := rawText(e, "")
+	left := rawText(e, "", opt)
 	if c, ok := m.Right.(*Const); ok && m.Op <= OpNe && (e.Offset%8 != 0 || e.Length%8 != 0) && mask == nil {
 		first, last := e.Offset/8*8, (e.Offset+e.Length+7)/8*8
 		shift := uint(last - e.Offset - e.Length)
@@ -88,7 +88,7 @@ func rawMatchText(e *Raw, mask []byte, m *Match) string {
 		whole.Offset, whole.Length = first, last-first
 		ones := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(e.Length)), big.NewInt(1))
 		v := new(big.Int).SetBytes(c.Data)
-		return fmt.Sprintf("%s & 0x%x %s0x%x", rawText(&whole, ""), ones.Lsh(ones, shift), op, v.Lsh(v, shift))
+		return fmt.Sprintf("%s & 0x%x %s0x%x", rawText(&whole, "", opt), ones.Lsh(ones, shift), op, v.Lsh(v, shift))
 	}
 	if m.Op == OpEq {
 		op = ""

@@ -38,7 +38,7 @@ func stmtText(it *item, opt *PrintOptions) string {
 	case *Match:
 		return it.before + matchText(s, it.th, opt)
 	case *VMap:
-		return it.before + exprText(s.Left, it.th) + " vmap " + setText(s.Set, opt)
+		return it.before + exprText(s.Left, it.th, opt) + " vmap " + setText(s.Set, opt)
 	case *Verdict:
 		return verdictText(s)
 	case *Counter, *Limit, *Quota, *ConnLimit, *Last:
@@ -62,9 +62,9 @@ func stmtText(it *item, opt *PrintOptions) string {
 	case *NAT:
 		return natText(s, opt)
 	case *Reject:
-		return rejectText(s)
+		return rejectText(s, opt)
 	case *Mangle:
-		return exprText(s.Left, "") + " set " + mangleText(&s.Value)
+		return exprText(s.Left, "", opt) + " set " + mangleText(&s.Value, opt)
 	case *Notrack:
 		return "notrack"
 	}
@@ -185,9 +185,9 @@ func natText(n *NAT, opt *PrintOptions) string {
 	return s
 }
 
-func rejectText(r *Reject) string {
+func rejectText(r *Reject, opt *PrintOptions) string {
 	code := func(t *Type) string {
-		if n := t.Symbol(uint64(r.Code)); n != "" {
+		if n := t.Symbol(uint64(r.Code)); n != "" && !opt.Symbols {
 			return n
 		}
 		return fmt.Sprint(r.Code)
@@ -214,7 +214,7 @@ func rejectText(r *Reject) string {
 
 // mangleText shows (src & And) ^ Xor as nft reads it back from its bitwise
 // operation: an and, a xor and an or.
-func mangleText(v *MangleValue) string {
+func mangleText(v *MangleValue, opt *PrintOptions) string {
 	if v.Src == nil {
 		return fmt.Sprintf("0x%08x", v.Xor)
 	}
@@ -224,7 +224,7 @@ func mangleText(v *MangleValue) string {
 		xor &= and
 		and |= or
 	}
-	s := exprText(v.Src, "")
+	s := exprText(v.Src, "", opt)
 	if and != 1<<32-1 {
 		s += fmt.Sprintf(" & 0x%08x", and)
 	}

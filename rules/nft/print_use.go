@@ -29,7 +29,7 @@ func stateText(st Stmt, opt *PrintOptions) string {
 		case !st.Used:
 			return "last used never"
 		}
-		return "last used " + timeText(st.UsedMs)
+		return "last used " + timeText(st.UsedMs, opt)
 	}
 	return ""
 }
@@ -39,7 +39,7 @@ func objectRefText(s *ObjectRef, opt *PrintOptions) string {
 	if s.Object != nil {
 		return word + ` "` + s.Object.Name + `"`
 	}
-	return word + " " + exprText(s.Key, "") + " map " + setText(s.Set, opt)
+	return word + " " + exprText(s.Key, "", opt) + " map " + setText(s.Set, opt)
 }
 
 // valueText shows what a statement takes.
@@ -47,13 +47,13 @@ func valueText(e Expr, opt *PrintOptions) string {
 	switch e := e.(type) {
 	case *Const:
 		if e.T != nil && e.T.Bitmask {
-			return flagsText(e.T, e.Data, ",")
+			return flagsText(e.T, e.Data, ",", opt)
 		}
 		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, opt)
 	case *MapLookup:
-		return exprText(e.Key, "") + " map " + setText(e.Set, opt)
+		return exprText(e.Key, "", opt) + " map " + setText(e.Set, opt)
 	}
-	return exprText(e, "")
+	return exprText(e, "", opt)
 }
 
 func setUpdateText(s *SetUpdate, opt *PrintOptions) string {
@@ -63,9 +63,9 @@ func setUpdateText(s *SetUpdate, opt *PrintOptions) string {
 	} else {
 		b.WriteString(StmtName(s) + " { ")
 	}
-	b.WriteString(exprText(s.Key, ""))
+	b.WriteString(exprText(s.Key, "", opt))
 	if s.TimeoutMs > 0 {
-		b.WriteString(" timeout " + timeText(s.TimeoutMs))
+		b.WriteString(" timeout " + timeText(s.TimeoutMs, opt))
 	}
 	// Values of the rule's own are not listed.
 	for _, st := range s.Stmts {
@@ -91,7 +91,7 @@ func synproxyText(s *Synproxy) string {
 
 // rawText shows bits by their place; the ports of any transport protocol have
 // names.
-func rawText(e *Raw, th string) string {
+func rawText(e *Raw, th string, opt *PrintOptions) string {
 	if e.Type() == TypeService {
 		if th == "" {
 			th = "th"
@@ -107,7 +107,7 @@ func rawText(e *Raw, th string) string {
 }
 
 // otherText shows selectors that begin with a word of their own.
-func otherText(e Expr) string {
+func otherText(e Expr, opt *PrintOptions) string {
 	offset := func(n uint32) string {
 		if n == 0 {
 			return ""
@@ -144,7 +144,7 @@ func otherText(e Expr) string {
 	case *Hash:
 		s := "symhash"
 		if e.E != nil {
-			s = "jhash " + exprText(e.E, "")
+			s = "jhash " + exprText(e.E, "", opt)
 		}
 		s += fmt.Sprintf(" mod %d", e.Mod)
 		if e.Seeded {
@@ -167,11 +167,11 @@ func otherText(e Expr) string {
 func assignText(s *Assign, it *item, opt *PrintOptions) string {
 	value := ""
 	if c, ok := s.Value.(*Const); ok && c.T == TypeTCPFlag {
-		value = flagsText(c.T, c.Data, " | ")
+		value = flagsText(c.T, c.Data, " | ", opt)
 	} else {
 		value = valueText(s.Value, opt)
 	}
-	return exprText(s.Left, it.th) + " set " + value
+	return exprText(s.Left, it.th, opt) + " set " + value
 }
 
 func tproxyText(s *TProxy, opt *PrintOptions) string {
@@ -226,7 +226,7 @@ func sendText(st Stmt, opt *PrintOptions) string {
 		}
 		return s + fmt.Sprintf(" to %d", st.From)
 	case *ResetOption:
-		return "reset " + exprText(st.Option, "")
+		return "reset " + exprText(st.Option, "", opt)
 	}
 	return ""
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // exprText shows a left side; th is the protocol to show for `th`.
-func exprText(e Expr, th string) string {
+func exprText(e Expr, th string, opt *PrintOptions) string {
 	switch e := e.(type) {
 	case *Payload:
 		if e.Field.Proto == "th" && th != "" {
@@ -35,39 +35,39 @@ func exprText(e Expr, th string) string {
 		}
 		return s + name
 	case *Masked:
-		return exprText(e.E, th) + " & " + maskText(e)
+		return exprText(e.E, th, opt) + " & " + maskText(e, opt)
 	case *Option:
-		return optionText(e)
+		return optionText(e, opt)
 	case *Raw:
-		return rawText(e, th)
+		return rawText(e, th, opt)
 	case *RT, *Fib, *Socket, *OSF, *Numgen, *Hash, *Xfrm:
-		return otherText(e)
+		return otherText(e, opt)
 	case *Binop:
 		r := e.R
 		if c, ok := r.(*Const); ok && (e.Op == "<<" || e.Op == ">>") {
-			return exprText(e.L, th) + " " + e.Op + " " + strconv.FormatUint(getUint(c.Data), 10)
+			return exprText(e.L, th, opt) + " " + e.Op + " " + strconv.FormatUint(getUint(c.Data), 10)
 		}
-		return exprText(e.L, th) + " " + e.Op + " " + exprText(r, th)
+		return exprText(e.L, th, opt) + " " + e.Op + " " + exprText(r, th, opt)
 	case *Const:
-		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, &PrintOptions{})
+		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, opt)
 	case *MapLookup:
-		return exprText(e.Key, th) + " map " + setText(e.Set, &PrintOptions{})
+		return exprText(e.Key, th, opt) + " map " + setText(e.Set, opt)
 	case *Concat:
 		parts := make([]string, len(e.Es))
 		for i, x := range e.Es {
-			parts[i] = exprText(x, th)
+			parts[i] = exprText(x, th, opt)
 		}
 		return strings.Join(parts, " . ")
 	}
 	return ""
 }
 
-func maskText(m *Masked) string {
+func maskText(m *Masked, opt *PrintOptions) string {
 	t := m.E.Type()
 	if !t.Bitmask {
-		return constText(t, m.Mask)
+		return constText(t, m.Mask, opt)
 	}
-	s := flagsText(t, m.Mask, " | ")
+	s := flagsText(t, m.Mask, " | ", opt)
 	if strings.Contains(s, "|") {
 		return "(" + s + ")"
 	}
@@ -75,9 +75,9 @@ func maskText(m *Masked) string {
 }
 
 // flagsText shows the names of the bits, lowest first.
-func flagsText(t *Type, b []byte, sep string) string {
+func flagsText(t *Type, b []byte, sep string, opt *PrintOptions) string {
 	if t == TypeCTLabel {
-		return constText(t, b)
+		return constText(t, b, opt)
 	}
 	v := getUint(b)
 	var parts []string
@@ -86,19 +86,22 @@ func flagsText(t *Type, b []byte, sep string) string {
 			continue
 		}
 		n := t.Symbol(bit)
+		if opt.Symbols {
+			n = fmt.Sprintf("0x%x", bit)
+		}
 		if n == "" {
-			return hexText(t, b)
+			return hexText(t, b, opt)
 		}
 		parts = append(parts, n)
 		v &^= bit
 	}
 	if parts == nil {
-		return hexText(t, b)
+		return hexText(t, b, opt)
 	}
 	return strings.Join(parts, sep)
 }
 
-func hexText(t *Type, b []byte) string {
+func hexText(t *Type, b []byte, opt *PrintOptions) string {
 	v := getUint(b)
 	if t.Bitmask {
 		return "0x" + strconv.FormatUint(v, 16)
@@ -118,7 +121,7 @@ func matchText(m *Match, th string, opt *PrintOptions) string {
 	op := opText[m.Op]
 	if e, bits := rawOf(m.Left); e != nil && e.Type() != TypeService {
 		if _, ok := m.Right.(*SetRef); !ok {
-			return rawMatchText(e, bits, m)
+			return rawMatchText(e, bits, m, opt)
 		}
 	}
 	if m.Op == OpEq {
@@ -132,16 +135,16 @@ func matchText(m *Match, th string, opt *PrintOptions) string {
 	case *Const:
 		// The order of values kept in the machine's byte order has no names.
 		if t != nil && t.Host && t.Symbols != nil && t != TypeRealm && t != TypeDevgroup && m.Op >= OpLt && m.Op <= OpGe {
-			return exprText(m.Left, th) + " " + op + constText(numeric(t), v.Data)
+			return exprText(m.Left, th, opt) + " " + op + constText(numeric(t), v.Data, opt)
 		}
 		if t != nil && t.Bitmask {
-			return flagMatchText(m, mask, v, th)
+			return flagMatchText(m, mask, v, th, opt)
 		}
-		return exprText(m.Left, th) + " " + op + partText(t, &KeyPart{Lo: v.Data, Hi: v.Data, PrefixLen: v.PrefixLen, Name: v.Name}, opt)
+		return exprText(m.Left, th, opt) + " " + op + partText(t, &KeyPart{Lo: v.Data, Hi: v.Data, PrefixLen: v.PrefixLen, Name: v.Name}, opt)
 	case *Range:
-		return exprText(m.Left, th) + " " + op + rangeText(t, v.Lo, v.Hi)
+		return exprText(m.Left, th, opt) + " " + op + rangeText(t, v.Lo, v.Hi, opt)
 	case *SetRef:
-		return exprText(m.Left, th) + " " + op + setText(v.Set, opt)
+		return exprText(m.Left, th, opt) + " " + op + setText(v.Set, opt)
 	}
 	return ""
 }
@@ -160,38 +163,38 @@ func rawOf(e Expr) (*Raw, []byte) {
 }
 
 // flagMatchText shows a match on flags.
-func flagMatchText(m *Match, mask *Masked, v *Const, th string) string {
+func flagMatchText(m *Match, mask *Masked, v *Const, th string, opt *PrintOptions) string {
 	t := m.Left.Type()
 	if mask == nil {
-		s := exprText(m.Left, th) + " "
+		s := exprText(m.Left, th, opt) + " "
 		switch m.Op {
 		case OpAny:
-			return s + flagsText(t, v.Data, ",")
+			return s + flagsText(t, v.Data, ",", opt)
 		case OpEq:
 			s += "== "
 		default:
 			s += opText[m.Op]
 		}
 		if t == TypeTCPFlag {
-			if n := t.Symbol(getUint(v.Data)); n != "" {
+			if n := t.Symbol(getUint(v.Data)); n != "" && !opt.Symbols {
 				return s + n
 			}
-			return s + hexText(t, v.Data)
+			return s + hexText(t, v.Data, opt)
 		}
-		return s + flagsText(t, v.Data, " | ")
+		return s + flagsText(t, v.Data, " | ", opt)
 	}
-	s := exprText(mask.E, th) + " "
+	s := exprText(mask.E, th, opt) + " "
 	if m.Op == OpEq && isZero(v.Data) {
-		return s + "! " + flagsText(t, mask.Mask, ",")
+		return s + "! " + flagsText(t, mask.Mask, ",", opt)
 	}
-	if bits := flagsText(t, mask.Mask, ","); strings.Contains(bits, ",") {
+	if bits := flagsText(t, mask.Mask, ",", opt); strings.Contains(bits, ",") {
 		if m.Op == OpNe {
 			s += "!= "
 		}
-		return s + flagsText(t, v.Data, ",") + " / " + bits
+		return s + flagsText(t, v.Data, ",", opt) + " / " + bits
 	}
 	op := opText[m.Op]
-	return s + "& " + maskText(mask) + " " + op + flagsText(t, v.Data, " | ")
+	return s + "& " + maskText(mask, opt) + " " + op + flagsText(t, v.Data, " | ", opt)
 }
 
 func setText(s *Set, opt *PrintOptions) string {
@@ -213,7 +216,7 @@ func elementText(s *Set, e *Element, opt *PrintOptions) string {
 			k.PrefixLen = prefixOf(k.Lo, k.Hi)
 		}
 		if t.Bitmask && bytes.Equal(k.Lo, k.Hi) {
-			parts[i] = flagsText(t, k.Lo, " | ")
+			parts[i] = flagsText(t, k.Lo, " | ", opt)
 		} else {
 			parts[i] = partText(t, &k, opt)
 		}
@@ -222,14 +225,14 @@ func elementText(s *Set, e *Element, opt *PrintOptions) string {
 	if e.Any {
 		out = "*"
 	}
-	if e.Timeout > 0 {
-		out += " timeout " + timeText(e.Timeout)
-	}
-	if e.Expires > 0 && !opt.Stateless {
-		out += " expires " + timeText(e.Expires)
-	}
 	for _, st := range e.Stmts {
 		out += " " + stateText(st, opt)
+	}
+	if e.Timeout > 0 {
+		out += " timeout " + timeText(e.Timeout, opt)
+	}
+	if e.Expires > 0 && !opt.Stateless {
+		out += " expires " + timeText(e.Expires, opt)
 	}
 	if e.Comment != "" || e.empty {
 		out += ` comment "` + e.Comment + `"`
@@ -252,39 +255,40 @@ func elementText(s *Set, e *Element, opt *PrintOptions) string {
 
 // partText shows a value, prefix or range.
 func partText(t *Type, k *KeyPart, opt *PrintOptions) string {
-	if t == TypeProto && opt.Protocols {
-		t = TypeInteger
-	}
 	switch {
 	case k.Name != "":
 		return `"` + k.Name + `"`
 	case t == TypeIfname && k.PrefixLen >= 0:
 		return `"` + string(k.Lo[:k.PrefixLen/8]) + `*"`
 	case k.PrefixLen >= 0:
-		return constText(t, k.Lo) + "/" + strconv.Itoa(k.PrefixLen)
+		return constText(t, k.Lo, opt) + "/" + strconv.Itoa(k.PrefixLen)
 	case bytes.Equal(k.Lo, k.Hi):
-		return constText(t, k.Lo)
+		return constText(t, k.Lo, opt)
 	}
-	return rangeText(t, k.Lo, k.Hi)
+	return rangeText(t, k.Lo, k.Hi, opt)
 }
 
 // rangeText shows both ends as numbers, never as names.
-func rangeText(t *Type, lo, hi []byte) string {
+func rangeText(t *Type, lo, hi []byte, opt *PrintOptions) string {
 	if t == TypeTime {
 		return fmt.Sprintf("%ds-%ds", getUint(lo)/1000, getUint(hi)/1000)
 	}
 	if t != nil && t.Symbols != nil {
 		t = numeric(t)
 	}
-	return constText(t, lo) + "-" + constText(t, hi)
+	return constText(t, lo, opt) + "-" + constText(t, hi, opt)
 }
 
 // numeric is a type without names.
 func numeric(t *Type) *Type { return &Type{Name: t.Name, Bits: t.Bits, Hex: t.Hex, Bitmask: t.Bitmask} }
 
 // constText shows one value of a type.
-func constText(t *Type, b []byte) string {
+func constText(t *Type, b []byte, opt *PrintOptions) string {
 	switch t {
+	case TypeProto:
+		if opt.Protocols {
+			t = TypeInteger
+		}
 	case TypeIPv4, TypeIPv6:
 		return addrText(b)
 	case TypeEther:
@@ -300,9 +304,9 @@ func constText(t *Type, b []byte) string {
 		}
 		return `"` + name + `"`
 	case TypeTime:
-		return timeText(getUint(b))
+		return timeText(getUint(b), opt)
 	}
-	if s := specialText(t, b); s != "" {
+	if s := specialText(t, b, opt); s != "" {
 		return s
 	}
 	if len(b) > 8 && t != TypeRaw {
@@ -312,13 +316,16 @@ func constText(t *Type, b []byte) string {
 		return bigHex(b)
 	}
 	v := getUint(b)
-	if t.Symbols != nil && !t.Hidden {
-		if n := t.Symbol(v); n != "" {
+	if n := t.Symbol(v); n != "" {
+		switch {
+		case t == TypeService && opt.Services:
+			return `"` + n + `"`
+		case !t.Hidden && !opt.Symbols:
 			return n
 		}
 	}
 	if t.Hex {
-		return hexText(t, b)
+		return hexText(t, b, opt)
 	}
 	return strconv.FormatUint(v, 10)
 }
@@ -333,9 +340,12 @@ func addrText(b []byte) string {
 }
 
 // timeText shows milliseconds as 1d2h3m4s5ms.
-func timeText(ms uint64) string {
+func timeText(ms uint64, opt *PrintOptions) string {
 	if ms == 0 {
 		return "0s"
+	}
+	if opt.Time {
+		return strconv.FormatUint(ms/1000, 10) + "s"
 	}
 	s := ""
 	for _, u := range []struct {

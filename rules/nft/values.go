@@ -122,15 +122,27 @@ func classidText(v uint64) string {
 }
 
 // specialText shows values of such types; "" is none of them.
-func specialText(t *Type, b []byte) string {
+func specialText(t *Type, b []byte, opt *PrintOptions) string {
 	switch t {
 	case TypeHour:
 		return hourText(getUint(b))
 	case TypeDate:
 		return `"` + time.Unix(0, int64(getUint(b))).Format(dateForms[0]) + `"`
 	case TypeDay, TypeRealm, TypeDevgroup:
-		if n := t.Symbol(getUint(b)); n != "" {
+		if n := t.Symbol(getUint(b)); n != "" && !opt.Symbols {
 			return `"` + n + `"`
+		}
+	case TypeUID:
+		if opt.Users {
+			if u, err := user.LookupId(strconv.FormatUint(getUint(b), 10)); err == nil {
+				return `"` + u.Username + `"`
+			}
+		}
+	case TypeGID:
+		if opt.Users {
+			if g, err := user.LookupGroupId(strconv.FormatUint(getUint(b), 10)); err == nil {
+				return `"` + g.Name + `"`
+			}
 		}
 	case TypeClassid:
 		return classidText(getUint(b))

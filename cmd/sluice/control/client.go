@@ -124,14 +124,19 @@ func (c *Client) get(what string, query url.Values, value any) error {
 	return c.decode(http.MethodGet, what, query, nil, value)
 }
 
-// copy sends an answer of text on as it comes.
-func (c *Client) copy(w io.Writer, what string, query url.Values) error {
-	answer, err := c.do(http.MethodGet, what, query, nil)
-	if err != nil {
-		return err
+// copy sends an answer of text on as it comes. When ctx ends one that goes on,
+// that is no error.
+func (c *Client) copy(ctx context.Context, w io.Writer, method, what string, body any) error {
+	answer, err := c.doWith(ctx, method, what, nil, body)
+	if err == nil {
+		defer answer.Close()
+		if _, err = io.Copy(w, answer); errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("control socket %s: the box has ended in the middle of its answer", c.path)
+		}
 	}
-	defer answer.Close()
-	_, err = io.Copy(w, answer)
+	if ctx.Err() != nil {
+		return nil
+	}
 	return err
 }
 
@@ -142,25 +147,13 @@ func (c *Client) Status() (Status, error) {
 	return s, err
 }
 
-// Ruleset writes the rules in force as `nft list ruleset` does.
-func (c *Client) Ruleset(w io.Writer, handles, stateless bool) error {
-	q := url.Values{}
-	for key, on := range map[string]bool{"handles": handles, "stateless": stateless} {
-		if on {
-			q.Set(key, "1")
-		}
-	}
-	return c.copy(w, "nft/ruleset", q)
+// Nft carries out a command line of nft and writes what the tool would print. An
+// *ErrScript says what is wrong with it.
+func (c *Client) Nft(ctx context.Context, r *Request, w io.Writer) error {
+	return c.copy(ctx, w, http.MethodPost, "nft", r)
 }
 
-// Apply applies a script, or only checks it. An *ErrScript says what is wrong
-// with it.
-func (c *Client) Apply(s Script, check bool) (Applied, error) {
-	q := url.Values{}
-	if check {
-		q.Set("check", "1")
-	}
-	var done Applied
-	err := c.decode(http.MethodPost, "nft/script", q, s, &done)
-	return done, err
+// Ruleset writes the rules in force as `nft list ruleset` does.
+func (c *Client) Ruleset(w io.Writer) error {
+	return c.Nft(context.Background(), &Request{Script: Script{Text: "list ruleset\n"}}, w)
 }

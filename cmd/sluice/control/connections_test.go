@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"regexp"
 	"strings"
 	"testing"
@@ -17,7 +18,7 @@ import (
 // tracking gives the box rules that track, and as many UDP flows.
 func (b *testBox) tracking(t *testing.T, flows int) {
 	t.Helper()
-	if _, err := b.Apply(Script{Name: "s.nft", Text: counting}, false); err != nil {
+	if err := b.Nft(t.Context(), &Request{Script: Script{Name: "s.nft", Text: counting}}, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	for sent := 0; sent < flows; sent += 20 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -104,7 +105,7 @@ func (b *testBox) send(t *testing.T, flows int) {
 func (b *testBox) list(t *testing.T) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := b.Ruleset(&out, false, false); err != nil {
+	if err := b.Ruleset(&out); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -135,8 +136,7 @@ func TestScripts(t *testing.T) {
 	}
 	apply := func(text string) error {
 		t.Helper()
-		_, err := b.Apply(Script{Name: "rules/s.nft", Text: text, Dir: dir, Define: map[string]string{"port": "99"}}, false)
-		return err
+		return b.Nft(t.Context(), &Request{Script: Script{Name: "rules/s.nft", Text: text, Dir: dir, Define: map[string]string{"port": "99"}}}, io.Discard)
 	}
 	if err := apply("flush ruleset\n" + counting); err != nil {
 		t.Fatal(err)
@@ -164,8 +164,9 @@ func TestScripts(t *testing.T) {
 	if got := b.list(t); got != want {
 		t.Errorf("a wrong script has changed the rules:\n%s", got)
 	}
-	if done, err := b.Apply(Script{Name: "s.nft", Text: "delete table ip t\nadd table ip u\n"}, true); err != nil || !done.Checked || b.list(t) != want {
-		t.Errorf("check: %+v %v", done, err)
+	check := &Request{Script: Script{Name: "s.nft", Text: "delete table ip t\nadd table ip u\n"}, Check: true}
+	if err := b.Nft(t.Context(), check, io.Discard); err != nil || b.list(t) != want {
+		t.Errorf("check: %v", err)
 	}
 
 	// Additions keep the counts, which go on.

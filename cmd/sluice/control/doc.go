@@ -12,8 +12,7 @@
 //
 //	GET    /v1/ping               {"pid", "version"}
 //	GET    /v1/status             Status
-//	GET    /v1/nft/ruleset        text as `nft list ruleset`; ?handles=1 ?stateless=1
-//	POST   /v1/nft/script         Script, answers Applied; ?check=1 changes nothing
+//	POST   /v1/nft                Request, answers what nft would print, as it is made
 //	POST   /v1/conntrack          conntrack.Command, answers lines as they are made, see below
 //	GET    /v1/perf/profile       Profile: accounts of the workers' time
 //	POST   /v1/perf/profiling     ?on=1 ?on=0, answers Profile
@@ -33,10 +32,11 @@
 // lives, so a socket whose owner was killed is known to be dead, whatever
 // process has its number now.
 //
-// A script is parsed behind the listing of the rules in force with their
-// counters' values. So counters go on over a script; what was counted between
-// listing and publishing (some milliseconds) is lost from them. A script that
-// begins with `flush ruleset` stands alone.
+// A script is applied to the rules in force with their counters' values. So
+// counters go on over a script; what was counted between that and publishing
+// (some milliseconds) is lost from them. What a request asks is answered behind
+// its changes. Who follows nft monitor gets a transaction at a time; 256 may wait
+// for a slow reader, then some are lost, and it is told.
 //
 // Ownership and concurrency: Server and Rulebook may be used by any goroutine;
 // changes of rules are made one at a time. A Client is for one goroutine.
@@ -47,7 +47,7 @@
 // that a script includes are read by the box, so they have to be there in its
 // view of the file system.
 //
-// Files in reading order: socket.go, rulebook.go, status.go, entries.go,
+// Files in reading order: socket.go, rulebook.go, rulewatch.go, status.go, entries.go,
 // connections.go, connedit.go, events.go, procfiles.go, profile.go,
 // metrics.go, server.go, stream.go, client.go.
 package control

@@ -1,9 +1,11 @@
 package control
 
 import (
-	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,11 +24,20 @@ type Script struct {
 	Define  map[string]string // variables
 }
 
-// Applied is what became of a Script.
+// Request is a command line of nft.
+type Request struct {
+	Script
+	Check bool             // only say whether it would work
+	Echo  bool             // show what was added
+	Show  nft.PrintOptions // of what is listed
+	From  string           // "123 (nft)": the process, for those who watch
+}
+
+// Applied is what became of a Request.
 type Applied struct {
+	Changed    bool // else nothing but questions was in it
 	Generation uint64
 	Rules      int
-	Checked    bool // it was only checked
 }
 
 // Origin says where the rules in force come from.
@@ -40,8 +51,9 @@ type Origin struct {
 type Rulebook struct {
 	box *dataplane.Box
 
-	change sync.Mutex // a listing, what follows from it, and the publish are one
-	origin Origin
+	change   sync.Mutex // a listing, what follows from it, and the publish are one
+	origin   Origin
+	watchers map[*watcher]bool
 }
 
 // NewRulebook returns the rulebook of a box. Nobody else may publish rules
@@ -66,89 +78,124 @@ func (b *Rulebook) Replace(file string, text []byte, opt nft.ParseOptions) (*dat
 	b.change.Lock()
 	defer b.change.Unlock()
 	at := origin{name: file, file: file}
-	tree, err := nft.Parse(file, text, opt)
-	rs, err := b.compile(tree, err, text, at)
+	out, err := nft.Replace(b.box.Rules().Tree, file, text, opt)
+	rs, err := b.compile(out, err, text, at)
 	if err != nil {
 		return nil, err
 	}
-	report, err := b.box.Publish(rs)
+	report, err := b.publish(rs, out, fmt.Sprintf("%d (sluice)", os.Getpid()))
 	if err == nil {
 		b.origin = Origin{File: file}
 	}
 	return report, err
 }
 
-// Apply applies a script to the rules in force, or only finds out whether that
-// would work. On an error nothing changes.
-func (b *Rulebook) Apply(s Script, check bool) (Applied, error) {
-	b.change.Lock()
-	defer b.change.Unlock()
-	whole := beginsWithFlush(s.Text)
-	// Names are the client's: what stands beside its file is included first.
-	at := origin{name: s.Name, file: absolute(s.Dir, s.Name)}
-	text := []byte(s.Text)
-	opt := nft.ParseOptions{Defines: s.Define}
-	for _, dir := range append(s.Include, ".") {
-		opt.IncludeDirs = append(opt.IncludeDirs, absolute(s.Dir, dir))
-	}
-	var tree *nft.Ruleset
-	var err error
-	if whole {
-		tree, err = nft.Parse(at.file, text, opt)
-	} else {
-		tree, err = nft.Apply(b.box.Rules().Tree, at.file, text, opt, b.values(nft.PrintOptions{}))
-	}
-	rs, err := b.compile(tree, err, text, at)
+// Run carries out a request: all of its changes, or on an error none. What it has
+// to show is written to what out returns, which is called behind the last error
+// of the text. Errors of writing are out's own business. A monitor goes on until
+// ctx ends.
+func (b *Rulebook) Run(ctx context.Context, r *Request, out func() io.Writer) (Applied, error) {
+	done, show, err := b.run(r)
 	if err != nil {
-		return Applied{}, err
+		return done, err
 	}
-	done := Applied{Rules: CountRules(rs.Tree), Checked: check}
-	if check {
-		return done, nil
+	defer show.watch.leave()
+	w := out()
+	for _, q := range show.out.Queries {
+		_ = q.Fprint(w, show.out.Rules, show.opt) // a client that has gone needs no answer
 	}
-	report, err := b.box.Publish(rs)
-	if err != nil {
-		return Applied{}, err
+	if r.Echo {
+		var added []nft.Change
+		for _, c := range show.out.Changes {
+			if c.Echo {
+				added = append(added, c)
+			}
+		}
+		if len(added) > 0 {
+			_ = nft.FprintChanges(w, added, show.opt)
+			if !r.Check {
+				fmt.Fprintf(w, generationLine, done.Generation, r.From)
+			}
+		}
 	}
-	done.Generation = report.Generation
-	if whole {
-		b.origin = Origin{File: s.Name}
-	} else {
-		b.origin.Scripts++
-	}
+	show.watch.follow(ctx, w, r.Show)
 	return done, nil
 }
 
-// compile goes from a tree, or the error of its text, to a ruleset that can be
+// reply is what a request has to show.
+type reply struct {
+	out   *nft.Outcome
+	opt   nft.PrintOptions
+	watch *watcher // nil: none
+}
+
+func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
+	b.change.Lock()
+	defer b.change.Unlock()
+	whole := beginsWithFlush(r.Text)
+	// Names are the client's: what stands beside its file is included first.
+	at := origin{name: r.Name, file: absolute(r.Dir, r.Name)}
+	text := []byte(r.Text)
+	opt := nft.ParseOptions{Defines: r.Define, Elements: b.elements()}
+	for _, dir := range append(r.Include, ".") {
+		opt.IncludeDirs = append(opt.IncludeDirs, absolute(r.Dir, dir))
+	}
+	old := b.box.Rules().Tree
+	var out *nft.Outcome
+	if whole {
+		out, err = nft.Replace(old, at.file, text, opt)
+	} else {
+		out, err = nft.Run(old, at.file, text, opt, b.values(nft.PrintOptions{}))
+	}
+	if err == nil && !out.Changed {
+		show = reply{out, b.values(r.Show), b.monitor(out)}
+		return done, show, nil
+	}
+	rs, err := b.compile(out, err, text, at)
+	if err != nil {
+		return done, show, err
+	}
+	done = Applied{Changed: true, Rules: CountRules(rs.Tree)}
+	if r.Check {
+		return done, reply{out: out, opt: r.Show}, nil
+	}
+	report, err := b.publish(rs, out, r.From)
+	if err != nil {
+		return done, show, err
+	}
+	for _, q := range out.Quotas {
+		rs.ResetQuota(q)
+	}
+	done.Generation = report.Generation
+	if whole {
+		b.origin = Origin{File: r.Name}
+	} else {
+		b.origin.Scripts++
+	}
+	return done, reply{out, b.values(r.Show), b.monitor(out)}, nil
+}
+
+// publish puts rules in force and tells those who watch. Held: b.change.
+func (b *Rulebook) publish(rs *rules.Ruleset, out *nft.Outcome, from string) (*dataplane.Report, error) {
+	report, err := b.box.Publish(rs)
+	if err == nil {
+		b.tell(ruleEvent{out.Changes, report.Generation, from})
+	}
+	return report, err
+}
+
+// compile goes from what became of a text, or its error, to a ruleset that can be
 // published. An error of the text is an *ErrScript.
-func (b *Rulebook) compile(tree *nft.Ruleset, err error, text []byte, at origin) (*rules.Ruleset, error) {
+func (b *Rulebook) compile(out *nft.Outcome, err error, text []byte, at origin) (*rules.Ruleset, error) {
 	if err != nil {
 		return nil, &ErrScript{at.of(err)}
 	}
-	rs, err := b.box.Compile(tree)
+	rs, err := b.box.Compile(out.Rules)
 	var wrong *rules.Error
 	if errors.As(err, &wrong) {
 		return nil, &ErrScript{at.of(Explain(err, at.file, text))}
 	}
 	return rs, err
-}
-
-// List writes the rules in force as `nft list ruleset` does, with the values
-// that their counters have now.
-func (b *Rulebook) List(w io.Writer, opt nft.PrintOptions) error {
-	b.change.Lock()
-	text := b.listing(opt)
-	b.change.Unlock()
-	_, err := w.Write(text)
-	return err
-}
-
-// listing prints the rules in force. Held: b.change, so that rules and counters
-// belong together.
-func (b *Rulebook) listing(opt nft.PrintOptions) []byte {
-	var out bytes.Buffer
-	_ = nft.Fprint(&out, b.box.Rules().Tree, b.values(opt)) // a buffer takes everything
-	return out.Bytes()
 }
 
 // values adds to options what counters and quotas have now. Held: b.change.
@@ -162,7 +209,15 @@ func (b *Rulebook) values(opt nft.PrintOptions) nft.PrintOptions {
 		return c.Packets + now.Packets, c.Bytes + now.Bytes
 	}
 	opt.Quotas = b.box.Rules().QuotaUsed
+	opt.Elements = b.elements()
 	return opt
+}
+
+// elements returns what gives the elements that sets which packets change have
+// now. Held: b.change.
+func (b *Rulebook) elements() func(*nft.Set) []*nft.Element {
+	rs, now := b.box.Rules(), b.box.Now()
+	return func(s *nft.Set) []*nft.Element { return rs.Elements(s, now) }
 }
 
 // CountRules returns the number of rules in a tree.

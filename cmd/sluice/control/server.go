@@ -1,10 +1,12 @@
 package control
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,7 +15,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-net/sluice/dataplane"
-	"github.com/sluice-net/sluice/rules/nft"
 )
 
 // maxScript bounds what a client can make the box read.
@@ -72,8 +73,7 @@ func (s *Server) handler() http.Handler {
 		s.answer(w, Ping{os.Getpid(), s.Version}, nil)
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.status(), nil) })
-	mux.HandleFunc("GET /v1/nft/ruleset", s.ruleset)
-	mux.HandleFunc("POST /v1/nft/script", s.script)
+	mux.HandleFunc("POST /v1/nft", s.nft)
 	mux.HandleFunc("POST /v1/conntrack", s.conntrack)
 	mux.HandleFunc("GET /v1/proc/{file}", s.proc)
 	s.profileRoutes(mux)
@@ -100,16 +100,10 @@ func (s *Server) answer(w http.ResponseWriter, value any, err error) {
 	_, _ = w.Write(append(text, '\n')) // a client that has gone needs no answer
 }
 
-func (s *Server) ruleset(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	opt := nft.PrintOptions{Handles: q.Get("handles") == "1", Stateless: q.Get("stateless") == "1"}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_ = s.Book.List(w, opt) // a client that has gone needs no answer
-}
-
-func (s *Server) script(w http.ResponseWriter, r *http.Request) {
-	var script Script
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScript)).Decode(&script); err != nil {
+// nft carries out a command line of nft. Its answer is what the tool would print.
+func (s *Server) nft(w http.ResponseWriter, r *http.Request) {
+	var request Request
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScript)).Decode(&request); err != nil {
 		var long *http.MaxBytesError
 		if errors.As(err, &long) {
 			err = fmt.Errorf("the script is too large: as JSON it may have %d MiB", maxScript>>20)
@@ -117,14 +111,29 @@ func (s *Server) script(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	check := r.URL.Query().Get("check") == "1"
-	done, err := s.Book.Apply(script, check)
+	out := &page{bufio.NewWriterSize(w, 1<<16), http.NewResponseController(w)}
+	done, err := s.Book.Run(r.Context(), &request, func() io.Writer {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		return out
+	})
 	switch {
-	case check:
-	case err != nil:
-		s.Log.Warn("script refused, the rules stay as they are", zap.String("file", script.Name))
-	default:
-		s.Log.Info("rules changed", zap.String("file", script.Name), zap.Uint64("generation", done.Generation), zap.Int("rules", done.Rules))
+	case err != nil && !request.Check:
+		s.Log.Warn("script refused, the rules stay as they are", zap.String("file", request.Name))
+	case done.Changed && !request.Check:
+		s.Log.Info("rules changed", zap.String("file", request.Name), zap.Uint64("generation", done.Generation), zap.Int("rules", done.Rules))
 	}
-	s.answer(w, done, err)
+	if err != nil {
+		s.answer(w, nil, err)
+		return
+	}
+	_ = out.Writer.Flush() // a client that has gone needs no answer
 }
+
+// page is an answer that goes out in pieces.
+type page struct {
+	*bufio.Writer
+	to *http.ResponseController
+}
+
+// Flush sends what there is.
+func (p *page) Flush() error { return errors.Join(p.Writer.Flush(), p.to.Flush()) }

@@ -84,4 +84,6 @@ func (c *Client) Conntrack(ctx context.Context, command *conntrack.Command, see 
 }
 
 // Proc writes one of the kernel's files, see KnownProc.
-func (c *Client) Proc(w io.Writer, file string) error { return c.copy(w, "proc/"+file, nil) }
+func (c *Client) Proc(w io.Writer, file string) error {
+	return c.copy(context.Background(), w, http.MethodGet, "proc/"+file, nil)
+}
