@@ -70,22 +70,22 @@ func (w *worker) consult(p *packet.Packet, number uint8) bool {
 }
 
 // adopted gives a flow that was expected by a translated master the addresses
-// that the master's parties know, before any rule sees it. False: they are taken.
-func (w *worker) adopted(p *packet.Packet) bool {
+// that the master's parties know, before any rule sees it.
+func (w *worker) adopted(p *packet.Packet) {
 	var src, dst helper.Half
-	if !helper.Translate(&w.shard.Child(p.Entry).Expectation, &p.Ct.Tuple, &src, &dst) {
-		return true
+	if helper.Translate(&w.shard.Child(p.Entry).Expectation, &p.Ct.Tuple, &src, &dst) {
+		w.half(p, manipSrc, &src)
+		w.half(p, manipDst, &dst)
 	}
-	return w.half(p, manipSrc, &src) && w.half(p, manipDst, &dst)
 }
 
-func (w *worker) half(p *packet.Packet, m manip, h *helper.Half) bool {
+func (w *worker) half(p *packet.Packet, m manip, h *helper.Half) {
 	if !h.Set {
-		return true
+		return
 	}
 	spec := rules.NATSpec{Family: p.Ct.Tuple.Family, HasAddr: true, AddrMin: h.Addr, AddrMax: h.Addr}
 	if h.HasPort {
 		spec.PortMin, spec.PortMax = h.Port, h.Port
 	}
-	return w.setup(p, m, &spec)
+	w.setup(p, m, &spec)
 }

@@ -97,9 +97,8 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 			return true
 		}
 		p.Ct = w.shard.Entry(p.Entry)
-		if p.Info == flowtable.InfoRelated && p.Ct.Status&flowtable.StatusConfirmed == 0 && !w.adopted(p) {
-			w.drop(p, packet.DropNAT)
-			return false
+		if p.Info == flowtable.InfoRelated && p.Ct.Status&flowtable.StatusConfirmed == 0 {
+			w.adopted(p)
 		}
 		return true
 	case flowtable.ActionForeign:

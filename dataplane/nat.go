@@ -111,7 +111,7 @@ func (w *worker) natError(p *packet.Packet, m manip) bool {
 	if p.Dir == flowtable.Original {
 		inner = w.shard.ReplyTuple(p.Entry)
 	}
-	if d := p.RewriteInner(&inner.Src, &inner.Dst, inner.SrcPort, inner.DstPort); d != packet.DropNone {
+	if d := p.RewriteInner(&inner.Src, &inner.Dst, inner.SrcPort, inner.DstPort, m == manipSrc); d != packet.DropNone {
 		w.drop(p, d)
 		return false
 	}
@@ -146,7 +146,8 @@ func (w *worker) bind(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool 
 			return false
 		}
 	}
-	if (!bound || w.fill(t, p, m, &spec)) && w.setup(p, m, &spec) {
+	if !bound || w.fill(t, p, m, &spec) {
+		w.setup(p, m, &spec)
 		return true
 	}
 	p.Rule = rule
@@ -240,12 +241,13 @@ func samePrefix(a, b []byte, bits uint8) bool {
 const claimTries = 8
 
 // setup gives half m of the flow its new values (nf_nat_setup_info) and claims
-// the reply tuple that follows from them. False: no tuple is free.
-func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) bool {
+// the reply tuple that follows from them. If none is free the packet goes on
+// with one that is taken.
+func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) {
 	reply := w.shard.ReplyTuple(p.Entry)
 	current, ok := flowtable.Invert(&reply)
 	if !ok {
-		return true
+		return
 	}
 	for try := 0; ; try++ {
 		chosen := w.choose(p, &current, m, spec, try)
@@ -257,12 +259,12 @@ func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) bool {
 			p.Ct.Status |= m.status()
 			break
 		}
-		if try == claimTries { // Linux finds out at confirm, and counts it there
-			w.shard.Stats().InsertFailed++
-			w.shard.Stats().Drop++
-			return false
+		if try == claimTries || answer == reply { // nothing else can be chosen: confirm finds out, as in Linux
+			w.shard.ProposeReply(p.Entry, &answer)
+			p.Ct.Status |= m.status()
+			break
 		}
+		reply = answer
 	}
 	p.Ct.Status |= m.done()
-	return true
 }

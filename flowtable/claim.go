@@ -70,6 +70,19 @@ func (s *Shard) ClaimReply(n uint32, reply *Tuple) bool {
 	return true
 }
 
+// ProposeReply makes reply, which ClaimReply could not get, the reply tuple of the
+// unconfirmed entry n nevertheless: its packets are translated so, and Confirm
+// will try once more to claim it.
+func (s *Shard) ProposeReply(n uint32, reply *Tuple) {
+	e := &s.entries[n]
+	if e.Status&(StatusConfirmed|StatusDying) != 0 {
+		return
+	}
+	s.releaseClaim(n)
+	s.nat[n].Reply = *reply
+	e.flags = e.flags&^flagMoved | flagUnclaimed
+}
+
 // releaseClaim gives up the claim of entry n, if it has one. The reply tuple
 // stays readable for the packet that ended the flow.
 func (s *Shard) releaseClaim(n uint32) {

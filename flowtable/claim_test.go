@@ -130,6 +130,22 @@ func TestClaims(t *testing.T) {
 	if s.Confirm(&d, start) {
 		t.Error("two flows with one reply tuple")
 	}
+	// What is taken can be proposed: the packet goes on with it, up to there.
+	e, drops := open(5), s.stats.Drop
+	w10 := wire(10)
+	if !s.ClaimReply(e.Entry, &w10) {
+		t.Fatal("a free tuple is taken")
+	}
+	s.ProposeReply(e.Entry, &w9)
+	if s.ReplyTuple(e.Entry) != w9 || claimed(w10) {
+		t.Error("proposed and not in place, or the claim before is still held")
+	}
+	if s.Confirm(&e, start) || s.stats.Drop != drops+1 || e.Entry != 0 {
+		t.Error("a proposal that is taken is confirmed")
+	}
+	if !claimed(w9) {
+		t.Error("the owner's claim went with the proposal")
+	}
 }
 
 // TestForeign: packets of a NATed flow's other direction reach the owner by

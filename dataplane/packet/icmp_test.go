@@ -98,10 +98,10 @@ func TestRewriteInner(t *testing.T) {
 			first := bytes.Clone(b)
 			src, dst, sp, dp := randomAddr(r, v6), randomAddr(r, v6), randomPort(r), randomPort(r)
 			want := DropNone
-			if needsHeader(p.Tuple.Proto) && cut < map[bool]int{false: 28, true: 48}[v6] {
+			if (needsHeader(p.Tuple.Proto) || p.Tuple.Proto == protoGRE) && cut < map[bool]int{false: 28, true: 48}[v6] {
 				want = DropNAT // its flow is known by less
 			}
-			if d := p.RewriteInner(&src, &dst, sp, dp); d != want {
+			if d := p.RewriteInner(&src, &dst, sp, dp, true); d != want {
 				t.Fatalf("cut %d: %v, want %v", cut, d, want)
 			}
 			if want != DropNone {
@@ -140,7 +140,7 @@ func TestRewriteInner(t *testing.T) {
 					t.Fatalf("id: %v", d)
 				}
 			}
-			if p.RewriteInner(&old.Dst, &old.Src, sport, dport) != DropNone || !p.SetDstOK(&old.Dst) || s.name != "sctp" && !bytes.Equal(b, first) {
+			if p.RewriteInner(&old.Dst, &old.Src, sport, dport, true) != DropNone || !p.SetDstOK(&old.Dst) || s.name != "sctp" && !bytes.Equal(b, first) {
 				t.Fatalf("cut %d: there and back\n%x\n%x", cut, first, b)
 			}
 		}
@@ -149,6 +149,37 @@ func TestRewriteInner(t *testing.T) {
 
 // SetDstOK sets the outer destination with a port that must not matter.
 func (p *Packet) SetDstOK(a *[16]byte) bool { return p.SetDst(a, 0x7777) == DropNone }
+
+// TestRewriteInnerShort: of a TCP header that is not whole the checksum stays,
+// even if it is quoted, and a call id is the destination's.
+func TestRewriteInnerShort(t *testing.T) {
+	tab, a := newTable(t), addr("10.9.9.9")
+	for cut := 28; cut <= 40; cut++ {
+		b := Build(Ether{}, r4, ICMP{Type: 3, Code: 3}, Cut(cut), h4, TCP{Src: 1, Dst: 2})
+		p := parsed(t, tab, b)
+		tcp := p.Transport()[icmpLen+ip4Len:]
+		before := bytes.Clone(tcp)
+		if d := p.RewriteInner(&a, &a, 7, 8, true); d != DropNone || be16(tcp) != 7 || be16(tcp[2:]) != 8 {
+			t.Fatalf("cut %d: %v", cut, d)
+		}
+		if changed := !bytes.Equal(before[4:], tcp[4:]); changed != (cut == 40) {
+			t.Errorf("cut %d: checksum changed: %v", cut, changed)
+		}
+	}
+	for _, row := range []struct {
+		version uint8
+		half    bool
+		want    Drop
+		key     uint16
+	}{{0, true, DropNone, 5}, {1, true, DropNone, 9}, {1, false, DropNone, 5}, {2, true, DropNAT, 5}, {2, false, DropNone, 5}} {
+		p := parsed(t, tab, Build(Ether{}, r4, ICMP{Type: 3, Code: 3}, h4, GRE{Version: 1, Key: 5}, Zeros(4)))
+		gre := p.Transport()[icmpLen+ip4Len:]
+		gre[1] = row.version
+		if d := p.RewriteInner(&a, &a, 7, 9, row.half); d != row.want || be16(gre[greCallID:]) != row.key {
+			t.Errorf("GRE version %d, half %v: %v, key %d, want %v and %d", row.version, row.half, d, be16(gre[greCallID:]), row.want, row.key)
+		}
+	}
+}
 
 func TestRewriteInnerRefuses(t *testing.T) {
 	tab := newTable(t)
@@ -162,7 +193,7 @@ func TestRewriteInnerRefuses(t *testing.T) {
 	for name, b := range rows {
 		p := parsed(t, tab, b)
 		first := bytes.Clone(b)
-		if p.RewriteInner(&a, &a, 1, 2) != DropNAT || !bytes.Equal(b, first) {
+		if p.RewriteInner(&a, &a, 1, 2, true) != DropNAT || !bytes.Equal(b, first) {
 			t.Errorf("%s: rewritten", name)
 		}
 	}

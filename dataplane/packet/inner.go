@@ -8,15 +8,18 @@ import (
 
 // RewriteInner changes the packet quoted in the ICMP error p: its addresses
 // become src and dst, its ports sport and dport (host order; for a quoted ICMP
-// query sport is the identifier and dport means nothing). The quoted IPv4
-// header checksum and, as far as its bytes are there, the quoted transport
-// checksum follow; the error's own checksum is computed anew over the message
+// query sport is the identifier and dport means nothing, for PPTP's GRE dport is
+// the call id). The quoted IPv4 header checksum follows and, if all of its header
+// is there, the quoted transport checksum; the error's own checksum is computed anew over the message
 // and the outer addresses as they stand. Outer addresses are SetSrc's and
 // SetDst's business, before or after.
 //
+// half says that NAT does this for the sake of the quoted destination, which
+// matters to GRE alone: only then its call id changes.
+//
 // DropNAT: p is not such an error, is a redirect (which must not cross NAT) or a
 // fragment (whose checksum needs bytes that are elsewhere), or quotes too little.
-func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16) Drop {
+func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16, half bool) Drop {
 	if p.Flags&(FlagRelatedError|FlagL4|FlagFragment) != FlagRelatedError|FlagL4 {
 		return DropNAT
 	}
@@ -27,7 +30,7 @@ func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16) Drop {
 	in := msg[icmpLen:]
 	var tu flowtable.Tuple
 	at, ok := innerTuple(&tu, nil, in, p.Family)
-	if !ok || needsHeader(tu.Proto) && len(in)-at < innerL4 {
+	if !ok || needsHeader(tu.Proto) && len(in)-at < innerL4 || tu.Proto == protoGRE && !setCallID(in[at:], dport, half) {
 		return DropNAT
 	}
 	var delta uint64
@@ -73,5 +76,7 @@ func rewriteInnerL4(proto uint8, l4 []byte, delta uint64, sport, dport uint16) {
 			binary.LittleEndian.PutUint32(l4[8:12], sctpSum(l4))
 		}
 	}
-	patch(proto, l4, delta)
+	if proto != protoTCP || len(l4) >= tcpLen { // as tcp_manip_pkt, even when the checksum is there
+		patch(proto, l4, delta)
+	}
 }

@@ -35,21 +35,17 @@ func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
 		}
 		l4 = p.Transport()
 	}
-	if p.Proto == protoGRE && p.Flags&FlagLaterFrag == 0 && len(p.Transport()) < greManipLen {
-		return DropNAT // as gre_manip_pkt, whatever the version
-	}
-	if dst && p.Proto == protoGRE && p.Flags&FlagLaterFrag == 0 {
-		if h := p.Transport(); hasCallID(h) {
-			binary.BigEndian.PutUint16(h[greCallID:], port)
-		}
+	if p.Proto == protoGRE && p.Flags&FlagLaterFrag == 0 && !setCallID(p.Transport(), port, dst) {
+		return DropNAT
 	}
 	at, covers := portAt(p.Proto, l4, dst)
-	if p.Proto == protoSCTP && l4 != nil && be16(l4[at:]) != port {
-		if p.Flags&FlagFragment != 0 {
+	if p.Proto == protoSCTP && l4 != nil {
+		if p.Flags&FlagFragment == 0 { // made anew whatever it was, as sctp_manip_pkt does
+			binary.BigEndian.PutUint16(l4[at:], port)
+			binary.LittleEndian.PutUint32(l4[8:12], sctpSum(l4))
+		} else if be16(l4[at:]) != port {
 			return DropNAT // the CRC needs all bytes
 		}
-		binary.BigEndian.PutUint16(l4[at:], port)
-		binary.LittleEndian.PutUint32(l4[8:12], sctpSum(l4))
 		at = -1
 	}
 	var pseudo uint64
@@ -64,9 +60,6 @@ func (p *Packet) set(addr *[16]byte, port uint16, dst bool) Drop {
 		return DropNAT
 	}
 	if l4 == nil {
-		if dst && p.Proto == protoGRE {
-			p.setCallID(port)
-		}
 		return DropNone
 	}
 	delta := uint64(0)
@@ -112,11 +105,20 @@ func (p *Packet) setCommon(addr *[16]byte, port uint16, dst bool) {
 	binary.LittleEndian.PutUint16(sum, c)
 }
 
-// setCallID writes the destination key of PPTP's GRE, the only one on the wire.
-func (p *Packet) setCallID(id uint16) {
-	if h := p.Transport(); p.Flags&FlagLaterFrag == 0 && len(h) >= pptpLen && h[1]&7 == 1 {
-		binary.BigEndian.PutUint16(h[6:8], id)
+// setCallID writes the destination key of PPTP's GRE, the only one on the wire
+// (gre_manip_pkt). False: Linux does not translate such a header, which is too
+// short, or for a destination of a version that nobody knows.
+func setCallID(h []byte, id uint16, dst bool) bool {
+	switch {
+	case len(h) < greManipLen:
+		return false
+	case !dst || h[1]&greVersion == 0:
+	case h[1]&greVersion == 1:
+		binary.BigEndian.PutUint16(h[greCallID:], id)
+	default:
+		return false
 	}
+	return true
 }
 
 // portAt returns the offset of the word that SetSrc or SetDst writes, -1 for

@@ -180,10 +180,11 @@ func greTuple(tu *flowtable.Tuple, t *flowtable.Table, h []byte) bool {
 
 // hasCallID says that the GRE header h is of version 1, and there up to the
 // call id.
-func hasCallID(h []byte) bool { return len(h) >= pptpLen && h[1]&7 == 1 }
+func hasCallID(h []byte) bool { return len(h) >= pptpLen && h[1]&greVersion == 1 }
 
 const (
 	protoPPP    = 0x880b // GRE's protocol type
+	greVersion  = 7      // in the second byte
 	greCallID   = 6
 	greManipLen = 8 // what Linux wants to see before it translates
 )

@@ -24,6 +24,7 @@ type stage struct {
 	text  bool               // the latest packet had data=
 	last  [2][]byte          // by side: the last frame that came out there
 	id    uint32             // of the latest fragmented datagram
+	rest  []pair.Frame       // all pieces of all fragmented datagrams, once
 }
 
 func newStage(six bool, id uint32) *stage {
@@ -114,7 +115,7 @@ func (g *stage) build(l *line) (n int, frames []pair.Frame, err error) {
 	if err != nil {
 		return n, nil, err
 	}
-	pieces, err := g.fragments(l, packet)
+	pieces, err := g.fragments(l, packet, side)
 	if err != nil {
 		return n, nil, err
 	}
@@ -147,7 +148,7 @@ func (g *stage) packet(l *line, f *flow, n int, side pair.Side) ([]byte, error) 
 	sport, dport = uint16(a), uint16(b)
 	layers := []frame.Layer{frame.Ether{Src: frame.MAC(pair.HostMAC(side)), Dst: frame.MAC(pair.BoxMAC(side))}}
 	if l.verb == "err" {
-		return g.icmpError(l, f, side, layers, src, ttl)
+		return g.icmpError(l, f, n, side, layers, src, ttl)
 	}
 	transport, err := g.transport(l, f, n, sport, dport)
 	if err != nil {
@@ -394,16 +395,16 @@ func typeAndCode(l *line) (kind, code uint8, err error) {
 
 // icmpError complains about the last frame that came out on the side of the
 // one who complains: its receiver, unless src= says somebody else.
-func (g *stage) icmpError(l *line, f *flow, side pair.Side, layers []frame.Layer, src netip.Addr, ttl int) ([]byte, error) {
+func (g *stage) icmpError(l *line, f *flow, n int, side pair.Side, layers []frame.Layer, src netip.Addr, ttl int) ([]byte, error) {
 	kind, code, err := typeAndCode(l)
 	if err != nil {
 		return nil, err
 	}
 	quoted := g.last[side]
 	d, err := frame.Decode(quoted)
-	if err != nil || d.Version == 0 {
+	if version := map[bool]uint8{false: 4, true: 6}[f.six]; err != nil || uint8(d.Version) != version {
 		// Nothing came out: complain of what would have.
-		to, from, dport, sport := g.ends(0, l.dir)
+		to, from, dport, sport := g.ends(n, l.dir)
 		quoted = frame.Build(append(append([]frame.Layer{frame.Ether{}}, ipLayers(l, f.six, from, to, 64, 0, 0)...),
 			frame.UDP{Src: sport, Dst: dport}, frame.Zeros(8))...)
 		d, _ = frame.Decode(quoted)
@@ -445,12 +446,12 @@ func (g *stage) icmpError(l *line, f *flow, side pair.Side, layers []frame.Layer
 // fragments cuts a frame: frag=N into pieces of N bytes, cuts=A-B,C-D into just
 // those. overlap=N lets every later piece begin N bytes early; order=2.0.1 sends
 // pieces in that order, some perhaps never or twice.
-func (g *stage) fragments(l *line, packet []byte) ([][]byte, error) {
+func (g *stage) fragments(l *line, packet []byte, side pair.Side) ([][]byte, error) {
 	size, id, overlap := 0, 0, 0
 	if err := l.numbers(map[string]*int{"frag": &size, "fid": &id, "overlap": &overlap}); err != nil {
 		return nil, err
 	}
-	var cut []span
+	var cut, plain []span
 	if v := l.value("cuts", ""); v != "" {
 		var err error
 		if cut, err = parseSpans(v); err != nil {
@@ -462,6 +463,7 @@ func (g *stage) fragments(l *line, packet []byte) ([][]byte, error) {
 			head = int(packet[14]&15) * 4
 		}
 		cut = spans(len(packet)-14-head, size, overlap)
+		plain = spans(len(packet)-14-head, size, 0)
 	} else {
 		return [][]byte{packet}, nil
 	}
@@ -470,6 +472,9 @@ func (g *stage) fragments(l *line, packet []byte) ([][]byte, error) {
 		id = int(g.id)
 	}
 	pieces := splitSpans(packet, uint32(id), cut)
+	for _, p := range splitSpans(packet, uint32(id), plain) {
+		g.rest = append(g.rest, pair.Frame{Side: side, Data: p})
+	}
 	order := l.value("order", "")
 	if order == "" {
 		return pieces, nil

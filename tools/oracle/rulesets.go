@@ -143,6 +143,7 @@ var free = map[string]func(netip.Addr, uint16) bool{
 	"snat-random":       func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
 	"snat":              func(a netip.Addr, port uint16) bool { return a == snat4 || a == snat6 },
 	"snat-range":        func(a netip.Addr, port uint16) bool { return a == snat4 && port >= 5000 && port <= 5003 },
+	"dnat":              func(netip.Addr, uint16) bool { return false },
 }
 
 var (

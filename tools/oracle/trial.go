@@ -15,9 +15,10 @@ import (
 type court struct {
 	kernel  *pair.Kernel
 	workers []int
-	ids     uint32 // of fragmented datagrams, one after the other for all scripts
-	packets int    // frames sent to the kernel
-	steps   int    // comparisons
+	ids     uint32        // of fragmented datagrams, one after the other for all scripts
+	packets int           // frames sent to the kernel
+	steps   int           // comparisons
+	late    time.Duration // the longest that the kernel took for a line of the script
 	trace   func(format string, args ...any)
 }
 
@@ -37,6 +38,8 @@ type verdict struct {
 	at     int      // number of lines played until then
 	label  string   // who differs
 	err    error    // the script could not be played
+
+	packets, steps int // sent to the kernel, and comparisons
 }
 
 func (v *verdict) agreed() bool { return v.err == nil && len(v.diffs) == 0 }
@@ -62,6 +65,8 @@ func (v *verdict) String() string {
 // play plays a script until something differs.
 func (c *court) play(s *Script) (v verdict) {
 	v.script = s
+	packets, steps := c.packets, c.steps
+	defer func() { v.packets, v.steps = c.packets-packets, c.steps-steps }()
 	rules := rulesets[s.Rules]
 	if s.Rules == "" {
 		rules = rulesets["observe"]
@@ -70,8 +75,15 @@ func (c *court) play(s *Script) (v verdict) {
 	if v.err = c.kernel.Begin(setup); v.err != nil {
 		return v
 	}
-	c.ids += 100
-	kernel := newStage(s.Six, c.ids)
+	c.late = 0
+	first := c.ids
+	kernel := newStage(s.Six, first)
+	defer func() {
+		c.ids = kernel.id // IPv4 has 65536 of them, and the kernel keeps half a datagram for 30 s
+		if len(kernel.rest) > 0 && v.err == nil {
+			_, v.err = c.kernel.Send(kernel.rest...) // so that it complains of none later
+		}
+	}()
 	var boxes []*contender
 	defer func() {
 		for _, b := range boxes {
@@ -90,7 +102,7 @@ func (c *court) play(s *Script) (v verdict) {
 			return v
 		}
 		boxes = append(boxes, &contender{
-			Sluice: box, workers: workers, whole: i == len(c.workers), stage: newStage(s.Six, c.ids), judge: pair.Judge{Free: free[s.Rules]},
+			Sluice: box, workers: workers, whole: i == len(c.workers), stage: newStage(s.Six, first), judge: pair.Judge{Free: free[s.Rules]},
 		})
 	}
 	for at := 0; at < len(s.Lines); {
@@ -138,7 +150,9 @@ func (c *court) step(v *verdict, kernel *stage, boxes []*contender, texts []stri
 		return
 	}
 	k := pair.Outcome{}
-	for _, text := range texts {
+	times := make([]time.Time, len(texts))
+	for i, text := range texts {
+		times[i] = time.Now()
 		var frames []pair.Frame
 		n, dir := 0, 0
 		if n, dir, frames, v.err = packetLine(kernel, text); v.err != nil {
@@ -150,10 +164,12 @@ func (c *court) step(v *verdict, kernel *stage, boxes []*contender, texts []stri
 			return
 		}
 		c.packets += len(frames)
+		k.Sent = append(k.Sent, frames...)
 		kernel.saw(n, dir, out)
 		k.Frames = append(k.Frames, out...)
+		c.late = max(c.late, time.Since(times[i]))
 	}
-	c.compare(v, &k, boxes, texts)
+	c.compare(v, &k, boxes, texts, times)
 }
 
 func packetLine(g *stage, text string) (n, dir int, frames []pair.Frame, err error) {
@@ -165,25 +181,25 @@ func packetLine(g *stage, text string) (n, dir int, frames []pair.Frame, err err
 	return n, l.dir, frames, err
 }
 
-// compare plays the lines to the boxes too, then reads and compares everything.
-func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts []string) {
+// compare plays the lines to the boxes too, at the times when the kernel got
+// them, then reads and compares everything.
+func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts []string, times []time.Time) {
 	c.steps++
 	outs := make([]pair.Outcome, len(boxes))
 	var hints []pair.Entry
-	var first []pair.Frame // of the first box
+	now := time.Now()
 	for i, b := range boxes {
-		if b.whole {
-			outs[i].Frames, v.err = b.Send(first...)
+		if b.whole && len(texts) > 0 {
+			b.Now(times[len(times)-1])
+			outs[i].Sent = outs[0].Sent
+			outs[i].Frames, v.err = b.Send(outs[0].Sent...)
 		} else {
-			v.err = b.send(texts, &outs[i], func(f []pair.Frame) {
-				if i == 0 {
-					first = append(first, f...)
-				}
-			})
+			v.err = b.send(texts, times, &outs[i])
 		}
 		if v.err != nil {
 			return
 		}
+		b.Now(now)
 		outs[i].Entries, outs[i].Counters, outs[i].Stats = b.Entries(), b.Counters(), b.Stats()
 		hints = append(hints, outs[i].Entries...)
 	}
@@ -191,6 +207,7 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 	k.Entries, errs[0] = c.kernel.Entries(hints)
 	k.Counters, errs[1] = c.kernel.Counters()
 	k.Stats, errs[2] = c.kernel.Stats()
+	late := max(c.late, time.Since(now))
 	if v.err = errors.Join(errs[:]...); v.err != nil {
 		return
 	}
@@ -198,6 +215,7 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 		c.tracing(texts, k)
 	}
 	for i, b := range boxes {
+		b.judge.Late = late
 		if diffs := b.judge.Compare(k, &outs[i]); len(diffs) > 0 {
 			v.label, v.diffs = b.label(), diffs
 			if reasons := b.Reasons(); len(reasons) > 0 {
@@ -208,14 +226,15 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 	}
 }
 
-// send plays lines one by one; note gets the frames of each.
-func (b *contender) send(texts []string, out *pair.Outcome, note func([]pair.Frame)) error {
-	for _, text := range texts {
+// send plays lines one by one.
+func (b *contender) send(texts []string, times []time.Time, out *pair.Outcome) error {
+	for i, text := range texts {
+		b.Now(times[i])
 		n, dir, frames, err := packetLine(b.stage, text)
 		if err != nil {
 			return err
 		}
-		note(frames)
+		out.Sent = append(out.Sent, frames...)
 		got, err := b.Send(frames...)
 		if err != nil {
 			return err
@@ -266,7 +285,7 @@ func (c *court) direct(v *verdict, kernel *stage, boxes []*contender, text strin
 			return
 		}
 		time.Sleep(d)
-		c.compare(v, &pair.Outcome{}, boxes, nil)
+		c.compare(v, &pair.Outcome{}, boxes, nil, nil)
 	case "reach": // the kernel's first entry has this state
 		v.err = c.reached(l.words)
 	default:

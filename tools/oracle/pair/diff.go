@@ -6,42 +6,45 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/sluice-net/sluice/tools/frame"
 )
 
 // Outcome is what frames have brought about on one side.
 type Outcome struct {
+	Sent     []Frame // the frames
 	Frames   []Frame
 	Entries  []Entry
 	Counters []Counter
 	Stats    Stats
 }
 
-// Slack is how many seconds timeouts may differ.
+// Slack is how many seconds timeouts may differ, besides Judge.Late.
 const Slack = 1
-
-// endpoint is where NAT may have put somebody, for somebody else.
-type endpoint struct {
-	proto   uint8
-	addr    netip.Addr
-	port    uint16
-	far     netip.Addr
-	farPort uint16
-}
 
 // Judge compares outcomes. What NAT chose by chance on both sides is matched up,
 // if a rule of the script says what it may be, and holds as long as the entry.
 type Judge struct {
 	// Free says whether NAT may give the endpoint; nil: nothing is left to chance.
 	Free func(addr netip.Addr, port uint16) bool
+	// Late is how long the machine took for what both did at one time by the
+	// box's clock: much, when it has other work.
+	Late time.Duration
 
-	chance map[endpoint]endpoint // sluice's to the kernel's
-	ids    map[uint32]uint32     // of IPv6 fragments: sluice's to the kernel's, which chooses new ones
+	chance map[endpoint][]endpoint // sluice's to the kernel's, one for each flow that had it
+	ids    map[uint32]uint32       // of IPv6 fragments: sluice's to the kernel's, which chooses new ones
+	sent   [][2][]byte             // frames that were not the same for both, of this comparison
 }
 
 // Compare lists what differs between two outcomes, empty when nothing does.
 func (j *Judge) Compare(kernel, sluice *Outcome) []string {
+	j.sent = j.sent[:0]
+	for i := range min(len(kernel.Sent), len(sluice.Sent)) {
+		if k, s := kernel.Sent[i].Data, sluice.Sent[i].Data; !bytes.Equal(k, s) {
+			j.sent = append(j.sent, [2][]byte{k, s})
+		}
+	}
 	var diffs []string
 	diffs = append(diffs, j.entries(kernel.Entries, sluice.Entries)...)
 	diffs = append(diffs, j.frames(kernel.Frames, sluice.Frames)...)
@@ -80,10 +83,11 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 		if err := j.matchUp(k, &s); err != "" {
 			diffs = append(diffs, err)
 		}
+		slack := Slack + int64(j.Late/time.Second)
 		switch far := int64(k.Timeout) - int64(s.Timeout); {
 		case k.Text != s.Text:
 			diffs = append(diffs, fmt.Sprintf("entry:\n  kernel %s\n  sluice %s", k.Text, s.Text))
-		case far > Slack || far < -Slack:
+		case far > slack || far < -slack:
 			diffs = append(diffs, fmt.Sprintf("timeout: kernel %d, sluice %d of %s", k.Timeout, s.Timeout, k.Text))
 		case k.Status&statusShown != s.Status&statusShown:
 			diffs = append(diffs, fmt.Sprintf("status: kernel %#x, sluice %#x of %s", k.Status, s.Status, k.Text))
@@ -95,67 +99,6 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 		}
 	}
 	return diffs
-}
-
-// matchUp gives sluice's entry the kernel's endpoint where chance has chosen.
-func (j *Judge) matchUp(k, s *Entry) string {
-	if j.Free == nil || k.Reply == s.Reply {
-		return ""
-	}
-	ke := endpoint{k.Reply.Proto, k.Reply.Dst, k.Reply.DstPort, k.Reply.Src, k.Reply.SrcPort}
-	se := endpoint{s.Reply.Proto, s.Reply.Dst, s.Reply.DstPort, s.Reply.Src, s.Reply.SrcPort}
-	if k.Reply.Proto == 1 || k.Reply.Proto == 58 {
-		kind := pairOf(k.Reply.Proto, uint8(k.Reply.DstPort>>8))
-		ke.port, se.port, ke.farPort, se.farPort = k.Reply.SrcPort, s.Reply.SrcPort, kind, kind
-	}
-	if ke == se {
-		return ""
-	}
-	for _, e := range []endpoint{ke, se} {
-		if !j.Free(e.addr, e.port) && !(e.addr == k.Orig.Src && sameClass(e.port, k.Orig.SrcPort)) {
-			return fmt.Sprintf("NAT chose %v port %d, which the rule does not allow", e.addr, e.port)
-		}
-	}
-	if j.chance == nil {
-		j.chance = map[endpoint]endpoint{}
-	}
-	j.chance[se] = ke
-	if k.Reply.Proto == 1 || k.Reply.Proto == 58 {
-		s.Reply.SrcPort = ke.port
-	} else {
-		s.Reply.DstPort = ke.port
-	}
-	s.Reply.Dst = ke.addr
-	s.Text = WithoutTimeout(s.Line())
-	return ""
-}
-
-// pairOf numbers an ICMP question and its answer alike.
-func pairOf(proto, kind uint8) uint16 {
-	switch {
-	case proto == frame.ProtoICMPv6:
-		return uint16(kind &^ 1) // 128 and 129
-	case kind == 0:
-		return 8
-	case kind >= 13 && kind <= 18:
-		return uint16((kind - 1) | 1) // 13 and 14, 15 and 16, 17 and 18
-	}
-	return uint16(kind)
-}
-
-// sameClass says whether a source port that no rule translates may become
-// another one because an entry has it already.
-func sameClass(a, b uint16) bool {
-	class := func(p uint16) int {
-		switch {
-		case p < 512:
-			return 0
-		case p < 1024:
-			return 1
-		}
-		return 2
-	}
-	return class(a) == class(b)
 }
 
 func (j *Judge) frames(kernel, sluice []Frame) (diffs []string) {
@@ -192,8 +135,14 @@ func (j *Judge) sameFrame(k, s []byte) bool {
 	if (frame.VerifyChecksums(k) == nil) != (frame.VerifyChecksums(s) == nil) || len(k) != len(s) {
 		return false
 	}
-	k, s = j.masked(k, false), j.masked(s, true)
-	return j.sameFragment(k, s) && bytes.Equal(k, s)
+	same := func() bool {
+		k, s := masked(k), masked(s)
+		if len(j.chance) > 0 {
+			j.unchance(k[14:], s[14:])
+		}
+		return j.sameFragment(k, s) && bytes.Equal(k, s)
+	}
+	return same() || j.learn(k, s) && same() || j.quotes(k, s)
 }
 
 // sameFragment matches up the identifications of two IPv6 fragments and gives
@@ -217,96 +166,16 @@ func (j *Judge) sameFragment(k, s []byte) bool {
 	return true
 }
 
-// masked returns a frame without what may differ: the IPv4 identification of
-// what the box itself has made, and endpoints that chance chose with the
-// checksums over them.
-func (j *Judge) masked(b []byte, sluice bool) []byte {
+// masked returns a frame without what may differ in what the box itself has
+// made: the IPv4 identification.
+func masked(b []byte) []byte {
 	b = bytes.Clone(b)
-	if len(b) < 34 || [6]byte(b[6:12]) != boxMAC[Lan] && [6]byte(b[6:12]) != boxMAC[Wan] {
-		return b
-	}
-	if b[12] == 8 && b[13] == 0 && b[15]&0xe0 == 0xc0 && b[23] == frame.ProtoICMP { // the precedence of routers' messages
+	if len(b) >= 34 && b[12] == 8 && b[13] == 0 && b[15]&0xe0 == 0xc0 && b[23] == frame.ProtoICMP && // the precedence of routers' messages
+		([6]byte(b[6:12]) == boxMAC[Lan] || [6]byte(b[6:12]) == boxMAC[Wan]) {
 		copy(b[18:20], []byte{0, 0})
 		copy(b[24:26], []byte{0, 0})
 	}
-	if len(j.chance) > 0 {
-		j.unchance(b, 14, sluice)
-	}
 	return b
-}
-
-// unchance replaces, in the datagram at b[at:], sluice's endpoints by the
-// kernel's, and zeroes all checksums.
-func (j *Judge) unchance(b []byte, at int, sluice bool) {
-	h := b[at:]
-	if len(h) < 28 || h[0]>>4 != 4 && h[0]>>4 != 6 {
-		return
-	}
-	var proto uint8
-	var addrs [2][]byte
-	var l4 int
-	if h[0]>>4 == 4 {
-		proto, l4 = h[9], int(h[0]&15)*4
-		addrs = [2][]byte{h[12:16], h[16:20]}
-		h[10], h[11] = 0, 0
-		if h[6]&0x1f|h[7] != 0 {
-			return
-		}
-	} else {
-		if len(h) < 48 {
-			return
-		}
-		proto, l4 = h[6], 40
-		addrs = [2][]byte{h[8:24], h[24:40]}
-		if proto == frame.FragHdr {
-			if binary.BigEndian.Uint16(h[42:])&^7 != 0 {
-				return
-			}
-			proto, l4 = h[40], 48
-		}
-	}
-	if len(h) < l4+8 {
-		return
-	}
-	t := h[l4:]
-	ports := [2][]byte{t[0:2], t[2:4]}
-	sum := map[uint8]int{frame.ProtoTCP: 16, frame.ProtoUDP: 6, frame.ProtoUDPLite: 6, frame.ProtoICMP: 2, frame.ProtoICMPv6: 2, frame.ProtoSCTP: 8}[proto]
-	if proto == frame.ProtoICMP || proto == frame.ProtoICMPv6 {
-		ports = [2][]byte{t[4:6], t[4:6]}
-	}
-	n := 2
-	if proto == frame.ProtoSCTP {
-		n = 4
-	}
-	if sum != 0 && len(t) >= sum+n {
-		clear(t[sum : sum+n])
-	}
-	if proto == frame.ProtoICMP || proto == frame.ProtoICMPv6 { // whatever the type says: scripts quote under any
-		j.unchance(b, at+l4+8, sluice)
-	}
-	if !sluice {
-		return
-	}
-	var ends [2]netip.Addr
-	for i := range addrs {
-		ends[i], _ = netip.AddrFromSlice(addrs[i])
-	}
-	number := [2]uint16{binary.BigEndian.Uint16(ports[0]), binary.BigEndian.Uint16(ports[1])}
-	for i := range addrs {
-		near := endpoint{proto, ends[i], number[i], ends[1-i], number[1-i]}
-		if proto == frame.ProtoICMP || proto == frame.ProtoICMPv6 {
-			near.farPort = pairOf(proto, t[0])
-		}
-		to, ok := j.chance[near]
-		if !ok {
-			continue
-		}
-		copy(addrs[i], to.addr.AsSlice())
-		ports[i][0], ports[i][1] = byte(to.port>>8), byte(to.port)
-		if proto == frame.ProtoICMP || proto == frame.ProtoICMPv6 {
-			return // both share one identifier
-		}
-	}
 }
 
 func describe(b []byte) string {

@@ -23,7 +23,9 @@
 // Timeouts may differ by Slack seconds. The use count is not compared, nor the
 // IPv4 identification of ICMP messages that the box itself makes. What NAT
 // chooses by chance is compared with what the rule allows, and then matched up
-// for good. Everything else is equal byte by byte.
+// for good: as the entries show it, or the frames of a flow that is over before
+// they are listed. An error that quotes such a frame differs as it did when it
+// was sent. Everything else is equal byte by byte.
 //
 // # Concurrency
 //
@@ -35,5 +37,5 @@
 // comparison. Entry, counter and frame formats are those of kernel 6.18.
 //
 // Files in reading order: plan.go (the network), kernel.go, ctnetlink.go, nft.go,
-// sluice.go, port.go, entry.go, diff.go.
+// sluice.go, port.go, entry.go, diff.go, chance.go.
 package pair

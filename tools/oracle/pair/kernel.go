@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -50,6 +49,8 @@ type Kernel struct {
 	expects  bool
 	expected [statNumbers]uint64
 	base     map[string]Counter // rule counters when the script began
+
+	processors unix.CPUSet // that the thread may use
 }
 
 // Run makes the kernel's side and calls f on a thread in the box's namespace.
@@ -71,15 +72,13 @@ func Run(f func(*Kernel) error) (err error) {
 		return fmt.Errorf("the kernel's network: %w", err)
 	}
 	return l.Do(boxNode, func() error {
-		// What a thread sends its own processor forwards, in order. A frame
-		// of the barrier is then behind all frames before it.
-		var one unix.CPUSet
-		one.Set(runtime.NumCPU() - 1)
-		_ = unix.SchedSetaffinity(0, &one) // without it the barrier may be passed: seen as a difference, never as agreement
 		if k.nf, err = dialNetfilter(); err != nil {
 			return err
 		}
 		defer k.nf.close()
+		if err := unix.SchedGetaffinity(0, &k.processors); err != nil {
+			return err
+		}
 		return f(k)
 	})
 }
@@ -195,8 +194,32 @@ func arpRequest(s Side) []byte {
 	return append(append(b, 0, 0, 0, 0, 0, 0), to[:]...)
 }
 
-// Begin empties the table and puts a case in force.
+// stay keeps the thread on the processor where it is. What a thread sends its
+// own processor forwards, in order: a frame of the barrier is then behind all
+// frames before it.
+func (k *Kernel) stay() error {
+	cpu, _, errno := unix.Syscall(unix.SYS_GETCPU, 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("getcpu: %w", errno)
+	}
+	var one unix.CPUSet
+	one.Set(int(cpu))
+	return unix.SchedSetaffinity(0, &one)
+}
+
+// Begin empties the table and puts a case in force, meanwhile the thread may go
+// to a processor that has more time for it.
 func (k *Kernel) Begin(c *Case) error {
+	if err := unix.SchedSetaffinity(0, &k.processors); err != nil {
+		return err
+	}
+	if err := k.begin(c); err != nil {
+		return err
+	}
+	return k.stay()
+}
+
+func (k *Kernel) begin(c *Case) error {
 	if err := k.clear(); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type Stats struct {
 }
 
 // Sluice is the contender that is judged: a Box on ports in memory, whose clock
-// follows the machine's.
+// Now sets.
 type Sluice struct {
 	workers int
 	box     *dataplane.Box
@@ -108,11 +108,13 @@ func apply(cfg *dataplane.Config, s Setting) error {
 	return nil
 }
 
+// Now sets the box's clock, to when the kernel did what the box does next.
+func (s *Sluice) Now(t time.Time) { s.clock.Set(clockStart.Add(t.Sub(s.start))) }
+
 // Send lets frames arrive one after the other, those that come by one
 // side in one burst if there is one worker, and returns what they brought about. Several workers get them in
 // turn, so that most packets reach one that does not own their flow.
 func (s *Sluice) Send(frames ...Frame) ([]Frame, error) {
-	s.clock.Set(clockStart.Add(time.Since(s.start)))
 	for i, f := range frames {
 		s.ports[f.Side].put(s.turn%s.workers, f.Data)
 		s.turn++
@@ -135,7 +137,6 @@ func (s *Sluice) Send(frames ...Frame) ([]Frame, error) {
 
 // Entries lists the flow table, sorted.
 func (s *Sluice) Entries() []Entry {
-	s.clock.Set(clockStart.Add(time.Since(s.start)))
 	s.box.Drain() // workers take notice of the time
 	flows := s.box.Flows()
 	all := make([]Entry, len(flows))
