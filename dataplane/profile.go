@@ -77,7 +77,7 @@ func (w *worker) charge(t *tables, p *packet.Packet) {
 	now := perf.Cycles()
 	took := now - w.mark
 	w.mark = now
-	if uint64(p.Rule) < uint64(len(t.costs)) && took < w.stages.Limit() {
+	if uint64(p.Rule) < uint64(len(t.costs)) && !w.stages.Interrupted(took) {
 		c := &t.costs[p.Rule]
 		c.Packets++
 		c.Cycles += took
@@ -101,8 +101,26 @@ func (b *Box) SetProfiling(on bool) {
 		}
 		b.ask(w, func(w *worker) bool {
 			w.next.Load().costs = costs // the mailbox is served between rounds
+			w.watch(on)
 			return true
 		})
+	}
+}
+
+// watch begins or ends watching whether others run in the worker's place, where
+// it has a thread of its own and the kernel allows it.
+func (w *worker) watch(on bool) {
+	if w.switches != nil {
+		w.stages.Watch(nil)
+		_ = w.switches.Close() // nothing is lost by it
+		w.switches = nil
+	}
+	if !on || w.tid.Load() == 0 {
+		return
+	}
+	if s, err := perf.WatchSwitches(); err == nil {
+		w.switches = s
+		w.stages.Watch(s)
 	}
 }
 

@@ -66,9 +66,10 @@ type worker struct {
 	wire     bool
 	plans    plans
 	stages   *perf.Stages
-	charging bool   // this round's packets are clocked one by one, see profile.go
-	turn     uint32 // accounted rounds so far
-	mark     uint64 // cycles at the end of the packet before
+	switches *perf.Switches // while it is profiled; nil: not to be had
+	charging bool           // this round's packets are clocked one by one, see profile.go
+	turn     uint32         // accounted rounds so far
+	mark     uint64         // cycles at the end of the packet before
 	stats    WorkerStats
 	touched  byte // keeps touch from being optimized away
 	trace    bool
@@ -97,7 +98,10 @@ func (w *worker) run(cpu int) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	w.tid.Store(int32(unix.Gettid()))
-	defer w.tid.Store(0)
+	defer func() {
+		w.tid.Store(0)
+		w.watch(false)
+	}()
 	if cpu >= 0 {
 		pin(cpu)
 	}

@@ -15,5 +15,5 @@
 // too high.
 //
 // Files in reading order: clock.go, cycles.go, cycles_amd64.go, cycles_amd64.s,
-// cycles_generic.go, counters.go, stages.go, thread.go, histogram.go.
+// cycles_generic.go, counters.go, switches.go, stages.go, thread.go, histogram.go.
 package perf

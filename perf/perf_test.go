@@ -1,6 +1,7 @@
 package perf
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -188,12 +189,13 @@ func TestStagesAddUp(t *testing.T) {
 	if a := s.Snapshot(); a.Idle != 7 || a.Cycles[0] != 300 {
 		t.Errorf("after an idle burst: %+v", a)
 	}
+	long := CycleRate().Cycles(2 * Interruption)
 	for _, packets := range []int{0, 4} {
 		s.Begin()
-		s.burst[0] = s.Limit() + 1
+		s.burst[0] = long
 		s.End(packets)
 	}
-	if a := s.Snapshot(); a.Interrupted != 2 || a.InterruptedCycles != 2*(s.Limit()+1) || a.Packets != 10 || a.Total() != 350 || a.Idle != 7 {
+	if a := s.Snapshot(); a.Interrupted != 2 || a.InterruptedCycles != 2*long || a.Packets != 10 || a.Total() != 350 || a.Idle != 7 {
 		t.Errorf("after two interrupted bursts: %+v", a)
 	}
 	if n := s.Times().Count(); n != 2 {
@@ -399,5 +401,50 @@ func TestThreadTime(t *testing.T) {
 	}
 	if _, err := ReadThreadTime(1 << 30); err == nil {
 		t.Error("there is a thread that cannot be")
+	}
+}
+
+// TestSwitches: a thread that sleeps is switched, and a burst in which it does
+// is left out.
+func TestSwitches(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	w, err := WatchSwitches()
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		t.Skipf("SKIP-PRIVILEGE: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewStages("a")
+	s.Enable(1)
+	s.Watch(w)
+	const bursts = 1000
+	for range bursts {
+		s.Begin()
+		s.Lap(0)
+		s.End(1)
+	}
+	if a := s.Snapshot(); a.Bursts < bursts/2 || a.Bursts+a.Interrupted != bursts {
+		t.Errorf("short bursts: %+v", a)
+	}
+	before := s.Snapshot()
+	for range 3 {
+		s.Begin()
+		count := w.Count()
+		pause := unix.Timespec{Nsec: 1000}
+		_ = unix.Nanosleep(&pause, nil) // a signal makes it shorter
+		s.Lap(0)
+		s.End(1)
+		if w.Count() == count {
+			t.Error("asleep, and not switched")
+		}
+	}
+	if a := s.Snapshot(); a.Interrupted != before.Interrupted+3 || a.Bursts != before.Bursts {
+		t.Errorf("bursts that slept: %+v, before %+v", a, before)
+	}
+	s.Watch(nil)
+	if err := w.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
-	"time"
 )
 
 // MaxStages is how many stages an account can have.
@@ -19,8 +18,7 @@ const MaxStages = 16
 // of a box at work is of a sample of the bursts, drawn at random whether they
 // have packets or not: the others cost what they cost while it is off.
 //
-// Cycles go on while the kernel lets others run. A burst that takes longer than
-// Interruption was interrupted, as bursts do not take so long by themselves: it
+// Cycles go on while the kernel lets others run. A burst to which that happened
 // is in the account for that alone, and among the times.
 type Stages struct {
 	names []string
@@ -31,6 +29,8 @@ type Stages struct {
 	on      bool   // for the burst under way
 	wait    uint32 // bursts up to the next one of the sample
 	seed    uint32 // of the sample
+	watch   *Switches
+	came    uint32 // its count at the last look
 	last    uint64
 	burst   [MaxStages]uint64 // cycles of the burst under way
 	cycles  [MaxStages]Counter
@@ -53,9 +53,6 @@ func NewStages(names ...string) *Stages {
 	return &Stages{names: append([]string(nil), names...), seed: 1}
 }
 
-// Interruption is how long a burst takes that was interrupted.
-const Interruption = time.Millisecond
-
 // Enable accounts one of every bursts, in the mean, from the owner's next burst
 // on: with 1 all of them, with 0 none. Any goroutine.
 func (s *Stages) Enable(every uint32) {
@@ -65,8 +62,21 @@ func (s *Stages) Enable(every uint32) {
 	s.want.Store(every)
 }
 
-// Limit returns the cycles of an interruption. Owner only, while it is on.
-func (s *Stages) Limit() uint64 { return s.limit.Load() }
+// Watch sets what tells whether others ran in the owner's place; nil: nothing
+// does, and only long interruptions are seen. Owner only, between bursts.
+func (s *Stages) Watch(w *Switches) { s.watch = w }
+
+// Interrupted says whether others ran in the owner's place since Begin or the
+// last call, in what took so many cycles. Owner only, while it is on.
+func (s *Stages) Interrupted(cycles uint64) bool {
+	if s.watch != nil {
+		if came := s.watch.Count(); came != s.came {
+			s.came = came
+			return true
+		}
+	}
+	return cycles > s.limit.Load()
+}
 
 // Begin starts a burst. Owner only.
 func (s *Stages) Begin() {
@@ -88,6 +98,9 @@ func (s *Stages) begin(every uint32) {
 	if every > 1 {
 		s.seed = s.seed*1664525 + 1013904223
 		s.wait = 1 + uint32(uint64(s.seed)*uint64(2*every-1)>>32)
+	}
+	if s.watch != nil {
+		s.came = s.watch.Count()
 	}
 	s.on = true
 	s.last = Cycles()
@@ -131,7 +144,7 @@ func (s *Stages) end(packets int) {
 		s.times.Record(sum)
 	}
 	switch {
-	case sum > s.limit.Load():
+	case s.Interrupted(sum):
 		s.broken.Add(1)
 		s.lost.Add(sum)
 	case packets == 0:

@@ -96,6 +96,18 @@ func TestRecordReportDiff(t *testing.T) {
 	}
 }
 
+func TestFunctionName(t *testing.T) {
+	for name, want := range map[string]string{
+		module + "afxdp.(*kernelRing[go.shape.struct { A []uint8; B [2]int }]).peek": "afxdp.(*kernelRing[...]).peek",
+		module + "dataplane.(*worker).run":                                           "dataplane.(*worker).run",
+		"runtime.mallocgc":                                                           "runtime.mallocgc",
+	} {
+		if got := functionName(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestLatency(t *testing.T) {
 	out, errs, status := command(t, loadedBox(t), "latency", "--for", "200ms")
 	if status != exitOK || !strings.Contains(out, "p99.99") || !strings.Contains(out, "longer") || strings.Contains(out, "no packet came") {

@@ -56,13 +56,23 @@ func readStacks(pprof []byte) (*stacks, error) {
 			lines := sample.Location[i].Line
 			for k := len(lines) - 1; k >= 0; k-- {
 				if f := lines[k].Function; f != nil {
-					names = append(names, strings.TrimPrefix(f.Name, module))
+					names = append(names, functionName(f.Name))
 				}
 			}
 		}
 		s.add(names, sample.Value[0])
 	}
 	return s, nil
+}
+
+// functionName shortens a function's name: without this module's path, and with
+// dots for type arguments, which can be pages long.
+func functionName(name string) string {
+	name = strings.TrimPrefix(name, module)
+	if from, to := strings.IndexByte(name, '['), strings.LastIndexByte(name, ']'); from >= 0 && from < to {
+		name = name[:from] + "[...]" + name[to+1:]
+	}
+	return name
 }
 
 func (s *stacks) add(names []string, n int64) {

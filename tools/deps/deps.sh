@@ -37,6 +37,7 @@ needs=(
 # program and package of what tests do without, where there is no such package
 wishes=(
 	"chromium-headless-shell chromium-headless-shell" # looks at the HTML of reports
+	"perf linux-perf"                                 # what sluiceperf's profile is held against
 )
 
 missing=()
