@@ -9,7 +9,7 @@ import (
 // and of those under the rule that decided them, and swaps lose nothing.
 func TestProfile(t *testing.T) {
 	for _, workers := range []int{1, 2} {
-		n := newNet(t, natRules, workers, walkAlways)
+		n := newNet(t, natRules, workers, walkAlways, func(c *Config) { c.Burst = 2 }) // short also under the race detector
 		script := mixedScript(9, 100)
 		send := func() {
 			for _, a := range script {
