@@ -53,6 +53,7 @@ type portProfile struct {
 	Mode      string `yaml:"mode"`
 	Queues    int    `yaml:"queues"`
 	Ring      int    `yaml:"ring"`
+	Budget    int    `yaml:"budget"`
 	Generic   bool   `yaml:"generic"`
 	Link      string `yaml:"link"`
 	Pcap      string `yaml:"pcap"`

@@ -154,15 +154,22 @@ func (p *profile) openPort(w *world, i int, ends map[string][]afxdp.Port) error 
 	return nil
 }
 
+// defaultBudget is how many frames a transmit call takes at top speed. Against 64
+// on veth, 256 sent 6 % more frames a CPU second and 1024, which hold up what is
+// received for a millisecond, 15 %.
+const defaultBudget = 512
+
 func (p *profile) openInterface(port *pktgen.Port, c *portProfile, path string) error {
 	o := afxdp.DefaultOptions()
 	o.Generic = c.Generic
-	o.TxBudget = 64
 	if c.Queues > 0 {
 		o.Queues = c.Queues
 	}
 	if c.Ring > 0 {
 		o.Ring = c.Ring
+	}
+	if o.TxBudget = min(defaultBudget, o.Ring); c.Budget != 0 {
+		o.TxBudget = c.Budget
 	}
 	switch c.Mode {
 	case "", "auto":
@@ -178,6 +185,7 @@ func (p *profile) openInterface(port *pktgen.Port, c *portProfile, path string) 
 	}
 	port.In = func(f func() error) error { return lab.Do(c.Netns, f) }
 	port.Frames = 4 * o.Ring
+	port.Bursts = o.TxBudget / 64
 	err := port.In(func() error {
 		f, err := afxdp.OpenInterface(c.Interface, o)
 		if err == nil {

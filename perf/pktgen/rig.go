@@ -16,6 +16,9 @@ type Port struct {
 	Speed float64 // bit/s, for rates in percent; 0: not known
 	// Frames is how many frames of memory the port gets, 0: 8192.
 	Frames int
+	// Bursts is how many full bursts are made, when as many are due, before the
+	// port is told to send: telling costs a system call on interfaces. 0: 1.
+	Bursts int
 	// In runs a function in the network namespace of the port; nil: as it is.
 	In func(func() error) error
 	// After is called by the port's worker after each burst; nil: nothing is.

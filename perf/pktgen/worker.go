@@ -34,20 +34,26 @@ type lane struct {
 	n       int                 // frames made and not taken by the port
 }
 
-// step receives a burst and sends one on each queue, and says whether there was
-// anything to do.
+// step receives a burst and sends what is due on each queue, a burst or some, and
+// says whether there was anything to do.
 func (w *worker) step(sending bool) (work bool) {
 	for _, l := range w.lanes {
 		if n := l.queue.Recv(w.rx[:]); n > 0 {
 			w.receive(n)
 			work = true
 		}
-		if sending {
-			w.fill(l)
-		}
-		if l.n > 0 {
-			l.send()
-			work = true
+		for range max(w.port.Bursts, 1) {
+			if sending {
+				w.fill(l)
+			}
+			made := l.n
+			if made > 0 {
+				l.send()
+				work = true
+			}
+			if made < burstFrames || l.n > 0 {
+				break // no more is due, or the port is full
+			}
 		}
 		l.queue.Flush()
 	}
