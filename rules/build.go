@@ -80,8 +80,7 @@ func buildChain(b *block, ix *index, ps *ports, ref *chainRef) error {
 		}
 		rules[i] = out
 	}
-	b.emitAll(rules)
-	return nil
+	return b.emitAll(rules, ix)
 }
 
 func newNAT(n natRef) (natDesc, error) {
@@ -119,6 +118,8 @@ func link(ix *index, ps *ports, blocks []block, nats []natDesc) (*master, error)
 		code  []ins
 		data  []uint64
 		sets  []setDesc
+		runs  []runDesc
+		index []uint64 // classifiers
 		hdr   [hdrWords]uint64
 	)
 	hdr[hdrMagic] = imageMagic
@@ -134,8 +135,19 @@ func link(ix *index, ps *ports, blocks []block, nats []natDesc) (*master, error)
 	for i := range blocks {
 		b := &blocks[i]
 		codeAt, dataAt := uint32(len(code)), uint32(len(data))
+		headsAt, runsAt := uint32(len(heads)), uint64(len(runs))
+		for _, r := range b.runs {
+			runs = append(runs, runDesc{
+				first: headsAt + uint32(r.from), n: uint32(r.n), word6: r.word6,
+				off: uint32(len(index)), words: uint32(len(r.words)),
+			})
+			index = append(index, r.words...)
+		}
 		for _, h := range b.heads {
 			h.body += codeAt
+			if h.src == srcGate {
+				h.mask += runsAt
+			}
 			heads = append(heads, h)
 		}
 		for _, in := range b.ins {
@@ -149,7 +161,7 @@ func link(ix *index, ps *ports, blocks []block, nats []natDesc) (*master, error)
 			b.set.off += dataAt
 			sets = append(sets, b.set)
 		}
-		if len(code) > math.MaxInt32 || len(data) > math.MaxInt32 {
+		if len(code) > math.MaxInt32 || len(data) > math.MaxInt32 || len(index) > math.MaxInt32 {
 			return nil, errorf(nft.Pos{}, "ruleset is too large")
 		}
 	}
@@ -168,7 +180,11 @@ func link(ix *index, ps *ports, blocks []block, nats []natDesc) (*master, error)
 	for sec, part := range [sectionCount][]uint64{
 		secHeads: asWords(heads), secIns: asWords(code), secData: data,
 		secSets: asWords(sets), secNAT: asWords(nats), secBase: asWords(base),
+		secRuns: asWords(runs), secClassifiers: index,
 	} {
+		for sec == secClassifiers && len(m.words)%8 != 0 {
+			m.words = append(m.words, 0)
+		}
 		hdr[hdrSections+2*sec] = uint64(len(m.words))
 		hdr[hdrSections+2*sec+1] = uint64(len(part))
 		m.words = append(m.words, part...)

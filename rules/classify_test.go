@@ -72,7 +72,8 @@ func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets 
 			}
 		}
 	}()
-	rs, err := Compile(tree, Options{Interfaces: testInterfaces, Store: testStore(t)})
+	// Most random chains are shorter than a run has to be.
+	rs, err := Compile(tree, Options{Interfaces: testInterfaces, Store: testStore(t), shortestRun: g.r.IntN(3)})
 	if err != nil {
 		t.Fatalf("%s: %v", round, err)
 	}

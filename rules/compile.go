@@ -25,6 +25,9 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ix.minRun = opt.shortestRun; ix.minRun == 0 {
+		ix.minRun = minRun
+	}
 	if ix.helpers, err = helperArgs(tree, opt.Helpers); err != nil {
 		return nil, err
 	}

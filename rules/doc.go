@@ -12,6 +12,9 @@
 //	head      the first test of a rule; the heads of a chain lie side by side
 //	body      the rest of a rule's instructions
 //	facts     a word with what most rules ask of a packet: protocol, family, ct state
+//	run       rules side by side that say something about addresses, ports and
+//	          protocol; a classifier (rules/classify) finds the first that may hold
+//	gate      the head of a rule in a run
 //	guard     bits of the facts a packet must have before a rule looks at it
 //	poisoned  overwritten in checking mode; drops everything with PoisonedRule
 //
@@ -20,7 +23,9 @@
 // Image.Base gives the base chains of a hook in order; Image.Eval walks one of
 // them. The walk scans heads until one holds, runs that rule's body, and goes on
 // with the next head where a test of the body fails. Calls keep the next head on a
-// stack in Env; there is no recursion. What `ip saddr`, `tcp dport` or `reject
+// stack in Env; there is no recursion. A rule in a run has a gate for a head: there
+// the walk goes to the first rule from this one on that the run's classifier names, or
+// behind the run. What `ip saddr`, `tcp dport` or `reject
 // with tcp reset` imply about family and protocol is a guard, checked with the
 // head. A field that a packet does not have (ports of a later fragment, ct mark
 // without an entry) ends the rule, whatever the operator, as nft's break does.
@@ -60,6 +65,7 @@
 //	assign.go        statements that set something
 //	helper.go        ct helper objects and giving a flow one
 //	covered.go       which of them a flow's packets all answer alike
+//	runs.go          which rules make a run, and what its classifier asks
 //	emit.go          steps to heads and bodies
 //	setbuild.go      elements to hash tables, intervals and lists
 //	build.go         all of it in parallel, and linked into one master
@@ -67,6 +73,7 @@
 //	image.go         Image: base chains, poison, free
 //	image_unsafe.go  typed views of its words
 //	eval.go          the walk
+//	gate.go          what it does at a run
 //	dyntable.go      the shared memory of a set that changes
 //	dynset.go        what rules do with it, and its elements
 //	store.go         the memory of limits and quotas

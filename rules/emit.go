@@ -9,10 +9,11 @@ type block struct {
 	ins   []ins
 	data  []uint64
 	set   setDesc
+	runs  []ruleRun
 }
 
 // emitAll appends the rules of a chain and its end.
-func (b *block) emitAll(rules []*rule) {
+func (b *block) emitAll(rules []*rule, ix *index) error {
 	seen := map[test]int{} // how many rules ask the same
 	for _, r := range rules {
 		for i := range r.steps {
@@ -26,10 +27,32 @@ func (b *block) emitAll(rules []*rule) {
 			}
 		}
 	}
-	for _, r := range rules {
-		b.emit(r, seen)
+	var err error
+	if b.runs, err = findRuns(rules, ix.minRun, !ix.setsProto); err != nil {
+		return err
+	}
+	next := 0
+	for i, r := range rules {
+		for next < len(b.runs) && i >= b.runs[next].from+b.runs[next].n {
+			next++
+		}
+		if next < len(b.runs) && i >= b.runs[next].from {
+			b.emitGate(r, next, i-b.runs[next].from)
+		} else {
+			b.emit(r, seen)
+		}
 	}
 	b.end()
+	return nil
+}
+
+// emitGate appends a rule of a run: a gate and a body that asks what the run's
+// classifier leaves open.
+func (b *block) emitGate(r *rule, number, at int) {
+	h := head{rule: r.id, body: uint32(len(b.ins))}
+	h.test = test{src: srcGate, mask: uint64(number), lo: uint64(at)}
+	b.heads = append(b.heads, h)
+	b.emitBody(r, b.runs[number].answers[at])
 }
 
 // lead returns the number of pure steps a rule begins with.
@@ -49,7 +72,7 @@ func (b *block) emit(r *rule, seen map[test]int) {
 	for i := range r.steps[:lead] {
 		s := &r.steps[i]
 		g = g.and(guard{s.need, s.needMask})
-		if s.op == opTest {
+		if s.op == opTest && i < 64 {
 			if n := selectivity(&s.test, seen[s.test]); best < 0 || n > score {
 				best, score = i, n
 			}
@@ -62,8 +85,19 @@ func (b *block) emit(r *rule, seen map[test]int) {
 	}
 	h.need, h.needMask = g.need, g.mask
 	b.heads = append(b.heads, h)
+	answers := uint64(0)
+	if best >= 0 {
+		answers = 1 << best
+	}
+	b.emitBody(r, answers)
+}
+
+// emitBody appends the steps of a rule but those of the first 64 whose bit is
+// set in answers: they hold already, and so does the guard of the leading ones.
+func (b *block) emitBody(r *rule, answers uint64) {
+	lead := r.lead()
 	for i := range r.steps {
-		if i == best {
+		if i < 64 && answers>>i&1 != 0 {
 			continue
 		}
 		s := r.steps[i]

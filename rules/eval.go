@@ -97,7 +97,14 @@ nextRule:
 		}
 		h := &heads[at]
 		at++
-		if h.src > srcFacts {
+		if h.src == srcGate {
+			if next, ok := im.gate(h, &w); ok && next < uint(len(heads)) {
+				h, at = &heads[next], next+1
+			} else {
+				at = next
+				continue
+			}
+		} else if h.src > srcFacts {
 			v, ok := im.scalar(h.src, p, env)
 			if !ok || (v&h.mask-h.lo <= h.span) == (h.neg&testNeg != 0) {
 				continue

@@ -27,10 +27,13 @@ type Image struct {
 	sets  []setDesc
 	nats  []natDesc
 	base  []BaseChain
+	runs  []runDesc
 	span  [2][hooks + 1]uint32 // base chains of [IPv4, IPv6] and hook: base[span[f][h]:span[f][h+1]]
 	ports uint32
 	names uint32
 	index uint32
+
+	classifiers []uint64 // of runs, also in region
 }
 
 // hooks is the number of hooks an image knows: the five of IP.

@@ -25,6 +25,7 @@ func TestLayout(t *testing.T) {
 		{"set", unsafe.Sizeof(setDesc{}), 48},
 		{"nat", unsafe.Sizeof(natDesc{}), 48},
 		{"base chain", unsafe.Sizeof(BaseChain{}), 16},
+		{"run", unsafe.Sizeof(runDesc{}), 24},
 	} {
 		if row.got != row.want {
 			t.Errorf("%s takes %d bytes, want %d", row.name, row.got, row.want)

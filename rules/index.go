@@ -26,6 +26,8 @@ type index struct {
 	exprSlots map[nft.Expr]uint32 // number of a numgen's state
 	heads     int
 	conntrk   bool
+	minRun    int  // rules that get a classifier, at least
+	setsProto bool // some rule writes the protocol of an IP header
 }
 
 type chainRef struct {
@@ -143,6 +145,8 @@ func (ix *index) number(ref *chainRef) error {
 				return err
 			}
 			switch st := st.(type) {
+			case *nft.Assign:
+				ix.setsProto = ix.setsProto || writesProto(st.Left)
 			case *nft.Counter:
 				ix.slots[st] = uint32(len(ix.counters))
 				ix.counters = append(ix.counters, counterRef{rule: id, stmt: st})

@@ -3,7 +3,7 @@ package rules
 // The image is an array of 64-bit words. The first words are the header; each
 // section has an offset and a length there, counted in words from the start:
 //
-//	| magic | generation | flags | section table | heads | instructions | data | sets | NAT | base chains |
+//	| magic | generation | flags | section table | heads | instructions | data | sets | NAT | base chains | runs | classifiers |
 //
 // Nothing in it is a Go pointer, so copying the words copies the image.
 const (
@@ -26,11 +26,13 @@ const (
 	secSets
 	secNAT
 	secBase
+	secRuns
+	secClassifiers // at a cache line
 	sectionCount
 )
 
 const (
-	imageMagic  uint64 = 0x736c756963650001 // "sluice", layout 1
+	imageMagic  uint64 = 0x736c756963650002 // "sluice", layout 2
 	poisonWord  uint64 = 0xdbdbdbdbdbdbdbdb
 	flagConntrk uint64 = 1
 )
@@ -147,6 +149,7 @@ const (
 	srcCtLabel
 	srcCtReplySaddr6
 	srcCtReplyDaddr6
+	srcGate // of heads only: rule lo of run mask
 )
 
 const (
@@ -222,6 +225,14 @@ type natDesc struct {
 	hasAddr          uint8
 	needFamily       uint8 // the packet's family must be this one; 0 any
 	_                uint32
+}
+
+// runDesc describes a run of rules, heads side by side, and its classifier.
+type runDesc struct {
+	first, n   uint32 // heads
+	off, words uint32 // the classifier in its section
+	word6      [2]uint8
+	_          [6]uint8
 }
 
 // BaseChain is a chain that a hook calls.

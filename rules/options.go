@@ -36,6 +36,9 @@ type Options struct {
 	// Pool compiles chains and sets in parallel; nil compiles them in the
 	// caller's goroutine. Compile may itself run in the pool.
 	Pool *ants.Pool
+
+	// shortestRun is how many rules get a classifier at least; 0: minRun.
+	shortestRun int
 }
 
 // Error is why a tree could not be compiled, and where. errors.As finds it in

@@ -64,7 +64,7 @@ var hot = []string{
 	"flowtable/tuple.go", "flowtable/entry.go", "flowtable/probe.go", "flowtable/hash.go", "flowtable/index.go",
 	"flowtable/shard.go", "flowtable/directory.go", "flowtable/claim.go", "flowtable/track.go", "flowtable/tcp.go",
 	"flowtable/expire.go", "flowtable/seqadj.go", "flowtable/expect*.go",
-	"rules/eval.go", "rules/image.go", "rules/verdict.go", "rules/classify/lookup.go",
+	"rules/eval.go", "rules/gate.go", "rules/image.go", "rules/verdict.go", "rules/classify/lookup.go",
 	"afxdp/pipequeue.go",
 	"perf/pktgen/worker.go", "perf/pktgen/signature.go", "perf/pktgen/tracker.go", "perf/pktgen/pace.go",
 }
