@@ -73,6 +73,8 @@ func buildSet(b *block, s *nft.Set, ix *index, ps *ports) error {
 // elements reads the elements of a set. exact says that none is a range.
 func elements(s *nft.Set, d *setDesc, data *rows, ix *index, ps *ports) (els []element, exact bool, err error) {
 	exact = true
+	els = make([]element, 0, len(s.Elements))
+	words := make([]uint64, 0, 2*int(d.words)*len(s.Elements)) // of all keys: one piece of memory, not two for each element
 next:
 	for _, e := range s.Elements {
 		value, err := elementValue(s, e, data, ix, ps)
@@ -87,6 +89,9 @@ next:
 			return nil, false, errorf(e.Pos, "element of %d parts in a set of %d", len(e.Key), d.parts)
 		}
 		el := element{pos: e.Pos, value: value}
+		half := len(words) + int(d.words)
+		words = words[:half+int(d.words)]
+		el.lo, el.hi = words[half-int(d.words):half-int(d.words):half], words[half:half:half+int(d.words)]
 		for i, k := range e.Key {
 			lo, hi, ok := ps.keyPart(k)
 			if !ok {
@@ -140,7 +145,7 @@ func appendKey(key []uint64, pos nft.Pos, data []byte, wide bool) ([]uint64, err
 func (b *block) exact(s *nft.Set, els []element) error {
 	d := &b.set
 	slices.SortStableFunc(els, func(x, y element) int { return slices.Compare(x.lo, y.lo) })
-	unique := els[:0:0]
+	unique := els[:0]
 	for _, el := range els {
 		if n := len(unique); n > 0 && slices.Equal(unique[n-1].lo, el.lo) {
 			if unique[n-1].value != el.value {
@@ -169,7 +174,8 @@ func (b *block) exact(s *nft.Set, els []element) error {
 		for b.data[int(at)*w] != 0 {
 			at = (at + 1) & (d.slots - 1)
 		}
-		copy(b.data[int(at)*w:], append([]uint64{el.value}, el.lo...))
+		b.data[int(at)*w] = el.value
+		copy(b.data[int(at)*w+1:], el.lo)
 	}
 	return nil
 }

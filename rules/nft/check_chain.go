@@ -340,10 +340,9 @@ func (s *Set) keyBits() []int {
 	return out
 }
 
-// addElements adds to a named set. Overlaps and order are settled when all
-// commands have run, so that a file may add elements one by one.
 // addElements puts elements into a named set; with create none may be there
-// already.
+// already. Overlaps and order are settled when all commands have run, so that a
+// file may add elements one by one.
 func (c *checker) addElements(t *Table, s *Set, r *raw, create bool) {
 	places := c.unsettled[s]
 	if places == nil {

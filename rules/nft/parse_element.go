@@ -85,6 +85,9 @@ func (p *parser) parseElement() *raw {
 			return key
 		}
 	}
+	if n := p.peek(); n.is(",") || n.is("}") {
+		return key // most elements are a key alone
+	}
 	e := &raw{kind: rawElem, kids: []*raw{key}, pos: key.pos, end: key.end}
 	for {
 		t := *p.peek()

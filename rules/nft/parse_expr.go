@@ -226,9 +226,6 @@ func (p *parser) parseSelectorConcat() *raw {
 			p.unexpected("")
 		}
 	}
-	if len(parts) == 1 {
-		return parts[0]
-	}
 	return join(rawConcat, "", parts...)
 }
 
@@ -359,7 +356,11 @@ func (p *parser) parseMultiton() *raw {
 
 // parseConcatValue reads a right side without commas.
 func (p *parser) parseConcatValue() *raw {
-	parts := []*raw{p.parseMultiton()}
+	first := p.parseMultiton()
+	if !p.peek().is(".") {
+		return first
+	}
+	parts := []*raw{first}
 	for p.peek().is(".") {
 		p.take()
 		parts = append(parts, p.parseMultiton())

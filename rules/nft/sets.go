@@ -344,7 +344,7 @@ func (p Pos) before(q Pos) bool {
 
 // keyText is the same for the same keys of one set, and for no others.
 func (e *Element) keyText() string {
-	var b []byte
+	b := make([]byte, 0, 64) // of most keys: not on the heap
 	for i := range e.Key {
 		k := &e.Key[i]
 		b = append(append(append(append(b, k.Lo...), k.Hi...), k.Name...), 0)
