@@ -82,7 +82,7 @@
 //     rules
 //   - check_value.go: values of each type
 //   - sets.go: elements, their order, overlaps and merging
-//   - validate.go: loops, depth, statements at the wrong hook
+//   - validate.go, validate_expr.go: loops, depth, statements at the wrong hook
 //   - print.go, print_object.go, print_rule.go, print_use.go, print_value.go:
 //     the listing
 //   - print_query.go, print_change.go: answers, and what was changed

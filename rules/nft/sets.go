@@ -406,6 +406,12 @@ func (c *checker) boxes(s *Set, places map[*Element]*raw) {
 	}
 }
 
+// SortElements puts elements, which it may change, into the order in which nft
+// lists those of the set.
+func SortElements(s *Set, els []*Element) {
+	listingOrder(&Set{Key: s.Key, Elements: els})
+}
+
 // listingOrder sorts as nft lists: by value; names, and what is joined of
 // several, as numbers that begin with the lowest byte.
 func listingOrder(s *Set) {

@@ -109,6 +109,9 @@ func (v *validation) hook(ch *Chain, b *Base) {
 			case *Reject:
 				ok = b.Hook != HookPostrouting
 			}
+			if f := v.table.Family; f == FamilyIP || f == FamilyIP6 || f == FamilyInet {
+				ok = ok && (b.Hook > HookPostrouting || stmtHooks(st)>>b.Hook&1 != 0)
+			}
 			// One report is enough though several base chains reach it.
 			if at := v.at(st); !ok && !v.named[st] {
 				v.named[st] = true
