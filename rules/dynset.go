@@ -2,7 +2,6 @@ package rules
 
 import (
 	"fmt"
-	"slices"
 	"sync/atomic"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
@@ -16,11 +15,17 @@ type dynSpec struct {
 	size     uint32
 	key      uint32 // words
 	data     uint32
-	timeout  uint64 // nanoseconds of elements that say nothing else; 0: for ever
-	stmts    []nft.Stmt
-	limits   []ins // of a limit or quota among them
+	timeout  uint64        // nanoseconds of elements that say nothing else; 0: for ever
+	runs     []elementRuns // what elements have: the set's own statements, and those of rules that add some
 	elements []element
 	rows     []uint64 // data of elements
+}
+
+// elementRuns are the statements that an element has.
+type elementRuns struct {
+	text   string // of all of them
+	stmts  []nft.Stmt
+	limits []ins // of a limit or quota among them
 }
 
 // changes says whether a set's elements come, go or remember: it is a table in
@@ -33,11 +38,8 @@ func changes(s *nft.Set) bool {
 func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 	refuse := func(what string) error { return errorf(s.Pos, "set %s: %s are not supported", s.Name, what) }
 	if n, ok := ix.dynOf[s]; ok {
-		d := &ix.dyns[n]
-		if len(d.stmts) == 0 && len(stmts) > 0 {
-			return ix.dynStmts(d, stmts)
-		}
-		return nil
+		_, err := ix.dyns[n].variant(stmts)
+		return err
 	}
 	switch {
 	case s.Flags&nft.SetInterval != 0:
@@ -60,11 +62,13 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 	if d.size > 1<<24 {
 		return errorf(s.Pos, "set %s is too large to change: at most %d elements", s.Name, 1<<24)
 	}
-	if len(stmts) == 0 {
-		stmts = s.Stmts
-	}
-	if err := ix.dynStmts(&d, stmts); err != nil {
+	if _, err := d.variant(stmts); err != nil {
 		return err
+	}
+	for _, el := range s.Elements {
+		if _, err := d.variant(el.Stmts); err != nil {
+			return err
+		}
 	}
 	d.identity = fmt.Sprintf("%d %s set %s %d %d %d", t.Family, t.Name, s.Name, d.size, d.key, d.data)
 	if ix.dynOf == nil {
@@ -75,33 +79,60 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 	return nil
 }
 
-func (ix *index) dynStmts(d *dynSpec, stmts []nft.Stmt) error {
-	d.stmts, d.limits = stmts, make([]ins, len(stmts))
+// variant returns the number of a list of statements among those that elements of
+// the set have, from 1, and adds it; 0 is none. Without one in the rule it is the
+// set's own.
+func (d *dynSpec) variant(stmts []nft.Stmt) (uint64, error) {
+	if len(stmts) == 0 {
+		stmts = d.set.Stmts
+	}
+	if len(stmts) == 0 {
+		return 0, nil
+	}
+	text := nft.RuleIdentity(nft.FamilyInet, &nft.Rule{Stmts: stmts})
+	for i := range d.runs {
+		if d.runs[i].text == text {
+			return uint64(i + 1), nil
+		}
+	}
+	r := elementRuns{text, stmts, make([]ins, len(stmts))}
 	for i, st := range stmts {
 		switch st := st.(type) {
 		case *nft.Counter, *nft.Last:
 		case *nft.Quota:
-			d.limits[i] = ins{test: test{mask: st.Bytes}}
+			r.limits[i] = ins{test: test{mask: st.Bytes}}
 			if st.Over {
-				d.limits[i].flag = 1
+				r.limits[i].flag = 1
 			}
 		case *nft.Limit:
 			var err error
-			if d.limits[i], err = limitIns(st, 0); err != nil {
-				return err
+			if r.limits[i], err = limitIns(st, 0); err != nil {
+				return 0, err
 			}
 		default:
-			return errorf(st.Position(), "set %s: %s of an element is not supported", d.set.Name, nft.StmtName(st))
+			return 0, errorf(st.Position(), "set %s: %s of an element is not supported", d.set.Name, nft.StmtName(st))
 		}
 	}
-	return nil
+	d.runs = append(d.runs, r)
+	return uint64(len(d.runs)), nil
+}
+
+// cells is how many statements an element has room for.
+func (d *dynSpec) cells() (n uint32) {
+	for i := range d.runs {
+		n = max(n, uint32(len(d.runs[i].stmts)))
+	}
+	return n
 }
 
 // table identifies the table that fits a set and its statements.
 func (d *dynSpec) table() string {
 	id := d.identity
-	for _, st := range d.stmts {
-		id += " " + nft.StmtName(st)
+	for i := range d.runs {
+		for _, st := range d.runs[i].stmts {
+			id += " " + nft.StmtName(st)
+		}
+		id += ";"
 	}
 	return id
 }
@@ -167,10 +198,8 @@ func (d *dynSpec) start(t *dynTable, node []uint64, e *nft.Element, value uint64
 	if d.data > 0 {
 		copy(t.dataOf(node), d.rows[uint32(value):][:d.data])
 	}
+	node[nodeRuns], _ = d.variant(e.Stmts) // which is known: see dynamic
 	for i, st := range e.Stmts {
-		if i >= len(d.stmts) {
-			break
-		}
 		switch st := st.(type) {
 		case *nft.Counter:
 			node[nodeStmts+2*i], node[nodeStmts+2*i+1] = st.Packets, st.Bytes
@@ -183,7 +212,12 @@ func (d *dynSpec) start(t *dynTable, node []uint64, e *nft.Element, value uint64
 // dynRun runs the statements of an element (nft_set_elem_update_expr). False:
 // one of them ends the rule. The caller holds the bucket.
 func (d *dynSpec) run(node []uint64, p *packet.Packet, now int64) bool {
-	for i, st := range d.stmts {
+	n := node[nodeRuns]
+	if n == 0 || n > uint64(len(d.runs)) {
+		return true
+	}
+	r := &d.runs[n-1]
+	for i, st := range r.stmts {
 		cell := node[nodeStmts+2*i : nodeStmts+2*i+2]
 		switch st.(type) {
 		case *nft.Counter:
@@ -193,11 +227,11 @@ func (d *dynSpec) run(node []uint64, p *packet.Packet, now int64) bool {
 			cell[0] = uint64(now)
 		case *nft.Quota:
 			cell[0] += uint64(p.Bytes)
-			if (cell[0] > d.limits[i].mask) != (d.limits[i].flag != 0) {
+			if (cell[0] > r.limits[i].mask) != (r.limits[i].flag != 0) {
 				return false
 			}
 		case *nft.Limit:
-			if !limitCell(&cell[0], &d.limits[i], p, now) {
+			if !limitCell(&cell[0], &r.limits[i], p, now) {
 				return false
 			}
 		}
@@ -216,7 +250,8 @@ const (
 )
 
 // dyn is opDyn: it adds, updates, deletes or looks up the key from word key on;
-// lo is the timeout in nanoseconds of an element that it adds.
+// lo is the timeout in nanoseconds of an element that it adds, span the number of
+// its statements.
 func (im *Image) dyn(in *ins, p *packet.Packet, env *Env) bool {
 	if uint64(in.arg) >= uint64(len(im.dyns)) {
 		return false
@@ -255,10 +290,14 @@ func (im *Image) dyn(in *ins, p *packet.Packet, env *Env) bool {
 		}
 		if !lives {
 			clear(node[nodeStmts : nodeStmts+2*t.stmts])
+			node[nodeRuns] = in.span
 			copy(t.dataOf(node), env.key[from+t.key:from+t.key+t.data])
 		}
-		if !lives || in.flag == dynRefresh && in.lo > 0 {
+		switch {
+		case !lives:
 			expire(node, now, in.lo)
+		case in.flag == dynRefresh && node[nodeTimeout] > 0: // one without a timeout stays so
+			node[nodeEnd] = uint64(now) + in.lo
 		}
 		ok = d.run(node, p, now)
 	}
@@ -272,12 +311,16 @@ func (lw *lowering) setUpdate(st *nft.SetUpdate) error {
 		return err
 	}
 	d := &lw.ix.dyns[lw.ix.dynOf[st.Set]]
+	runs, err := d.variant(st.Stmts)
+	if err != nil {
+		return err
+	}
 	if st.Data != nil {
 		if _, err := lw.value(st.Pos, st.Data, uint8(d.key)); err != nil {
 			return err
 		}
 	}
-	in := ins{op: opDyn, arg: lw.ix.dynOf[st.Set], flag: [...]uint8{dynAdd, dynRefresh, dynDelete}[st.Verb], test: test{lo: st.TimeoutMs * 1e6}}
+	in := ins{op: opDyn, arg: lw.ix.dynOf[st.Set], flag: [...]uint8{dynAdd, dynRefresh, dynDelete}[st.Verb], test: test{lo: st.TimeoutMs * 1e6, span: runs}}
 	if in.lo == 0 {
 		in.lo = d.timeout
 	}
@@ -291,7 +334,7 @@ func (lw *lowering) dynLookup(s *nft.Set, verb, at uint8) {
 }
 
 // Elements returns the elements of a set that changes, as they are at a time of
-// the workers' clock, in order of their keys; nil for other sets.
+// the workers' clock, in the order of a listing; nil for other sets.
 func (r *Ruleset) Elements(s *nft.Set, nanos int64) []*nft.Element {
 	n, ok := r.ix.dynOf[s]
 	if !ok || r.store == nil {
@@ -302,7 +345,7 @@ func (r *Ruleset) Elements(s *nft.Set, nanos int64) []*nft.Element {
 	if t == nil {
 		return s.Elements
 	}
-	var out []*nft.Element
+	out := []*nft.Element{} // not nil: it changes, even if it is empty
 	for i := range t.buckets {
 		b := t.holdBucket(i)
 		if b == nil {
@@ -317,14 +360,7 @@ func (r *Ruleset) Elements(s *nft.Set, nanos int64) []*nft.Element {
 		}
 		release(b)
 	}
-	slices.SortFunc(out, func(a, b *nft.Element) int {
-		for i := range a.Key {
-			if c := slices.Compare(a.Key[i].Lo, b.Key[i].Lo); c != 0 {
-				return c
-			}
-		}
-		return 0
-	})
+	nft.SortElements(s, out)
 	return out
 }
 
@@ -343,14 +379,18 @@ func (d *dynSpec) element(t *dynTable, node []uint64, now int64) *nft.Element {
 	} else if end > 0 {
 		e.Expires = (end - uint64(now)) / 1e6
 	}
-	for i, st := range d.stmts {
+	n := node[nodeRuns]
+	if n == 0 || n > uint64(len(d.runs)) {
+		return e
+	}
+	for i, st := range d.runs[n-1].stmts {
 		cell := node[nodeStmts+2*i:]
 		switch st := st.(type) {
 		case *nft.Counter:
 			e.Stmts = append(e.Stmts, &nft.Counter{Packets: cell[0], Bytes: cell[1]})
 		case *nft.Quota:
 			x := *st
-			x.Used = cell[0]
+			x.Used = min(cell[0], x.Bytes)
 			e.Stmts = append(e.Stmts, &x)
 		case *nft.Last:
 			e.Stmts = append(e.Stmts, &nft.Last{Used: cell[0] > 0, UsedMs: (uint64(now) - cell[0]) / 1e6})

@@ -19,7 +19,7 @@ import (
 // that is at it: whoever reads or writes a chain holds its bucket, for a few
 // dozen instructions. A node is
 //
-//	| next | end | timeout | two words for each statement | key | data |
+//	| next | end | timeout | statements | two words for each statement | key | data |
 //
 // with times in nanoseconds; end 0 never comes, and pending in end stands for a
 // node that no packet has met yet, whose time begins with the first.
@@ -44,7 +44,8 @@ const (
 	nodeNext     = 0
 	nodeEnd      = 1
 	nodeTimeout  = 2
-	nodeStmts    = 3
+	nodeRuns     = 3 // number of its statements among those of the set, 0: it has none
+	nodeStmts    = 4
 	held         = uint64(1) << 32
 	pending      = uint64(1) << 63
 	sweepBuckets = 256     // looked at when a set is full

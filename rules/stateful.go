@@ -174,12 +174,13 @@ func (im *Image) quota(in *ins, p *packet.Packet) bool {
 
 func load(word *uint64) uint64 { return atomic.LoadUint64(word) }
 
-// QuotaUsed returns how many bytes a quota of this ruleset's tree has counted;
+// QuotaUsed returns how many bytes a quota of this ruleset's tree has counted,
+// and its size once those are more;
 // its starting value when the ruleset is not in force.
 func (r *Ruleset) QuotaUsed(q *nft.Quota) uint64 {
 	if n, ok := r.ix.slots[q]; ok && int(n) < len(r.ix.states) && r.store != nil {
 		if used, ok := r.store.read(r.ix.states[n].identity); ok {
-			return used
+			return min(used, q.Bytes) // as nft_quota_do_dump
 		}
 	}
 	return q.Used

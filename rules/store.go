@@ -139,7 +139,7 @@ func (s *Store) tables(specs []dynSpec) ([]*dynTable, error) {
 		t := s.sets[id]
 		if t == nil {
 			var err error
-			if t, err = newDynTable(d.size, uint32(len(d.stmts)), d.key, d.data); err != nil {
+			if t, err = newDynTable(d.size, d.cells(), d.key, d.data); err != nil {
 				return nil, errors.Join(err, s.giveBack(specs[:i]))
 			}
 			s.sets[id] = t
