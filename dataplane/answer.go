@@ -77,13 +77,24 @@ func (w *worker) icmpError(t *tables, p *packet.Packet, typ, code uint8, info ui
 }
 
 // answerSource is the address that an ICMP error about p comes from: p's own
-// destination if that is the box's, else the port's first.
+// destination if that is the box's, which IPv4 does not yet know at prerouting,
+// else one of the port that p came by, with IPv4 of the port that leads to the
+// sender (icmp_route_lookup).
 func (w *worker) answerSource(t *tables, p *packet.Packet) (addr [16]byte, ok bool) {
 	p.DstAddr(&addr)
-	if t.routes.Lookup(p.Family, &addr, p.Hash).Kind == route.Local {
+	if (w.routed || p.Family == flowtable.FamilyIPv6) && t.routes.Lookup(p.Family, &addr, p.Hash).Kind == route.Local {
 		return addr, true
 	}
-	return w.ports[p.InPort].source(p.Family, nil)
+	var to [16]byte
+	p.SrcAddr(&to)
+	hop := t.routes.Lookup(p.Family, &to, p.Hash)
+	if hop.Kind != route.Forward || p.Family == flowtable.FamilyIPv6 {
+		return w.ports[p.InPort].source(p.Family, nil)
+	}
+	if hop.HasGateway {
+		to = hop.Gateway
+	}
+	return w.ports[hop.Port].source(p.Family, &to)
 }
 
 // reject answers p as a rule asked and drops it.
@@ -150,7 +161,7 @@ func (w *worker) sendAnswer(t *tables, p *packet.Packet, a *packet.Packet, n int
 	} else {
 		hop = nil
 	}
-	if p.Entry == 0 && t.track && w.answerElsewhere(t, p, a, hop, &dst) {
+	if p.Entry == 0 && t.track[familyIndex(p.Family)] && w.answerElsewhere(t, p, a, hop, &dst) {
 		return
 	}
 	parts := w.parts // p may be a datagram of several frames, a is not

@@ -24,7 +24,7 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 		}
 	}
 	w.stages.Lap(stageParse)
-	if t.track {
+	if t.track[0] || t.track[1] {
 		w.shard.Prefetch(w.hashes[:len(pkts)], w.hints)
 		w.stages.Lap(stagePrefetch)
 	}
@@ -71,7 +71,8 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 	if w.ports[p.InPort].unfinished || came&fromHost != 0 {
 		packet.CompleteChecksum(p)
 	}
-	if t.track && (p.Flags&packet.FlagFragment != 0 || p.Frag != 0) {
+	track := t.track[familyIndex(p.Family)]
+	if track && (p.Flags&packet.FlagFragment != 0 || p.Frag != 0) {
 		if p.Flags&packet.FlagFragment != 0 {
 			w.fragment(t, p, came.reason())
 			return
@@ -81,7 +82,7 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 			return
 		}
 	}
-	if t.track && len(w.out) > 1 && w.elsewhere(t, p, came.reason()) {
+	if track && len(w.out) > 1 && w.elsewhere(t, p, came.reason()) {
 		return
 	}
 	w.whole(t, p)
@@ -105,6 +106,7 @@ func (w *worker) notIP(p *packet.Packet) {
 // whole walks a whole packet that this worker owns.
 func (w *worker) whole(t *tables, p *packet.Packet) {
 	t.judged++
+	w.routed = false
 	if p.Flags&packet.FlagLocal != 0 {
 		w.output(t, p)
 		return
@@ -175,6 +177,7 @@ func (w *worker) untag(p *packet.Packet) bool {
 // wanted: prerouting can have changed the destination. The checks and their
 // order are ip_route_input_slow's.
 func (w *worker) route(t *tables, p *packet.Packet) {
+	w.routed = true
 	if p.Martian() || t.ownAddress(p) {
 		w.drop(p, packet.DropIPAddress)
 		return

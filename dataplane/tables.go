@@ -45,7 +45,7 @@ type tables struct {
 	ports      []portInfo
 	own4       []uint32 // the ports' IPv4 addresses
 	nat        bool     // some rule may translate
-	track      bool     // some rule needs conntrack
+	track      [2]bool  // by familyIndex: some rule needs conntrack
 	early      bool     // a chain runs before conntrack, so a packet must be with its owner before
 	hooks      [2][5]hookSteps
 
@@ -103,7 +103,7 @@ func newTables(generation uint64, c change, old *tables) (*tables, error) {
 			}
 			return nil, fmt.Errorf("copy rules: %w", err)
 		}
-		t.generation, t.image, t.track = generation, image, image.NeedsConntrack()
+		t.generation, t.image = generation, image
 		t.early, t.nat, t.hooks = false, false, [2][5]hookSteps{}
 		for f, family := range []uint8{flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
 			t.build(f, family)
@@ -123,15 +123,16 @@ func (t *tables) build(f int, family uint8) {
 		}
 	}
 	t.nat = t.nat || nat
+	t.track[f] = t.image.NeedsConntrack(family)
 	for h := nft.HookPrerouting; h <= nft.HookPostrouting; h++ {
 		hs := &t.hooks[f][h]
 		first, second := int64(prioNATSrc), int64(prioConfirm)
 		switch h {
 		case nft.HookPrerouting, nft.HookOutput:
 			first, second = prioConntrack, prioNATDst
-			hs.track, hs.natDst = t.track, nat
+			hs.track, hs.natDst = t.track[f], nat
 		case nft.HookInput, nft.HookPostrouting:
-			hs.natSrc, hs.confirm = nat, t.track
+			hs.natSrc, hs.confirm = nat, t.track[f]
 		}
 		for _, c := range t.image.Base(family, h) {
 			switch p := int64(c.Priority); {

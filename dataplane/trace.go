@@ -78,7 +78,7 @@ func (w *worker) record(p *packet.Packet, fate Fate, d packet.Drop) {
 	o := Outcome{
 		Serial: p.Serial, InPort: p.InPort, OutPort: p.OutPort, Worker: uint16(w.id),
 		Fate: fate, Drop: d, Rule: p.Rule, Info: p.Info, Reason: p.Reason,
-		Tracked: w.next.Load().track && p.Family != flowtable.FamilyNone,
+		Tracked: w.next.Load().track[familyIndex(p.Family)] && p.Family != flowtable.FamilyNone,
 	}
 	if p.Flags&packet.FlagLocal != 0 {
 		o.Made = true

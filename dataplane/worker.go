@@ -64,6 +64,7 @@ type worker struct {
 	wants    *afxdp.Ring[want] // next hops to resolve, for the control side
 	waiting  waitingList
 	wire     bool
+	routed   bool // the packet in work is behind prerouting
 	plans    plans
 	stages   *perf.Stages
 	switches *perf.Switches // while it is profiled; nil: not to be had

@@ -165,9 +165,7 @@ func link(ix *index, ps *ports, blocks []block, nats []natDesc) (*master, error)
 			return nil, errorf(nft.Pos{}, "ruleset is too large")
 		}
 	}
-	if ix.conntrk {
-		hdr[hdrFlags] |= flagConntrk
-	}
+	hdr[hdrFlags] |= ix.conntrk
 	var base []BaseChain
 	for f, family := range []nft.Family{nft.FamilyIP, nft.FamilyIP6} {
 		for h := range hooks {

@@ -55,10 +55,16 @@ func (im *Image) Generation() uint64 {
 	return im.region[hdrGeneration]
 }
 
-// NeedsConntrack says whether some rule reads or sets what connection tracking
-// knows, or some chain is of type nat.
-func (im *Image) NeedsConntrack() bool {
-	return im.Alive() && im.region[hdrFlags]&flagConntrk != 0
+// NeedsConntrack says whether some rule that sees packets of an IP family reads or
+// sets what connection tracking knows, or translates. As in the kernel, packets
+// of the other family are then not tracked, and a chain of type nat alone sees
+// nothing.
+func (im *Image) NeedsConntrack(family uint8) bool {
+	flag := flagTrack4
+	if family == flowtable.FamilyIPv6 {
+		flag = flagTrack6
+	}
+	return im.Alive() && im.region[hdrFlags]&flag != 0
 }
 
 // Base returns the base chains for packets of an IP family at a hook, in the

@@ -91,12 +91,18 @@ func TestNeedsConntrack(t *testing.T) {
 		{"mark set", "ct mark set 1", true},
 		{"mark read", "meta mark set ct mark", true},
 		{"nat chain", "}\nchain n { type nat hook postrouting priority srcnat; masquerade", true},
-		{"nat chain without rules", "}\nchain n { type nat hook postrouting priority srcnat;", true},
+		{"nat chain without rules", "}\nchain n { type nat hook postrouting priority srcnat;", false},
 	} {
 		_, im := mustImage(t, parse(t, inChain(row.rule)))
-		if got := im.NeedsConntrack(); got != row.want {
-			t.Errorf("%s: %v", row.name, got)
+		for _, family := range []uint8{flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
+			if got := im.NeedsConntrack(family); got != row.want {
+				t.Errorf("%s: %v", row.name, got)
+			}
 		}
+	}
+	_, im := mustImage(t, parse(t, "table ip6 six { chain c { type filter hook forward priority 0; ct state new accept; }; }"))
+	if im.NeedsConntrack(flowtable.FamilyIPv4) || !im.NeedsConntrack(flowtable.FamilyIPv6) {
+		t.Error("a rule of one family makes the other one tracked")
 	}
 }
 
@@ -228,7 +234,7 @@ func TestPoison(t *testing.T) {
 	want := Verdict{Code: Drop, Rule: PoisonedRule}
 	im, chain := fresh()
 	im.Poison()
-	if im.Alive() || im.Generation() != 0 || im.NeedsConntrack() {
+	if im.Alive() || im.Generation() != 0 || im.NeedsConntrack(flowtable.FamilyIPv4) {
 		t.Error("a poisoned image seems alive")
 	}
 	if v := im.Eval(&chain, p, &Env{}); v != want {

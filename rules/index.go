@@ -25,9 +25,9 @@ type index struct {
 	dynOf     map[*nft.Set]uint32
 	exprSlots map[nft.Expr]uint32 // number of a numgen's state
 	heads     int
-	conntrk   bool
-	minRun    int  // rules that get a classifier, at least
-	setsProto bool // some rule writes the protocol of an IP header
+	conntrk   uint64 // flags of the families whose packets conntrack must see
+	minRun    int    // rules that get a classifier, at least
+	setsProto bool   // some rule writes the protocol of an IP header
 }
 
 type chainRef struct {
@@ -92,7 +92,6 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 				if b.Hook >= hooks {
 					return nil, errorf(c.Pos, "hook %d is not supported", b.Hook)
 				}
-				ix.conntrk = ix.conntrk || b.Type == nft.TypeNAT
 				text := "policy accept"
 				if b.Policy == nft.VerdictDrop {
 					text = "policy drop"
@@ -161,6 +160,7 @@ func (ix *index) number(ref *chainRef) error {
 				}
 				ix.logs = append(ix.logs, spec)
 			case *nft.NAT:
+				ix.conntrk |= trackFlags(ref.table.Family) // a chain of type nat alone does not
 				ix.slots[st] = uint32(len(ix.nats))
 				ix.nats = append(ix.nats, natRef{st, ref.table.Family})
 			case *nft.Match:
@@ -210,7 +210,9 @@ func (ix *index) number(ref *chainRef) error {
 						return err
 					}
 				}
-				ix.conntrk = ix.conntrk || st.Kind == nft.ObjHelper
+				if st.Kind == nft.ObjHelper {
+					ix.conntrk |= trackFlags(ref.table.Family)
+				}
 			}
 		}
 	}
@@ -281,6 +283,18 @@ func (ix *index) checkCalls() error {
 	return nil
 }
 
+// trackFlags are the families of which a rule in a table of that family makes
+// conntrack see the packets (nf_ct_netns_get).
+func trackFlags(f nft.Family) uint64 {
+	switch f {
+	case nft.FamilyIP:
+		return flagTrack4
+	case nft.FamilyIP6:
+		return flagTrack6
+	}
+	return flagTrack4 | flagTrack6
+}
+
 // exprs numbers what the expressions of a statement need.
 func (ix *index) exprs(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[string]int) error {
 	var failed error
@@ -288,7 +302,7 @@ func (ix *index) exprs(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[string]
 		walkExpr(root, func(e nft.Expr) {
 			switch e := e.(type) {
 			case *nft.CT:
-				ix.conntrk = true
+				ix.conntrk |= trackFlags(ref.table.Family)
 			case *nft.Numgen:
 				if !e.Random {
 					ix.exprSlots[e] = uint32(len(ix.states))

@@ -32,9 +32,10 @@ const (
 )
 
 const (
-	imageMagic  uint64 = 0x736c756963650002 // "sluice", layout 2
-	poisonWord  uint64 = 0xdbdbdbdbdbdbdbdb
-	flagConntrk uint64 = 1
+	imageMagic uint64 = 0x736c756963650002 // "sluice", layout 2
+	poisonWord uint64 = 0xdbdbdbdbdbdbdbdb
+	flagTrack4 uint64 = 1 // conntrack sees IPv4
+	flagTrack6 uint64 = 2
 )
 
 // test compares a value of the packet with an interval. Values stay where they

@@ -18,8 +18,32 @@ func (p *Packet) ShouldAnswer() bool { return p.answerable(false) }
 func (p *Packet) ShouldAnswerTooBig() bool { return p.answerable(true) }
 
 // ShouldReject says whether a reject rule may answer p: as ShouldAnswer, and
-// the transport checksum must be right (nf_reject_verify_csum).
-func (p *Packet) ShouldReject() bool { return p.answerable(false) && p.ChecksumOK() }
+// the checksum must be right.
+func (p *Packet) ShouldReject() bool { return p.answerable(false) && p.rejectSumOK() }
+
+// rejectSumOK verifies a checksum as Linux does before a reject
+// (nf_reject_verify_csum, nf_ip_checksum): none of protocols that it knows to
+// have another kind. Any other protocol is taken to have one over all its bytes,
+// in IPv4 without a pseudo header, so that hardly a packet of it is answered.
+func (p *Packet) rejectSumOK() bool {
+	if p.Flags&FlagFragment != 0 {
+		return true
+	}
+	h := p.Transport()
+	switch p.Proto {
+	case protoGRE, protoESP, extAuth, protoSCTP, protoUDPLite:
+		return true
+	case protoUDP:
+		if len(h) >= 8 && be16(h[6:8]) == 0 {
+			return true
+		}
+	}
+	var initial uint32
+	if p.Family == flowtable.FamilyIPv6 || p.Proto == protoTCP || p.Proto == protoUDP {
+		initial = p.PseudoSum(p.Proto, uint32(len(h)))
+	}
+	return Checksum(h, initial) == 0
+}
 
 // icmpUnused are types below 13 that Linux takes for errors because it has no
 // use for them (icmp_pointers): as bits.

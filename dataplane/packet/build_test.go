@@ -152,6 +152,13 @@ func TestShouldAnswer(t *testing.T) {
 		{"redirect6", Build(Ether{}, h6, ICMPv6{Type: 137}), true, true, true}, // no error to icmp6_send
 		{"multicast6", Build(Ether{Dst: MAC{0x33, 0x33}}, IPv6{Src: a6, Dst: "ff0e::1"}, UDP{}), false, true, false},
 		{"from nowhere6", Build(Ether{}, IPv6{Src: "::", Dst: b6}, UDP{}), false, false, false},
+		{"wrong sctp checksum", Build(Ether{}, h4, SCTP{Sum: SumWrong}), true, true, true}, // no checksum that a reject looks at
+		{"wrong udplite checksum", Build(Ether{}, h4, UDPLite{Sum: SumWrong}), true, true, true},
+		{"esp", Build(Ether{}, h4, Proto(50), Zeros(20)), true, true, true},
+		{"unknown protocol", Build(Ether{}, h4, Proto(200), Data("data")), true, true, false},
+		{"unknown protocol that sums up", Build(Ether{}, h4, Proto(200), Data("\xff\xff")), true, true, true},
+		{"dccp", Build(Ether{}, h4, DCCP{Src: 1, Dst: 2}), true, true, false}, // Linux sums without the pseudo header
+		{"dccp6", Build(Ether{}, h6, DCCP{Src: 1, Dst: 2}), true, true, true},
 		{"arp", Build(Ether{}, ARP{Sender: a4, Target: b4}), false, false, false},
 	}
 	for _, r := range rows {

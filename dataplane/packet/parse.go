@@ -38,6 +38,7 @@ const (
 	protoICMPv6  = flowtable.ProtoICMPv6
 	protoDCCP    = 33
 	protoGRE     = 47
+	protoESP     = 50
 	protoSCTP    = 132
 	protoUDPLite = 136
 )
