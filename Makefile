@@ -27,7 +27,7 @@ VMFLAGS   ?=
 SOAK      ?= 1h
 ORACLEFLAGS ?=
 
-.PHONY: help build run lab lab-clients vm vm-soak oracle-ct test deps race check fmt vet staticcheck house bench bench-veth bench-rfc2544 bench-generators pktgen-selftest fuzz clean corpora-rules
+.PHONY: help build run lab lab-clients vm vm-soak oracle-ct oracle-rules test deps race check fmt vet staticcheck house bench bench-veth bench-rfc2544 bench-generators pktgen-selftest fuzz clean corpora-rules
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,11 @@ oracle-ct: deps ## scripted connections through the kernel and through sluice, c
 	@mkdir -p bin
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/oracle ./tools/oracle
 	bin/oracle ct $(ORACLEFLAGS)
+
+oracle-rules: deps ## random rulesets judge random packets, 100,000 verdicts of the kernel and of sluice compared (root; ORACLEFLAGS='--for 60s --seed 7')
+	@mkdir -p bin
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/oracle ./tools/oracle
+	bin/oracle rules $(ORACLEFLAGS)
 
 vm: build deps ## zero-copy in a virtual machine (qemu, a kernel of Debian's): one line a case (root; VMFLAGS='-run zero-copy')
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/vminit ./tools/vm/init

@@ -6,6 +6,7 @@
 //	oracle run FILE...    scripts from files
 //	oracle fuzz           random sequences of packets, differences made short
 //	oracle pcap FILE...   captures
+//	oracle rules          random rulesets judge random packets (package rulefuzz)
 //
 // # Scripts
 //
@@ -37,7 +38,7 @@
 //
 // Files in reading order: main.go, ct.go (the command that plays all scripts),
 // script.go (their language), packets.go, sctp.go, split.go (lines to frames),
-// trial.go (a script played to both), fuzz.go, captures.go, rulesets.go,
+// trial.go (a script played to both), fuzz.go, captures.go, rules.go, rulesets.go,
 // known.go, groups.go, groups_tcp.go, groups_udp.go, groups_icmp.go,
 // groups_more.go, groups_helper.go, groups_sip.go, groups_pptp.go, groups_rules.go.
 package main

@@ -17,7 +17,7 @@ func main() {
 		Short:         "drive the kernel and sluice with the same frames and compare",
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	root.AddCommand(newCT(), newRun(), newFuzz(), newPcap())
+	root.AddCommand(newCT(), newRun(), newFuzz(), newPcap(), newRules())
 	if err := root.Execute(); err != nil {
 		if !errors.Is(err, errDiffers) {
 			fmt.Fprintln(os.Stderr, "oracle:", err)

@@ -436,6 +436,16 @@ func (k *Kernel) Entries(hints []Entry) ([]Entry, error) {
 	return all, nil
 }
 
+// Table lists the table, sorted, with one walk of it.
+func (k *Kernel) Table() ([]Entry, error) {
+	all, err := k.nf.entries()
+	for i := range all {
+		k.known[all[i].Orig] = all[i].Zone
+	}
+	sortEntries(all)
+	return all, err
+}
+
 // Counters returns what the rules have counted since Begin.
 func (k *Kernel) Counters() ([]Counter, error) {
 	all, err := k.nf.ruleCounters()

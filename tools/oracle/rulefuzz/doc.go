@@ -1,0 +1,32 @@
+// Package rulefuzz makes random rulesets and packets and has the kernel and
+// sluice judge them.
+//
+// # Terms
+//
+// A case is a ruleset and the packets that it judges. A kind is a type of
+// values, a field an expression that has values of a kind. A scope is what the
+// matches of a rule have settled about family and protocol. A refusal is a rule
+// that one side does not load: it is taken out and counted.
+//
+// # How packets meet rules
+//
+// Whatever a rule or a set names is remembered by kind; packets take their
+// addresses, ports, lengths, marks and flags from there, and the values beside
+// them. Flows repeat in both directions, so that rules see every state.
+//
+// # What is compared
+//
+// After each burst the frames that came out, byte by byte. At the end of a case
+// the whole listing with counters, quotas, and the elements of sets, and all
+// entries of conntrack. So a listing that nft would print otherwise is a
+// difference as well.
+//
+// # Limits
+//
+// Rates of limits are so low that nothing comes back while a case is played;
+// what time brings about is for tests on the virtual clock. A Player belongs to
+// the thread of its Kernel. A case is a function of seed and number.
+//
+// Files in reading order: case.go (rulesets as text, files), values.go, fields.go,
+// matches.go, sets.go, statements.go, rulesets.go, packets.go, play.go, listing.go.
+package rulefuzz

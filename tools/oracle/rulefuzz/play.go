@@ -1,0 +1,251 @@
+package rulefuzz
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sluice-net/sluice/tools/oracle/pair"
+)
+
+// Player plays cases to the kernel and to boxes with different numbers of workers.
+type Player struct {
+	Kernel  *pair.Kernel
+	Workers []int
+	Burst   int  // packets between two comparisons
+	Listing bool // the text of the listing must be the same as well
+
+	Packets  int // sent so far
+	Rules    int // lines of the cases so far
+	Unlisted int // cases that nft 1.0.6 could not list: it ends at an assertion of its own
+	turn     int
+}
+
+// Refusal is what one side takes and the other does not.
+type Refusal struct {
+	Line int    // of the text, from 1; 0: not known
+	Text string // the error
+	By   string // "kernel" or "sluice"
+}
+
+func (r *Refusal) Error() string { return r.By + " refuses the rules: " + r.Text }
+
+// Outcome is what came of a case.
+type Outcome struct {
+	Diffs []string // what differs; none: nothing
+	At    int      // packets sent until then
+}
+
+// Checksums are not verified: UDPLite's would differ, and rules see no others.
+var unchecked = []pair.Setting{{Name: "checksum", Value: 0}}
+
+// Play plays a ruleset and packets. A ruleset that one side refuses is a *Refusal.
+func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error) {
+	p.turn++
+	setup := &pair.Case{Rules: fmt.Sprintf("%s# %d\n", rules, p.turn), WanMTU: pair.MTU, Settings: unchecked} // different each time, so that it is loaded anew
+	if err := p.Kernel.Begin(setup); err != nil {
+		return o, refusal("kernel", err)
+	}
+	var boxes []*pair.Sluice
+	defer func() {
+		for _, b := range boxes {
+			err = errors.Join(err, b.Close())
+		}
+	}()
+	for _, workers := range p.Workers {
+		b, err := pair.NewSluice(workers, p.Kernel.Index(), setup)
+		if err != nil {
+			return o, refusal("sluice", err)
+		}
+		boxes = append(boxes, b)
+	}
+	judges := make([]pair.Judge, len(boxes))
+	say := func(i int, diffs []string) {
+		for _, d := range diffs {
+			o.Diffs = append(o.Diffs, fmt.Sprintf("%d workers: %s", p.Workers[i], d))
+		}
+	}
+	for o.At < len(packets) && len(o.Diffs) == 0 {
+		burst := packets[o.At:min(len(packets), o.At+p.Burst)]
+		o.At += len(burst)
+		p.Packets += len(burst)
+		k := pair.Outcome{}
+		if k.Frames, err = p.Kernel.Send(burst...); err != nil {
+			return o, err
+		}
+		for i, b := range boxes {
+			s := pair.Outcome{}
+			if s.Frames, err = b.Send(burst...); err != nil {
+				return o, err
+			}
+			say(i, judges[i].Compare(&k, &s))
+		}
+	}
+	if len(o.Diffs) > 0 {
+		return o, nil
+	}
+	return o, p.remembered(boxes, judges, say)
+}
+
+// remembered compares what is left behind: counters, sets, entries.
+func (p *Player) remembered(boxes []*pair.Sluice, judges []pair.Judge, say func(int, []string)) error {
+	list, err := p.Kernel.List()
+	if err != nil {
+		if !strings.Contains(err.Error(), "Assertion") {
+			return err
+		}
+		p.Unlisted++
+	}
+	unlisted := err != nil
+	entries, err := p.Kernel.Table()
+	if err != nil {
+		return err
+	}
+	for i, b := range boxes {
+		if !unlisted {
+			own := b.List()
+			say(i, values(list, own))
+			if p.Listing {
+				say(i, lines(list, own))
+			}
+		}
+		say(i, judges[i].Compare(&pair.Outcome{Entries: entries}, &pair.Outcome{Entries: b.Entries()}))
+		if leak := b.Leaks(); leak != "" {
+			say(i, []string{leak})
+		}
+	}
+	return nil
+}
+
+var place = regexp.MustCompile(`(?m)^[^\s:]+:(\d+):\d+`)
+
+// refusal reads the place in an error.
+func refusal(by string, err error) error {
+	m := place.FindStringSubmatch(strings.TrimPrefix(err.Error(), "sluice refuses the rules: "))
+	if m == nil {
+		return err
+	}
+	n, _ := strconv.Atoi(m[1])
+	if by == "kernel" {
+		n-- // of the "flush ruleset" in front
+	}
+	return &Refusal{Line: n, Text: err.Error(), By: by}
+}
+
+// Fit takes out of a case what a side refuses, says what that was, and plays the
+// rest.
+func (p *Player) Fit(c *Case) (refused []string, o Outcome, err error) {
+	for {
+		text := c.Text()
+		o, err = p.Play(text, c.Packets)
+		var r *Refusal
+		if !errors.As(err, &r) {
+			p.Rules += strings.Count(text, "\n")
+			return refused, o, err
+		}
+		only := c.only(r.Line)
+		line := c.dropLine(r.Line)
+		if line == "" {
+			return refused, o, err
+		}
+		refused = append(refused, fmt.Sprintf("%s: %s\n    %s", r.By, line, strings.ReplaceAll(r.Text, "\n", "\n    ")))
+		if r.By == "kernel" && only != nil && p.taken(only) {
+			refused = append(refused, fmt.Sprintf("taken : by sluice, though not by nft: %s\n%s", line, r.Text))
+		}
+	}
+}
+
+// taken says whether sluice takes a ruleset that the kernel does not.
+func (p *Player) taken(c *Case) bool {
+	setup := &pair.Case{Rules: c.Text()}
+	var r *Refusal
+	if err := p.Kernel.Begin(setup); err == nil || !errors.As(refusal("kernel", err), &r) {
+		return false
+	}
+	b, err := pair.NewSluice(1, p.Kernel.Index(), setup)
+	if err == nil {
+		err = b.Close()
+	}
+	return err == nil
+}
+
+// Shrink makes a case smaller as long as both sides differ in the same thing.
+func (p *Player) Shrink(c *Case, was Outcome) *Case {
+	try := func(change func(*Case)) bool {
+		next := c.clone()
+		change(next)
+		o, err := p.Play(next.Text(), next.Packets)
+		if err != nil || len(o.Diffs) == 0 || what(o) != what(was) {
+			return false
+		}
+		next.Packets = next.Packets[:o.At]
+		c = next
+		return true
+	}
+	halves(func() int { return len(c.Packets) }, func(from, to int) bool {
+		return try(func(n *Case) { n.Packets = slices.Delete(n.Packets, from, to) })
+	})
+	for i := len(c.Tables) - 1; i >= 0; i-- {
+		try(func(n *Case) { n.Tables = slices.Delete(n.Tables, i, i+1) })
+	}
+	for i := range c.Tables {
+		for j := len(c.Tables[i].Chains) - 1; j >= 0; j-- {
+			if try(func(n *Case) { n.Tables[i].Chains = slices.Delete(n.Tables[i].Chains, j, j+1) }) {
+				continue
+			}
+			halves(func() int { return len(c.Tables[i].Chains[j].Rules) }, func(from, to int) bool {
+				return try(func(n *Case) {
+					ch := n.Tables[i].Chains[j]
+					ch.Rules = slices.Delete(ch.Rules, from, to)
+				})
+			})
+			for r := range c.Tables[i].Chains[j].Rules {
+				for s := len(c.Tables[i].Chains[j].Rules[r]) - 1; s >= 0 && len(c.Tables[i].Chains[j].Rules[r]) > 1; s-- {
+					try(func(n *Case) {
+						ch := n.Tables[i].Chains[j]
+						ch.Rules[r] = slices.Delete(ch.Rules[r], s, s+1)
+					})
+				}
+			}
+		}
+		for j := len(c.Tables[i].Chains) - 1; j >= 0; j-- { // what nobody calls any more
+			try(func(n *Case) { n.Tables[i].Chains = slices.Delete(n.Tables[i].Chains, j, j+1) })
+		}
+		for j := len(c.Tables[i].Decls) - 1; j >= 0; j-- {
+			if try(func(n *Case) { n.Tables[i].Decls = slices.Delete(n.Tables[i].Decls, j, j+1) }) {
+				continue
+			}
+			halves(func() int { return len(c.Tables[i].Decls[j].Elements) }, func(from, to int) bool {
+				return try(func(n *Case) {
+					d := n.Tables[i].Decls[j]
+					d.Elements = slices.Delete(d.Elements, from, to)
+				})
+			})
+		}
+	}
+	halves(func() int { return len(c.Packets) }, func(from, to int) bool {
+		return try(func(n *Case) { n.Packets = slices.Delete(n.Packets, from, to) })
+	})
+	return c
+}
+
+// what says in a few letters what an outcome differs in.
+func what(o Outcome) string {
+	_, text, _ := strings.Cut(o.Diffs[0], ": ")
+	text, _, _ = strings.Cut(text, "\n")
+	return text[:min(len(text), 5)]
+}
+
+// halves takes away as much of a list as goes, in ever smaller pieces.
+func halves(length func() int, drop func(from, to int) bool) {
+	for size := max(1, length()/2); size > 0; size /= 2 {
+		for at := 0; at < length(); {
+			if end := min(at+size, length()); !drop(at, end) {
+				at = end
+			}
+		}
+	}
+}

@@ -1,0 +1,151 @@
+package rulefuzz
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maker makes a case.
+type maker struct {
+	*dice
+	weight  int // of all fields
+	c       *Case
+	table   *Table
+	sets    []*set
+	objects map[string][]string // names, by kind
+	hooks   []string            // of the table's base chains
+	calls   []callee
+	class   string // of the chain in work: filter or nat
+	hook    string
+	number  int  // of the chain in work in calls; -1: a base chain
+	nats    bool // some rules translate
+	flows   int
+}
+
+// callee is a chain that can be called.
+type callee struct {
+	name, class, hook string
+}
+
+// Options limits what cases are made of.
+type Options struct {
+	Packets int  // of a case
+	NAT     bool // chains of type nat too
+}
+
+// Make makes the n-th case of a seed.
+func Make(seed uint64, n int, opt Options) *Case {
+	g := &maker{dice: newDice(seed, n), c: &Case{}}
+	for i := range fields {
+		g.weight += fields[i].weigh
+	}
+	for i := range pick(g.dice, 1, 1, 1, 2, 3) {
+		g.tableOf(i, opt)
+	}
+	g.c.Tables = append(g.c.Tables, &Table{Family: "inet", Name: "zz", Chains: []*Chain{
+		{Name: "mine", Base: "type filter hook input priority 2000; policy drop;"}, // the box's own stack would answer
+	}})
+	g.packets(opt.Packets)
+	return g.c
+}
+
+func (g *maker) tableOf(n int, opt Options) {
+	g.table = &Table{Family: pick(g.dice, "inet", "inet", "inet", "ip", "ip6"), Name: fmt.Sprintf("t%d", n)}
+	g.sets, g.objects, g.calls = nil, map[string][]string{}, nil
+	g.c.Tables = append(g.c.Tables, g.table)
+	g.hooks = []string{pick(g.dice, "forward", "prerouting", "forward")}
+	for _, hook := range []string{"prerouting", "forward", "postrouting", "input"} {
+		if g.chance(4) {
+			g.hooks = append(g.hooks, hook)
+		}
+	}
+	type base struct{ hook, class, text string }
+	var bases []base
+	for _, hook := range g.hooks {
+		prio := pick(g.dice, "0", "0", "filter", "-150", "-300", "10", "-99", "99", "101", "300", fmt.Sprint(g.IntN(400)-200))
+		bases = append(bases, base{hook, "filter", fmt.Sprintf("type filter hook %s priority %s; policy %s;", hook, strings.TrimSpace(prio), pick(g.dice, "accept", "accept", "accept", "drop"))})
+	}
+	if opt.NAT && g.chance(3) {
+		g.nats = true
+		if g.chance(2) {
+			bases = append(bases, base{"prerouting", "nat", "type nat hook prerouting priority dstnat; policy accept;"})
+		}
+		if g.chance(2) {
+			bases = append(bases, base{"postrouting", "nat", "type nat hook postrouting priority srcnat; policy accept;"})
+		}
+	}
+	for i := range g.IntN(6) {
+		b := pick(g.dice, bases...)
+		g.calls = append(g.calls, callee{fmt.Sprintf("call%d", i), b.class, b.hook})
+	}
+	g.hook, g.class = "prerouting", "filter" // as far as sets ask
+	g.declare()
+	for i, b := range bases {
+		ch := &Chain{Name: fmt.Sprintf("base%d", i), Base: b.text}
+		g.chain(ch, b.class, b.hook, -1)
+	}
+	for i, c := range g.calls {
+		g.chain(&Chain{Name: c.name}, c.class, c.hook, i)
+	}
+}
+
+func (g *maker) chain(c *Chain, class, hook string, number int) {
+	g.class, g.hook, g.number = class, hook, number
+	if g.chance(12) {
+		g.run(c)
+	}
+	for range 1 + g.IntN(pick(g.dice, 3, 8, 16)) {
+		c.Rules = append(c.Rules, g.rule())
+	}
+	g.table.Chains = append(g.table.Chains, c)
+}
+
+// run gives a chain many plain rules one after the other.
+func (g *maker) run(c *Chain) {
+	ip, k := "ip", kIPv4
+	if g.table.Family == "ip6" || g.table.Family == "inet" && g.chance(3) {
+		ip, k = "ip6", kIPv6
+	}
+	for range 20 + g.IntN(200) {
+		var r []string
+		if g.chance(2) {
+			r = append(r, ip+" saddr "+pick(g.dice, g.prefix(k), k.show(g.draw(k))))
+		}
+		if g.chance(2) {
+			r = append(r, ip+" daddr "+pick(g.dice, g.prefix(k), k.show(g.draw(k))))
+		}
+		if proto := pick(g.dice, "tcp", "udp", ""); proto != "" || len(r) == 0 {
+			f := &field{text: pick(g.dice, "tcp", "udp") + pick(g.dice, " dport", " sport"), kind: kPort}
+			lo, hi := g.span(kPort)
+			r = append(r, f.text+" "+pick(g.dice, kPort.show(g.draw(kPort)), decimal(lo)+"-"+decimal(hi)))
+		}
+		if g.chance(3) {
+			r = append(r, "counter")
+		}
+		r = append(r, g.verdict(g.class, g.hook, g.number))
+		c.Rules = append(c.Rules, r)
+	}
+}
+
+func (g *maker) rule() []string {
+	var r []string
+	s := &scope{}
+	if g.table.Family != "inet" {
+		s.l3 = g.table.Family
+	}
+	for range g.IntN(4) {
+		r = append(r, g.match(s))
+	}
+	for range g.IntN(4) {
+		if st := g.statement(s); st != "" {
+			r = append(r, st)
+		}
+		if g.chance(6) {
+			r = append(r, g.match(s))
+		}
+	}
+	if len(r) == 0 || g.chance(2) {
+		r = append(r, g.last(s))
+	}
+	return r
+}

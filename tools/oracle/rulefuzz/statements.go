@@ -1,0 +1,255 @@
+package rulefuzz
+
+import (
+	"fmt"
+	"strings"
+)
+
+// statement makes a statement that does not end the rule; "" if the one that
+// chance chose does not fit.
+func (g *maker) statement(s *scope) string {
+	switch g.IntN(16) {
+	case 0, 1, 2, 3:
+		return "counter"
+	case 4:
+		for _, what := range []string{pick(g.dice, "counter", "quota", "limit")} {
+			if names := g.objects[what]; len(names) > 0 {
+				return what + ` name "` + pick(g.dice, names...) + `"`
+			}
+		}
+	case 5:
+		return "limit " + g.limit()
+	case 6:
+		return fmt.Sprintf("quota %s%d bytes", pick(g.dice, "over ", ""), pick(g.dice, 50, 200, 1000, 5000))
+	case 7, 8:
+		return g.mark(s)
+	case 9:
+		return g.rewrite(s)
+	case 10, 11:
+		return g.update(s)
+	case 12:
+		return g.objectMap(s)
+	case 13:
+		if g.hook == "prerouting" && g.class == "filter" {
+			return "notrack"
+		}
+	case 14:
+		return fmt.Sprintf("ct label set %d", g.IntN(8))
+	case 15:
+		return fmt.Sprintf(`log prefix "r%d"`, g.IntN(9))
+	}
+	return ""
+}
+
+func (g *maker) mark(s *scope) string {
+	left := pick(g.dice, "meta mark", "meta mark", "ct mark")
+	var right string
+	switch g.IntN(9) {
+	case 0, 1, 2:
+		right = kMark.show(g.draw(kMark))
+	case 3:
+		right = pick(g.dice, "meta mark", "ct mark") + fmt.Sprintf(" & 0x%x", g.IntN(256)) + pick(g.dice, "", fmt.Sprintf(" | 0x%x", g.IntN(256)))
+	case 4:
+		right = pick(g.dice, "meta mark", "ct mark") + fmt.Sprintf(" %s %d", pick(g.dice, "<<", ">>"), 1+g.IntN(16))
+	case 5:
+		of, keys := g.choose(s, func(of *set) bool { return of.data == kMark })
+		if of == nil {
+			return ""
+		}
+		right = keys + " map @" + of.name
+	case 6:
+		f := g.field(s, true)
+		right = f.text + " map " + g.mapping(f, func() string { return kMark.show(g.draw(kMark)) })
+	case 7:
+		right = fmt.Sprintf("numgen inc mod %d offset %d", 2+g.IntN(6), g.IntN(4))
+	case 8:
+		ip := s.family(g.table.Family)
+		if ip == "" {
+			return ""
+		}
+		right = fmt.Sprintf("jhash %s saddr . %s daddr mod %d seed 0x%x", ip, ip, 2+g.IntN(14), 1+g.IntN(1<<16))
+	}
+	return left + " set " + right
+}
+
+// mapping makes a map without a name.
+func (g *maker) mapping(f *field, value func() string) string {
+	var els []string
+	taken := intervals{}
+	for range 1 + g.IntN(6) {
+		if el := g.element(f.kind, &taken, true); el != "" {
+			els = append(els, el+" : "+value())
+		}
+	}
+	return "{ " + strings.Join(els, ", ") + " }"
+}
+
+// rewrites are fields that rules may write, with values that leave a packet
+// that can be forwarded.
+var rewrites = []struct {
+	field
+	values []string
+}{
+	{field{text: "ip ttl", l3: "ip"}, []string{"9", "64", "255"}},
+	{field{text: "ip dscp", l3: "ip"}, []string{"cs3", "ef", "0"}},
+	{field{text: "ip ecn", l3: "ip"}, []string{"ce", "ect0"}},
+	{field{text: "ip id", l3: "ip"}, []string{"77", "0"}},
+	{field{text: "ip saddr", l3: "ip"}, []string{"10.77.11.4", "203.0.113.4", "198.51.100.9"}},
+	{field{text: "ip6 hoplimit", l3: "ip6"}, []string{"9", "64", "255"}},
+	{field{text: "ip6 dscp", l3: "ip6"}, []string{"cs3", "ef", "0"}},
+	{field{text: "ip6 saddr", l3: "ip6"}, []string{"fd77:a::4", "2001:db8:1::9"}},
+	{field{text: "tcp dport", l4: "tcp"}, []string{"80", "1000"}},
+	{field{text: "tcp sport", l4: "tcp"}, []string{"80", "1000"}},
+	{field{text: "tcp window", l4: "tcp"}, []string{"999"}},
+	{field{text: "udp dport", l4: "udp"}, []string{"80", "1000"}},
+	{field{text: "udp sport", l4: "udp"}, []string{"999"}},
+	{field{text: "tcp option maxseg size", l4: "tcp"}, []string{"500", "1400", "rt mtu"}},
+	{field{text: "th dport"}, []string{"81"}},
+}
+
+func (g *maker) rewrite(s *scope) string {
+	w := pick(g.dice, rewrites...)
+	if !s.allows(&w.field) || w.text == "th dport" && s.l4 == "" || !g.has(&w.field) {
+		return ""
+	}
+	*s = s.with(&w.field)
+	v := pick(g.dice, w.values...)
+	if v == "rt mtu" && g.hook != "forward" && g.hook != "postrouting" {
+		v = "900"
+	}
+	return w.text + " set " + v
+}
+
+// update makes a statement that changes a set.
+func (g *maker) update(s *scope) string {
+	of, keys := g.choose(s, func(of *set) bool { return of.dynamic && !of.verdict && of.object == "" })
+	if of == nil {
+		return ""
+	}
+	verb := pick(g.dice, "add", "update", "update", "delete")
+	if verb == "delete" && of.size < 1000 { // the kernel counts deleted elements until it sweeps the set
+		verb = "add"
+	}
+	if verb == "delete" && of.data == nil {
+		return "delete @" + of.name + " { " + keys + " }"
+	}
+	el := keys
+	if of.timeout {
+		el += " timeout " + pick(g.dice, "1h", "2h")
+	}
+	if of.data != nil {
+		verb = strings.Replace(verb, "delete", "add", 1)
+		return verb + " @" + of.name + " { " + el + " : " + of.data.show(g.draw(of.data)) + " }"
+	}
+	if !of.counts {
+		if g.chance(2) {
+			el += pick(g.dice, " counter", " limit "+g.limit(), " quota over 500 bytes", " quota 100 bytes")
+		}
+	}
+	return verb + " @" + of.name + " { " + strings.TrimSpace(el) + " }"
+}
+
+func (g *maker) objectMap(s *scope) string {
+	of, keys := g.choose(s, func(of *set) bool { return of.object != "" })
+	if of == nil {
+		return ""
+	}
+	return of.object + " name " + keys + " map @" + of.name
+}
+
+// verdict makes a verdict for a chain of that type and hook, with the number of
+// the chain in work; calls go to later ones.
+func (g *maker) verdict(class, hook string, from int) string {
+	var to []string
+	for i, c := range g.calls {
+		if i > from && c.class == class && c.hook == hook {
+			to = append(to, c.name)
+		}
+	}
+	n := g.IntN(12)
+	switch {
+	case n < 4 && len(to) > 0:
+		return pick(g.dice, "jump ", "jump ", "goto ") + pick(g.dice, to...)
+	case n < 7:
+		return "accept"
+	case n < 9:
+		return "drop"
+	case n < 11:
+		return "return"
+	}
+	return "continue"
+}
+
+// last makes what ends a rule.
+func (g *maker) last(s *scope) string {
+	n := g.IntN(12)
+	switch {
+	case g.class == "nat" && n < 6:
+		if t := g.nat(s); t != "" {
+			return t
+		}
+	case n == 0 && g.class == "filter" && (g.hook == "forward" || g.hook == "prerouting"):
+		return g.reject(s)
+	case n == 1:
+		f := g.field(s, true)
+		return f.text + " vmap " + g.mapping(f, func() string { return g.verdict(g.class, g.hook, g.number) })
+	case n == 2 && g.class == "filter" && g.number < 0:
+		of, keys := g.choose(s, func(of *set) bool { return of.verdict && of.hook == g.hook })
+		if of != nil {
+			return keys + " vmap @" + of.name
+		}
+	case n == 3:
+		return fmt.Sprintf("numgen inc mod %d vmap { 0 : %s, 1 : %s }", 2+g.IntN(3), g.verdict(g.class, g.hook, g.number), g.verdict(g.class, g.hook, g.number))
+	}
+	return g.verdict(g.class, g.hook, g.number)
+}
+
+func (g *maker) reject(s *scope) string {
+	all := []string{"reject"}
+	if s.l4 == "tcp" || s.l4 == "" {
+		all = append(all, "reject with tcp reset")
+	}
+	if g.table.Family == "inet" {
+		all = append(all, "reject with icmpx "+pick(g.dice, "no-route", "port-unreachable", "host-unreachable", "admin-prohibited"))
+	}
+	if s.l3 != "ip6" && s.l3 != settled && g.table.Family != "ip6" {
+		all = append(all, "reject with icmp "+pick(g.dice, "net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable", "admin-prohibited"))
+	}
+	if s.l3 != "ip" && s.l3 != settled && g.table.Family != "ip" {
+		all = append(all, "reject with icmpv6 "+pick(g.dice, "no-route", "admin-prohibited", "addr-unreachable", "port-unreachable", "policy-fail", "reject-route"))
+	}
+	return pick(g.dice, all...)
+}
+
+// nat makes a translation that leaves nothing to chance but a port that is taken.
+func (g *maker) nat(s *scope) string {
+	ip := s.family(g.table.Family)
+	if ip == "" {
+		if s.l3 == settled {
+			return ""
+		}
+		ip = pick(g.dice, "ip", "ip6")
+		if g.table.Family == "inet" {
+			s.l3 = ip
+		}
+	}
+	to := "ip to "
+	if ip == "ip6" {
+		to = "ip6 to "
+	}
+	if g.table.Family != "inet" {
+		to = "to "
+	}
+	if g.hook == "postrouting" {
+		return pick(g.dice, "masquerade", "snat "+to+pick(g.dice, map[string][]string{
+			"ip": {"203.0.113.200", "203.0.113.201", "203.0.113.1"}, "ip6": {"fd77:b::200", "fd77:b::201"}}[ip]...))
+	}
+	host := pick(g.dice, map[string][]string{"ip": {"10.77.11.2", "10.77.11.3", "203.0.113.5"}, "ip6": {"fd77:a::2", "fd77:a::3", "fd77:b::5"}}[ip]...)
+	if (s.l4 == "tcp" || s.l4 == "udp") && g.chance(2) {
+		if ip == "ip6" {
+			host = "[" + host + "]"
+		}
+		host += fmt.Sprintf(":%d", pick(g.dice, 80, 8080))
+	}
+	return "dnat " + to + host
+}
