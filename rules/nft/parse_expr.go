@@ -226,6 +226,9 @@ func (p *parser) parseSelectorConcat() *raw {
 			p.unexpected("")
 		}
 	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
 	return join(rawConcat, "", parts...)
 }
 
@@ -367,9 +370,6 @@ func (p *parser) parseConcatValue() *raw {
 		if len(parts) > 16 {
 			p.unexpected("")
 		}
-	}
-	if len(parts) == 1 {
-		return parts[0]
 	}
 	return join(rawConcat, "", parts...)
 }
