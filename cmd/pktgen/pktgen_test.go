@@ -67,7 +67,7 @@ func TestRun(t *testing.T) {
 	if status != 0 {
 		t.Fatal(errs)
 	}
-	if !strings.Contains(out, "1000000 pps") && !strings.Contains(out, "1e+06 pps") {
+	if !strings.Contains(out, "1000000 pps") && !strings.Contains(out, "1.000 Mpps") {
 		t.Errorf("the text does not say what was asked for:\n%s", out)
 	}
 	d, err := report.ReadFile(file("r.json"))

@@ -48,7 +48,7 @@ func TestSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := &d.Sessions[0]
-			if s.Completed != 900 || s.Opened != 900 || s.Transactions != 2700 || s.Bad+s.Stray != 0 || s.Concurrent > 300 || s.Handshake.Count() != 900 || s.FirstAnswer.Count() != 2700 {
+			if s.Completed != 900 || s.Opened != 900 || s.Transactions != 2700 || s.Bad+s.Stray != 0 || s.Concurrent > 300 || s.Handshake.Count() != 900 || s.FirstByte.Count() != 2700 || s.LastByte.Count() != 2700 {
 				t.Errorf("%+v", s)
 			}
 		})

@@ -55,6 +55,9 @@ func (r *Rig) streamResult(s *Stream, id int, run *report.Run) report.Stream {
 		Name: s.Name, From: s.From, To: s.To, Asked: s.Rate.String(), AskedPPS: n.pace.rate,
 		Sent: n.sent, SentBytes: n.bytes, Missed: n.pace.missed,
 	}
+	if s.Replay != nil && s.Replay.Speed > 0 {
+		one.Asked = fmt.Sprintf("%g x as captured", s.Replay.Speed)
+	}
 	if run.Seconds > 0 {
 		one.SentPPS = float64(n.sent) / run.Seconds
 		one.SentBits = float64(n.bytes) * 8 / run.Seconds
@@ -63,8 +66,8 @@ func (r *Rig) streamResult(s *Stream, id int, run *report.Run) report.Stream {
 		one.LateMean, one.LateP50, one.LateP99, one.LateMax = late.Mean(), late.Quantile(0.5), late.Quantile(0.99), late.Max()
 	}
 	if one.AskedPPS > 0 && n.pace.missed > 0 {
-		run.Notes = append(run.Notes, fmt.Sprintf("stream %s: %.6g pps were asked for, %.6g were reached: %s",
-			s.Name, one.AskedPPS, one.SentPPS, "the generator or the port could not keep up"))
+		run.Notes = append(run.Notes, fmt.Sprintf("stream %s: %s were asked for, %s were reached: %s",
+			s.Name, report.Rate(one.AskedPPS), report.Rate(one.SentPPS), "the generator or the port could not keep up"))
 	}
 	if t == nil || !n.signed {
 		return one

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/perf"
@@ -75,6 +76,9 @@ func (w *worker) open() (err error) {
 	frames := w.port.Frames
 	if frames == 0 {
 		frames = 8192
+	}
+	if most := os.Getpagesize() - afxdp.Headroom; longest(w.port.Port) > most {
+		return fmt.Errorf("MTU of %d: frames have to fit into a page, so %d at most", w.port.Port.MTU(), most-(longest(w.port.Port)-w.port.Port.MTU()))
 	}
 	chunk := 2048
 	for chunk-afxdp.Headroom < longest(w.port.Port) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/sluice-net/sluice/perf/report"
 )
 
 // FCS is the frame check sequence, which counts in a frame's size but is made
@@ -88,9 +90,9 @@ const (
 func (r Rate) String() string {
 	switch r.Unit {
 	case PacketsPerSec:
-		return fmt.Sprintf("%.6g pps", r.Value)
+		return report.Rate(r.Value)
 	case BitsPerSec:
-		return fmt.Sprintf("%.6g bit/s", r.Value)
+		return report.Bits(r.Value)
 	case Percent:
 		return fmt.Sprintf("%.6g %%", r.Value)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -58,11 +59,26 @@ func (r *Row) label() string {
 	return s + " " + r.Name
 }
 
+// inUnit writes a figure as reports do.
+func inUnit(v float64, unit string) string {
+	switch {
+	case unit == "pps":
+		return Rate(v)
+	case unit == "bit/s":
+		return Bits(v)
+	case unit == "ns" && v >= 0:
+		return Nanos(uint64(v))
+	case unit == "frames" || unit == "connections":
+		return fmt.Sprintf("%.0f", v)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%.6g %s", v, unit))
+}
+
 // WriteComparison writes a table of two documents' figures.
 func WriteComparison(w io.Writer, before, after *Document) error {
 	both, only := Compare(before, after)
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprint(t, "part\tsubject\tsize\tfigure\tfirst\tsecond\tunit\tchange\n")
+	fmt.Fprint(t, "part\tsubject\tsize\tfigure\tfirst\tsecond\tchange\n")
 	for i := range both {
 		d := &both[i]
 		size, change := "", "="
@@ -80,7 +96,7 @@ func WriteComparison(w io.Writer, before, after *Document) error {
 				change += " worse"
 			}
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.6g\t%.6g\t%s\t%s\n", d.Part, d.Subject, size, d.Name, d.Before, d.Value, d.Unit, change)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Part, d.Subject, size, d.Name, inUnit(d.Before, d.Unit), inUnit(d.Value, d.Unit), change)
 	}
 	for _, line := range only {
 		fmt.Fprintln(t, line)

@@ -62,7 +62,8 @@ func (d *Document) Rows() (rows []Row) {
 	}
 	for i := range d.Latency {
 		l := &d.Latency[i]
-		times("latency", l.Subject, l.Size, fmt.Sprintf("latency at %s", Rate(l.PPS)), l.Distribution)
+		add("latency", l.Subject, l.Size, "offered", l.PPS, "pps", 0)
+		times("latency", l.Subject, l.Size, "latency", l.Distribution)
 	}
 	for i, p := range d.Loss {
 		n := 0 // number of the point within its curve
@@ -89,7 +90,8 @@ func (d *Document) Rows() (rows []Row) {
 		add("sessions", s.Subject, 0, "throughput", s.Inspected, "bit/s", 1)
 		add("sessions", s.Subject, 0, "failed", float64(s.Failed+s.TimedOut), "connections", -1)
 		times("sessions", s.Subject, 0, "connect", s.Handshake)
-		times("sessions", s.Subject, 0, "answer", s.FirstAnswer)
+		times("sessions", s.Subject, 0, "first byte", s.FirstByte)
+		times("sessions", s.Subject, 0, "last byte", s.LastByte)
 	}
 	return rows
 }

@@ -193,7 +193,8 @@ type Search struct {
 	Unit    string  `json:"unit"`
 	Value   float64 `json:"value"`
 	Found   bool    `json:"found"`
-	AtMost  bool    `json:"at_most"` // the highest value that was tried passed
+	AtMost  bool    `json:"at_most"`         // the highest value that was tried passed
+	Limit   string  `json:"limit,omitempty"` // what the lowest value that failed was too much for: generator or subject
 	Tried   []Tried `json:"tried"`
 }
 
@@ -218,7 +219,9 @@ type Sessions struct {
 	Concurrent   uint64             `json:"concurrent_connections"` // the most at once
 	Inspected    float64            `json:"throughput_bits_per_second"`
 	Handshake    *perf.Distribution `json:"handshake_ns,omitempty"`
-	FirstAnswer  *perf.Distribution `json:"time_to_last_byte_ns,omitempty"`
+	FirstByte    *perf.Distribution `json:"time_to_first_byte_ns,omitempty"` // of an answer, since the request
+	LastByte     *perf.Distribution `json:"time_to_last_byte_ns,omitempty"`
+	NotOpened    uint64             `json:"not_opened"` // due, and not opened by the generator
 	Bad          uint64             `json:"bad_frames"`
 	Stray        uint64             `json:"stray_frames"`
 	Notes        []string           `json:"notes,omitempty"`

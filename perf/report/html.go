@@ -169,7 +169,8 @@ func (d *Document) latencyHTML(p *page) {
 	}
 	for i := range d.Sessions {
 		add(d.Sessions[i].Subject+", connect", d.Sessions[i].Handshake)
-		add(d.Sessions[i].Subject+", answer", d.Sessions[i].FirstAnswer)
+		add(d.Sessions[i].Subject+", first byte of answer", d.Sessions[i].FirstByte)
+		add(d.Sessions[i].Subject+", last byte of answer", d.Sessions[i].LastByte)
 	}
 	if len(curves) == 0 {
 		return
@@ -225,6 +226,9 @@ func (d *Document) searchesHTML(p *page) {
 			p.para("%.6g %s, the most that was tried.", s.Value, s.Unit)
 		default:
 			p.para("%.6g %s", s.Value, s.Unit)
+		}
+		if s.Limit != "" {
+			p.para("Limited by the %s.", s.Limit)
 		}
 		var rows [][]string
 		for _, t := range s.Tried {

@@ -128,6 +128,9 @@ func (d *Document) WriteText(w io.Writer) error {
 		} else if s.AtMost {
 			value += " or more"
 		}
+		if s.Limit != "" {
+			value += ", limited by the " + s.Limit
+		}
 		fmt.Fprintf(t, "\n%s: %s: %s (%d values tried)\n", s.Subject, s.What, value, len(s.Tried))
 	}
 	for i := range d.Sessions {
@@ -184,8 +187,11 @@ func (s *Sessions) text(t io.Writer) {
 	if s.Handshake != nil {
 		fmt.Fprintf(t, "time to connect: %s\n", latencies(s.Handshake))
 	}
-	if s.FirstAnswer != nil {
-		fmt.Fprintf(t, "request to last byte of the answer: %s\n", latencies(s.FirstAnswer))
+	if s.FirstByte != nil {
+		fmt.Fprintf(t, "request to first byte of the answer: %s\n", latencies(s.FirstByte))
+	}
+	if s.LastByte != nil {
+		fmt.Fprintf(t, "request to last byte of the answer: %s\n", latencies(s.LastByte))
 	}
 	if s.Bad+s.Stray > 0 {
 		fmt.Fprintf(t, "frames: %d bad, %d stray\n", s.Bad, s.Stray)

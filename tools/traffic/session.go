@@ -109,6 +109,9 @@ func (c *Client) takeAnswer(s *session, p *packet) {
 		c.fail(s, ReasonPayload)
 		return
 	}
+	if s.got == 0 {
+		c.times.First.Record(uint64(max(c.now-s.since, 0)))
+	}
 	s.got += n
 	s.ack += n
 	if s.got < s.head.want {
