@@ -197,6 +197,9 @@ func (s *Shard) settle(n, now uint32) {
 	if e.flags&flagExpects != 0 {
 		s.armExpectations(n)
 	}
+	if s.members != 0 {
+		s.tell(n)
+	}
 }
 
 // list enters the tuples of flow n in the directory that are not there as a

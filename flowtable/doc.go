@@ -59,6 +59,7 @@
 //	memory           at most 192 bytes for a flow without NAT, all in; TestMemory measures it
 //	timeouts         2^21 s
 //	Expire           bounded by its argument; early drop by 8 buckets
+//	tallies          MaxTallies; Config.Max memberships in each shard
 //	GRE keys         4096 words, 16 places for a packet's addresses and call id
 //
 // A plain flow of another worker that began while SetNAT was off is not seen by
@@ -79,6 +80,7 @@
 //   - helper.go, timeouts.go: helpers, masters and children; timeout policies
 //   - seqadj.go: sequence numbers of flows whose payload is changed
 //   - extension.go: cold data beside entries
+//   - tally.go: counts of live flows
 //   - plan.go: what forgets the plans that a flow's packets follow
 //   - expire.go: timeouts and early drop
 //   - edit.go, tool.go, event.go: what changes a flow from outside: rules, tools; events and who reads them

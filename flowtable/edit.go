@@ -37,6 +37,9 @@ func (s *Shard) Extend(n, seconds, now uint32) {
 	default:
 		e.Expires = seconds * 1000
 	}
+	if s.members != 0 {
+		s.tell(n)
+	}
 }
 
 // ID returns what the conntrack tool shows as id: a keyed hash that stays the

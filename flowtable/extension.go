@@ -116,6 +116,7 @@ type cold struct {
 	policy   []uint16
 	labels   []Labels
 	synproxy []Synproxy
+	tally    []uint32 // first membership of the flow, see tally; 0: none
 	extra    [][]byte // by ExtensionID - builtinExtensions
 }
 
@@ -135,6 +136,7 @@ func (c *cold) reserve(b *builder, ext []extension, n int) error {
 		func() error { return reserve(b, "timestamp", &c.stamps, size(ExtTimestamp)) },
 		func() error { return reserveSparse(b, "timeout", &c.policy, n) },
 		func() error { return reserveSparse(b, "labels", &c.labels, size(ExtLabels)) },
+		func() error { return reserveSparse(b, "memberships", &c.tally, n) },
 		func() error { return reserveSparse(b, "synproxy", &c.synproxy, size(ExtSynproxy)) },
 	)
 	c.extra = make([][]byte, len(ext)-int(builtinExtensions))

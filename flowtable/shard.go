@@ -42,6 +42,10 @@ type Shard struct {
 	tool    uint32    // see SetTool
 	ring    *eventRing
 
+	members    int    // of tallies, all flows of this shard
+	memberFree uint32 // list of free ones
+	memberHigh uint32 // own ones above it were never given out
+
 	expect  *expectations // the table's
 	cold    cold          // beside entries
 	slots   int           // of the expectation table that are this shard's
@@ -177,6 +181,9 @@ func (s *Shard) end(n uint32, e *Entry) {
 		if ended := s.table.helpers[s.cold.help[n].Helper].Ended; ended != nil {
 			ended(s, n)
 		}
+	}
+	if s.members != 0 {
+		s.quit(n)
 	}
 	if e.Status&StatusExpected != 0 {
 		s.table.adopt(&s.cold.child[n].Expectation, -1)

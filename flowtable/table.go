@@ -28,6 +28,7 @@ type Table struct {
 	pressure atomic.Uint32 // raised when the table was full, loaded by every Expire
 	policies [MaxTimeoutPolicies]atomic.Pointer[timeoutsMs]
 	book     policyBook
+	tallies  tallies
 
 	_     [64]byte
 	count atomic.Int64 // entries of all shards, unconfirmed ones included
@@ -61,6 +62,7 @@ func New(cfg Config) (*Table, error) {
 		func() error { return t.build.step("trackers", t.register, nothing) },
 		func() error { return t.dir.reserve(&t.build, 2*cfg.Max, &t.keys) }, // a flow stands in it twice at most
 		func() error { return t.reserveExpectations() },
+		func() error { return t.reserveTallies() },
 		func() error { return t.build.step("helpers", t.registerHelpers, nothing) },
 	)
 	for i := 0; err == nil && i < cfg.Workers; i++ {

@@ -311,5 +311,8 @@ func (s *Shard) Refuse(n uint32, now uint32) {
 		return
 	}
 	e.Expires = now + s.times(n).tcp[TCPClose]
+	if s.members != 0 {
+		s.tell(n)
+	}
 	s.event(n, EventProtoInfo, now)
 }

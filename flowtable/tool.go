@@ -195,6 +195,9 @@ func (s *Shard) Change(n uint32, c *Changes, now uint32) ToolResult {
 			kinds |= EventLabel
 		}
 	}
+	if s.members != 0 {
+		s.tell(n)
+	}
 	if e.flags&flagWatched != 0 {
 		s.event(n, kinds|EventProtoInfo|EventMark, now) // the kernel tells these for every change
 	}

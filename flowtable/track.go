@@ -95,11 +95,17 @@ func (s *Shard) trackFlow(p *Probe, now uint32) Action {
 			if dir == Reply {
 				e.setStatus(StatusSeenReply)
 			}
+			if s.members != 0 {
+				s.tell(n)
+			}
 			return ActionAccept
 		case OutcomeRepeat:
 			continue // the tracker killed the entry, so this ends
 		default:
 			s.Abandon(n)
+			if s.members != 0 {
+				s.tell(n) // it may have been shortened
+			}
 			if p.Reason == ReasonNone {
 				p.Reason = ReasonMalformed // a tracker from outside that gave none
 			}
