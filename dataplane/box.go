@@ -83,13 +83,13 @@ func New(cfg Config) (b *Box, err error) {
 			return b, fmt.Errorf("compile cache: %w", err)
 		}
 	}
-	if b.store, err = rules.NewStore(); err != nil {
-		return b, fmt.Errorf("memory of rules: %w", err)
-	}
 	cfg.Conntrack.Workers, cfg.Conntrack.Helpers = cfg.Workers, helper.ForTable(cfg.Helpers)
 	b.cfg.Conntrack = cfg.Conntrack
 	if b.table, err = flowtable.New(cfg.Conntrack); err != nil {
 		return b, fmt.Errorf("conntrack: %w", err)
+	}
+	if b.store, err = rules.NewStore(b.table); err != nil {
+		return b, fmt.Errorf("memory of rules: %w", err)
 	}
 	if err = b.makeWorkers(); err != nil {
 		return b, err

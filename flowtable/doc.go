@@ -59,7 +59,7 @@
 //	memory           at most 192 bytes for a flow without NAT, all in; TestMemory measures it
 //	timeouts         2^21 s
 //	Expire           bounded by its argument; early drop by 8 buckets
-//	tallies          MaxTallies; Config.Max memberships in each shard
+//	tallies          MaxTallies; twice Config.Max memberships
 //	GRE keys         4096 words, 16 places for a packet's addresses and call id
 //
 // A plain flow of another worker that began while SetNAT was off is not seen by

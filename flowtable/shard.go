@@ -42,9 +42,7 @@ type Shard struct {
 	tool    uint32    // see SetTool
 	ring    *eventRing
 
-	members    int    // of tallies, all flows of this shard
-	memberFree uint32 // list of free ones
-	memberHigh uint32 // own ones above it were never given out
+	members int // memberships in tallies of all flows of this shard
 
 	expect  *expectations // the table's
 	cold    cold          // beside entries

@@ -6,79 +6,111 @@ import (
 )
 
 // A tally counts flows that live: `ct count` has one for each statement, or for
-// each element of a set (nf_conncount). A flow is a member from the first packet
-// that Join was asked about until it ends or, of TCP, closes.
+// each element of a set (nf_conncount). It is a list of members in the order in
+// which they joined, guarded by a lock of a few dozen instructions. Members whose
+// flow has ended, is over or closed stay in it, and count, until a walk over the
+// list comes by and takes them out; a walk for a flow that is a member ends there,
+// unless it is assured. So a flow that a rule refused because too many were there
+// is one more for a moment. That is the kernel's way, and what rules see.
 //
-// Members stand in a list of the tally, guarded by a lock of a few dozen
-// instructions. Their owners put in and take out; whoever finds too many
-// looks for those whose time is over and that their owner has not met yet, so
-// that the count does not depend on how soon that happens. For this each
-// member bears the expiry of its flow, which its owner keeps up to date.
+// The kernel adds without looking when it has looked within the same jiffy, and
+// takes what another CPU added a moment ago for alive. Neither is so here.
 type tally struct {
-	lock   uint32 // 1: held
-	serial uint32 // of its use; members of an earlier one are none
-	first  uint32 // member
-	count  uint32
-	swept  uint32 // tick of the last look for members whose time is over
-	_      uint32
-	next   uint64 // in the list of free ones
+	lock        uint32 // 1: held
+	serial      uint32 // of its use; members of an earlier one are none
+	first, last uint32 // members
+	count       uint32
+	_           uint32
+	next        uint64 // in the list of free ones
 }
 
-// member is a flow in a tally.
+// member is a flow in a tally. It is free when it is neither in the list nor the
+// flow's.
 type member struct {
 	tally, serial uint32
 	next, prev    uint32 // in the tally's list; under its lock
-	linked        uint32 // 1: it is in the list; under its lock
-	chain         uint32 // the flow's membership in another tally, or the next free one; the owner's
-	due           uint64 // dueHolds and the tick at which the flow ends; 0: it is unconfirmed
+	linked        uint32 // 1: in the list; under its lock
+	chain         uint32 // the flow's membership in another tally; the owner's
+	state         uint64 // member* bits and the tick at which the flow ends; a free one: the next free one
 }
 
 const (
-	dueHolds = uint64(1) << 32
+	memberFiled  = uint64(1) << 32 // the flow is confirmed: the tick holds
+	memberClosed = uint64(1) << 33 // of TCP, in TIME_WAIT or CLOSE
+	memberGone   = uint64(1) << 34 // the flow has ended, or there never was one
+
 	// MaxTallies is how many tallies a table has.
 	MaxTallies = 1 << 20
+	// tallyEvictions is how many dead members a walk may have met to go on
+	// (CONNCOUNT_GC_MAX_NODES).
+	tallyEvictions = 8
 )
 
-// tallies are a table's.
+// tallies are a table's. Both of its stocks are lists of numbers, the first one
+// below a tag, and what was never used.
 type tallies struct {
-	cells   []tally
-	members []member // share of each shard in turn; number 0 is none
-	share   uint32
+	cells   []tally  // number 0 is none
+	members []member // likewise
 
-	_     [64]byte
-	free  atomic.Uint64 // number of the first free cell, and a tag above it
-	fresh atomic.Uint64 // cells never used
-	_     [48]byte
+	_           [64]byte
+	free        atomic.Uint64
+	fresh       atomic.Uint64
+	memberFree  atomic.Uint64
+	memberFresh atomic.Uint64
+	_           [32]byte
 }
 
 func (t *Table) reserveTallies() error {
 	x := &t.tallies
-	x.share = uint32(min(t.cfg.Max+1, int(^uint32(0))/t.cfg.Workers))
 	return steps(
 		func() error { return reserveSparse(&t.build, "tallies", &x.cells, MaxTallies+1) },
-		func() error { return reserveSparse(&t.build, "tally members", &x.members, int(x.share)*t.cfg.Workers) },
+		func() error { return reserveSparse(&t.build, "tally members", &x.members, 2*t.cfg.Max+1) },
 	)
 }
 
-// NewTally takes a tally without members; 0: there is none. Any goroutine.
-func (t *Table) NewTally() uint32 {
-	x := &t.tallies
+// takeNumber takes a number out of a stock; link is where the number's list goes
+// on. 0: there is none.
+func takeNumber(free, fresh *atomic.Uint64, limit int, link func(n uint32) *uint64) uint32 {
 	for {
-		old := x.free.Load()
+		old := free.Load()
 		n := uint32(old)
 		if n == 0 {
 			break
 		}
-		next := atomic.LoadUint64(&x.cells[n].next)
-		if x.free.CompareAndSwap(old, (old>>32+1)<<32|next) {
+		next := atomic.LoadUint64(link(n)) & 0xffffffff
+		if free.CompareAndSwap(old, (old>>32+1)<<32|next) {
 			return n
 		}
 	}
-	if n := x.fresh.Add(1); n <= MaxTallies {
-		return uint32(n)
+	for {
+		used := fresh.Load()
+		if used >= uint64(limit) {
+			return 0
+		}
+		if fresh.CompareAndSwap(used, used+1) {
+			return uint32(used + 1)
+		}
 	}
-	x.fresh.Add(^uint64(0))
-	return 0
+}
+
+// putNumber gives a number back.
+func putNumber(free *atomic.Uint64, n uint32, link *uint64) {
+	for {
+		old := free.Load()
+		atomic.StoreUint64(link, old&0xffffffff)
+		if free.CompareAndSwap(old, (old>>32+1)<<32|uint64(n)) {
+			return
+		}
+	}
+}
+
+func (x *tallies) cellLink(n uint32) *uint64   { return &x.cells[n].next }
+func (x *tallies) memberLink(n uint32) *uint64 { return &x.members[n].state }
+
+// NewTally takes a tally without members; 0: there is none. Any goroutine.
+func (t *Table) NewTally() uint32 {
+	x := &t.tallies
+	return takeNumber(&x.free, &x.fresh, MaxTallies, x.cellLink)
 }
 
 // EndTally gives a tally back. Any goroutine, but once.
@@ -86,27 +118,26 @@ func (t *Table) EndTally(number uint32) {
 	x := &t.tallies
 	c := &x.cells[number]
 	c.hold()
-	c.serial++
-	c.first, c.count = 0, 0
-	c.release()
-	for {
-		old := x.free.Load()
-		atomic.StoreUint64(&c.next, old&0xffffffff)
-		if x.free.CompareAndSwap(old, (old>>32+1)<<32|uint64(number)) {
-			return
-		}
+	for c.first != 0 {
+		x.cut(c, c.first)
 	}
+	c.serial++
+	c.release()
+	putNumber(&x.free, number, &c.next)
 }
 
-// Tally returns how many flows a tally counts that live at a tick. Any
-// goroutine.
-func (t *Table) Tally(number, now uint32) uint32 {
-	c := &t.tallies.cells[number]
+// Tally returns how many members a tally has, dead ones included, and whether one
+// of them lives at a tick. Any goroutine.
+func (t *Table) Tally(number, now uint32) (count uint32, alive bool) {
+	x := &t.tallies
+	c := &x.cells[number]
 	c.hold()
-	t.tallies.sweep(c, now)
-	n := c.count
+	for h := c.first; h != 0 && !alive; h = x.members[h].next {
+		alive = !x.members[h].dead(now)
+	}
+	count = c.count
 	c.release()
-	return n
+	return count, alive
 }
 
 // hold waits for the lock. Nobody has it for long, but its holder may have to
@@ -121,111 +152,126 @@ func (c *tally) hold() {
 
 func (c *tally) release() { atomic.StoreUint32(&c.lock, 0) }
 
-// Join counts the flow of entry n in a tally and returns how many it counts, the
-// flow included. When that is more than limit it is exact. A flow that is confirmed
-// already does not become a member, and one that is closed is none any more. n is
-// 0 for a packet without flow, which counts for the moment. False: there is
-// no room for another member. Owner only.
-func (s *Shard) Join(n, number, limit, now uint32) (count uint32, ok bool) {
+func (m *member) dead(now uint32) bool {
+	state := atomic.LoadUint64(&m.state)
+	return state&(memberGone|memberClosed) != 0 || state&memberFiled != 0 && int32(uint32(state)-now) <= 0
+}
+
+// Join makes the flow of entry n a member of a tally, unless it is assured, and
+// returns how many that then has. n is 0 for a packet without flow, which is a dead member from the
+// beginning. False: there is no room. Owner only.
+func (s *Shard) Join(n, number, now uint32) (count uint32, ok bool) {
 	x := &s.table.tallies
 	c := &x.cells[number]
 	c.hold()
 	defer c.release()
-	extra := uint32(1)
+	own, status := uint32(0), uint32(0)
 	if n != 0 {
-		h := s.cold.tally[n]
-		for h != 0 && (x.members[h].tally != number || x.members[h].serial != c.serial) {
-			h = x.members[h].chain
+		own, status = s.cold.tally[n], s.entries[n].Status
+		for own != 0 && (x.members[own].tally != number || x.members[own].serial != c.serial) {
+			own = x.members[own].chain
 		}
-		if h == 0 && s.entries[n].Status&StatusConfirmed == 0 {
-			if h = s.takeMember(n); h == 0 {
-				return 0, false
+	}
+	evicted := 0
+	for h := c.first; h != 0 && evicted <= tallyEvictions; {
+		m := &x.members[h]
+		next := m.next
+		switch {
+		case h == own && status&(StatusConfirmed|StatusAssured) == StatusConfirmed:
+			return c.count, true
+		case h == own && status&StatusConfirmed == 0 || m.dead(now):
+			x.cut(c, h)
+			if status&StatusAssured == 0 {
+				evicted++
 			}
-			m := &x.members[h]
-			m.tally, m.serial = number, c.serial
-			x.link(c, h)
 		}
-		extra = 0
+		h = next
 	}
-	if c.count+extra > limit {
-		x.sweep(c, now)
+	if status&StatusAssured != 0 {
+		return c.count, true
 	}
-	return c.count + extra, true
+	if own == 0 {
+		if own = takeNumber(&x.memberFree, &x.memberFresh, len(x.members)-1, x.memberLink); own == 0 {
+			return 0, false
+		}
+		m := &x.members[own]
+		m.tally, m.serial, m.linked = number, c.serial, 0
+		if n != 0 {
+			m.chain = s.cold.tally[n]
+			s.cold.tally[n] = own
+			s.members++
+		}
+		s.note(m, n)
+	}
+	if x.members[own].linked != 0 { // the walk ended before it
+		x.cut(c, own)
+	}
+	x.link(c, own)
+	return c.count, true
 }
 
-// takeMember gives the flow of entry n another membership; 0: there is none.
-func (s *Shard) takeMember(n uint32) uint32 {
-	x := &s.table.tallies
-	h := s.memberFree
-	switch {
-	case h != 0:
-		s.memberFree = x.members[h].chain
-	case s.memberHigh < x.share-1:
-		s.memberHigh++
-		h = uint32(s.me)*x.share + s.memberHigh
-	default:
-		return 0
+// note writes into a membership what is to know of the flow of entry n.
+func (s *Shard) note(m *member, n uint32) {
+	state := memberGone
+	if n != 0 {
+		state = 0
+		e := &s.entries[n]
+		if e.Status&StatusConfirmed != 0 {
+			state = memberFiled | uint64(e.Expires)
+		}
+		if e.Tuple.Proto == ProtoTCP && (e.State == TCPTimeWait || e.State == TCPClose) {
+			state |= memberClosed
+		}
 	}
-	m := &x.members[h]
-	atomic.StoreUint64(&m.due, 0)
-	m.chain = s.cold.tally[n]
-	s.cold.tally[n] = h
-	s.members++
-	return h
+	atomic.StoreUint64(&m.state, state)
 }
 
 // tell lets the tallies of the flow of entry n know when it ends, or that it
 // is closed.
 func (s *Shard) tell(n uint32) {
-	e, x := &s.entries[n], &s.table.tallies
-	closed := e.Tuple.Proto == ProtoTCP && (e.State == TCPTimeWait || e.State == TCPClose)
-	for h := s.cold.tally[n]; h != 0; h = x.members[h].chain {
-		switch m := &x.members[h]; {
-		case closed:
-			x.unlink(m)
-		case e.Status&StatusConfirmed != 0:
-			atomic.StoreUint64(&m.due, dueHolds|uint64(e.Expires))
-		}
+	for h := s.cold.tally[n]; h != 0; {
+		m := &s.table.tallies.members[h]
+		s.note(m, n)
+		h = m.chain
 	}
 }
 
-// quit takes the flow of entry n, which ends, out of its tallies.
+// quit ends the memberships of the flow of entry n, which ends.
 func (s *Shard) quit(n uint32) {
 	x := &s.table.tallies
 	for h := s.cold.tally[n]; h != 0; {
 		m := &x.members[h]
-		x.unlink(m)
 		next := m.chain
-		m.chain, s.memberFree = s.memberFree, h
+		c := &x.cells[m.tally]
+		c.hold()
+		atomic.StoreUint64(&m.state, memberGone)
+		if m.linked == 0 {
+			putNumber(&x.memberFree, h, &m.state)
+		}
+		c.release()
 		s.members--
 		h = next
 	}
 	s.cold.tally[n] = 0
 }
 
-// link puts a member into the list of c, which is held.
+// link puts a member at the end of the list of c, which is held.
 func (x *tallies) link(c *tally, h uint32) {
 	m := &x.members[h]
-	m.next, m.prev, m.linked = c.first, 0, 1
-	if c.first != 0 {
-		x.members[c.first].prev = h
+	m.next, m.prev, m.linked = 0, c.last, 1
+	if c.last != 0 {
+		x.members[c.last].next = h
+	} else {
+		c.first = h
 	}
-	c.first = h
+	c.last = h
 	c.count++
 }
 
-// unlink takes a member out of its tally, if it still is in there.
-func (x *tallies) unlink(m *member) {
-	c := &x.cells[m.tally]
-	c.hold()
-	if m.serial == c.serial && m.linked != 0 {
-		x.cut(c, m)
-	}
-	c.release()
-}
-
-// cut takes a member out of the list of c, which is held.
-func (x *tallies) cut(c *tally, m *member) {
+// cut takes a member out of the list of c, which is held, and frees it if it is
+// nobody's any more.
+func (x *tallies) cut(c *tally, h uint32) {
+	m := &x.members[h]
 	if m.prev != 0 {
 		x.members[m.prev].next = m.next
 	} else {
@@ -233,23 +279,12 @@ func (x *tallies) cut(c *tally, m *member) {
 	}
 	if m.next != 0 {
 		x.members[m.next].prev = m.prev
+	} else {
+		c.last = m.prev
 	}
 	m.linked = 0
 	c.count--
-}
-
-// sweep takes members whose time is over out of c, which is held. Between two
-// ticks none can have come to that.
-func (x *tallies) sweep(c *tally, now uint32) {
-	if c.swept == now {
-		return
-	}
-	c.swept = now
-	for h := c.first; h != 0; {
-		m := &x.members[h]
-		h = m.next
-		if due := atomic.LoadUint64(&m.due); due&dueHolds != 0 && int32(uint32(due)-now) <= 0 {
-			x.cut(c, m)
-		}
+	if atomic.LoadUint64(&m.state)&memberGone != 0 {
+		putNumber(&x.memberFree, h, &m.state)
 	}
 }

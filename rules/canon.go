@@ -48,6 +48,15 @@ func (w *canon) tree(tree *nft.Ruleset) {
 			if o.Quota != nil {
 				w.quota(o.Quota)
 			}
+			if e := o.Expectation; e != nil {
+				w.num(uint64(e.Proto), uint64(e.Port), e.TimeoutMs, uint64(e.Size), uint64(e.L3))
+			}
+			if x := o.Timeout; x != nil {
+				w.num(uint64(x.Proto))
+				for _, s := range x.States() {
+					w.num(uint64(s.Seconds))
+				}
+			}
 		}
 		for _, c := range t.Chains {
 			w.str(c.Name)
@@ -122,6 +131,12 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.limit(st)
 	case *nft.Quota:
 		w.quota(st)
+	case *nft.ConnLimit:
+		w.str("count")
+		w.flag(st.Over)
+		w.num(uint64(st.Count))
+	case *nft.Last:
+		w.str("last")
 	case *nft.ObjectRef:
 		w.str("object")
 		w.num(uint64(st.Kind), uint64(w.helpers[st.Object]))

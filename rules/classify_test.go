@@ -119,7 +119,7 @@ func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets 
 // testStore is a store that the test's end closes.
 func testStore(t testing.TB) *Store {
 	t.Helper()
-	s, err := NewStore()
+	s, err := NewStore(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

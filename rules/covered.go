@@ -23,7 +23,8 @@ func (s *step) covered() bool {
 	case opWideKey:
 		return s.coveredBytes(s.words[0], s.words[1])
 	case opPorts, opLookup, opVMap, opCounter, opNotrack, opHelper, opReject, opNAT, opDrop, opAccept, opReturn, opJump, opGoto, opNext,
-		opConst, opAlter, opBinop, opMap, opKeyTest:
+		opConst, opAlter, opBinop, opMap, opKeyTest,
+		opTimeout, opExpect: // they are about flows that begin
 		return true
 	case opAssign:
 		return s.flag <= assignCtMark

@@ -64,6 +64,7 @@
 //	objectmap.go     maps to counters, limits and quotas
 //	assign.go        statements that set something
 //	helper.go        ct helper objects and giving a flow one
+//	ctobject.go      ct timeout and ct expectation objects
 //	covered.go       which of them a flow's packets all answer alike
 //	runs.go          which rules make a run, and what its classifier asks
 //	emit.go          steps to heads and bodies
@@ -78,6 +79,7 @@
 //	dynset.go        what rules do with it, and its elements
 //	store.go         the memory of limits and quotas
 //	stateful.go      these themselves
+//	conncount.go     ct count
 //	load.go          values that are in no header window
 //	loadmore.go      values that few rules ask for
 //	registers.go     instructions that few rules have

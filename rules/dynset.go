@@ -104,6 +104,8 @@ func (d *dynSpec) variant(stmts []nft.Stmt) (uint64, error) {
 			if st.Over {
 				r.limits[i].flag = 1
 			}
+		case *nft.ConnLimit:
+			r.limits[i] = connLimitIns(st, 0)
 		case *nft.Limit:
 			var err error
 			if r.limits[i], err = limitIns(st, 0); err != nil {
@@ -211,7 +213,7 @@ func (d *dynSpec) start(t *dynTable, node []uint64, e *nft.Element, value uint64
 
 // dynRun runs the statements of an element (nft_set_elem_update_expr). False:
 // one of them ends the rule. The caller holds the bucket.
-func (d *dynSpec) run(node []uint64, p *packet.Packet, now int64) bool {
+func (d *dynSpec) run(t *dynTable, node []uint64, p *packet.Packet, env *Env, now int64) bool {
 	n := node[nodeRuns]
 	if n == 0 || n > uint64(len(d.runs)) {
 		return true
@@ -228,6 +230,13 @@ func (d *dynSpec) run(node []uint64, p *packet.Packet, now int64) bool {
 		case *nft.Quota:
 			cell[0] += uint64(p.Bytes)
 			if (cell[0] > r.limits[i].mask) != (r.limits[i].flag != 0) {
+				return false
+			}
+		case *nft.ConnLimit:
+			if cell[1] != tallyMark {
+				cell[0], cell[1] = uint64(t.flows.NewTally()), tallyMark
+			}
+			if !tallied(uint32(cell[0]), &r.limits[i], p, env) {
 				return false
 			}
 		case *nft.Limit:
@@ -272,7 +281,7 @@ func (im *Image) dyn(in *ins, p *packet.Packet, env *Env) bool {
 	lives := node != nil && alive(node, now)
 	switch in.flag {
 	case dynLookup, dynMap:
-		if ok = lives && d.run(node, p, now); ok && in.flag == dynMap {
+		if ok = lives && d.run(t, node, p, env, now); ok && in.flag == dynMap {
 			copy(env.key[from:], t.dataOf(node))
 		}
 	case dynLookupNot:
@@ -288,8 +297,8 @@ func (im *Image) dyn(in *ins, p *packet.Packet, env *Env) bool {
 		if ok = node != nil; !ok {
 			break
 		}
-		if !lives {
-			clear(node[nodeStmts : nodeStmts+2*t.stmts])
+		if lives = lives && !t.empty(node, now); !lives {
+			t.renew(node)
 			node[nodeRuns] = in.span
 			copy(t.dataOf(node), env.key[from+t.key:from+t.key+t.data])
 		}
@@ -299,7 +308,7 @@ func (im *Image) dyn(in *ins, p *packet.Packet, env *Env) bool {
 		case in.flag == dynRefresh && node[nodeTimeout] > 0: // one without a timeout stays so
 			node[nodeEnd] = uint64(now) + in.lo
 		}
-		ok = d.run(node, p, now)
+		ok = d.run(t, node, p, env, now)
 	}
 	release(b)
 	return ok
@@ -353,7 +362,7 @@ func (r *Ruleset) Elements(s *nft.Set, nanos int64) []*nft.Element {
 		}
 		for n := uint32(atomic.LoadUint64(b)); n != 0; {
 			node := t.at(n)
-			if end := node[nodeEnd]; end&pending != 0 || end == 0 || uint64(nanos) < end {
+			if end := node[nodeEnd]; (end&pending != 0 || end == 0 || uint64(nanos) < end) && !t.empty(node, nanos) {
 				out = append(out, d.element(t, node, nanos))
 			}
 			n = uint32(node[nodeNext])

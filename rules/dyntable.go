@@ -6,7 +6,10 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/perf/offheap"
+	"github.com/sluice-net/sluice/rules/nft"
 )
 
 // dynTable is the memory of a set that changes while packets pass: a hash table
@@ -30,8 +33,11 @@ type dynTable struct {
 	stmts   uint32
 	key     uint32 // words
 	data    uint32
-	images  int      // that use it; this and spec under the store's lock
-	spec    *dynSpec // whose elements were put in last
+	tallies bool             // some statement counts flows
+	vanish  bool             // elements whose tallies are empty go
+	flows   *flowtable.Table // that has the tallies
+	images  int              // that use it; this and spec under the store's lock
+	spec    *dynSpec         // whose elements were put in last
 }
 
 const (
@@ -48,8 +54,9 @@ const (
 	nodeStmts    = 4
 	held         = uint64(1) << 32
 	pending      = uint64(1) << 63
-	sweepBuckets = 256     // looked at when a set is full
-	holdTries    = 1 << 20 // after which a worker gives up, as when the set is full
+	sweepBuckets = 256        // looked at when a set is full
+	tallyMark    = ^uint64(0) // second word of a statement whose first one is the number of a tally
+	holdTries    = 1 << 20    // after which a worker gives up, as when the set is full
 )
 
 func newDynTable(size, stmts, key, data uint32) (*dynTable, error) {
@@ -61,6 +68,23 @@ func newDynTable(size, stmts, key, data uint32) (*dynTable, error) {
 		t.words[dynSeed], t.words[dynSeed+1] = rand.Uint64(), rand.Uint64()|1
 	}
 	return t, err
+}
+
+// counts notes the flows that statements count.
+func (t *dynTable) counts(d *dynSpec, flows *flowtable.Table) error {
+	t.flows, t.vanish = flows, d.set.Flags&(nft.SetDynamic|nft.SetTimeout) != 0
+	for i := range d.runs {
+		for _, st := range d.runs[i].stmts {
+			if _, counts := st.(*nft.ConnLimit); !counts {
+				continue
+			}
+			if flows == nil {
+				return errorf(st.Position(), "there are no flows to count")
+			}
+			t.tallies = true
+		}
+	}
+	return nil
 }
 
 // node is the words of a node.
@@ -142,6 +166,54 @@ func expire(node []uint64, now int64, timeout uint64) {
 	}
 }
 
+// renew clears what the statements of a node remember.
+func (t *dynTable) renew(node []uint64) {
+	t.endTallies(node)
+	clear(node[nodeStmts : nodeStmts+2*t.stmts])
+}
+
+func (t *dynTable) endTallies(node []uint64) {
+	for i := range t.stmts {
+		if cell := node[nodeStmts+2*i:][:2]; cell[1] == tallyMark {
+			if cell[0] != 0 {
+				t.flows.EndTally(uint32(cell[0]))
+			}
+			cell[0], cell[1] = 0, 0
+		}
+	}
+}
+
+// empty says whether an element that came from a packet counts connections and
+// in one of its counts nobody lives: then it has gone (nft_connlimit_gc).
+func (t *dynTable) empty(node []uint64, now int64) bool {
+	if !t.vanish {
+		return false
+	}
+	for i := range t.stmts {
+		if cell := node[nodeStmts+2*i:][:2]; cell[1] == tallyMark && cell[0] != 0 {
+			if _, alive := t.flows.Tally(uint32(cell[0]), perf.Tick(now)); !alive {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// free gives the memory back.
+func (t *dynTable) free() error {
+	for i := range t.buckets {
+		if !t.tallies {
+			break
+		}
+		for n := uint32(t.words[dynBuckets+i]); n != 0; {
+			node := t.at(n)
+			t.endTallies(node)
+			n = uint32(node[nodeNext])
+		}
+	}
+	return offheap.Free(t.words)
+}
+
 // insert adds a node for a key that find did not find and returns it; nil: the
 // table is full. The caller holds bucket b.
 func (t *dynTable) insert(b *uint64, key []uint64, now int64) []uint64 {
@@ -188,6 +260,7 @@ func (t *dynTable) take() uint32 {
 // remove takes node n out of bucket b, which the caller holds, and frees it.
 func (t *dynTable) remove(b *uint64, n uint32) {
 	node := t.at(n)
+	t.endTallies(node)
 	first := uint32(atomic.LoadUint64(b))
 	if first == n {
 		atomic.StoreUint64(b, uint64(uint32(node[nodeNext]))|held)
@@ -230,7 +303,7 @@ func (t *dynTable) sweepBucket(b *uint64, now int64) (found bool) {
 	for n := uint32(atomic.LoadUint64(b)); n != 0; {
 		node := t.at(n)
 		next := uint32(node[nodeNext])
-		if !alive(node, now) {
+		if !alive(node, now) || t.empty(node, now) {
 			t.remove(b, n)
 			found = true
 		}

@@ -256,10 +256,12 @@ nextRule:
 				}
 			default:
 				if op >= opConst && op < opCount {
-					if !im.rare(in, &w, p, env, h.rule) {
+					if im.rare(in, &w, p, env, h.rule) {
+						continue
+					}
+					if op, env.end = env.end, opInvalid; op == opInvalid {
 						continue nextRule
 					}
-					continue
 				}
 			}
 

@@ -16,7 +16,8 @@ type Image struct {
 	counters []Counter
 	cells    []uint32 // of the states, in shared
 	shared   []uint64 // the store's
-	giveBack func()   // the cells
+	giveBack []func() // what the store gave
+	policies []uint16 // of flows' timeouts
 	dyns     []*dynTable
 	specs    []dynSpec // of dyns, the ruleset's
 
@@ -118,8 +119,8 @@ func (im *Image) Poison() {
 func (im *Image) Free() error {
 	region, counters, giveBack := im.region, im.counters, im.giveBack
 	*im = Image{}
-	if giveBack != nil {
-		giveBack()
+	for _, f := range giveBack {
+		f()
 	}
 	err := offheap.Free(region)
 	if e := offheap.Free(counters); err == nil {

@@ -3,6 +3,7 @@ package rules
 import (
 	"math"
 
+	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -21,6 +22,8 @@ type index struct {
 	slots     map[nft.Stmt]uint32    // number of a Counter, Log, NAT or state
 	helpers   map[*nft.Object]uint32 // what opHelper takes
 	states    []stateRef
+	policies  []flowtable.Timeouts
+	policyOf  map[*nft.Object]uint32
 	dyns      []dynSpec
 	dynOf     map[*nft.Set]uint32
 	exprSlots map[nft.Expr]uint32 // number of a numgen's state
@@ -65,7 +68,7 @@ type setUse struct {
 
 // newIndex walks the tree. Errors: what the engine cannot run in this tree.
 func newIndex(tree *nft.Ruleset) (*index, error) {
-	ix := &index{setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}}
+	ix := &index{setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
 	for _, t := range tree.Tables {
 		switch t.Family {
 		case nft.FamilyInet, nft.FamilyIP, nft.FamilyIP6:
@@ -75,7 +78,9 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 		names := map[string]*chainRef{}
 		first := len(ix.chains)
 		for _, o := range t.Objects {
-			ix.object(t, o)
+			if err := ix.object(t, o); err != nil {
+				return nil, err
+			}
 		}
 		for _, c := range t.Chains {
 			ref := &chainRef{table: t, chain: c, entry: uint32(ix.heads), number: len(ix.chains), names: names}
@@ -197,6 +202,11 @@ func (ix *index) number(ref *chainRef) error {
 				if err := ix.dynamic(ref.table, st.Set, st.Stmts); err != nil {
 					return err
 				}
+				for _, own := range st.Stmts {
+					if _, counts := own.(*nft.ConnLimit); counts {
+						ix.conntrk |= trackFlags(ref.table.Family)
+					}
+				}
 			case *nft.Verdict:
 				if err := ref.call(st); err != nil {
 					return err
@@ -210,9 +220,11 @@ func (ix *index) number(ref *chainRef) error {
 						return err
 					}
 				}
-				if st.Kind == nft.ObjHelper {
+				if st.Kind >= nft.ObjHelper && st.Kind <= nft.ObjSynproxy {
 					ix.conntrk |= trackFlags(ref.table.Family)
 				}
+			case *nft.ConnLimit, *nft.Synproxy:
+				ix.conntrk |= trackFlags(ref.table.Family)
 			}
 		}
 	}

@@ -110,7 +110,7 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		lw.add(opNotrack, 0, 0)
 	case *nft.ObjectRef:
 		return lw.object(st)
-	case *nft.Limit, *nft.Quota:
+	case *nft.Limit, *nft.Quota, *nft.ConnLimit, *nft.Last:
 		return lw.state(st)
 	case *nft.FlowOffload:
 		// Every established flow has a plan; there is nothing to ask for.
@@ -130,8 +130,6 @@ func refusal(st nft.Stmt) error {
 		why = ": there is no local socket to give the packet to"
 	case *nft.Dup, *nft.Forward:
 		why = ": a packet leaves by the port that its route says, once"
-	case *nft.Last:
-		why = " outside of sets"
 	}
 	return errorf(st.Position(), "%s is not supported%s", nft.StmtName(st), why)
 }
@@ -152,6 +150,10 @@ func (lw *lowering) object(st *nft.ObjectRef) error {
 				lw.add(opHelper, arg, 0)
 				return nil
 			}
+		case nft.ObjTimeout:
+			return lw.timeout(st.Object)
+		case nft.ObjExpectation:
+			return lw.expectation(st.Object)
 		case nft.ObjCounter:
 			lw.add(opCounter, lw.ix.slots[st.Object.Counter], 0)
 			return nil
@@ -164,7 +166,7 @@ func (lw *lowering) object(st *nft.ObjectRef) error {
 	return errorf(st.Pos, "%s is not supported", nft.StmtName(st))
 }
 
-// state is a limit or a quota.
+// state is a statement with a memory.
 func (lw *lowering) state(st nft.Stmt) error {
 	in := ins{op: opQuota, arg: lw.ix.slots[st]}
 	switch st := st.(type) {
@@ -177,6 +179,10 @@ func (lw *lowering) state(st nft.Stmt) error {
 		if in.mask = st.Bytes; st.Over {
 			in.flag = 1
 		}
+	case *nft.ConnLimit:
+		in = connLimitIns(st, in.arg)
+	case *nft.Last:
+		in.op = opLast
 	}
 	lw.out.steps = append(lw.out.steps, step{ins: in})
 	return nil

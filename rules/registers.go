@@ -1,6 +1,10 @@
 package rules
 
-import "github.com/sluice-net/sluice/dataplane/packet"
+import (
+	"sync/atomic"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+)
 
 // rare runs the instructions that few rules have. False: the rule ends.
 func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32) bool {
@@ -34,6 +38,16 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 		var ok bool
 		*key, ok = segmentSize(p, env)
 		return ok
+	case opTimeout:
+		im.setTimeout(in, p, env)
+	case opExpect:
+		return im.expect(in, p, env)
+	case opConnLimit:
+		return im.connLimit(in, p, env)
+	case opLast:
+		if cell := im.cell(in.arg); cell != nil {
+			atomic.StoreUint64(cell, uint64(max(env.Nanos, 1)))
+		}
 	case opNumgen:
 		return im.numgen(in, env)
 	case opHash:

@@ -104,20 +104,40 @@ func (r *Ruleset) Copy() (*Image, error) {
 	copy(region, r.master.words)
 	region[hdrGeneration] = r.Generation
 	im := newImage(region, counters)
-	if len(r.ix.states) > 0 || len(r.ix.dyns) > 0 {
-		if im.cells, err = r.store.acquire(r.ix.states); err != nil {
-			return nil, errors.Join(err, im.Free())
-		}
-		im.shared, im.giveBack = r.store.words, func() { r.store.release(r.ix.states) }
-		if im.dyns, err = r.store.tables(r.ix.dyns); err != nil {
-			return nil, errors.Join(err, im.Free())
-		}
-		im.specs, im.giveBack = r.ix.dyns, func() {
-			r.store.release(r.ix.states)
-			r.store.releaseTables(r.ix.dyns)
-		}
+	if err := r.remember(im); err != nil {
+		return nil, errors.Join(err, im.Free())
 	}
 	return im, nil
+}
+
+// remember gives an image what the store holds for it.
+func (r *Ruleset) remember(im *Image) (err error) {
+	if len(r.ix.states) > 0 {
+		if im.cells, err = r.store.acquire(r.ix.states); err != nil {
+			return err
+		}
+		im.shared = r.store.words
+		im.giveBack = append(im.giveBack, func() { r.store.release(r.ix.states) })
+	}
+	if len(r.ix.dyns) > 0 {
+		if im.dyns, err = r.store.tables(r.ix.dyns); err != nil {
+			return err
+		}
+		im.specs = r.ix.dyns
+		im.giveBack = append(im.giveBack, func() { r.store.releaseTables(r.ix.dyns) })
+	}
+	if len(r.ix.policies) > 0 && (r.store == nil || r.store.flows == nil) {
+		return errorf(nft.Pos{}, "there are no flows to give timeouts")
+	}
+	for _, p := range r.ix.policies {
+		n, err := r.store.flows.AcquireTimeouts(p)
+		if err != nil {
+			return err
+		}
+		im.policies = append(im.policies, n)
+		im.giveBack = append(im.giveBack, func() { r.store.flows.ReleaseTimeouts(n) })
+	}
+	return nil
 }
 
 // Collect sums the counters of images made by Copy of this Ruleset (or of one

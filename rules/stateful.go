@@ -35,9 +35,16 @@ func identity(ref *chainRef, r *nft.Rule, same map[string]int) string {
 	return fmt.Sprintf("%s %d", key, same[key])
 }
 
-// object gives an object of a table its number, of a state or counter.
-func (ix *index) object(t *nft.Table, o *nft.Object) {
+// object gives an object of a table its number, of a state, counter or policy.
+func (ix *index) object(t *nft.Table, o *nft.Object) error {
 	switch o.Kind {
+	case nft.ObjTimeout:
+		p, err := policy(o)
+		if err != nil {
+			return err
+		}
+		ix.policyOf[o] = uint32(len(ix.policies))
+		ix.policies = append(ix.policies, p)
 	case nft.ObjCounter:
 		if _, ok := ix.slots[o.Counter]; !ok {
 			ix.slots[o.Counter] = uint32(len(ix.counters))
@@ -48,6 +55,7 @@ func (ix *index) object(t *nft.Table, o *nft.Object) {
 	case nft.ObjQuota:
 		ix.state(o.Quota, fmt.Sprintf("%d %s quota %s", t.Family, t.Name, o.Name))
 	}
+	return nil
 }
 
 func (ix *index) state(st nft.Stmt, identity string) {
@@ -66,6 +74,8 @@ func newState(st nft.Stmt) (uint64, bool) {
 		return 0, true
 	case *nft.Quota:
 		return st.Used, true
+	case *nft.ConnLimit, *nft.Last:
+		return 0, true
 	}
 	return 0, false
 }
@@ -170,6 +180,16 @@ func (im *Image) quota(in *ins, p *packet.Packet) bool {
 	}
 	over := atomic.AddUint64(cell, uint64(p.Bytes)) > in.mask
 	return over == (in.flag != 0)
+}
+
+// LastUsed returns when, in nanoseconds of the workers' clock, a packet came to
+// the statement; 0: none did, or the ruleset is not in force.
+func (r *Ruleset) LastUsed(l *nft.Last) uint64 {
+	if n, ok := r.ix.slots[l]; ok && int(n) < len(r.ix.states) && r.store != nil {
+		at, _ := r.store.read(r.ix.states[n].identity)
+		return at
+	}
+	return 0
 }
 
 func load(word *uint64) uint64 { return atomic.LoadUint64(word) }

@@ -6,7 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/perf/offheap"
+	"github.com/sluice-net/sluice/rules/nft"
 )
 
 // Store holds what limits, quotas and the like remember: one cell each, shared
@@ -22,11 +24,13 @@ type Store struct {
 	free  []uint32
 	next  uint32
 	sets  map[string]*dynTable
+	flows *flowtable.Table
 }
 
 // cell is who uses one.
 type cell struct {
 	number uint32
+	tally  uint32 // that its word names; 0: none
 	images int
 }
 
@@ -35,13 +39,14 @@ const (
 	maxCells  = 1 << 16 // of one Store
 )
 
-// NewStore makes an empty store. Its memory is given back by Close.
-func NewStore() (*Store, error) {
+// NewStore makes an empty store for rules about the flows of a table; nil: no
+// rule counts flows or gives them timeouts. Its memory is given back by Close.
+func NewStore(flows *flowtable.Table) (*Store, error) {
 	words, err := offheap.Make[uint64](maxCells * cellWords)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{words: words, cells: map[string]*cell{}, sets: map[string]*dynTable{}}, nil
+	return &Store{words: words, cells: map[string]*cell{}, sets: map[string]*dynTable{}, flows: flows}, nil
 }
 
 // Close gives the memory back. No image may be in use any more.
@@ -51,7 +56,7 @@ func (s *Store) Close() error {
 	err := offheap.Free(s.words)
 	s.words = nil
 	for id, t := range s.sets {
-		err = errors.Join(err, offheap.Free(t.words))
+		err = errors.Join(err, t.free())
 		delete(s.sets, id)
 	}
 	return err
@@ -64,6 +69,9 @@ func (s *Store) acquire(states []stateRef) ([]uint32, error) {
 	defer s.lock.Unlock()
 	fresh := 0
 	for i := range states {
+		if _, counts := states[i].stmt.(*nft.ConnLimit); counts && s.flows == nil {
+			return nil, errorf(states[i].stmt.Position(), "there are no flows to count")
+		}
 		if s.cells[states[i].identity] == nil {
 			fresh++
 		}
@@ -84,6 +92,10 @@ func (s *Store) acquire(states []stateRef) ([]uint32, error) {
 			at := int(c.number) * cellWords
 			clear(s.words[at : at+cellWords])
 			s.words[at] = states[i].initial
+			if _, counts := states[i].stmt.(*nft.ConnLimit); counts {
+				c.tally = s.flows.NewTally()
+				s.words[at] = uint64(c.tally)
+			}
 			s.cells[states[i].identity] = c
 		}
 		c.images++
@@ -102,6 +114,9 @@ func (s *Store) release(states []stateRef) {
 			if c.images--; c.images == 0 {
 				delete(s.cells, id)
 				s.free = append(s.free, c.number)
+				if c.tally != 0 {
+					s.flows.EndTally(c.tally)
+				}
 			}
 		}
 	}
@@ -142,6 +157,9 @@ func (s *Store) tables(specs []dynSpec) ([]*dynTable, error) {
 			if t, err = newDynTable(d.size, d.cells(), d.key, d.data); err != nil {
 				return nil, errors.Join(err, s.giveBack(specs[:i]))
 			}
+			if err := t.counts(d, s.flows); err != nil {
+				return nil, errors.Join(err, t.free(), s.giveBack(specs[:i]))
+			}
 			s.sets[id] = t
 		}
 		if t.images++; t.spec != d { // the first image of a ruleset
@@ -167,7 +185,7 @@ func (s *Store) giveBack(specs []dynSpec) (err error) {
 		if t := s.sets[id]; t != nil {
 			if t.images--; t.images == 0 {
 				delete(s.sets, id)
-				err = errors.Join(err, offheap.Free(t.words))
+				err = errors.Join(err, t.free())
 			}
 		}
 	}

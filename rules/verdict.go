@@ -121,6 +121,9 @@ type Env struct {
 	LogsLost uint64 // log statements that found Logs full; never reset by Eval
 	Trail    Trail  // of all chains since the caller last set it to zero
 
+	end    uint8                 // a verdict's op, when an instruction that did not hold ends more than the rule
+	expect flowtable.Expectation // what a rule announces
+
 	stack [stackDepth]uint32
 	key   [keyWords]uint64
 	addr  [16]byte // what Route is asked about

@@ -1,6 +1,9 @@
 package nft
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // objectBlock is an object or flowtable before it is checked.
 type objectBlock struct {
@@ -206,6 +209,19 @@ var timeoutStates = map[uint8][]StateTimeout{
 		{"last_ack", 30}, {"time_wait", 120}, {"close", 10}, {"syn_sent2", 120}, {"retrans", 300}, {"unack", 300},
 	},
 	protoUDP: {{"unreplied", 30}, {"replied", 180}},
+}
+
+// States returns every state of the object's protocol and its timeout.
+func (t *Timeout) States() []StateTimeout {
+	all := slices.Clone(timeoutStates[t.Proto])
+	for i := range all {
+		for _, s := range t.Policy {
+			if s.State == all[i].State {
+				all[i].Seconds = s.Seconds
+			}
+		}
+	}
+	return all
 }
 
 // timeoutPolicy reads { established : 100, ... }.

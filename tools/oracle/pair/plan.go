@@ -42,8 +42,10 @@ type Case struct {
 	WanMTU   int // of the WAN's interface in bytes; 0: 1400, so that packets can be too long
 }
 
-// expects says whether the rules give flows helpers.
-func (c *Case) expects() bool { return strings.Contains(c.Rules, "ct helper") }
+// expects says whether the rules make flows expect others.
+func (c *Case) expects() bool {
+	return strings.Contains(c.Rules, "ct helper") || strings.Contains(c.Rules, "ct expectation")
+}
 
 // mtu of a side's interface.
 func (c *Case) mtu(s Side) int {
