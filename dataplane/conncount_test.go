@@ -81,13 +81,14 @@ func TestConnCountStays(t *testing.T) {
 func TestLast(t *testing.T) {
 	n := newNet(t, countingRules("udp dport 53 last"), 2)
 	last := n.box.Rules().Tree.Tables[0].Chains[0].Rules[0].Stmts[1].(*nft.Last)
-	if at := n.box.Rules().LastUsed(last); at != 0 {
-		t.Errorf("used at %d before any packet", at)
+	if now := n.box.Rules().Last(last, n.clock.Nanos()); now.Used {
+		t.Errorf("%+v before any packet", now)
 	}
 	n.clock.Advance(time.Minute)
 	n.lan.put(udpFrame(1, 10))
 	n.box.Drain()
-	if at := n.box.Rules().LastUsed(last); at != uint64(n.clock.Nanos()) {
-		t.Errorf("used at %d, want %d", at, n.clock.Nanos())
+	n.clock.Advance(1500 * time.Millisecond)
+	if now := n.box.Rules().Last(last, n.clock.Nanos()); !now.Used || now.UsedMs != 1500 {
+		t.Errorf("%+v, want 1500 ms ago", now)
 	}
 }

@@ -182,14 +182,16 @@ func (im *Image) quota(in *ins, p *packet.Packet) bool {
 	return over == (in.flag != 0)
 }
 
-// LastUsed returns when, in nanoseconds of the workers' clock, a packet came to
-// the statement; 0: none did, or the ruleset is not in force.
-func (r *Ruleset) LastUsed(l *nft.Last) uint64 {
+// Last returns a statement as it is at a time of the workers' clock. One that is
+// no rule's, or of a ruleset that is not in force, is as the text says.
+func (r *Ruleset) Last(l *nft.Last, nanos int64) nft.Last {
+	now := *l
 	if n, ok := r.ix.slots[l]; ok && int(n) < len(r.ix.states) && r.store != nil {
-		at, _ := r.store.read(r.ix.states[n].identity)
-		return at
+		if at, _ := r.store.read(r.ix.states[n].identity); at > 0 {
+			now.Used, now.UsedMs = true, uint64(max(nanos-int64(at), 0))/1e6
+		}
 	}
-	return 0
+	return now
 }
 
 func load(word *uint64) uint64 { return atomic.LoadUint64(word) }

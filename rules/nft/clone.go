@@ -87,6 +87,12 @@ func (c *cloning) stateful(st Stmt) Stmt {
 			x.Used = c.state.Quotas(st)
 		}
 		return &x
+	case *Last:
+		x := *st
+		if c.state.Lasts != nil {
+			x = c.state.Lasts(st)
+		}
+		return &x
 	}
 	return copyStmt(st)
 }

@@ -22,6 +22,7 @@ type ParseOptions struct {
 type PrintOptions struct {
 	Counters  func(*Counter) (packets, bytes uint64) `json:"-"` // current values; nil: the starting ones
 	Quotas    func(*Quota) (used uint64)             `json:"-"` // bytes counted so far; nil: the starting values
+	Lasts     func(*Last) Last                       `json:"-"` // how long since a packet came; nil: the starting values
 	Elements  func(*Set) []*Element                  `json:"-"` // of a set that rules change, as they are now; nil: those of the text
 	JSON      bool                                   // as `nft -j`
 	Handles   bool                                   // append `# handle N`

@@ -23,13 +23,17 @@ func stateText(st Stmt, opt *PrintOptions) string {
 		}
 		return fmt.Sprintf("ct count %d", st.Count)
 	case *Last:
+		now := *st
+		if opt.Lasts != nil {
+			now = opt.Lasts(st)
+		}
 		switch {
 		case opt.Stateless:
 			return "last"
-		case !st.Used:
+		case !now.Used:
 			return "last used never"
 		}
-		return "last used " + timeText(st.UsedMs, opt)
+		return "last used " + timeText(now.UsedMs, opt)
 	}
 	return ""
 }

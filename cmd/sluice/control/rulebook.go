@@ -208,7 +208,9 @@ func (b *Rulebook) values(opt nft.PrintOptions) nft.PrintOptions {
 		now := live[c]
 		return c.Packets + now.Packets, c.Bytes + now.Bytes
 	}
-	opt.Quotas = b.box.Rules().QuotaUsed
+	rs, now := b.box.Rules(), b.box.Now()
+	opt.Quotas = rs.QuotaUsed
+	opt.Lasts = func(l *nft.Last) nft.Last { return rs.Last(l, now) }
 	opt.Elements = b.elements()
 	return opt
 }
