@@ -135,8 +135,9 @@ type Match struct {
 	Op    Op
 	Right Value
 
-	implied bool   // added by the checker, for a statement that needs it
-	fam     Family // of the table
+	implied   bool   // added by the checker, for a statement that needs it
+	icmpTypes bool   // added by the listing, for a field of two icmp types
+	fam       Family // of the table
 }
 
 // VMap looks Left up in a verdict map and takes its verdict; no hit goes on.
@@ -364,6 +365,7 @@ type CT struct {
 	Key    CTKey
 	Dir    int8   // 0 original, 1 reply, -1 not given
 	Family Family // of saddr and daddr
+	bare   bool   // the family was not written
 }
 
 // Masked is E & Mask.

@@ -79,6 +79,13 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 			s.Handle = c.nextHandle(t)
 		}
 	}
+	if impliesTypes(r) {
+		for _, it := range shownItems(t.Family, r) {
+			if m, ok := it.stmt.(*Match); ok && m.icmpTypes {
+				c.nextHandle(t) // of the set that nft writes into the rule
+			}
+		}
+	}
 	r.Handle = c.nextHandle(t)
 	ch.Rules = slices.Insert(ch.Rules, at, r)
 	verb := "add"
@@ -86,6 +93,19 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 		verb = "insert"
 	}
 	c.did(Change{Verb: verb, Table: t, Chain: ch, Rule: r})
+}
+
+// impliesTypes says whether nft may add a match on two icmp types to a rule.
+func impliesTypes(r *Rule) bool {
+	found := false
+	for _, st := range r.Stmts {
+		if m, ok := st.(*Match); ok {
+			if p, ok := m.Left.(*Payload); ok {
+				found = found || len(p.Field.Types) == 2
+			}
+		}
+	}
+	return found
 }
 
 // anonymousSet is the set written in a statement, nil when there is none.

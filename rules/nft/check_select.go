@@ -158,6 +158,7 @@ func (k *ruleCheck) ct(r *raw, e *CT) Expr {
 	k.notIn(r, FamilyNetdev)
 	if e.Key == CTSaddr || e.Key == CTDaddr {
 		x := *e
+		x.bare = !r.ctFamily
 		if x.Family == 0 {
 			if k.l3 == 0 {
 				k.fail(r, "cannot determine ip protocol version, use \"ip saddr\" or \"ip6 saddr\" instead")

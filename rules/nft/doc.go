@@ -39,6 +39,14 @@
 //     counter or another statement that does something.
 //   - `not equal` on two neighbouring fields means that each differs.
 //
+// In JSON:
+//
+//   - A chain has its devices (dev), which nft 1.0.6 leaves out.
+//   - delete events have all of the object; nft shows what the kernel still says.
+//   - get and describe answer in words, as nft does. Where nft has no JSON, for maps
+//     that rules change, and where it aborts, it is as newer versions do it.
+//   - As nft's, it leaves out typeof, so a set of integers cannot be read back.
+//
 // # Errors
 //
 // [Parse] returns an [ErrorList]: the parser goes on with the next statement,
@@ -86,6 +94,8 @@
 //   - print.go, print_object.go, print_rule.go, print_use.go, print_value.go:
 //     the listing
 //   - print_query.go, print_change.go: answers, and what was changed
+//   - json.go, json_object.go, json_stmt.go, json_expr.go: the same as JSON
+//   - parse_json.go, parse_json_stmt.go, parse_json_expr.go: commands from JSON
 //   - print_arrange.go, print_hide.go, print_raw.go: what nft's listing moves, leaves
 //     out and names
 package nft

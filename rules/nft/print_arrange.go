@@ -7,7 +7,7 @@ type item struct {
 	stmt   Stmt
 	hidden bool
 	th     string // protocol to show for `th`, when known
-	before string // an implied match shown before
+	before *Match // an implied match on icmp types, shown before
 
 	implied *item   // a match that is shown before, unless a later one makes it redundant
 	split   []*item // shown instead: the fields that raw bits are

@@ -7,14 +7,51 @@ import (
 	"strings"
 )
 
-// FprintChanges writes changes as `nft monitor` shows them, a line each.
+// FprintChanges writes changes as `nft monitor` shows them, a line each, also in
+// JSON.
 func FprintChanges(w io.Writer, changes []Change, opt PrintOptions) error {
 	b := bufio.NewWriter(w)
+	if opt.JSON {
+		for i := range changes {
+			for _, o := range changes[i].changeJSON(&opt) {
+				writeJSON(b, o)
+				b.WriteByte('\n')
+			}
+		}
+		return b.Flush()
+	}
 	places := newRulePlaces()
 	for i := range changes {
 		changes[i].print(b, places, &opt)
 	}
 	return b.Flush()
+}
+
+// FprintEcho writes changes as `nft -e` shows them; the last line names the
+// generation and who made it, and is left out when by is empty.
+func FprintEcho(w io.Writer, changes []Change, generation uint64, by string, opt PrintOptions) error {
+	var added []Change
+	for _, c := range changes {
+		if c.Echo {
+			added = append(added, c)
+		}
+	}
+	switch {
+	case len(added) == 0:
+		return nil
+	case opt.JSON:
+		return fprintEcho(w, added, &opt)
+	}
+	if err := FprintChanges(w, added, opt); err != nil || by == "" {
+		return err
+	}
+	return FprintGeneration(w, generation, by)
+}
+
+// FprintGeneration writes the line that ends a transaction.
+func FprintGeneration(w io.Writer, generation uint64, by string) error {
+	_, err := fmt.Fprintf(w, "# new generation %d by process %s\n", generation, by)
+	return err
 }
 
 // head is what an object's line begins with.

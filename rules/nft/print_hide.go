@@ -291,10 +291,13 @@ func impliedNetwork(family, f Family) *item {
 }
 
 // impliedTypes is the match on an icmp type that an identifier needs.
-func impliedTypes(f *Field) string {
-	t := LookupField(f.Proto, "type").T
-	lo, hi := min(f.Types[0], f.Types[1]), max(f.Types[0], f.Types[1])
-	return f.Proto + " type { " + t.Symbol(uint64(lo)) + ", " + t.Symbol(uint64(hi)) + " } "
+func impliedTypes(f *Field) *Match {
+	typ := LookupField(f.Proto, "type")
+	set := &Set{Key: []*Type{typ.T}}
+	for _, v := range []byte{min(f.Types[0], f.Types[1]), max(f.Types[0], f.Types[1])} {
+		set.Elements = append(set.Elements, &Element{Key: []KeyPart{{Lo: []byte{v}, Hi: []byte{v}, PrefixLen: -1}}})
+	}
+	return &Match{Left: &Payload{Field: typ}, Right: &SetRef{Set: set}, icmpTypes: true}
 }
 
 // says4 is the transport protocol an item states.

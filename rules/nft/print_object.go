@@ -85,21 +85,37 @@ func flowtableLines(f *Flowtable, opt *PrintOptions) []string {
 }
 
 func counterText(c *Counter, opt *PrintOptions) string {
-	pk, by := c.Packets, c.Bytes
+	packets, bytes := counterValues(c, opt)
+	return fmt.Sprintf("packets %d bytes %d", packets, bytes)
+}
+
+func counterValues(c *Counter, opt *PrintOptions) (packets, bytes uint64) {
 	if opt.Counters != nil {
-		pk, by = opt.Counters(c)
+		return opt.Counters(c)
 	}
-	return fmt.Sprintf("packets %d bytes %d", pk, by)
+	return c.Packets, c.Bytes
+}
+
+func quotaUsed(q *Quota, opt *PrintOptions) uint64 {
+	if opt.Quotas != nil {
+		return opt.Quotas(q)
+	}
+	return q.Used
 }
 
 // byteText shows a number of bytes in the largest unit that divides it.
 func byteText(n uint64) string {
+	n, unit := byteUnit(n)
+	return fmt.Sprintf("%d %s", n, unit)
+}
+
+func byteUnit(n uint64) (uint64, string) {
 	unit := 0
 	for n > 0 && n%1024 == 0 && unit < 2 {
 		n /= 1024
 		unit++
 	}
-	return fmt.Sprintf("%d %s", n, [...]string{"bytes", "kbytes", "mbytes"}[unit])
+	return n, [...]string{"bytes", "kbytes", "mbytes"}[unit]
 }
 
 func limitText(l *Limit) string {
@@ -107,12 +123,7 @@ func limitText(l *Limit) string {
 	if l.Over {
 		s += "over "
 	}
-	unit := ""
-	for name, n := range timeUnits {
-		if n == l.Unit {
-			unit = name
-		}
-	}
+	unit := unitName(l.Unit)
 	if l.Bytes {
 		s += byteText(l.Rate) + "/" + unit
 		if l.Burst > 0 {
@@ -133,11 +144,7 @@ func quotaText(q *Quota, opt *PrintOptions) string {
 		s = "over "
 	}
 	s += byteText(q.Bytes)
-	used := q.Used
-	if opt.Quotas != nil {
-		used = opt.Quotas(q)
-	}
-	if used > 0 && !opt.Stateless {
+	if used := quotaUsed(q, opt); used > 0 && !opt.Stateless {
 		s += " used " + byteText(used)
 	}
 	return s

@@ -9,6 +9,9 @@ import (
 // Fprint writes the answer to a query about rs, the rules of its outcome, as nft
 // does.
 func (q *Query) Fprint(w io.Writer, rs *Ruleset, opt PrintOptions) error {
+	if opt.JSON && q.Verb != "describe" && q.Verb != "monitor" && q.Object != "element" { // those two nft answers in words
+		return q.fprintJSON(w, rs, &opt)
+	}
 	b := bufio.NewWriterSize(w, 1<<16)
 	switch {
 	case q.Verb == "describe":

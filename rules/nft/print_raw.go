@@ -76,19 +76,28 @@ func (l *listing) raw(it *item, e *Raw, m *Match) bool {
 	return true
 }
 
+// partial says whether nft compares whole bytes and a mask for bits that are none.
+func (e *Raw) partial(op Op) bool { return op <= OpNe && (e.Offset%8 != 0 || e.Length%8 != 0) }
+
+// whole are the bytes around the bits, and the mask and value to compare.
+func (e *Raw) whole(value []byte) (whole Raw, mask, shifted *big.Int) {
+	first, last := e.Offset/8*8, (e.Offset+e.Length+7)/8*8
+	shift := uint(last - e.Offset - e.Length)
+	whole = *e
+	whole.Offset, whole.Length = first, last-first
+	mask = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(e.Length)), big.NewInt(1))
+	shifted = new(big.Int).SetBytes(value)
+	return whole, mask.Lsh(mask, shift), shifted.Lsh(shifted, shift)
+}
+
 // rawMatchText shows a match of raw bits: what is no whole number of bytes is
 // loaded in whole ones and masked.
 func rawMatchText(e *Raw, mask []byte, m *Match, opt *PrintOptions) string {
 	op := opText[m.Op]
 	left := rawText(e, "", opt)
-	if c, ok := m.Right.(*Const); ok && m.Op <= OpNe && (e.Offset%8 != 0 || e.Length%8 != 0) && mask == nil {
-		first, last := e.Offset/8*8, (e.Offset+e.Length+7)/8*8
-		shift := uint(last - e.Offset - e.Length)
-		whole := *e
-		whole.Offset, whole.Length = first, last-first
-		ones := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(e.Length)), big.NewInt(1))
-		v := new(big.Int).SetBytes(c.Data)
-		return fmt.Sprintf("%s & 0x%x %s0x%x", rawText(&whole, "", opt), ones.Lsh(ones, shift), op, v.Lsh(v, shift))
+	if c, ok := m.Right.(*Const); ok && mask == nil && e.partial(m.Op) {
+		whole, ones, v := e.whole(c.Data)
+		return fmt.Sprintf("%s & 0x%x %s0x%x", rawText(&whole, "", opt), ones, op, v)
 	}
 	if m.Op == OpEq {
 		op = ""

@@ -7,24 +7,9 @@ import (
 
 func ruleText(family Family, r *Rule, opt *PrintOptions) string {
 	var parts []string
-	for _, it := range arrange(family, r) {
-		shown := it.split
-		if shown == nil {
-			shown = []*item{it}
-		}
-		for _, it := range shown {
-			if it.implied != nil && !it.implied.hidden {
-				parts = append(parts, stmtText(it.implied, opt))
-			}
-			if it.hidden {
-				if it.before != "" {
-					parts = append(parts, strings.TrimSpace(it.before))
-				}
-				continue
-			}
-			if t := stmtText(it, opt); t != "" {
-				parts = append(parts, t)
-			}
+	for _, it := range shownItems(family, r) {
+		if t := stmtText(it, opt); t != "" {
+			parts = append(parts, t)
 		}
 	}
 	if r.Comment != "" || r.empty {
@@ -33,12 +18,35 @@ func ruleText(family Family, r *Rule, opt *PrintOptions) string {
 	return strings.Join(parts, " ")
 }
 
+// shownItems are the statements that a listing shows, each as it stands there.
+func shownItems(family Family, r *Rule) []*item {
+	var out []*item
+	for _, it := range arrange(family, r) {
+		shown := it.split
+		if shown == nil {
+			shown = []*item{it}
+		}
+		for _, it := range shown {
+			if it.implied != nil && !it.implied.hidden {
+				out = append(out, it.implied)
+			}
+			if it.before != nil {
+				out = append(out, &item{stmt: it.before})
+			}
+			if !it.hidden {
+				out = append(out, it)
+			}
+		}
+	}
+	return out
+}
+
 func stmtText(it *item, opt *PrintOptions) string {
 	switch s := it.stmt.(type) {
 	case *Match:
-		return it.before + matchText(s, it.th, opt)
+		return matchText(s, it.th, opt)
 	case *VMap:
-		return it.before + exprText(s.Left, it.th, opt) + " vmap " + setText(s.Set, opt)
+		return exprText(s.Left, it.th, opt) + " vmap " + setText(s.Set, opt)
 	case *Verdict:
 		return verdictText(s)
 	case *Counter, *Limit, *Quota, *ConnLimit, *Last:
@@ -46,7 +54,7 @@ func stmtText(it *item, opt *PrintOptions) string {
 	case *ObjectRef:
 		return objectRefText(s, opt)
 	case *Assign:
-		return it.before + assignText(s, it, opt)
+		return assignText(s, it, opt)
 	case *SetUpdate:
 		return setUpdateText(s, opt)
 	case *TProxy:
@@ -127,10 +135,21 @@ func logText(l *Log) string {
 	return s
 }
 
+// showsFamily says whether a listing names the addresses' family.
+func (n *NAT) showsFamily() bool {
+	m, mapped := n.Addr.(*MapLookup)
+	return (n.AddrMin != nil || n.Addr != nil) && (n.inet || mapped && (len(m.Set.Data) > 1 || m.Set.Ranges || n.Prefix))
+}
+
+// natFlagNames are the flags of nat statements, in the listing's order.
+var natFlagNames = []struct {
+	flag uint32
+	name string
+}{{NATRandom, "random"}, {NATFullyRandom, "fully-random"}, {NATPersistent, "persistent"}}
+
 func natText(n *NAT, opt *PrintOptions) string {
 	s := [...]string{"snat", "dnat", "masquerade", "redirect"}[n.Kind]
-	m, mapped := n.Addr.(*MapLookup)
-	if (n.AddrMin != nil || n.Addr != nil) && (n.inet || mapped && (len(m.Set.Data) > 1 || m.Set.Ranges || n.Prefix)) {
+	if n.showsFamily() {
 		s += " " + familyName(n.Family)
 	}
 	if n.Prefix {
@@ -170,14 +189,10 @@ func natText(n *NAT, opt *PrintOptions) string {
 		s += ":" + valueText(n.Port, opt)
 	}
 	var flags []string
-	if n.Flags&NATRandom != 0 {
-		flags = append(flags, "random")
-	}
-	if n.Flags&NATFullyRandom != 0 {
-		flags = append(flags, "fully-random")
-	}
-	if n.Flags&NATPersistent != 0 {
-		flags = append(flags, "persistent")
+	for _, f := range natFlagNames {
+		if n.Flags&f.flag != 0 {
+			flags = append(flags, f.name)
+		}
 	}
 	if flags != nil {
 		s += " " + strings.Join(flags, ",")
@@ -212,18 +227,24 @@ func rejectText(r *Reject, opt *PrintOptions) string {
 	return "reject with icmp " + code(TypeICMPCode)
 }
 
+// parts is the operation as an and, a xor and an or.
+func (v *MangleValue) parts() (and, xor, or uint32) {
+	and, xor = v.And, v.Xor
+	if and != 1<<32-1 || xor == 0 {
+		or = and&xor ^ xor
+		xor &= and
+		and |= or
+	}
+	return and, xor, or
+}
+
 // mangleText shows (src & And) ^ Xor as nft reads it back from its bitwise
 // operation: an and, a xor and an or.
 func mangleText(v *MangleValue, opt *PrintOptions) string {
 	if v.Src == nil {
 		return fmt.Sprintf("0x%08x", v.Xor)
 	}
-	and, xor, or := v.And, v.Xor, uint32(0)
-	if and != 1<<32-1 || xor == 0 {
-		or = and&xor ^ xor
-		xor &= and
-		and |= or
-	}
+	and, xor, or := v.parts()
 	s := exprText(v.Src, "", opt)
 	if and != 1<<32-1 {
 		s += fmt.Sprintf(" & 0x%08x", and)

@@ -35,9 +35,17 @@ func (c *checker) query(cmd *command) {
 	n := cmd.query
 	q := &Query{Verb: n.verb, Object: n.object, Kind: cmd.kind, Many: n.many, Family: cmd.family, Events: n.events, Text: n.text}
 	c.out.Queries = append(c.out.Queries, q)
-	if cmd.table.text == "" {
-		return
+	if cmd.table.text != "" {
+		c.queryTable(cmd, q)
 	}
+	if q.Verb == "reset" {
+		c.reset(q)
+	}
+}
+
+// queryTable finds what a query of one table is about.
+func (c *checker) queryTable(cmd *command, q *Query) {
+	n := cmd.query
 	t := c.table(cmd.family, cmd.table.text)
 	if t == nil {
 		c.failToken(&cmd.table, noEntry)
@@ -67,9 +75,6 @@ func (c *checker) query(cmd *command) {
 	}
 	if missing {
 		c.failToken(&cmd.name, noEntry)
-	}
-	if n.verb == "reset" {
-		c.reset(q)
 	}
 }
 

@@ -105,18 +105,11 @@ func (b *Rulebook) Run(ctx context.Context, r *Request, out func() io.Writer) (A
 		_ = q.Fprint(w, show.out.Rules, show.opt) // a client that has gone needs no answer
 	}
 	if r.Echo {
-		var added []nft.Change
-		for _, c := range show.out.Changes {
-			if c.Echo {
-				added = append(added, c)
-			}
+		by := r.From
+		if r.Check {
+			by = ""
 		}
-		if len(added) > 0 {
-			_ = nft.FprintChanges(w, added, show.opt)
-			if !r.Check {
-				fmt.Fprintf(w, generationLine, done.Generation, r.From)
-			}
-		}
+		_ = nft.FprintEcho(w, show.out.Changes, done.Generation, by, show.opt)
 	}
 	show.watch.follow(ctx, w, r.Show)
 	return done, nil
@@ -136,6 +129,12 @@ func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
 	// Names are the client's: what stands beside its file is included first.
 	at := origin{name: r.Name, file: absolute(r.Dir, r.Name)}
 	text := []byte(r.Text)
+	if r.Show.JSON && nft.IsJSON(text) {
+		at.file, at.name = "internal", "internal" // as nft calls it
+		if text, err = nft.FromJSON(text); err != nil {
+			return done, show, &ErrScript{err}
+		}
+	}
 	opt := nft.ParseOptions{Defines: r.Define, Elements: b.elements()}
 	for _, dir := range append(r.Include, ".") {
 		opt.IncludeDirs = append(opt.IncludeDirs, absolute(r.Dir, dir))

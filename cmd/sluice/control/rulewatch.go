@@ -12,9 +12,6 @@ import (
 // watchBacklog is how many transactions may wait for one who watches.
 const watchBacklog = 256
 
-// generationLine ends a transaction in what nft monitor prints.
-const generationLine = "# new generation %d by process %s\n"
-
 // ruleEvent is one transaction.
 type ruleEvent struct {
 	changes    []nft.Change
@@ -122,7 +119,9 @@ func (w *watcher) follow(ctx context.Context, to io.Writer, show nft.PrintOption
 				}
 			}
 			_ = nft.FprintChanges(to, seen, show) // Flush tells of a reader that has gone
-			fmt.Fprintf(to, generationLine, e.generation, e.from)
+			if !show.JSON {
+				_ = nft.FprintGeneration(to, e.generation, e.from)
+			}
 		}
 	}
 }

@@ -21,7 +21,6 @@ numeric-time.T echo.e json.j debug=d control=C`)
 
 // refused are options that are not supported, with the reason.
 var refused = map[int]string{
-	'j': "-j/--json: not yet",
 	'i': "-i/--interactive: there is no shell; give commands or -f",
 	'o': "-o/--optimize: the compiler joins rules by itself",
 	'N': "-N/--reversedns: addresses are not looked up in the network",
