@@ -5,6 +5,7 @@ import (
 	"html"
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // Size of a plot in pixels, and of its margins.
@@ -12,6 +13,7 @@ const (
 	plotWidth, plotHeight  = 900, 340
 	leftMargin, topMargin  = 104, 14
 	rightMargin, botMargin = 270, 46
+	charWidth              = 7 // of the legend, more or less
 )
 
 var colors = []string{"#0b62a4", "#d1495b", "#2a9d5c", "#e08e0b", "#7a4fa3", "#3aa6a6", "#8c6d46", "#555555"}
@@ -49,9 +51,13 @@ func plot(id string, x, y axis, curves []curve) string {
 	}
 	px := x.scale(xs, leftMargin, plotWidth-rightMargin)
 	py := y.scale(ys, plotHeight-botMargin, topMargin)
+	width, height := plotWidth, max(plotHeight, topMargin+18*len(curves))
+	for _, c := range curves { // room for the legend
+		width = max(width, plotWidth-rightMargin+40+charWidth*utf8.RuneCountInString(c.name))
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" id="%s" class="plot" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12">`+"\n",
-		id, plotWidth, plotHeight, plotWidth, plotHeight)
+		id, width, height, width, height)
 	fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#fcfcfc" stroke="#999"/>`+"\n",
 		leftMargin, topMargin, plotWidth-leftMargin-rightMargin, plotHeight-topMargin-botMargin)
 	for _, v := range px.ticks {

@@ -172,14 +172,17 @@ func (s *subject) startBox(o *options) error {
 	}
 }
 
+// bursts are how many of them go by one system call at top speed.
+const bursts = 8
+
 // generator opens the client's and the server's interface.
 func (s *subject) generator(o *options) error {
 	var ports []*pktgen.Port
 	var macs [2]net.HardwareAddr
 	for i, n := range []struct{ node, ifname, gateway string }{{lab.Client, lab.ClientIf, lab.RouterIfC}, {lab.Server, lab.ServerIf, lab.RouterIfS}} {
 		opt := afxdp.DefaultOptions()
-		opt.TxBudget = 64
-		p := &pktgen.Port{Name: n.node, In: func(f func() error) error { return s.lab.Do(n.node, f) }}
+		opt.TxBudget = 64 * bursts
+		p := &pktgen.Port{Name: n.node, Bursts: bursts, In: func(f func() error) error { return s.lab.Do(n.node, f) }}
 		err := p.In(func() error {
 			f, err := afxdp.OpenInterface(n.ifname, opt)
 			if err == nil {
