@@ -53,13 +53,18 @@ type queueWatch struct {
 	looks       int
 }
 
-// look takes a sample.
+// look asks the box.
 func (w *queueWatch) look() error {
 	queues, err := w.box.Queues()
 	if err != nil {
 		return err
 	}
-	w.last, w.seen = queues, time.Now()
+	w.take(queues, time.Now())
+	return nil
+}
+
+func (w *queueWatch) take(queues []control.QueueStatus, at time.Time) {
+	w.last, w.seen = queues, at
 	if w.first == nil || len(w.rings) != len(queues) {
 		w.first, w.began, w.looks, w.rings = queues, w.seen, 0, make([]queueInterval, len(queues))
 	}
@@ -73,7 +78,6 @@ func (w *queueWatch) look() error {
 		}
 	}
 	w.looks++
-	return nil
 }
 
 // next returns what the looks so far say, and begins anew with the last of them.

@@ -130,7 +130,7 @@ func (w *workerInterval) outside() string {
 		return "no count of the kernel's to hold against the account"
 	}
 	n := float64(w.Packets)
-	return fmt.Sprintf("of a packet: the account has %.1f ns of work and %.1f ns of polling, the kernel %.1f ns of CPU time: %+.1f %%; about %.0f bursts were interrupted and are left out",
+	return fmt.Sprintf("Of a packet, the account has %.1f ns of work and %.1f ns of polling, the kernel %.1f ns of CPU time: %+.1f %%; about %.0f bursts were interrupted and are left out",
 		w.Work/n, w.Polling/n, w.CPU/n, 100*w.beside(), w.Interrupted)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/sluice-net/sluice/perf"
@@ -43,6 +44,8 @@ svg.flame { max-width: 100%; } p.note { color: #666; }
 {{if .Rules}}<table><tr><th>about pps</th><th>packets</th><th>time</th><th>ns/packet</th><th class="l">rule that decided</th></tr>
 {{range .Rules}}<tr><td>{{rate .Rate}}</td><td>{{pct .Decided}}</td><td>{{pct .Share}}</td><td>{{ns .PerPacket}}</td><td class="l">{{name .RuleProfile}}</td></tr>
 {{end}}</table>{{else}}<p>No packets were sampled.</p>{{end}}
+<h2>Queues</h2>
+{{if .Queues}}<p class="note">Mean of what a ring held, and of the fill ring the least, of the others the most.</p><pre>{{.Queues}}</pre>{{else}}<p>The recording has none.</p>{{end}}
 <h2>Flame graph</h2>
 {{if .Flame}}{{.Flame}}<p class="note">A box is a function, its width the samples in it and in what it calls; click to zoom, click the lowest row to go back.</p>
 {{else}}<p>The recording has no CPU profile.</p>{{end}}
@@ -71,8 +74,11 @@ func (r *reportOf) writeHTML(w io.Writer) error {
 		x := &r.Rules[i]
 		rules = append(rules, map[string]any{"Rate": x.Rate, "Decided": x.Decided, "Share": x.Share, "PerPacket": x.PerPacket, "RuleProfile": &x.RuleProfile})
 	}
+	var queues bytes.Buffer
+	writeQueues(&queues, r.Queues)
 	return page.Execute(w, map[string]any{
-		"Title": r.title(), "Packets": r.all.Packets, "PerPacket": r.all.PerPacket, "Idle": r.all.Idle, "Fill": r.all.Fill,
+		"Queues": strings.Trim(queues.String(), "\n"),
+		"Title":  r.title(), "Packets": r.all.Packets, "PerPacket": r.all.PerPacket, "Idle": r.all.Idle, "Fill": r.all.Fill,
 		"Outside": r.all.outside(), "StageRows": rows, "Workers": r.interval.Workers, "Rules": rules,
 		"Bursts": template.HTML(burstPlot(r.all.Bursts, r.End.Rate)), // our own SVG
 		"Flame":  template.HTML(svg.String()),                        // our own SVG

@@ -42,6 +42,8 @@ var (
 	metricPortRx      = metric("port_receive_packets_total", "Frames received on a port.", "port")
 	metricPortTx      = metric("port_transmit_packets_total", "Frames sent on a port.", "port")
 	metricPortLost    = metric("port_lost_packets_total", "Frames that a port or the kernel behind it lost, by reason.", "port", "reason")
+	metricQueueRing   = metric("queue_ring_entries", "What the rings of a port's queue hold: fill, rx, tx, completion.", "port", "queue", "ring")
+	metricQueueLost   = metric("queue_lost_packets_total", "Frames lost at a queue, by the kernel or the box, by reason.", "port", "queue", "reason")
 	metricWorkerRx    = metric("worker_receive_packets_total", "Frames a worker took from its queues.", "worker")
 	metricWorkerTx    = metric("worker_transmit_packets_total", "Frames a worker sent.", "worker")
 	metricHandedOver  = metric("worker_handover_packets_total", "Packets a worker handed to the owner of their flow.", "worker")
@@ -86,6 +88,18 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		total(metricPortTx, p.TxPackets, p.Name)
 		for reason, n := range p.Lost {
 			total(metricPortLost, n, p.Name, reason)
+		}
+	}
+	if c.server.Queues != nil {
+		for _, q := range c.server.Queues() {
+			queue := strconv.Itoa(q.Queue)
+			gauge(metricQueueRing, q.Rings.Fill, q.Port, queue, "fill")
+			gauge(metricQueueRing, q.Rings.RX, q.Port, queue, "rx")
+			gauge(metricQueueRing, q.Rings.TX, q.Port, queue, "tx")
+			gauge(metricQueueRing, q.Rings.Completion, q.Port, queue, "completion")
+			for reason, n := range q.Lost {
+				total(metricQueueLost, n, q.Port, queue, reason)
+			}
 		}
 	}
 	for i := range st.Workers {
