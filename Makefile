@@ -26,8 +26,9 @@ RFC2544FLAGS ?=
 VMFLAGS   ?=
 SOAK      ?= 1h
 ORACLEFLAGS ?=
+RULESFLAGS ?=
 
-.PHONY: help build run lab lab-clients vm vm-soak oracle-ct oracle-rules test deps race check fmt vet staticcheck house bench bench-veth bench-rfc2544 bench-generators pktgen-selftest fuzz clean corpora-rules
+.PHONY: help build run lab lab-clients vm vm-soak oracle-ct oracle-rules test deps race check fmt vet staticcheck house bench bench-veth bench-rfc2544 bench-generators bench-rules pktgen-selftest fuzz clean corpora-rules
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -107,6 +108,12 @@ bench-rfc2544: build deps ## RFC 2544 of the box and of the kernel, one report i
 
 bench-generators: build ## pktgen, trafgen and testpmd in turns on a veth, as far as they are installed (root)
 	tools/genbench/genbench.sh
+
+bench-rules: ## first of many rules: the classifier, a linear scan and dpdk-test-acl (if installed) in turns (RULESFLAGS='-run 1k -rounds 5')
+	@tools/deps/deps.sh "dpdk-test-acl dpdk"
+	@mkdir -p bin
+	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/rulesbench ./tools/rulesbench
+	bin/rulesbench $(RULESFLAGS)
 
 pktgen-selftest: build deps ## links with known faults, and veth, measured: one line a check (veth as root)
 	bin/pktgen selftest

@@ -56,7 +56,6 @@ func (b *builder) words() []uint64 {
 	}
 	b.h.first = uint32(len(b.out) * 8)
 	b.out = append(b.out, make([]uint64, leafWords*len(b.groups))...)
-	b.h.bytes = uint32(len(b.out) * 8)
 	*head(b.out) = b.h
 	leaves := part[leaf](b.out, b.h.first, len(b.groups))
 	for i, ids := range b.groups {
@@ -109,7 +108,7 @@ func (b *builder) field(d int) {
 	})
 	r := newRows(b.stride)
 	holds := make([]int32, len(b.groups)) // rules of a leaf that take the value
-	var bounds, classes []uint32
+	var bounds, table []uint32            // the table has classes first
 	for i := 0; i < len(events) || len(bounds) == 0; {
 		at := uint32(0)
 		if len(bounds) > 0 {
@@ -129,12 +128,14 @@ func (b *builder) field(d int) {
 			}
 		}
 		class := r.class()
-		if len(classes) == 0 || classes[len(classes)-1] != class {
-			bounds, classes = append(bounds, at), append(classes, class)
+		if len(table) == 0 || table[len(table)-1] != class {
+			bounds, table = append(bounds, at), append(table, class)
 		}
 	}
 	f := &b.h.field[d]
-	f.bounds = uint32(len(bounds))
+	if f.bounds = uint32(len(bounds)); f.bounds == 1 {
+		return
+	}
 	var levels [][]uint32
 	for {
 		for len(bounds)%lanes != 0 {
@@ -151,21 +152,23 @@ func (b *builder) field(d int) {
 		bounds = above
 	}
 	f.depth = uint32(len(levels))
-	for i := range levels {
-		f.level[i] = b.uint32s(levels[len(levels)-1-i])
+	slices.Reverse(levels)
+	for i, level := range levels {
+		at := b.uint32s(level) / 4
+		if i == 0 {
+			f.start = at
+		} else {
+			f.step[i-1] = at - 16*(f.bottom+1)
+		}
+		f.bottom = at
 	}
-	packed := make([]uint32, (len(classes)+1)/2)
-	for i, c := range classes {
-		packed[i/2] |= c << (16 * (i % 2))
-	}
-	f.classes = b.uint32s(packed)
-	f.rows = b.place(r)
+	f.last = b.place(r, table) - f.bottom - 1
 }
 
 // protocols appends the classes and rows of the 256 values of the facts' low byte.
 func (b *builder) protocols() {
 	r := newRows(b.stride)
-	classes := make([]uint32, 64)
+	table := make([]uint32, 256)
 	for p := range uint16(256) {
 		clear(r.row)
 		for i, ids := range b.groups {
@@ -176,17 +179,20 @@ func (b *builder) protocols() {
 				}
 			}
 		}
-		classes[p/4] |= r.class() << (8 * (p % 4))
+		table[p] = r.class()
 	}
-	b.h.protos = b.uint32s(classes)
-	b.h.rows = b.place(r)
+	b.h.protos = b.place(r, table)
 }
 
-// place appends rows.
-func (b *builder) place(r *rows) uint32 {
-	off := uint32(len(b.out) * 8)
+// place appends a table of classes and their rows, and returns the table's place.
+func (b *builder) place(r *rows, table []uint32) uint32 {
+	base := uint32(len(b.out)*8 + (len(table)+1)/2*8)
+	for i, class := range table {
+		table[i] = base + class*uint32(b.stride)*8
+	}
+	at := b.uint32s(table) / 4
 	b.out = append(b.out, r.all...)
-	return off
+	return at
 }
 
 // rows collects rows that differ.

@@ -2,16 +2,14 @@ package classify
 
 import (
 	"flag"
-	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sluice-net/sluice/perf/offheap"
+	"github.com/sluice-net/sluice/tools/classbench"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "seed of the random tests; 0 takes the time")
@@ -82,51 +80,37 @@ func agree(t *testing.T, ix *Index, keys []Key, from uint32, want func(i int) ui
 
 var sets = filepath.Join("..", "..", "..", "shared", "corpora", "classbench")
 
-func readLines(tb testing.TB, file string) []string {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return strings.Split(strings.TrimSpace(string(text)), "\n")
-}
-
-// readSet reads a filter set: `@src/len dst/len lo : hi lo : hi proto/mask
-// flags/mask` a line; the flags are ignored, as everybody does.
-func readSet(tb testing.TB, file string) []Box {
-	var out []Box
-	for n, line := range readLines(tb, file) {
-		var a, b [5]uint32
-		x := Any()
-		if _, err := fmt.Sscanf(strings.TrimPrefix(line, "@"), "%d.%d.%d.%d/%d %d.%d.%d.%d/%d %d : %d %d : %d 0x%x/0x%x",
-			&a[0], &a[1], &a[2], &a[3], &a[4], &b[0], &b[1], &b[2], &b[3], &b[4],
-			&x.Lo[Sport], &x.Hi[Sport], &x.Lo[Dport], &x.Hi[Dport], &x.Need, &x.Mask); err != nil {
-			tb.Fatalf("%s:%d: %v", file, n+1, err)
+// boxesOf turns a filter set into boxes.
+func boxesOf(rules []classbench.Rule) []Box {
+	out := make([]Box, len(rules))
+	for i := range rules {
+		r := &rules[i]
+		out[i] = Box{
+			Lo:   [ranges]uint32{r.Src, r.Dst, uint32(r.Sport[0]), uint32(r.Dport[0])},
+			Hi:   [ranges]uint32{r.Src | ^classbench.PrefixMask(r.SrcLen), r.Dst | ^classbench.PrefixMask(r.DstLen), uint32(r.Sport[1]), uint32(r.Dport[1])},
+			Need: uint16(r.Proto), Mask: uint16(r.Mask),
 		}
-		x.Need &= x.Mask
-		for d, v := range [][5]uint32{a, b} {
-			host := uint32(uint64(1)<<(32-v[4]) - 1)
-			x.Lo[d] = (v[0]<<24 | v[1]<<16 | v[2]<<8 | v[3]) &^ host
-			x.Hi[d] = x.Lo[d] | host
-		}
-		out = append(out, x)
 	}
 	return out
 }
 
-// readTrace reads source, destination, ports and protocol in decimal.
-func readTrace(tb testing.TB, file string) []Key {
-	var out []Key
-	for n, line := range readLines(tb, file) {
-		var v [5]uint64
-		for i, f := range strings.Fields(line)[:5] {
-			var err error
-			if v[i], err = strconv.ParseUint(f, 10, 32); err != nil {
-				tb.Fatalf("%s:%d: %v", file, n+1, err)
-			}
-		}
-		out = append(out, Key{Src: uint32(v[0]), Dst: uint32(v[1]), Sport: uint16(v[2]), Dport: uint16(v[3]), Facts: uint16(v[4])})
+func keysOf(headers []classbench.Header) []Key {
+	out := make([]Key, len(headers))
+	for i, h := range headers {
+		out[i] = Key{Src: h.Src, Dst: h.Dst, Sport: h.Sport, Dport: h.Dport, Facts: uint16(h.Proto)}
 	}
 	return out
+}
+
+// must returns what a reader of corpora read.
+func must[T any](t testing.TB) func([]T, error) []T {
+	return func(v []T, err error) []T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
 }
 
 // eachSet runs f for every published filter set.
@@ -145,46 +129,22 @@ func eachSet(t *testing.T, f func(t *testing.T, base string)) {
 // match that stands beside them.
 func TestPublishedSets(t *testing.T) {
 	eachSet(t, func(t *testing.T, base string) {
-		ix := mustBuild(t, readSet(t, base+".rules"))
-		keys, truth := readTrace(t, base+".trace"), readLines(t, base+".truth")
+		ix := mustBuild(t, boxesOf(must[classbench.Rule](t)(classbench.Rules(base+".rules"))))
+		keys := keysOf(must[classbench.Header](t)(classbench.Trace(base + ".trace")))
+		truth := must[int](t)(classbench.Truth(base + ".truth"))
 		if len(keys) != len(truth) {
 			t.Fatalf("%d keys, %d answers", len(keys), len(truth))
 		}
-		agree(t, ix, keys, 0, func(i int) uint32 {
-			n, err := strconv.Atoi(truth[i])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return uint32(n)
-		})
+		agree(t, ix, keys, 0, func(i int) uint32 { return uint32(truth[i]) }) // -1 is None
 	})
-}
-
-// drawKey returns a random key in a box.
-func drawKey(r *rand.Rand, b *Box) Key {
-	v := func(d int) uint32 { return b.Lo[d] + uint32(r.Uint64N(uint64(b.Hi[d]-b.Lo[d])+1)) }
-	k := Key{Src: v(Src), Dst: v(Dst), Sport: uint16(v(Sport)), Dport: uint16(v(Dport)), Facts: b.Need}
-	if b.Mask == 0 {
-		k.Facts = []uint16{6, 17}[r.IntN(2)]
-	}
-	return k
-}
-
-func drawKeys(boxes []Box, n int) []Key {
-	r := rand.New(rand.NewPCG(1, 1))
-	out := make([]Key, n)
-	for i := range out {
-		out[i] = drawKey(r, &boxes[r.IntN(len(boxes))])
-	}
-	return out
 }
 
 func BenchmarkFirst(b *testing.B) {
 	files, _ := filepath.Glob(filepath.Join(sets, "*.rules"))
 	for _, file := range files {
-		boxes := readSet(b, file)
+		rules := must[classbench.Rule](b)(classbench.Rules(file))
+		boxes, keys := boxesOf(rules), keysOf(classbench.Draw(rules, 65536, 1))
 		ix := mustBuild(b, boxes)
-		keys := drawKeys(boxes, 65536)
 		out := make([]uint32, 256)
 		var s Scratch
 		name := strings.TrimSuffix(filepath.Base(file), ".rules")

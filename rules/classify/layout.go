@@ -31,10 +31,11 @@ type leaf struct {
 
 const leafWords = 64
 
-// header is the first words of an index. Offsets are in bytes from its start.
-// The assembly knows the offsets of its fields.
+// header is the first words of an index. The assembly knows the offsets of its
+// fields. Places are counted in uint32 from the index's start, rows, mins and
+// leaves in bytes.
 //
-//	| header | fields: levels, classes, rows | protocols: classes, rows | mins | leaves |
+//	| header | fields: levels, table, rows | protocols: table, rows | mins | leaves |
 type header struct {
 	rules  uint32 // ids are below
 	leaves uint32 // the overlay's included
@@ -42,23 +43,24 @@ type header struct {
 	added  uint32 // lanes of the overlay in use
 	mins   uint32 // uint32 of each of 64*stride leaves and one more: its smallest id, or none
 	first  uint32 // the leaves
-	protos uint32 // 256 classes of one byte
-	rows   uint32 // of the protocols' classes
+	protos uint32 // rows of the 256 values of the facts' low byte
+	_      uint32
 	field  [ranges]field
-	bytes  uint32 // all of it
-	_      [7]uint32
 }
 
-// field finds a value's class and the class's row. The bounds at which the class
-// changes are a tree: entry i of a level is entry 16*i of the next.
+// field finds the row of a value. The bounds at which the row changes are a tree:
+// entry i of a level is entry 16*i of the next. So if n of the 16 entries from
+// place p on are not above the value, the search goes on at 16*(p+n) + step, and
+// from the last level comes to the row's entry in the table, p+n + last.
 type field struct {
-	depth   uint32 // levels, 1 to 4
-	level   [maxDepth]uint32
-	classes uint32 // uint16 of each entry of the last level
-	rows    uint32
-	bounds  uint32 // entries of the last level that are not padding
+	depth  uint32 // levels, up to 4; 0: all values have the same row, of all leaves
+	start  uint32 // the first level
+	step   [maxDepth - 1]uint32
+	last   uint32
+	bottom uint32 // the last level
+	bounds uint32 // its entries but for the padding
 }
 
 const maxDepth = 4
 
-const headerWords = 24
+const headerWords = 20

@@ -35,10 +35,13 @@ func (ix *Index) Bytes() int { return len(ix.words) * 8 }
 // First returns the id of the first rule whose box has the key, of those with
 // ids from from on; None if there is none.
 func (ix *Index) First(k *Key, from uint32) uint32 {
-	if vectors {
-		return first512(&ix.words[0], k, from)
+	switch {
+	case !vectors:
+		return ix.firstGo(k, from)
+	case head(ix.words).stride == 1:
+		return narrowFirst512(&ix.words[0], k, from)
 	}
-	return ix.firstGo(k, from)
+	return first512(&ix.words[0], k, from)
 }
 
 // FirstBurst is First for every key; out is as long as keys. It is faster than
@@ -47,12 +50,15 @@ func (ix *Index) FirstBurst(keys []Key, from uint32, out []uint32, s *Scratch) {
 	out = out[:len(keys)]
 	for len(keys) > 0 {
 		n := min(len(keys), burst)
-		if vectors {
-			burst512(&ix.words[0], &keys[0], n, from, &out[0], s)
-		} else {
+		switch {
+		case !vectors:
 			for i := range n {
 				out[i] = ix.firstGo(&keys[i], from)
 			}
+		case head(ix.words).stride == 1:
+			narrowBurst512(&ix.words[0], &keys[0], n, from, &out[0], s)
+		default:
+			burst512(&ix.words[0], &keys[0], n, from, &out[0], s)
 		}
 		keys, out = keys[n:], out[n:]
 	}
@@ -68,14 +74,17 @@ func (ix *Index) firstGo(k *Key, from uint32) uint32 {
 	}
 	for d, v := range [ranges]uint32{k.Src, k.Dst, uint32(k.Sport), uint32(k.Dport)} {
 		f := &h.field[d]
-		bounds := part[uint32](ix.words, f.level[f.depth-1], int(f.bounds))
+		if f.depth == 0 {
+			continue
+		}
+		bounds := part[uint32](ix.words, f.bottom*4, int(f.bounds))
 		v = min(v, top)
-		at := sort.Search(len(bounds), func(i int) bool { return bounds[i] > v }) - 1
-		class := part[uint16](ix.words, f.classes, len(bounds))[at]
-		and(&row, part[uint64](ix.words, f.rows+uint32(class)*n*8, int(n)))
+		at := sort.Search(len(bounds), func(i int) bool { return bounds[i] > v })
+		table := part[uint32](ix.words, (f.bottom+1+f.last)*4, len(bounds))
+		and(&row, part[uint64](ix.words, table[at-1], int(n)))
 	}
-	class := part[uint8](ix.words, h.protos, 256)[k.Facts&0xff]
-	and(&row, part[uint64](ix.words, h.rows+uint32(class)*n*8, int(n)))
+	table := part[uint32](ix.words, h.protos*4, 256)
+	and(&row, part[uint64](ix.words, table[k.Facts&0xff], int(n)))
 
 	mins := part[uint32](ix.words, h.mins, int(n)*64)
 	leaves := part[leaf](ix.words, h.first, int(h.leaves))

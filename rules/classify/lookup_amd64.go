@@ -13,3 +13,9 @@ func first512(index *uint64, key *Key, from uint32) uint32
 
 //go:noescape
 func burst512(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
+
+//go:noescape
+func narrowFirst512(index *uint64, key *Key, from uint32) uint32
+
+//go:noescape
+func narrowBurst512(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)

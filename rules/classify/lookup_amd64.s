@@ -2,32 +2,31 @@
 
 #include "textflag.h"
 
-// Offsets in header, field, Key and leaf.
+// Offsets in header and field.
 #define STRIDE 8
 #define MINS   16
 #define FIRST  20
 #define PROTOS 24
-#define ROWS   28
 #define FIELD0 32
 #define FIELD1 64
 #define FIELD2 96
 #define FIELD3 128
+#define DEPTH  0
+#define START  4
+#define STEP0  8
+#define STEP1  12
+#define STEP2  16
+#define LAST   20
 
-// Lookups with AVX-512 (F, BW, VL, DQ).
+// Lookups with AVX-512 (F, BW, VL, DQ). There are two of each: the narrow ones
+// are for rows of one word, which then need no vector and no memory.
 //
-//	BX  the index       SI  the key          DI  its row: stride words and one more
-//	DX  bytes of a row  K1  words 0 to 7 of a row, K2 words 8 to 15
+//	BX  the index       SI  the key          DI  its row
 //	R14 mins            R15 leaves           Z31 top, so that no value reaches the padding
+//	DX  bytes of a row  K1  words 0 to 7 of a row, K2 words 8 to 15
 
-// SETUP fills the registers above from BX.
-#define SETUP512 \
-	MOVL STRIDE(BX), DX \
-	MOVL $1, AX \
-	SHLXL DX, AX, AX \
-	SUBL $1, AX \
-	KMOVW AX, K1 \
-	KSHIFTRW $8, K1, K2 \
-	SHLQ $3, DX \
+// SETUP fills the registers that both kinds use.
+#define SETUP \
 	MOVL MINS(BX), R14 \
 	ADDQ BX, R14 \
 	MOVL FIRST(BX), R15 \
@@ -35,70 +34,129 @@
 	MOVL $-2, AX \
 	VPBROADCASTD AX, Z31
 
-// ROW512 ands the row at R8.
-#define ROW512(done) \
-	VPANDQ.Z (R8), Z0, K1, Z0 \
-	CMPL DX, $64 \
-	JLS done \
-	VPANDQ.Z 64(R8), Z1, K2, Z1 \
-done:
+// SETUPWIDE fills the others.
+#define SETUPWIDE \
+	MOVL STRIDE(BX), DX \
+	MOVL $1, AX \
+	SHLXL DX, AX, AX \
+	SUBL $1, AX \
+	KMOVW AX, K1 \
+	KSHIFTRW $8, K1, K2 \
+	SHLQ $3, DX
 
-// FIELD512 finds the row of the value in all lanes of v, and ands it.
-#define FIELD512(f, v, next, done) \
-	VPMINUD Z31, v, Z16 \
-	MOVL f(BX), CX \
-	LEAQ (f+4)(BX), R11 \
-	XORL R8, R8 \
-next: \
-	SHLQ $4, R8 \
-	MOVL (R11), R9 \
-	ADDQ BX, R9 \
-	VPCMPUD $5, (R9)(R8*4), Z16, K3 \
+// COUNT adds to R8 how many of the 16 entries at place R8 are not above v.
+#define COUNT(v) \
+	VPCMPUD $5, (BX)(R8*4), v, K3 \
 	KMOVW K3, R10 \
 	POPCNTL R10, R10 \
-	LEAQ -1(R8)(R10*1), R8 \
-	ADDQ $4, R11 \
-	DECL CX \
-	JNZ next \
-	MOVL (f+20)(BX), R9 \
-	ADDQ BX, R9 \
-	MOVWLZX (R9)(R8*2), R8 \
-	IMULQ DX, R8 \
-	MOVL (f+24)(BX), R9 \
-	ADDQ BX, R9 \
-	ADDQ R9, R8 \
-	ROW512(done)
+	ADDL R10, R8
 
-// KEY512 spreads the key at SI over Z2 (source), Z3 (destination), Y4, Y5 (ports) and Y6 (facts).
-#define KEY512 \
+// SEARCH leaves the place of the row of the value in all lanes of v in R8, or
+// goes to done if all values have the same.
+#define SEARCH(f, v, last, done) \
+	MOVL (f+DEPTH)(BX), CX \
+	TESTL CX, CX \
+	JEQ  done \
+	MOVL (f+START)(BX), R8 \
+	COUNT(v) \
+	CMPL CX, $1 \
+	JEQ  last \
+	SHLL $4, R8 \
+	ADDL (f+STEP0)(BX), R8 \
+	COUNT(v) \
+	CMPL CX, $2 \
+	JEQ  last \
+	SHLL $4, R8 \
+	ADDL (f+STEP1)(BX), R8 \
+	COUNT(v) \
+	CMPL CX, $3 \
+	JEQ  last \
+	SHLL $4, R8 \
+	ADDL (f+STEP2)(BX), R8 \
+	COUNT(v) \
+last: \
+	ADDL (f+LAST)(BX), R8 \
+	MOVL (BX)(R8*4), R8
+
+// KEY spreads the key at SI over Z2 (source), Z3 (destination), Y4, Y5 (ports) and Y6 (facts).
+#define KEY \
 	VPBROADCASTD (SI), Z2 \
 	VPBROADCASTD 4(SI), Z3 \
 	VPBROADCASTW 8(SI), Y4 \
 	VPBROADCASTW 10(SI), Y5 \
 	VPBROADCASTW 12(SI), Y6
 
-// WANTED512 leaves the row of the key's leaves at DI, and in R12 which words
-// are not zero. Behind the row stands a word with a bit: the leaf that is none.
-#define WANTED512 \
+// VALUE0 to VALUE3 leave what to search for in Z16.
+#define VALUE0 VPMINUD Z31, Z2, Z16
+#define VALUE1 VPMINUD Z31, Z3, Z16
+#define VALUE2 \
+	MOVWLZX 8(SI), AX \
+	VPBROADCASTD AX, Z16
+#define VALUE3 \
+	MOVWLZX 10(SI), AX \
+	VPBROADCASTD AX, Z16
+
+// PROTO leaves the place of the protocol's row in R8.
+#define PROTO \
+	MOVBLZX 12(SI), R8 \
+	ADDL PROTOS(BX), R8 \
+	MOVL (BX)(R8*4), R8
+
+// NARROW leaves the leaves of the key in R12.
+#define NARROW \
+	MOVQ $-1, R12 \
+	VALUE0 \
+	SEARCH(FIELD0, Z16, last0, done0) \
+	ANDQ (BX)(R8*1), R12 \
+done0: \
+	VALUE1 \
+	SEARCH(FIELD1, Z16, last1, done1) \
+	ANDQ (BX)(R8*1), R12 \
+done1: \
+	VALUE2 \
+	SEARCH(FIELD2, Z16, last2, done2) \
+	ANDQ (BX)(R8*1), R12 \
+done2: \
+	VALUE3 \
+	SEARCH(FIELD3, Z16, last3, done3) \
+	ANDQ (BX)(R8*1), R12 \
+done3: \
+	PROTO \
+	ANDQ (BX)(R8*1), R12
+
+// POPNARROW takes the first leaf out of R12 and puts its number in R13; 64 is
+// the leaf that is none.
+#define POPNARROW \
+	TZCNTQ R12, R13 \
+	BLSRQ R12, R12
+
+// ROW ands the row at place R8.
+#define ROW(done) \
+	VPANDQ.Z (BX)(R8*1), Z0, K1, Z0 \
+	CMPL DX, $64 \
+	JLS  done \
+	VPANDQ.Z 64(BX)(R8*1), Z1, K2, Z1 \
+done:
+
+// WIDE leaves the row of the key's leaves at DI, and in R12 which words are not
+// zero. Behind the row stands a word with a bit: the leaf that is none.
+#define WIDE \
 	VPTERNLOGD $0xff, Z0, Z0, Z0 \
 	VMOVDQA64 Z0, Z1 \
-	FIELD512(FIELD0, Z2, level0, row0) \
-	FIELD512(FIELD1, Z3, level1, row1) \
-	MOVWLZX 8(SI), AX \
-	VPBROADCASTD AX, Z7 \
-	FIELD512(FIELD2, Z7, level2, row2) \
-	MOVWLZX 10(SI), AX \
-	VPBROADCASTD AX, Z7 \
-	FIELD512(FIELD3, Z7, level3, row3) \
-	MOVBLZX 12(SI), AX \
-	MOVL PROTOS(BX), R9 \
-	ADDQ BX, R9 \
-	MOVBLZX (R9)(AX*1), R8 \
-	IMULQ DX, R8 \
-	MOVL ROWS(BX), R9 \
-	ADDQ BX, R9 \
-	ADDQ R9, R8 \
-	ROW512(row4) \
+	VALUE0 \
+	SEARCH(FIELD0, Z16, last0, done0) \
+	ROW(done0) \
+	VALUE1 \
+	SEARCH(FIELD1, Z16, last1, done1) \
+	ROW(done1) \
+	VALUE2 \
+	SEARCH(FIELD2, Z16, last2, done2) \
+	ROW(done2) \
+	VALUE3 \
+	SEARCH(FIELD3, Z16, last3, done3) \
+	ROW(done3) \
+	PROTO \
+	ROW(done4) \
 	VMOVDQU64 Z0, (DI) \
 	VMOVDQU64 Z1, 64(DI) \
 	MOVQ $1, (DI)(DX*1) \
@@ -107,12 +165,12 @@ next: \
 	KMOVW K3, R12 \
 	KMOVW K4, R13 \
 	SHLL $8, R13 \
-	ORL R13, R12 \
+	ORL  R13, R12 \
 	MOVL STRIDE(BX), AX \
 	BTSL AX, R12
 
-// POP takes the first leaf out of the row at DI and puts its number in R13.
-#define POP \
+// POPWIDE takes the first leaf out of the row at DI and puts its number in R13.
+#define POPWIDE \
 	TZCNTL R12, R9 \
 	MOVQ (DI)(R9*8), R10 \
 	TZCNTQ R10, R11 \
@@ -125,9 +183,11 @@ next: \
 	TESTQ R10, R10 \
 	CMOVLEQ R11, R12
 
-// LEAF512 compares the key with the leaf at R13 and puts the first id from the
-// one in all lanes of Z30 on in R11, or none. It uses R10 and R9.
-#define LEAF512 \
+// LEAF compares the key with leaf R13 and puts the first id from the one in all
+// lanes of Z30 on in R11, or none. It uses R10 and R13.
+#define LEAF \
+	SHLQ $9, R13 \
+	ADDQ R15, R13 \
 	VPSUBD (R13), Z2, Z8 \
 	VPCMPUD $2, 64(R13), Z8, K3 \
 	VPSUBD 128(R13), Z3, Z9 \
@@ -145,9 +205,9 @@ next: \
 	BTSL $15, R11 \
 	TZCNTL R11, R11 \
 	MOVL 448(R13)(R11*4), R11 \
-	MOVL $-1, R9 \
+	MOVL $-1, R13 \
 	TESTL R10, R10 \
-	CMOVLEQ R9, R11
+	CMOVLEQ R13, R11
 
 // func first512(index *uint64, key *Key, from uint32) uint32
 TEXT ·first512(SB), NOSPLIT, $192-28
@@ -156,17 +216,16 @@ TEXT ·first512(SB), NOSPLIT, $192-28
 	MOVL from+16(FP), AX
 	VPBROADCASTD AX, Z30
 	LEAQ row-192(SP), DI
-	SETUP512
-	KEY512
-	WANTED512
+	SETUP
+	SETUPWIDE
+	KEY
+	WIDE
 	MOVL $-1, AX
 leaf:
-	POP
+	POPWIDE
 	CMPL AX, (R14)(R13*4)
-	JLS  done // nothing before what is found
-	SHLQ $9, R13
-	ADDQ R15, R13
-	LEAF512
+	JLS  done // no leaf left with something before what is found
+	LEAF
 	CMPL R11, AX
 	CMOVLCS R11, AX
 	JMP  leaf
@@ -175,12 +234,35 @@ done:
 	VZEROUPPER
 	RET
 
+// func narrowFirst512(index *uint64, key *Key, from uint32) uint32
+TEXT ·narrowFirst512(SB), NOSPLIT, $0-28
+	MOVQ index+0(FP), BX
+	MOVQ key+8(FP), SI
+	MOVL from+16(FP), AX
+	VPBROADCASTD AX, Z30
+	SETUP
+	KEY
+	NARROW
+	MOVL $-1, AX
+leaf:
+	POPNARROW
+	CMPL AX, (R14)(R13*4)
+	JLS  done
+	LEAF
+	CMPL R11, AX
+	CMOVLCS R11, AX
+	JMP  leaf
+done:
+	MOVL AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// Bursts: first every key gets its row and its first leaf, on a list of
+// key<<16 | leaf; then every entry of the list is compared and followed by the
+// key's next leaf, round by round, until no key has one that could do better. No
+// branch depends on the keys but the ends of rounds.
+
 // func burst512(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
-//
-// First every key gets its row and its first leaf, on a list of key<<16 | leaf;
-// then every entry of the list is compared and followed by the key's next leaf,
-// round by round, until no key has one that could do better. No branch depends
-// on the keys but the ends of rounds.
 TEXT ·burst512(SB), NOSPLIT, $32-48
 	MOVQ index+0(FP), BX
 	MOVQ keys+8(FP), SI
@@ -191,11 +273,12 @@ TEXT ·burst512(SB), NOSPLIT, $32-48
 	MOVQ AX, list-8(SP)
 	MOVQ $0, entries-16(SP)
 	MOVQ $0, key-24(SP)
-	SETUP512
+	SETUP
+	SETUPWIDE
 first:
-	KEY512
-	WANTED512
-	POP
+	KEY
+	WIDE
+	POPWIDE
 	MOVL R12, 160(DI)
 	MOVQ key-24(SP), R8
 	MOVQ out+32(FP), R9
@@ -236,21 +319,87 @@ entry:
 	IMUL3Q $192, R9, R10
 	MOVQ s+40(FP), DI
 	ADDQ R10, DI
-	KEY512
-	SHLQ $9, R13
-	ADDQ R15, R13
-	LEAF512
-	MOVL (BX)(R8*4), R9
-	SHRL $16, R9
+	KEY
+	LEAF
 	MOVL (DX)(R9*4), SI
 	CMPL R11, SI
 	CMOVLCS R11, SI
 	MOVL SI, (DX)(R9*4)
 	MOVL 160(DI), R12
-	POP
+	POPWIDE
 	MOVL R12, 160(DI)
 	MOVL (BX)(R8*4), R9
 	ANDL $-65536, R9
+	ORL  R13, R9
+	MOVL R9, (BX)(AX*4)
+	CMPL (R14)(R13*4), SI
+	ADCQ $0, AX // the entry stays if the next leaf may have an earlier rule
+	INCQ R8
+	CMPQ R8, CX
+	JLT  entry
+	MOVQ AX, CX
+	JMP  round
+done:
+	VZEROUPPER
+	RET
+
+// func narrowBurst512(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
+TEXT ·narrowBurst512(SB), NOSPLIT, $16-48
+	MOVQ index+0(FP), BX
+	MOVQ keys+8(FP), SI
+	MOVQ s+40(FP), DI
+	MOVQ out+32(FP), DX
+	MOVL from+24(FP), AX
+	VPBROADCASTD AX, Z30
+	MOVQ $0, entries-8(SP)
+	MOVQ $0, key-16(SP)
+	SETUP
+first:
+	KEY
+	NARROW
+	POPNARROW
+	MOVQ key-16(SP), R8
+	MOVQ entries-8(SP), R10
+	MOVQ R12, (DI)(R8*8)
+	MOVL $-1, (DX)(R8*4)
+	MOVL R8, R11
+	SHLL $16, R11
+	ORL  R13, R11
+	MOVL R11, 6144(DI)(R10*4)
+	CMPL (R14)(R13*4), $-1
+	ADCQ $0, R10 // the entry counts if there is a leaf
+	MOVQ R10, entries-8(SP)
+	ADDQ $16, SI
+	INCQ R8
+	MOVQ R8, key-16(SP)
+	CMPQ R8, n+16(FP)
+	JLT  first
+
+	MOVQ R10, CX
+	LEAQ 6144(DI), BX
+round:
+	TESTQ CX, CX
+	JEQ  done
+	XORL R8, R8
+	XORL AX, AX
+entry:
+	MOVL (BX)(R8*4), R13
+	MOVL R13, R9
+	SHRL $16, R9
+	ANDL $0xffff, R13
+	MOVL R9, SI
+	SHLL $4, SI
+	ADDQ keys+8(FP), SI
+	KEY
+	LEAF
+	MOVL (DX)(R9*4), SI
+	CMPL R11, SI
+	CMOVLCS R11, SI
+	MOVL SI, (DX)(R9*4)
+	MOVQ (DI)(R9*8), R12
+	POPNARROW
+	MOVQ R12, (DI)(R9*8)
+	SHLL $16, R9
 	ORL  R13, R9
 	MOVL R9, (BX)(AX*4)
 	CMPL (R14)(R13*4), SI

@@ -38,6 +38,7 @@ needs=(
 wishes=(
 	"chromium-headless-shell chromium-headless-shell" # looks at the HTML of reports
 	"perf linux-perf"                                 # what sluiceperf's profile is held against
+	"$@" # more of the kind, for targets that need what no test does
 )
 
 missing=()
