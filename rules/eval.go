@@ -35,8 +35,9 @@ func (w *walk) begin(p *packet.Packet) {
 				w.base[srcTransport] = uint(p.L4)
 			}
 		}
-	} else {
-		w.base[0] = noHeader
+	}
+	if len(w.data) < 8 || p.Flags&packet.FlagLocal != 0 { // what the box itself sends gets its link header behind all rules
+		w.base[srcLink] = noHeader
 	}
 	w.open = 0
 	w.facts = uint64(proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState

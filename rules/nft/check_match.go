@@ -46,8 +46,8 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 		m.Right = &SetRef{Set: s}
 		if len(s.Elements) == 1 && len(es) == 1 && k.single(r) && !s.Elements[0].Any {
 			m.Right = partValue(ts[0], s.Elements[0].Key[0])
-			if ts[0].Bitmask {
-				m.Right = &SetRef{Set: s}
+			if ts[0].Bitmask && !n.given && masked(e) == nil {
+				m.Op = OpAny
 			}
 		}
 	case isConcat(e):

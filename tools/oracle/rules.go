@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -79,6 +80,9 @@ func (r *ruling) run(w io.Writer) error {
 					fmt.Fprintf(w, "case %d: refused by %s\n", n, l)
 				}
 			}
+			if errors.Is(err, rulefuzz.ErrAborted) {
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("case %d: %w", n, err)
 			}
@@ -98,7 +102,7 @@ func (r *ruling) run(w io.Writer) error {
 			show(w, o.Diffs)
 			fmt.Fprintf(w, "%s\n", short.Replay())
 		}
-		fmt.Fprintf(w, "%d rulesets of %d lines, %d packets in %.0f s; seed %d; rules refused: by the kernel %d, by sluice %d, not by sluice %d; not listed by nft %d\n",
+		fmt.Fprintf(w, "%d rulesets of %d lines, %d packets in %.0f s; seed %d; rules refused: by the kernel %d, by sluice %d, not by sluice %d; nft itself failed over %d\n",
 			cases, p.Rules, p.Packets, time.Since(start).Seconds(), r.seed, refused["kernel"], refused["sluice"], refused["taken "], p.Unlisted)
 		return nil
 	})

@@ -35,10 +35,12 @@ func (s scope) with(f *field) scope {
 	switch f.text {
 	case "ip protocol", "ip6 nexthdr", "meta l4proto", "dst nexthdr", "hbh nexthdr", "ct protocol":
 		s.l4 = settled
-	case "ether type", "meta protocol", "meta nfproto":
-		if s.l3 == "" {
-			s.l3 = settled
-		}
+	case "meta protocol", "meta nfproto", "ct l3proto":
+		s.l3 = settled
+	case "ether type":
+		s.l3, s.l4 = settled, settled
+	case "icmp type", "icmpv6 type": // some of their fields belong to some types
+		s.l4 = settled
 	}
 	return s
 }

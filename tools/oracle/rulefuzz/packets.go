@@ -142,7 +142,7 @@ func (g *maker) packet(f *flow) pair.Frame {
 	}
 	layers := []frame.Layer{frame.Ether{Src: frame.MAC(mac), Dst: frame.MAC(pair.BoxMAC(side))}}
 	ttl := uint8(g.aim(kTTL).lo)
-	if ttl < 3 && !g.chance(8) {
+	if ttl < 3 && (g.nats || !g.chance(8)) { // what the box itself says of flows that want the same port is a matter of chance
 		ttl = 64
 	}
 	tos := uint8(0)
@@ -151,7 +151,7 @@ func (g *maker) packet(f *flow) pair.Frame {
 	}
 	if f.six {
 		layers = append(layers, frame.IPv6{Src: src.String(), Dst: dst.String(), Hops: ttl, HopsZero: true, Class: tos, Label: uint32(g.aim(kLong20).lo)})
-		if g.chance(12) {
+		if !g.nats && g.chance(12) {
 			layers = append(layers, frame.Ext{Kind: frame.DestOpts})
 		}
 	} else {

@@ -3,6 +3,7 @@ package rulefuzz
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,7 +21,7 @@ type Player struct {
 
 	Packets  int // sent so far
 	Rules    int // lines of the cases so far
-	Unlisted int // cases that nft 1.0.6 could not list: it ends at an assertion of its own
+	Unlisted int // cases that nft 1.0.6 could not load or list: it ends at an assertion of its own
 	turn     int
 }
 
@@ -38,6 +39,8 @@ type Outcome struct {
 	Diffs []string // what differs; none: nothing
 	At    int      // packets sent until then
 }
+
+var translates = regexp.MustCompile(`\b(snat|dnat|masquerade|redirect)\b`)
 
 // Checksums are not verified: UDPLite's would differ, and rules see no others.
 var unchecked = []pair.Setting{{Name: "checksum", Value: 0}}
@@ -63,6 +66,12 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 		boxes = append(boxes, b)
 	}
 	judges := make([]pair.Judge, len(boxes))
+	nat := translates.MatchString(rules)
+	for i := range judges {
+		if nat { // a port that is taken is replaced by any other
+			judges[i].Free = func(netip.Addr, uint16) bool { return true }
+		}
+	}
 	say := func(i int, diffs []string) {
 		for _, d := range diffs {
 			o.Diffs = append(o.Diffs, fmt.Sprintf("%d workers: %s", p.Workers[i], d))
@@ -76,12 +85,20 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 		if k.Frames, err = p.Kernel.Send(burst...); err != nil {
 			return o, err
 		}
+		outs := make([]pair.Outcome, len(boxes))
 		for i, b := range boxes {
-			s := pair.Outcome{}
-			if s.Frames, err = b.Send(burst...); err != nil {
+			if outs[i].Frames, err = b.Send(burst...); err != nil {
 				return o, err
 			}
-			say(i, judges[i].Compare(&k, &s))
+			if nat {
+				outs[i].Entries = b.Entries()
+				if k.Entries, err = p.Kernel.Entries(outs[i].Entries); err != nil {
+					return o, err
+				}
+			}
+		}
+		for i := range boxes {
+			say(i, judges[i].Compare(&k, &outs[i]))
 		}
 	}
 	if len(o.Diffs) > 0 {
@@ -94,7 +111,7 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 func (p *Player) remembered(boxes []*pair.Sluice, judges []pair.Judge, say func(int, []string)) error {
 	list, err := p.Kernel.List()
 	if err != nil {
-		if !strings.Contains(err.Error(), "Assertion") {
+		if !strings.Contains(err.Error(), assertion) {
 			return err
 		}
 		p.Unlisted++
@@ -135,6 +152,11 @@ func refusal(by string, err error) error {
 	return &Refusal{Line: n, Text: err.Error(), By: by}
 }
 
+// ErrAborted says that nft itself failed over a case.
+var ErrAborted = errors.New("nft ended at an assertion of its own")
+
+const assertion = "Assertion"
+
 // Fit takes out of a case what a side refuses, says what that was, and plays the
 // rest.
 func (p *Player) Fit(c *Case) (refused []string, o Outcome, err error) {
@@ -142,6 +164,10 @@ func (p *Player) Fit(c *Case) (refused []string, o Outcome, err error) {
 		text := c.Text()
 		o, err = p.Play(text, c.Packets)
 		var r *Refusal
+		if err != nil && strings.Contains(err.Error(), assertion) {
+			p.Unlisted++
+			return refused, o, ErrAborted
+		}
 		if !errors.As(err, &r) {
 			p.Rules += strings.Count(text, "\n")
 			return refused, o, err
