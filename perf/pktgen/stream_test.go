@@ -110,7 +110,7 @@ func TestOdometer(t *testing.T) {
 // TestZipf compares shares with the formula.
 func TestZipf(t *testing.T) {
 	const n, draws = 100, 400_000
-	c := counter{count: n, step: 1, order: Zipf, zipf: zipfTable(n, 1.1)}
+	c := counter{count: n, step: 1, order: Zipf, zipf: zipfTable(n, 1.1), drawn: make([]uint32, drawAhead)}
 	r := random{rand.Uint64()}
 	t.Logf("seed %#x", r.state)
 	var got [n]float64

@@ -75,7 +75,13 @@ type counter struct {
 	wide       bool   // four bytes, else two
 	inIP, inL4 uint64 // masks: whether the checksums count it
 	zipf       []alias
+	drawn      []uint32 // of zipf, ahead; the last left are to be used
+	left       int
 }
+
+// drawAhead is how many values are drawn from a table at once. Tables are larger
+// than caches, and looked up one after the other in one loop the misses overlap.
+const drawAhead = 64
 
 // alias is a column of Vose's alias method: draw a column, then the column
 // itself with probability keep of 2^32, else other.
@@ -160,7 +166,7 @@ func (h *Headers) counter(v Variation, frame []byte) (c counter, err error) {
 		if v.Count > maxZipf || !(v.Skew > 0 && v.Skew <= 10) {
 			return c, fmt.Errorf("%v: %d values with skew %g: want up to %d, and a skew above 0, 10 at most", v.Field, v.Count, v.Skew, maxZipf)
 		}
-		c.zipf = zipfTable(int(v.Count), v.Skew)
+		c.zipf, c.drawn = zipfTable(int(v.Count), v.Skew), make([]uint32, drawAhead)
 	}
 	return c, nil
 }
@@ -216,14 +222,26 @@ func (c *counter) next(r *random, carry bool) (value uint32, out bool) {
 		hi, _ := bits.Mul64(r.next(), uint64(c.count))
 		return c.first + uint32(hi)*c.step, carry
 	default:
+		if c.left == 0 {
+			c.draw(r)
+		}
+		c.left--
+		return c.first + c.drawn[c.left]*c.step, carry
+	}
+}
+
+// draw draws from the table.
+func (c *counter) draw(r *random) {
+	for k := range c.drawn {
 		v := r.next()
 		hi, _ := bits.Mul64(v, uint64(c.count))
-		i := uint32(hi)
-		if a := &c.zipf[i]; uint32(v) > a.keep {
+		i, a := uint32(hi), c.zipf[hi]
+		if uint32(v) > a.keep {
 			i = a.other
 		}
-		return c.first + i*c.step, carry
+		c.drawn[k] = i
 	}
+	c.left = len(c.drawn)
 }
 
 // random is a generator of one multiplication a number (wyrand).
