@@ -100,7 +100,7 @@ func assign(in *ins, value uint64, p *packet.Packet, env *Env, rule uint32) {
 	case assignMark:
 		p.Mark = uint32(value)
 	case assignCtMark:
-		if p.Ct != nil && setCtMark(p, env, uint32(value)) {
+		if p.Ct != nil && SetCtMark(p, env, uint32(value)) {
 			env.Trail.opened(rule)
 		}
 	case assignZone:

@@ -202,6 +202,9 @@ func baseChains(ix *index, family nft.Family, hook nft.Hook) []BaseChain {
 			continue
 		}
 		bc := BaseChain{Entry: ref.entry, Priority: b.Priority, NAT: b.Type == nft.TypeNAT, PolicyID: ref.policy}
+		if b.Count != nil {
+			bc.Count = ix.slots[b.Count] + 1
+		}
 		if b.Policy == nft.VerdictAccept {
 			bc.Policy = Accept
 		}

@@ -63,6 +63,7 @@ func (w *canon) tree(tree *nft.Ruleset) {
 			w.flag(c.Base != nil)
 			if b := c.Base; b != nil {
 				w.num(uint64(b.Type), uint64(b.Hook), uint64(b.Priority), uint64(b.Policy))
+				w.flag(b.Count != nil)
 			}
 			w.num(uint64(len(c.Rules)))
 			for _, r := range c.Rules {
@@ -127,6 +128,8 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.expr(st.Option)
 	case *nft.Notrack:
 		w.str("notrack")
+	case *nft.Extension: // what it does is found by its number, and is no part of the image
+		w.str("extension")
 	case *nft.Limit:
 		w.limit(st)
 	case *nft.Quota:

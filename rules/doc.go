@@ -52,6 +52,7 @@
 // Files in reading order:
 //
 //	options.go       Interface, Options, Error
+//	extension.go     matches and targets written elsewhere
 //	verdict.go       Code, Verdict, Env and what it returns
 //	ruleset.go       Ruleset: copies, names of ids, sums of counters
 //	compile.go       Compile

@@ -84,7 +84,7 @@ func (im *Image) Eval(c *BaseChain, p *packet.Packet, env *Env) Verdict {
 	var w walk
 	w.begin(p)
 	heads, code := im.heads, im.ins
-	at, depth := uint(c.Entry), 0
+	at, depth, repeats := uint(c.Entry), 0, 0
 
 nextRule:
 	for {
@@ -168,7 +168,7 @@ nextRule:
 				case opSetMark:
 					p.Mark = uint32(v ^ in.lo)
 				case opSetCtMark:
-					if p.Ct != nil && setCtMark(p, env, uint32(v^in.lo)) {
+					if p.Ct != nil && SetCtMark(p, env, uint32(v^in.lo)) {
 						env.Trail.opened(h.rule) // the next packet of the flow finds it set
 					}
 				}
@@ -231,6 +231,37 @@ nextRule:
 			case opHelper:
 				setHelper(arg, p, env)
 				continue
+			case opExtension:
+				if uint(arg) >= uint(len(im.exts)) {
+					return poisoned
+				}
+				switch act := im.exts[arg].Run(p, env); act {
+				case ActContinue:
+					open := w.open
+					w.begin(p) // it may have changed the packet
+					w.open = open
+					continue
+				case ActNext:
+					w.begin(p)
+					continue nextRule
+				case ActAccept:
+					op = opAccept
+				case ActReturn:
+					op = opReturn
+				case ActStolen:
+					return Verdict{Code: Stolen, Rule: h.rule}
+				case ActQueue:
+					return Verdict{Code: Queue, Rule: h.rule}
+				case ActRepeat:
+					if repeats++; repeats > maxRepeats {
+						return Verdict{Code: Drop, Rule: h.rule}
+					}
+					w.begin(p)
+					at, depth = uint(c.Entry), 0
+					continue nextRule
+				default:
+					op = opDrop
+				}
 			case opReject:
 				env.Reject = rejectSpec(in, p)
 				return Verdict{Code: Reject, Rule: h.rule}
@@ -285,6 +316,12 @@ nextRule:
 				at = uint(arg)
 			case opReturn, opEnd:
 				if depth == 0 {
+					if c.Count != 0 && uint(c.Count) <= uint(len(im.counters)) {
+						ctr := &im.counters[c.Count-1]
+						ctr.Packets++
+						ctr.Bytes += uint64(p.Bytes)
+						env.Trail.count(c.Count-1, c.PolicyID)
+					}
 					return Verdict{Code: c.Policy, Rule: c.PolicyID}
 				}
 				depth--
@@ -338,8 +375,9 @@ func scan(heads []head, at uint, w *walk) uint {
 	return uint(len(heads))
 }
 
-// setCtMark sets the mark of p's flow and says whether it was another.
-func setCtMark(p *packet.Packet, env *Env, mark uint32) bool {
+// SetCtMark sets the mark of p's flow, which it has, and says whether it was another.
+// It is for workers, within Eval.
+func SetCtMark(p *packet.Packet, env *Env, mark uint32) bool {
 	if p.Ct.Mark == mark {
 		return false
 	}

@@ -20,6 +20,7 @@ type Image struct {
 	policies []uint16 // of flows' timeouts
 	dyns     []*dynTable
 	specs    []dynSpec // of dyns, the ruleset's
+	exts     []Extension
 
 	// views into region
 	heads []head

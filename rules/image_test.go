@@ -24,7 +24,7 @@ func TestLayout(t *testing.T) {
 		{"instruction", unsafe.Sizeof(ins{}), 40},
 		{"set", unsafe.Sizeof(setDesc{}), 48},
 		{"nat", unsafe.Sizeof(natDesc{}), 48},
-		{"base chain", unsafe.Sizeof(BaseChain{}), 16},
+		{"base chain", unsafe.Sizeof(BaseChain{}), 24},
 		{"run", unsafe.Sizeof(runDesc{}), 24},
 	} {
 		if row.got != row.want {

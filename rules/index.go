@@ -15,6 +15,7 @@ type index struct {
 	rules     []RuleInfo // id - 1
 	chains    []*chainRef
 	counters  []counterRef
+	exts      []Extension // by opExtension's arg
 	logs      []LogSpec
 	sets      []*nft.Set
 	setOf     map[*nft.Set]setUse
@@ -102,6 +103,10 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 					text = "policy drop"
 				} else if b.Policy != nft.VerdictAccept {
 					return nil, errorf(c.Pos, "policy of chain %s is neither accept nor drop", c.Name)
+				}
+				if b.Count != nil {
+					ix.slots[b.Count] = uint32(len(ix.counters))
+					ix.counters = append(ix.counters, counterRef{rule: uint32(len(ix.rules)) + 1, stmt: b.Count})
 				}
 				ref.policy = ix.add(RuleInfo{Pos: c.Pos, Family: t.Family, Table: t.Name, Chain: c.Name, Text: text, Policy: true})
 			}
@@ -207,6 +212,14 @@ func (ix *index) number(ref *chainRef) error {
 						ix.conntrk |= trackFlags(ref.table.Family)
 					}
 				}
+			case *nft.Extension:
+				impl, ok := st.Impl.(Extension)
+				if !ok {
+					return refusal(st)
+				}
+				ix.slots[st] = uint32(len(ix.exts))
+				ix.exts = append(ix.exts, impl)
+				ix.conntrk |= trackFlags(ref.table.Family) // it may ask for the connection
 			case *nft.Verdict:
 				if err := ref.call(st); err != nil {
 					return err

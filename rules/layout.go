@@ -178,8 +178,9 @@ const (
 	opDrop
 	opAccept
 	opReturn
-	opJump // head arg
-	opGoto // head arg
+	opJump      // head arg
+	opGoto      // head arg
+	opExtension // extension arg of the image
 
 	// What rare runs; a value is the key word key.
 	opConst   // = lo
@@ -248,6 +249,8 @@ type BaseChain struct {
 	NAT      bool // of type nat: only first packets of a flow walk it
 	Policy   Code
 	PolicyID uint32 // rule id of the policy
+	Count    uint32 // counter of the policy, plus 1; 0: none
+	_        uint32
 }
 
 // Counter counts packets and their L3 bytes. One worker's image has its own

@@ -106,6 +106,8 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		return lw.reject(st)
 	case *nft.Mangle:
 		return lw.mangle(st)
+	case *nft.Extension:
+		lw.add(opExtension, lw.ix.slots[st], 0)
 	case *nft.Notrack:
 		lw.add(opNotrack, 0, 0)
 	case *nft.ObjectRef:
@@ -130,6 +132,8 @@ func refusal(st nft.Stmt) error {
 		why = ": there is no local socket to give the packet to"
 	case *nft.Dup, *nft.Forward:
 		why = ": a packet leaves by the port that its route says, once"
+	case *nft.Extension:
+		why = ": nothing here carries it out"
 	}
 	return errorf(st.Position(), "%s is not supported%s", nft.StmtName(st), why)
 }

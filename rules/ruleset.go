@@ -104,6 +104,7 @@ func (r *Ruleset) Copy() (*Image, error) {
 	copy(region, r.master.words)
 	region[hdrGeneration] = r.Generation
 	im := newImage(region, counters)
+	im.exts = r.ix.exts
 	if err := r.remember(im); err != nil {
 		return nil, errors.Join(err, im.Free())
 	}

@@ -13,9 +13,11 @@ const (
 	Accept      // go on with the next chain of the hook
 	Reject      // drop and answer as Env.Reject says
 	NAT         // set up the translation Env.NAT, then go on
+	Stolen      // an extension has taken the packet: it goes no further, and is no loss
+	Queue       // an extension wants somebody else to decide; nobody there: drop
 )
 
-var codeNames = [...]string{"drop", "accept", "reject", "nat"}
+var codeNames = [...]string{"drop", "accept", "reject", "nat", "stolen", "queue"}
 
 func (c Code) String() string {
 	if int(c) < len(codeNames) {

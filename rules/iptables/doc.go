@@ -1,6 +1,13 @@
 // Package iptables is the language of iptables: it reads what iptables-save
-// writes, judges it as iptables 1.8.9 and the kernel do, and prints it back to the
-// letter.
+// writes, judges it as iptables 1.8.9 and the kernel do, prints it back to the
+// letter, and turns it into the tree that nft text becomes too, so that the same
+// engine carries it.
+//
+// A table of iptables is a table of nft of the same name. Each of its rules knows
+// the rule it comes from (nft.Rule.Origin), and its base chains count what their
+// policies decide; so iptables-save has everything it prints, and `nft list` shows
+// the same rules as nft's. A table in which nft has added a rule is no longer one
+// of iptables, until a dump replaces it.
 //
 // # Terms
 //
@@ -50,4 +57,8 @@
 //   - target.go, target_mark.go, target_nat.go: the targets
 //   - command.go: one command; restore.go: a dump; tables.go: tables and what the
 //     kernel checks; save.go: printing
+//   - lower.go, lower_match.go, lower_target.go: what rules mean, as nft text
+//   - code.go: what no statement of nft stands for, as code for workers
+//   - script.go: tables into the tree of the rules in force, and out of it
+//   - ipset.go: sets as ipset saves them
 package iptables

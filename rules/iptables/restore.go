@@ -40,6 +40,16 @@ func Restore(old *Ruleset, family Family, file string, text []byte, opt RestoreO
 	return rs, nil
 }
 
+// Changed returns the tables that are not those of old.
+func (rs *Ruleset) Changed(old *Ruleset) (tables []*Table) {
+	for _, t := range rs.Tables {
+		if old == nil || old.table(t.Name) != t {
+			tables = append(tables, t)
+		}
+	}
+	return tables
+}
+
 // restore is one dump being read.
 type restore struct {
 	rs    *Ruleset

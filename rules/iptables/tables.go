@@ -100,11 +100,6 @@ func (rs *Ruleset) put(t *Table) {
 // check judges a whole table as the kernel does when it is loaded: jumps and
 // loops, and every extension by the hooks that lead to its chain.
 func (t *Table) check() error {
-	reach := map[*Chain]uint8{}
-	type visit struct {
-		c     *Chain
-		depth int
-	}
 	for _, c := range t.Chains {
 		for _, r := range c.Rules {
 			if r.Jump == "" {
@@ -148,24 +143,8 @@ func (t *Table) check() error {
 				return err
 			}
 		}
-		if c.Hook < 0 {
-			continue
-		}
-		todo := []visit{{c, 0}}
-		for len(todo) > 0 {
-			v := todo[len(todo)-1]
-			todo = todo[:len(todo)-1]
-			if reach[v.c]>>c.Hook&1 != 0 {
-				continue
-			}
-			reach[v.c] |= 1 << c.Hook
-			for _, r := range v.c.Rules {
-				if r.Jump != "" {
-					todo = append(todo, visit{t.chain(r.Jump), v.depth + 1})
-				}
-			}
-		}
 	}
+	reach := t.reach()
 	for _, c := range t.Chains {
 		for _, r := range c.Rules {
 			for _, x := range r.Matches {
@@ -184,4 +163,33 @@ func (t *Table) check() error {
 		}
 	}
 	return nil
+}
+
+// reach returns the hooks that lead to each chain. Jumps go to chains there are.
+func (t *Table) reach() map[*Chain]uint8 {
+	reach := map[*Chain]uint8{}
+	byName := map[string]*Chain{}
+	for _, c := range t.Chains {
+		byName[c.Name] = c
+	}
+	for _, base := range t.Chains {
+		if base.Hook < 0 {
+			continue
+		}
+		todo := []*Chain{base}
+		for len(todo) > 0 {
+			c := todo[len(todo)-1]
+			todo = todo[:len(todo)-1]
+			if reach[c]>>base.Hook&1 != 0 {
+				continue
+			}
+			reach[c] |= 1 << base.Hook
+			for _, r := range c.Rules {
+				if r.Jump != "" {
+					todo = append(todo, byName[r.Jump])
+				}
+			}
+		}
+	}
+	return reach
 }

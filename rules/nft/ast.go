@@ -97,6 +97,7 @@ type Base struct {
 	Hook     Hook
 	Priority int32
 	Policy   VerdictKind // VerdictAccept or VerdictDrop
+	Count    *Counter    // of the packets that the policy decides about; nil: nobody asks. Not listed
 	Devices  []string    // of an ingress or egress hook
 	Offload  bool
 }
@@ -109,6 +110,10 @@ type Rule struct {
 	Stmts    []Stmt
 	Comment  string
 	empty    bool // Comment is written, but empty
+
+	// Origin is the rule in the language it was written in, nil for this one. It
+	// is carried along, and means nothing here.
+	Origin any
 }
 
 // Stmt is one of *Match, *VMap, *Verdict, *Counter, *Log, *NAT, *Reject, *Mangle,

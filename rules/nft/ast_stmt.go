@@ -128,6 +128,17 @@ type ResetOption struct {
 	Option Expr
 }
 
+// Extension is a match or a target of another language that no statement of this
+// one stands for. Impl carries it out; what it is, is a matter of the compiler.
+// Text cannot name one of its own accord: see ParseOptions.Extension.
+type Extension struct {
+	Pos    Pos
+	Name   string // listed as `xt match "name"`
+	Target bool   // `xt target "name"`
+	Impl   any
+}
+
+func (s *Extension) Position() Pos   { return s.Pos }
 func (s *Limit) Position() Pos       { return s.Pos }
 func (s *Quota) Position() Pos       { return s.Pos }
 func (s *ConnLimit) Position() Pos   { return s.Pos }
@@ -198,6 +209,8 @@ func StmtName(s Stmt) string {
 		return [...]string{"add", "update", "delete"}[s.Verb] + " @" + s.Set.Name
 	case *ResetOption:
 		return "reset"
+	case *Extension:
+		return "xt " + s.Name
 	}
 	return "statement"
 }

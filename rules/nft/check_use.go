@@ -28,6 +28,9 @@ func (k *ruleCheck) plain(n *plainNode) Stmt {
 		x := *s
 		return &x
 	}
+	if x, ok := n.stmt.(*Extension); ok {
+		return x
+	}
 	x := *n.stmt.(*Notrack)
 	return &x
 }

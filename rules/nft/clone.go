@@ -61,6 +61,9 @@ func (c *cloning) table(t *Table) *Table {
 		n := *ch
 		if ch.Base != nil {
 			base := *ch.Base
+			if base.Count != nil {
+				base.Count = c.stateful(base.Count).(*Counter)
+			}
 			n.Base = &base
 		}
 		n.Rules = make([]*Rule, len(ch.Rules))

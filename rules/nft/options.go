@@ -16,6 +16,10 @@ type ParseOptions struct {
 	// name it does not know is an error, as in nft. Without it every name is
 	// taken and the value is left zero, for the compiler to find by Const.Name.
 	Interface func(name string) (index uint32, ok bool)
+
+	// Extension gives what `xt match "key"` and `xt target "key"` stand for, nil
+	// for nothing. Without it such statements are refused.
+	Extension func(key string) *Extension
 }
 
 // PrintOptions chooses what Fprint shows.

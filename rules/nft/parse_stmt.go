@@ -219,8 +219,25 @@ func (p *parser) parseOtherStatement(t token) stmtNode {
 		return p.parseMeter()
 	case "flow":
 		return p.parseFlow()
+	case "xt":
+		if p.opt.Extension != nil {
+			return p.parseExtension(t)
+		}
 	}
 	return nil
+}
+
+// parseExtension reads `xt match "key"` or `xt target "key"`.
+func (p *parser) parseExtension(t token) stmtNode {
+	p.take()
+	kind, key := p.take(), p.take()
+	x := p.opt.Extension(key.text)
+	if x == nil || x.Target != (kind.text == "target") {
+		p.fail(&key, "no such extension")
+	}
+	fresh := *x
+	fresh.Pos = t.pos
+	return &plainNode{place{t.pos, p.last}, &fresh}
 }
 
 func (p *parser) parseMatch() stmtNode {

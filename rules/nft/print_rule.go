@@ -75,6 +75,11 @@ func stmtText(it *item, opt *PrintOptions) string {
 		return exprText(s.Left, "", opt) + " set " + mangleText(&s.Value, opt)
 	case *Notrack:
 		return "notrack"
+	case *Extension:
+		if s.Target {
+			return `xt target "` + s.Name + `"`
+		}
+		return `xt match "` + s.Name + `"`
 	}
 	return ""
 }

@@ -13,6 +13,8 @@
 //	GET    /v1/ping               {"pid", "version"}
 //	GET    /v1/status             Status
 //	POST   /v1/nft                Request, answers what nft would print, as it is made
+//	POST   /v1/iptables/restore   Dump, answers Applied
+//	GET    /v1/iptables/save      text as iptables-save; ?ipv6=1 ?counters=1 ?table=NAME
 //	POST   /v1/conntrack          conntrack.Command, answers lines as they are made, see below
 //	GET    /v1/perf/profile       Profile: accounts of the workers' time
 //	POST   /v1/perf/profiling     ?on=1 ?on=0, answers Profile
@@ -47,7 +49,7 @@
 // that a script includes are read by the box, so they have to be there in its
 // view of the file system.
 //
-// Files in reading order: socket.go, rulebook.go, rulewatch.go, status.go, entries.go,
+// Files in reading order: socket.go, rulebook.go, tables.go, rulewatch.go, status.go, entries.go,
 // connections.go, connedit.go, events.go, procfiles.go, profile.go,
 // metrics.go, server.go, stream.go, client.go.
 package control

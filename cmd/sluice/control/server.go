@@ -74,6 +74,8 @@ func (s *Server) handler() http.Handler {
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.status(), nil) })
 	mux.HandleFunc("POST /v1/nft", s.nft)
+	mux.HandleFunc("POST /v1/iptables/restore", s.restore)
+	mux.HandleFunc("GET /v1/iptables/save", s.save)
 	mux.HandleFunc("POST /v1/conntrack", s.conntrack)
 	mux.HandleFunc("GET /v1/proc/{file}", s.proc)
 	s.profileRoutes(mux)

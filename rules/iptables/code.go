@@ -1,0 +1,302 @@
+package iptables
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
+)
+
+// What no statement of nft stands for, as code that workers run. Each type is a
+// rules.Extension without a memory.
+
+func holds(yes bool) rules.Action {
+	if yes {
+		return rules.ActContinue
+	}
+	return rules.ActNext
+}
+
+// eitherPort is multiport --ports: the source or the destination port is one of
+// the list.
+type eitherPort struct {
+	list []portRange
+	neg  bool
+}
+
+func (m eitherPort) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	src, dst, ok := p.Ports()
+	if !ok {
+		return rules.ActNext
+	}
+	for i := range m.list {
+		r := &m.list[i]
+		if uint64(src) >= r.lo && uint64(src) <= r.hi || uint64(dst) >= r.lo && uint64(dst) <= r.hi {
+			return holds(!m.neg)
+		}
+	}
+	return holds(m.neg)
+}
+
+// segmentNot is tcpmss ! --mss: packets without the option match too.
+type segmentNot struct{ lo, hi uint16 }
+
+func (m segmentNot) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	if p.Proto != 6 || p.Flags&packet.FlagL4 == 0 {
+		return rules.ActNext
+	}
+	h := p.Transport()
+	end := min(int(h[12]>>4)*4, len(h))
+	for i := 20; i < end; {
+		switch {
+		case h[i] == 0:
+			return rules.ActContinue
+		case h[i] == 1:
+			i++
+			continue
+		case i+1 >= end || h[i+1] < 2 || i+int(h[i+1]) > end:
+			return rules.ActContinue
+		case h[i] == 2 && h[i+1] == 4:
+			mss := binary.BigEndian.Uint16(h[i+2:])
+			return holds(mss < m.lo || mss > m.hi)
+		}
+		i += int(h[i+1])
+	}
+	return rules.ActContinue
+}
+
+// stateOrNAT is a list of states with SNAT or DNAT among them.
+type stateOrNAT struct {
+	states, status uint32
+	neg            bool
+}
+
+func (m stateOrNAT) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	state := uint32(flowtable.StateInvalid)
+	if p.Ct != nil || p.Entry != 0 {
+		state = p.Info.State()
+	} else if p.Info == flowtable.InfoUntracked {
+		state = flowtable.StateUntracked
+	}
+	yes := state&m.states != 0
+	if p.Ct != nil {
+		yes = yes || uint32(p.Ct.Status)&m.status != 0
+	}
+	return holds(yes != m.neg)
+}
+
+// pattern is the string match: bytes that begins from byte from to byte to of
+// the IP datagram.
+type pattern struct {
+	bytes    []byte
+	from, to int
+	fold     bool // the pattern is in lower case, and so is what it is compared with
+	neg      bool
+}
+
+func (m *pattern) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	b := p.IP()
+	if m.from > len(b) {
+		return holds(m.neg)
+	}
+	b = b[m.from:min(len(b), m.to+len(m.bytes))]
+	if !m.fold {
+		return holds((bytes.Index(b, m.bytes) >= 0) != m.neg)
+	}
+	for i := 0; i+len(m.bytes) <= len(b); i++ {
+		j := 0
+		for j < len(m.bytes) && lowerCase(b[i+j]) == m.bytes[j] {
+			j++
+		}
+		if j == len(m.bytes) {
+			return holds(!m.neg)
+		}
+	}
+	return holds(m.neg)
+}
+
+func lowerCase(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+func lowerString(l *lower, x *Instance) error {
+	v := x.pattern()
+	m := &pattern{bytes: []byte(v.s), from: int(x.opt("from").n[0]), to: max16, fold: x.has("icase"), neg: v.neg}
+	if t := x.opt("to"); t.set {
+		m.to = int(t.n[0])
+	}
+	if m.fold {
+		for i, c := range m.bytes {
+			m.bytes[i] = lowerCase(c)
+		}
+	}
+	l.extend(x, false, m)
+	return nil
+}
+
+// words is the u32 match.
+type words struct {
+	tests []u32Test
+	neg   bool
+}
+
+func (m *words) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	b := p.IP()
+	for i := range m.tests {
+		if !m.tests[i].holds(b) {
+			return holds(m.neg)
+		}
+	}
+	return holds(!m.neg)
+}
+
+func (t *u32Test) holds(b []byte) bool {
+	at, pos := uint64(0), uint64(t.where[0].n)
+	v, ok := wordAt(b, at, pos)
+	for i := 1; ok && i < len(t.where); i++ {
+		n := t.where[i].n
+		switch t.where[i].op {
+		case "&":
+			v &= n
+		case "<<":
+			v <<= n
+		case ">>":
+			v >>= n
+		case "@":
+			at += uint64(v)
+			v, ok = wordAt(b, at, uint64(n))
+		}
+	}
+	if !ok {
+		return false
+	}
+	for _, r := range t.values {
+		if v >= r[0] && v <= r[1] {
+			return true
+		}
+	}
+	return false
+}
+
+func wordAt(b []byte, at, pos uint64) (uint32, bool) {
+	if at+pos+4 > uint64(len(b)) {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b[at+pos:]), true
+}
+
+func lowerU32(l *lower, x *Instance) error {
+	v := x.opt("u32")
+	l.extend(x, false, &words{v.x.([]u32Test), v.neg})
+	return nil
+}
+
+// Run is the time match. A day's seconds and days of the week need no calendar;
+// the day of the month is found as in the proleptic calendar of the Gregorians.
+func (m *timeMatch) Run(_ *packet.Packet, env *rules.Env) rules.Action {
+	now := uint64(env.Wall / 1e9)
+	if now < m.from || now > m.to {
+		return rules.ActNext
+	}
+	second := now % 86400
+	if m.day < m.end {
+		if second < m.day || second > m.end {
+			return rules.ActNext
+		}
+	} else {
+		if second < m.day && second > m.end {
+			return rules.ActNext
+		}
+		if m.across && second <= m.end {
+			now -= 86400
+		}
+	}
+	days := now / 86400
+	week := (days+3)%7 + 1 // 1970 began on a Thursday; Monday is 1
+	if m.weekDays>>week&1 == 0 || m.monthDays != allMonthDays && m.monthDays>>dayOfMonth(days)&1 == 0 {
+		return rules.ActNext
+	}
+	return rules.ActContinue
+}
+
+// dayOfMonth counts from 1; days are those since 1970. Years begin in March, so
+// that the leap day is the last of one.
+func dayOfMonth(days uint64) uint64 {
+	d := (days + 719468) % 146097 // of 400 years
+	year := (d - d/1460 + d/36524 - d/146096) / 365
+	d -= 365*year + year/4 - year/100
+	return d - (153*((5*d+2)/153)+2)/5 + 1
+}
+
+func lowerTime(l *lower, x *Instance) error {
+	m := x.timeMatch()
+	l.extend(x, false, &m)
+	return nil
+}
+
+// moveMark is CONNMARK --save-mark or --restore-mark with masks on both sides.
+type moveMark struct {
+	nf, ct  uint32
+	restore bool
+}
+
+func (m moveMark) Run(p *packet.Packet, env *rules.Env) rules.Action {
+	switch {
+	case p.Ct == nil:
+	case m.restore:
+		p.Mark = p.Mark&^m.nf ^ p.Ct.Mark&m.ct
+	default:
+		rules.SetCtMark(p, env, p.Ct.Mark&^m.ct^p.Mark&m.nf)
+	}
+	return rules.ActContinue
+}
+
+// addHops is TTL and HL, --ttl-inc and --ttl-dec.
+type addHops int
+
+func (n addHops) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	at := int(p.L3) + 8
+	if p.Family == flowtable.FamilyIPv6 {
+		at = int(p.L3) + 7
+	}
+	b := [1]byte{uint8(min(max(int(p.TTL())+int(n), 0), 255))}
+	p.Store(at, b[:], true)
+	return rules.ActContinue
+}
+
+// setTOS makes the byte (tos &^ mask) ^ v.
+type setTOS struct{ v, mask uint8 }
+
+func (m setTOS) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	h := p.IP()
+	if p.Family == flowtable.FamilyIPv6 {
+		tc := h[0]<<4 | h[1]>>4
+		tc = tc&^m.mask ^ m.v
+		b := [2]byte{h[0]&0xf0 | tc>>4, tc<<4 | h[1]&0x0f}
+		p.Store(int(p.L3), b[:], true)
+		return rules.ActContinue
+	}
+	b := [1]byte{h[1]&^m.mask ^ m.v}
+	p.Store(int(p.L3)+1, b[:], true)
+	return rules.ActContinue
+}
+
+// setTCPFlags takes flags away and sets some of them.
+type setTCPFlags struct{ clear, set uint8 }
+
+func (m setTCPFlags) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	if p.Proto == 6 && p.Flags&packet.FlagL4 != 0 {
+		b := [1]byte{p.Data[int(p.L4)+13]&^m.clear | m.set}
+		p.Store(int(p.L4)+13, b[:], true)
+	}
+	return rules.ActContinue
+}
+
+func lowerRecent(l *lower, x *Instance) error {
+	return l.refuse(x, "lists of recent addresses are not kept yet")
+}
