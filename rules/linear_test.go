@@ -451,9 +451,9 @@ func (l *twin) ct(e *nft.CT, p *packet.Packet) (*big.Int, bool) {
 	case nft.CTPackets, nft.CTBytes, nft.CTAvgpkt, nft.CTZone, nft.CTLabel, nft.CTID:
 		return l.ctMore(e, p)
 	case nft.CTExpiration:
-		left := int64(p.Ct.Expires)
+		left := int64(0)
 		if p.Ct.Status&flowtable.StatusConfirmed != 0 {
-			left = max(left-int64(l.now), 0)
+			left = max(int64(p.Ct.Expires)-int64(l.now), 0)
 		}
 		return num(uint64(left))
 	}

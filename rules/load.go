@@ -90,11 +90,12 @@ func pkttype(frame []byte) uint64 {
 	return pktHost
 }
 
-// expiration returns the milliseconds a flow has left. Before it is confirmed an
-// entry holds them as such; afterwards it holds the tick of its end.
+// expiration returns the milliseconds a flow has left: none before it is confirmed,
+// as in a kernel that has run for longer than a timeout (nf_ct_expires takes what
+// is a span then for a time).
 func expiration(ct *flowtable.Entry, now uint32) uint32 {
 	if ct.Status&flowtable.StatusConfirmed == 0 {
-		return ct.Expires
+		return 0
 	}
 	if left := ct.Expires - now; left < expiresWindow {
 		return left

@@ -532,7 +532,7 @@ func lowerStatistic(l *lower, x *Instance) error {
 		return nil
 	}
 	v, every := x.opt("every"), x.opt("every").n[0]
-	l.add("numgen inc mod %d %s%d", every, op(v.neg), every-1-x.opt("packet").n[0])
+	l.add("numgen inc mod %d %s%d", every, op(v.neg), x.opt("packet").n[0])
 	return nil
 }
 

@@ -9,6 +9,7 @@ set -euo pipefail
 needs=(
 	"nft nftables"
 	"conntrack conntrack"
+	"iptables iptables"
 	"tcpdump tcpdump"
 	"tshark tshark"
 	"ethtool ethtool"

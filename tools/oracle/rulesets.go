@@ -24,6 +24,8 @@ const silent = `	chain mine { type filter hook input priority 0; policy drop; }
 
 // rulesets by name. All observe.
 var rulesets = map[string]string{
+	"tables":    matching4,
+	"table-nat": translating,
 	"observe": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 	chain first { type filter hook prerouting priority 0; policy accept; counter; }
@@ -145,6 +147,7 @@ var free = map[string]func(netip.Addr, uint16) bool{
 	"snat":              func(a netip.Addr, port uint16) bool { return a == snat4 || a == snat6 },
 	"snat-range":        func(a netip.Addr, port uint16) bool { return a == snat4 && port >= 5000 && port <= 5003 },
 	"dnat":              func(netip.Addr, uint16) bool { return false },
+	"table-nat":         func(a netip.Addr, port uint16) bool { return a == snat4 || a == pair.Spare(1, false) },
 }
 
 var (

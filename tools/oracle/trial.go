@@ -68,10 +68,13 @@ func (c *court) play(s *Script) (v verdict) {
 	packets, steps := c.packets, c.steps
 	defer func() { v.packets, v.steps = c.packets-packets, c.steps-steps }()
 	rules := rulesets[s.Rules]
+	if s.Rules == "tables" && s.Six {
+		rules = matching6
+	}
 	if s.Rules == "" {
 		rules = rulesets["observe"]
 	}
-	setup := &pair.Case{Rules: rules, Settings: s.Settings, Routes: s.Routes, WanMTU: s.WanMTU}
+	setup := &pair.Case{Rules: rules, Six: s.Six, Settings: s.Settings, Routes: s.Routes, WanMTU: s.WanMTU}
 	if v.err = c.kernel.Begin(setup); v.err != nil {
 		return v
 	}

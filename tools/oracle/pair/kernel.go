@@ -40,6 +40,8 @@ type Kernel struct {
 	index  [2]int // of the interfaces
 	ask    []byte // the barrier's question, an ARP request
 	rules  string // in force
+	tool   string // whose tables have the case's dump: iptables, ip6tables or none
+	named  string // the dump, for the tables that it names
 	mtu    int    // of the WAN's interface
 	routes []Route
 	was    map[string]string // settings that a script changed, and their values before
@@ -226,7 +228,14 @@ func (k *Kernel) begin(c *Case) error {
 	if err := k.set(c.Settings); err != nil {
 		return err
 	}
-	if err := k.load(c.Rules); err != nil {
+	if err := k.tables(c); err != nil {
+		return err
+	}
+	nft := c.Rules
+	if c.dump() {
+		nft = "\n"
+	}
+	if err := k.load(nft); err != nil {
 		return err
 	}
 	if err := k.route(c.Routes); err != nil {
@@ -448,6 +457,9 @@ func (k *Kernel) Table() ([]Entry, error) {
 
 // Counters returns what the rules have counted since Begin.
 func (k *Kernel) Counters() ([]Counter, error) {
+	if k.tool != "" {
+		return k.tableCounters()
+	}
 	all, err := k.nf.ruleCounters()
 	for i := range all {
 		base := k.base[fmt.Sprint(all[i].Chain, all[i].Number)]

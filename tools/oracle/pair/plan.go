@@ -36,7 +36,8 @@ const MTU = 1500
 
 // Case is what contenders are set up with.
 type Case struct {
-	Rules    string // nft
+	Rules    string // nft, or a dump of iptables, which begins with *
+	Six      bool   // the dump is one of ip6tables
 	Settings []Setting
 	Routes   []Route
 	WanMTU   int // of the WAN's interface in bytes; 0: 1400, so that packets can be too long

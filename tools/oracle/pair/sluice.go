@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/perf"
+	"github.com/sluice-net/sluice/rules/iptables"
 )
 
 // Stats are the counters of nf_conntrack that are compared.
@@ -28,7 +29,9 @@ type Sluice struct {
 	clock   *perf.Clock
 	start   time.Time
 	ports   [2]*port
-	turn    int // number of frames so far
+	turn    int             // number of frames so far
+	tables  iptables.Family // of the dump that was loaded; 0: none was
+	named   string          // the dump
 }
 
 // clockStart is where the clock of a box begins.
@@ -66,6 +69,13 @@ func NewSluice(workers int, index [2]int, c *Case) (*Sluice, error) {
 	var err error
 	if s.box, err = dataplane.New(cfg); err != nil {
 		return nil, err
+	}
+	if c.dump() {
+		s.tables, s.named = tableFamily(c.Six), c.Rules
+		if err := loadTables(s.box, c); err != nil {
+			return nil, errors.Join(fmt.Errorf("sluice refuses the tables: %w", err), s.box.Close())
+		}
+		return s, nil
 	}
 	if _, err := s.box.Load("rules", []byte(c.Rules)); err != nil {
 		return nil, errors.Join(fmt.Errorf("sluice refuses the rules: %w", err), s.box.Close())
@@ -149,6 +159,9 @@ func (s *Sluice) Entries() []Entry {
 
 // Counters returns what the rules have counted.
 func (s *Sluice) Counters() []Counter {
+	if s.tables != 0 {
+		return s.tableCounters()
+	}
 	totals := s.box.Counters()
 	ruleset := s.box.Rules()
 	numbers := map[string]int{}
