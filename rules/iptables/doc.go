@@ -57,7 +57,7 @@
 //   - target.go, target_mark.go, target_nat.go: the targets
 //   - command.go: one command; restore.go: a dump; tables.go: tables and what the
 //     kernel checks; save.go: printing
-//   - lower.go, lower_match.go, lower_target.go: what rules mean, as nft text
+//   - lower.go, lower_match.go, lower_meta.go, lower_target.go: what rules mean, as nft text
 //   - code.go: what no statement of nft stands for, as code for workers
 //   - script.go: tables into the tree of the rules in force, and out of it
 //   - ipset.go: sets as ipset saves them

@@ -31,7 +31,7 @@ var layers = []layer{
 		third: []string{"github.com/gaissmai/bart"}},
 	{dir: "rules/nft"},
 	{dir: "rules/classify", third: []string{"golang.org/x/sys"}},
-	{dir: "rules/iptables", ours: []string{"rules/nft"}},
+	{dir: "rules/iptables", ours: []string{"perf", "flowtable", "dataplane/packet", "dataplane/helper", "rules"}},
 	{dir: "rules", ours: []string{"perf", "flowtable", "dataplane/packet", "dataplane/helper"},
 		third: []string{"github.com/panjf2000/ants/v2", "github.com/dgraph-io/ristretto/v2"}},
 	{dir: "dataplane/guard", third: []string{"github.com/google/nftables", "github.com/vishvananda/netlink", "golang.org/x/sys"}},
