@@ -334,13 +334,14 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 		}
 	}
 	b := cmd.block
-	if t == nil {
+	fresh := t == nil
+	if fresh {
 		c.rs.last++
 		t = &Table{Pos: cmd.pos, Family: cmd.family, Name: cmd.table.text, Handle: c.rs.last}
 		c.rs.Tables = append(c.rs.Tables, t)
 		t.Comment, t.empty = textOf(b.comment) // only a new table takes one
 	}
-	if t.Dormant != b.dormant || t.Pos == cmd.pos {
+	if t.Dormant != b.dormant || fresh {
 		c.did(Change{Verb: "add", Table: t})
 	}
 	// As nft does: all chains of the block, then its objects and sets, then its

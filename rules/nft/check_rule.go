@@ -75,9 +75,11 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 	}
 	// As in the kernel, the sets written in a rule take handles before it does.
 	for _, st := range r.Stmts {
-		if s := anonymousSet(st); s != nil {
-			s.Handle = c.nextHandle(t)
-		}
+		stmtSets(st, func(s *Set) {
+			if s.Name == "" {
+				s.Handle = c.nextHandle(t)
+			}
+		})
 	}
 	if impliesTypes(r) {
 		for _, it := range shownItems(t.Family, r) {
@@ -105,17 +107,6 @@ func impliesTypes(r *Rule) bool {
 			}
 		}
 	}
-	return found
-}
-
-// anonymousSet is the set written in a statement, nil when there is none.
-func anonymousSet(st Stmt) *Set {
-	var found *Set
-	stmtSets(st, func(s *Set) {
-		if s.Name == "" {
-			found = s
-		}
-	})
 	return found
 }
 

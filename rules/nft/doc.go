@@ -24,20 +24,32 @@
 //
 //   - In a set with auto-merge, create takes what overlaps other elements or is
 //     beside them; nft then fails with an error of its own.
+//
 //   - Host names are refused; service and protocol names come from a table here.
+//
 //   - Interfaces named by iif and oif need not exist, unless
 //     [ParseOptions].Interface is given.
+//
 //   - `priority dstnat` is taken at output too, as newer versions of nft do.
+//
 //   - A field of less than a byte in a concatenation, in a set a rule changes or in
 //     a map is listed by its name. nft 1.0.6 lists an additional shift, and the
 //     elements of some as other values, and does not read that back.
+//
 //   - `ct state == established | new` is listed with its operator. nft leaves it
 //     out, and reads its own listing back as another match.
+//
 //   - A nat statement reached over a jump from a wrong hook, and a loop, are
 //     marked where they stand and not at the base chain's jump.
+//
 //   - Fields compared together are listed in header order, but never moved over a
 //     counter or another statement that does something.
+//
 //   - `not equal` on two neighbouring fields means that each differs.
+//
+//   - In events, sets written in a rule come and go with it, without a line of theirs.
+//
+//   - A transaction that is refused takes no handles.
 //
 // In JSON:
 //

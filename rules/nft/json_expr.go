@@ -139,7 +139,7 @@ func setRefJSON(s *Set, opt *PrintOptions) any {
 		return "@" + s.Name
 	}
 	els := make([]any, len(s.Elements))
-	for i, e := range s.Elements {
+	for i, e := range opt.inRule(s) {
 		els[i] = elementJSON(s, e, opt)
 	}
 	return one("set", els)

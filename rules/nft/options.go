@@ -37,5 +37,6 @@ type PrintOptions struct {
 	Time      bool                                   // times in seconds, as `nft -T`
 	Symbols   bool                                   // all values by number; with the three above `nft -n`
 	Services  bool                                   // ports by name, as `nft -S`
+	written   bool                                   // sets in a rule in the order in which they were written
 	Users     bool                                   // users and groups by name, as `nft -u`
 }

@@ -11,6 +11,7 @@ import (
 // JSON.
 func FprintChanges(w io.Writer, changes []Change, opt PrintOptions) error {
 	b := bufio.NewWriter(w)
+	opt.written = true
 	if opt.JSON {
 		for i := range changes {
 			for _, o := range changes[i].changeJSON(&opt) {
@@ -40,6 +41,7 @@ func FprintEcho(w io.Writer, changes []Change, generation uint64, by string, opt
 	case len(added) == 0:
 		return nil
 	case opt.JSON:
+		opt.written = true
 		return fprintEcho(w, added, &opt)
 	}
 	if err := FprintChanges(w, added, opt); err != nil || by == "" {

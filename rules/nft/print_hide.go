@@ -1,5 +1,7 @@
 package nft
 
+import "slices"
+
 // listing follows a rule as nft does when it makes text of the kernel's code:
 // it knows which protocols the matches so far say, and keeps for each layer the
 // last match that only says what a field of that layer needs. Such a match is
@@ -295,7 +297,7 @@ func impliedTypes(f *Field) *Match {
 	typ := LookupField(f.Proto, "type")
 	set := &Set{Key: []*Type{typ.T}}
 	for _, v := range []byte{min(f.Types[0], f.Types[1]), max(f.Types[0], f.Types[1])} {
-		set.Elements = append(set.Elements, &Element{Key: []KeyPart{{Lo: []byte{v}, Hi: []byte{v}, PrefixLen: -1}}})
+		set.Elements = append(set.Elements, &Element{Pos: Pos{Col: slices.Index(f.Types, v)}, Key: []KeyPart{{Lo: []byte{v}, Hi: []byte{v}, PrefixLen: -1}}})
 	}
 	return &Match{Left: &Payload{Field: typ}, Right: &SetRef{Set: set}, icmpTypes: true}
 }

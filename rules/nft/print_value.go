@@ -2,8 +2,10 @@ package nft
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -197,12 +199,22 @@ func flagMatchText(m *Match, mask *Masked, v *Const, th string, opt *PrintOption
 	return s + "& " + maskText(mask, opt) + " " + op + flagsText(t, v.Data, " | ", opt)
 }
 
+// inRule are the elements of a set in a rule.
+func (o *PrintOptions) inRule(s *Set) []*Element {
+	if !o.written || s.Flags&SetInterval != 0 {
+		return s.Elements
+	}
+	return slices.SortedStableFunc(slices.Values(s.Elements), func(a, b *Element) int {
+		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col))
+	})
+}
+
 func setText(s *Set, opt *PrintOptions) string {
 	if s.Name != "" {
 		return "@" + s.Name
 	}
 	var parts []string
-	for _, e := range s.Elements {
+	for _, e := range opt.inRule(s) {
 		parts = append(parts, elementText(s, e, opt))
 	}
 	return "{ " + strings.Join(parts, ", ") + " }"
