@@ -31,6 +31,7 @@ type Box struct {
 	cfg     Config
 	table   *flowtable.Table
 	limiter *limiter
+	cookies cookies // of SYN proxies
 	workers []*worker
 	pool    *ants.Pool
 	cache   *rules.Cache
@@ -68,7 +69,7 @@ func New(cfg Config) (b *Box, err error) {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
-	b = &Box{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.ICMPRate, cfg.ICMPBurst, cfg.ICMPGap)}
+	b = &Box{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.ICMPRate, cfg.ICMPBurst, cfg.ICMPGap), cookies: newCookies()}
 	defer func() {
 		if err != nil {
 			_ = b.Close() // memory that sockets of the ports still use goes with the process

@@ -21,10 +21,13 @@ func newHelp(list []helper.Helper, shard *flowtable.Shard) help {
 // finish is what happens before a packet leaves the box for good, to those of
 // which conntrack wants more than their passing: its helper reads it, its
 // sequence numbers are adjusted, its flow is confirmed.
-func (w *worker) finish(p *packet.Packet) bool {
+func (w *worker) finish(t *tables, p *packet.Packet) bool {
 	if p.Ct.Seen() && p.Flags&(packet.FlagRelatedError|packet.FlagL4) == packet.FlagL4 && p.Proto == p.Ct.Tuple.Proto {
 		if number := w.shard.HelperOf(p.Entry); number != 0 && p.Whole() && int(number) <= len(w.help.list) && !w.consult(p, number) {
 			w.drop(p, packet.DropHelper)
+			return false
+		}
+		if p.Ct.Status&flowtable.StatusSynproxy != 0 && !w.proxied(t, p) {
 			return false
 		}
 		if p.Ct.Status&flowtable.StatusSeqAdjust != 0 {

@@ -26,7 +26,7 @@ func (w *worker) onceTracked(t *tables, hs *hookSteps, p *packet.Packet) bool {
 	return (!hs.natSrc || settled(p, manipSrc) || w.nat(t, hs, p, manipSrc)) &&
 		(len(hs.between) == 0 || w.chains(t, hs.between, p)) &&
 		(!hs.natDst || settled(p, manipDst) || w.nat(t, hs, p, manipDst)) &&
-		(!hs.confirm || p.Ct == nil || p.Ct.Quiet() || w.finish(p)) &&
+		(!hs.confirm || p.Ct == nil || p.Ct.Quiet() || w.finish(t, p)) &&
 		(len(hs.after) == 0 || w.chains(t, hs.after, p))
 }
 
@@ -59,6 +59,9 @@ func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
 			p.Rule = v.Rule // of several chains that accept, the last rule outranks a policy
 		}
 		return true
+	case rules.Synproxy:
+		p.Rule = v.Rule
+		w.synproxy(t, p, &w.env.Synproxy)
 	case rules.Reject:
 		p.Rule = v.Rule
 		w.reject(t, p, w.env.Reject)

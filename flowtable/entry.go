@@ -17,6 +17,7 @@ const (
 	StatusTemplate     uint32 = 1 << 11 // never on an entry: a Probe carries what a template would
 	StatusNATClash     uint32 = 1 << 12 // only its reply tuple is in the index
 	StatusHelper       uint32 = 1 << 13 // a rule or a tool attached its helper
+	StatusSynproxy     uint32 = 1 << 16 // it began with a SYN proxy; the table's own, no listing tells of it
 	StatusNATMask             = StatusSrcNAT | StatusDstNAT
 	StatusNATDoneMask         = StatusSrcNATDone | StatusDstNATDone
 )

@@ -2,12 +2,14 @@ package flowtable
 
 // Seen reports whether every packet of the flow has to be looked at, because of
 // a helper or of lengths that one changed: such flows have no plans.
-func (e *Entry) Seen() bool { return e.Status&StatusSeqAdjust != 0 || e.flags&flagHelper != 0 }
+func (e *Entry) Seen() bool {
+	return e.Status&(StatusSeqAdjust|StatusSynproxy) != 0 || e.flags&flagHelper != 0
+}
 
 // Quiet reports that a packet of the flow leaves without further ado: the flow
 // is confirmed, and not one that Seen is about.
 func (e *Entry) Quiet() bool {
-	return e.Status&(StatusConfirmed|StatusSeqAdjust) == StatusConfirmed && e.flags&flagHelper == 0
+	return e.Status&(StatusConfirmed|StatusSeqAdjust|StatusSynproxy) == StatusConfirmed && e.flags&flagHelper == 0
 }
 
 // ForgetPlans clears Plan in up to max entries from number from on (0 begins)

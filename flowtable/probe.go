@@ -51,6 +51,7 @@ type Template struct {
 	ZoneDir  ZoneDir
 	Helper   uint8     // number of a helper
 	Timeouts uint16    // number of a timeout policy
+	Synproxy bool      // a SYN proxy begins it
 	Events   EventMask // events of interest; 0: all
 }
 

@@ -28,3 +28,17 @@ func (s *Shard) AdjustSeq(n uint32, dir uint8, seq uint32, delta int32) {
 		a.Position, a.Before, a.After = seq, a.After, a.After+delta
 	}
 }
+
+// SetSeqAdjust moves all of one direction of the flow of entry n by delta, as a
+// SYN proxy does (nf_ct_seqadj_init).
+func (s *Shard) SetSeqAdjust(n uint32, dir uint8, delta int32) {
+	if delta == 0 && s.entries[n].Status&StatusSeqAdjust == 0 {
+		return
+	}
+	both := s.SeqAdjust(n)
+	if s.entries[n].Status&StatusSeqAdjust == 0 {
+		*both = [2]SeqAdjust{}
+		s.entries[n].setStatus(StatusSeqAdjust)
+	}
+	both[dir&1] = SeqAdjust{Before: delta, After: delta}
+}

@@ -316,3 +316,7 @@ func (s *Shard) Refuse(n uint32, now uint32) {
 	}
 	s.event(n, EventProtoInfo, now)
 }
+
+// TCPWindow returns the greatest window that a side of the TCP flow of entry n
+// has offered, in bytes.
+func (s *Shard) TCPWindow(n uint32, dir uint8) uint32 { return s.entries[n].sides()[dir&1].maxWin }

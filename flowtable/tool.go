@@ -167,9 +167,9 @@ func (s *Shard) Change(n uint32, c *Changes, now uint32) ToolResult {
 		return ToolFixed
 	}
 	kinds := EventMask(0)
-	if c.Status != nil && *c.Status != e.Status {
+	if own := e.Status & StatusSynproxy; c.Status != nil && *c.Status|own != e.Status {
 		born := *c.Status &^ e.Status
-		e.Status = *c.Status
+		e.Status = *c.Status&^StatusSynproxy | own
 		e.forget()
 		if born&StatusAssured != 0 {
 			kinds |= EventAssured

@@ -152,6 +152,10 @@ func (s *Shard) begin(p *Probe, n uint32, now uint32) {
 	if t.Timeouts != 0 {
 		s.SetTimeouts(n, t.Timeouts)
 	}
+	if t.Synproxy {
+		s.cold.synproxy[n] = Synproxy{}
+		s.entries[n].Status |= StatusSynproxy
+	}
 	if s.watch != 0 {
 		s.watchFlow(n, t.Events)
 	}

@@ -48,6 +48,9 @@ func (w *canon) tree(tree *nft.Ruleset) {
 			if o.Quota != nil {
 				w.quota(o.Quota)
 			}
+			if o.Synproxy != nil {
+				w.synproxy(o.Synproxy)
+			}
 			if e := o.Expectation; e != nil {
 				w.num(uint64(e.Proto), uint64(e.Port), e.TimeoutMs, uint64(e.Size), uint64(e.L3))
 			}
@@ -140,6 +143,8 @@ func (w *canon) stmt(st nft.Stmt) {
 		w.num(uint64(st.Count))
 	case *nft.Last:
 		w.str("last")
+	case *nft.Synproxy:
+		w.synproxy(st)
 	case *nft.ObjectRef:
 		w.str("object")
 		w.num(uint64(st.Kind), uint64(w.helpers[st.Object]))
@@ -160,6 +165,16 @@ func (w *canon) limit(l *nft.Limit) {
 	w.flag(l.Over)
 	w.flag(l.Bytes)
 	w.num(l.Rate, l.Unit, uint64(l.Burst))
+}
+
+func (w *canon) synproxy(s *nft.Synproxy) {
+	mss, scale := s.Given()
+	w.str("synproxy")
+	w.flag(mss)
+	w.flag(scale)
+	w.flag(s.SackPerm)
+	w.flag(s.Timestamp)
+	w.num(uint64(s.MSS), uint64(s.Wscale))
 }
 
 func (w *canon) quota(q *nft.Quota) {

@@ -81,6 +81,7 @@
 //	store.go         the memory of limits and quotas
 //	stateful.go      these themselves
 //	conncount.go     ct count
+//	synproxy.go      synproxy statements
 //	load.go          values that are in no header window
 //	loadmore.go      values that few rules ask for
 //	registers.go     instructions that few rules have

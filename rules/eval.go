@@ -303,6 +303,8 @@ nextRule:
 				continue nextRule
 			case opDrop:
 				return Verdict{Code: Drop, Rule: h.rule}
+			case opSynproxy:
+				return Verdict{Code: Synproxy, Rule: h.rule}
 			case opAccept:
 				return Verdict{Code: Accept, Rule: h.rule}
 			case opJump:

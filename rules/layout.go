@@ -204,7 +204,7 @@ const (
 	opExpect    // protocol flag to port arg of family shift; lo seconds, at most span
 	opConnLimit // at most (flag 0) or more than (1) lo flows in state arg
 	opLast      // state arg = now
-	opSynproxy  // with what data[arg:] says
+	opSynproxy  // of TCP: segment size lo, window scale shift, options flag
 	opCount
 )
 

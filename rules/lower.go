@@ -114,6 +114,8 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		return lw.object(st)
 	case *nft.Limit, *nft.Quota, *nft.ConnLimit, *nft.Last:
 		return lw.state(st)
+	case *nft.Synproxy:
+		lw.synproxy(st)
 	case *nft.FlowOffload:
 		// Every established flow has a plan; there is nothing to ask for.
 	default:
@@ -158,6 +160,9 @@ func (lw *lowering) object(st *nft.ObjectRef) error {
 			return lw.timeout(st.Object)
 		case nft.ObjExpectation:
 			return lw.expectation(st.Object)
+		case nft.ObjSynproxy:
+			lw.synproxy(st.Object.Synproxy)
+			return nil
 		case nft.ObjCounter:
 			lw.add(opCounter, lw.ix.slots[st.Object.Counter], 0)
 			return nil

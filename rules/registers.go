@@ -44,6 +44,8 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 		return im.expect(in, p, env)
 	case opConnLimit:
 		return im.connLimit(in, p, env)
+	case opSynproxy:
+		return synproxy(in, p, env)
 	case opLast:
 		if cell := im.cell(in.arg); cell != nil {
 			atomic.StoreUint64(cell, uint64(max(env.Nanos, 1)))

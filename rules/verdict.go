@@ -9,15 +9,16 @@ import (
 type Code uint8
 
 const (
-	Drop   Code = iota
-	Accept      // go on with the next chain of the hook
-	Reject      // drop and answer as Env.Reject says
-	NAT         // set up the translation Env.NAT, then go on
-	Stolen      // an extension has taken the packet: it goes no further, and is no loss
-	Queue       // an extension wants somebody else to decide; nobody there: drop
+	Drop     Code = iota
+	Accept        // go on with the next chain of the hook
+	Reject        // drop and answer as Env.Reject says
+	NAT           // set up the translation Env.NAT, then go on
+	Stolen        // an extension has taken the packet: it goes no further, and is no loss
+	Queue         // an extension wants somebody else to decide; nobody there: drop
+	Synproxy      // drop, and the SYN proxy goes on as Env.Synproxy says
 )
 
-var codeNames = [...]string{"drop", "accept", "reject", "nat", "stolen", "queue"}
+var codeNames = [...]string{"drop", "accept", "reject", "nat", "stolen", "queue", "synproxy"}
 
 func (c Code) String() string {
 	if int(c) < len(codeNames) {
@@ -42,6 +43,13 @@ type RejectSpec struct {
 	Reset bool  // TCP reset instead of ICMP
 	Type  uint8 // ICMP 3 or ICMPv6 1 (destination unreachable)
 	Code  uint8
+}
+
+// SynproxySpec is what a SYN proxy offers clients.
+type SynproxySpec struct {
+	MSS     uint16
+	Scale   uint8
+	Options uint8 // packet.TCPHas* bits: what of a client's own offer is taken up
 }
 
 // NATSpec is a NAT statement. Addresses are in network byte order, an IPv4
@@ -107,13 +115,14 @@ func (t *Trail) blame(heads []head, facts uint64) {
 // worker reuses one Env for all packets and chains; it must set NLogs to 0
 // before each packet and read Reject and NAT before the next Eval.
 type Env struct {
-	Reject RejectSpec       // valid with code Reject
-	NAT    NATSpec          // valid with code NAT
-	Now    uint32           // in: tick in ms, for `ct expiration`
-	Nanos  int64            // in: the same clock in nanoseconds, for limits
-	Wall   int64            // in: nanoseconds since 1970, for `meta time`
-	CPU    uint32           // in: the worker's number, for `meta cpu`
-	Shard  *flowtable.Shard // in: the worker's, for `ct helper set` and `ct mark set`; nil: no flow has a shard
+	Reject   RejectSpec       // valid with code Reject
+	NAT      NATSpec          // valid with code NAT
+	Synproxy SynproxySpec     // valid with code Synproxy
+	Now      uint32           // in: tick in ms, for `ct expiration`
+	Nanos    int64            // in: the same clock in nanoseconds, for limits
+	Wall     int64            // in: nanoseconds since 1970, for `meta time`
+	CPU      uint32           // in: the worker's number, for `meta cpu`
+	Shard    *flowtable.Shard // in: the worker's, for `ct helper set` and `ct mark set`; nil: no flow has a shard
 	// Route asks the dataplane's routes about an address of a family, in network
 	// byte order; nil: there are none. It must not allocate. Rules that need it
 	// (`fib`, `rt mtu`) do not match without.

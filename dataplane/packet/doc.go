@@ -27,6 +27,6 @@
 // verified on request (ChecksumOK), not by Parse.
 //
 // Files in reading order: drop.go, packet.go, parse.go, parse6.go,
-// transport.go, icmp.go, checksum.go, rewrite.go, inner.go, payload.go, store.go,
+// transport.go, icmp.go, checksum.go, rewrite.go, inner.go, payload.go, synproxy.go, store.go,
 // answer.go, build.go.
 package packet

@@ -34,6 +34,8 @@ const (
 	DropMTU             // too large for the way out and must not be fragmented
 	DropPolicy          // a rule or a chain's policy said drop
 	DropReject          // a rule said reject
+	DropSynproxy        // a SYN proxy took it and went on in its stead
+	DropCookie          // what it acknowledges to a SYN proxy is no cookie, or an old one
 	DropConntrack       // no flow could be made (table full, tracker said drop)
 	DropConfirm         // the flow lost the race to be inserted
 	DropHelper          // a helper wants it again in one piece, or could not expect what it announces
@@ -72,6 +74,8 @@ var dropNames = [DropCount]string{
 	DropMTU:             "mtu",
 	DropPolicy:          "policy",
 	DropReject:          "reject",
+	DropSynproxy:        "synproxy",
+	DropCookie:          "synproxy-cookie",
 	DropConntrack:       "conntrack",
 	DropConfirm:         "confirm",
 	DropHelper:          "helper",

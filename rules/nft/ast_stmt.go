@@ -84,6 +84,9 @@ type Synproxy struct {
 	SackPerm  bool
 }
 
+// Given says whether the segment size and the window scale were written.
+func (s *Synproxy) Given() (mss, wscale bool) { return s.hasMSS, s.hasWscale }
+
 // TProxy gives the packet to a local socket.
 type TProxy struct {
 	Pos    Pos
