@@ -275,7 +275,7 @@ func (t *rateTrial) once(ctx context.Context, rate float64) (bool, string, error
 	}
 	wanted := uint64(rate * s.Seconds)
 	sound := float64(s.Opened-s.Completed) <= m.Tolerance*float64(s.Opened)
-	passed := sound && float64(s.Opened)+1 >= (1-rateSlack)*float64(wanted)
+	passed := sound && float64(s.Opened)+1 >= (1-max(rateSlack, m.Tolerance))*float64(wanted)
 	note := fmt.Sprintf("%d of %d completed, %d failed, %d timed out", s.Completed, wanted, s.Failed, s.TimedOut)
 	switch {
 	case passed:

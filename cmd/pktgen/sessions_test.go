@@ -65,7 +65,7 @@ func TestSessionMethods(t *testing.T) {
 		{"method: {kind: connections, trial: 50ms, least: 200, most: 400, tolerance: 0.5}", 400},
 	} {
 		t.Run(c.method, func(t *testing.T) {
-			p, err := parseProfile("p.yaml", []byte(talk+c.method))
+			p, err := parseProfile("p.yaml", []byte(talk+"  timeout: 30s\n"+c.method)) // however busy the machine is
 			if err != nil {
 				t.Fatal(err)
 			}
