@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane/route"
+	"github.com/sluice-net/sluice/flowtable/conntracktext"
 	"github.com/sluice-net/sluice/perf"
 )
 
@@ -181,7 +182,7 @@ func (n *testNet) conntrack() []string {
 	flows := n.box.Flows()
 	lines := make([]string, len(flows))
 	for i := range flows {
-		lines[i] = string(flows[i].AppendConntrack(nil, true))
+		lines[i] = conntracktext.FlowLine(&flows[i], "")
 	}
 	slices.Sort(lines)
 	return lines

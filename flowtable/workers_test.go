@@ -84,7 +84,7 @@ func playWorkers(t *testing.T, seed uint64, workers int) (lines []string) {
 	for w := range workers {
 		_, n := tb.Shard(w).Flows(0, tb.Max(), now, out)
 		for _, f := range out[:n] {
-			flows = append(flows, fmt.Sprint(string(f.AppendConntrack(nil, true)), f.Helper, f.Status))
+			flows = append(flows, fmt.Sprint(f.Orig, f.Reply, f.TimeoutSec, f.State, f.Packets, f.Bytes, f.Mark, f.Helper, f.Status, f.Children))
 		}
 		checkIndex(t, tb.Shard(w))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/flowtable/conntracktext"
 	"github.com/sluice-net/sluice/rules"
 )
 
@@ -119,7 +120,7 @@ func reportConnections(w io.Writer, flows []flowtable.Flow) {
 	byKind := map[kind][]string{}
 	for i := range flows {
 		k := kind{flows[i].Orig.Family, flows[i].Orig.Proto}
-		byKind[k] = append(byKind[k], string(flows[i].AppendConntrack(nil, true)))
+		byKind[k] = append(byKind[k], conntracktext.FlowLine(&flows[i], ""))
 	}
 	kinds := make([]kind, 0, len(byKind))
 	for k := range byKind {

@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/flowtable/conntracktext"
 	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/rules"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -316,7 +317,7 @@ func (r *rig) close() {
 func connectionTexts(flows []flowtable.Flow) []string {
 	lines := make([]string, len(flows))
 	for i := range flows {
-		lines[i] = string(flows[i].AppendConntrack(nil, true))
+		lines[i] = conntracktext.FlowLine(&flows[i], "")
 	}
 	sortLines(lines)
 	return lines

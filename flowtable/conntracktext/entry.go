@@ -1,6 +1,8 @@
 package conntracktext
 
 import (
+	"encoding/binary"
+
 	"github.com/sluice-net/sluice/flowtable"
 )
 
@@ -40,6 +42,53 @@ type Entry struct {
 	Helper      string
 	Use, ID     uint32
 	Labels      [16]byte // bit n of the labels is bit n&7 of byte n>>3
+}
+
+// Fill makes e a flow as a listing tells of it, with its helper's name and
+// counters if flows are counted. use is how many hold it besides its children;
+// packets under way hold none here. What else depends on settings is the caller's.
+func (e *Entry) Fill(f *flowtable.Flow, helper string, counted bool, use uint32) {
+	*e = Entry{
+		Set:  HasTimeout | HasStatus | HasMark | HasUse | HasID,
+		Orig: f.Orig, Reply: f.Reply, Timeout: f.TimeoutSec, State: uint8(f.State), Status: f.Status, Mark: f.Mark,
+		Packets: f.Packets, Bytes: f.Bytes, VTag: f.VTags, Use: use + uint32(f.Children), ID: f.ID,
+	}
+	if f.Orig.Proto == flowtable.ProtoTCP || f.Orig.Proto == flowtable.ProtoSCTP {
+		e.Set |= HasState
+	}
+	switch orig, reply := f.Orig.Zone, f.Reply.Zone; {
+	case orig == reply && orig != 0:
+		e.Set, e.Zone = e.Set|HasZone, orig
+	case orig != 0:
+		e.Set, e.Zone = e.Set|HasOrigZone, orig
+	case reply != 0:
+		e.Set, e.Zone = e.Set|HasReplyZone, reply
+	}
+	if counted {
+		e.Set |= HasCounters
+	}
+	if f.Times.Start != 0 {
+		e.Set |= HasStart
+		e.Start, e.Stop = f.Times.Start, f.Times.Stop
+	}
+	if helper != "" {
+		e.Set |= HasHelper
+		e.Helper = helper
+	}
+	if f.Labels != (flowtable.Labels{}) {
+		e.Set |= HasLabels
+		binary.LittleEndian.PutUint64(e.Labels[:], f.Labels[0])
+		binary.LittleEndian.PutUint64(e.Labels[8:], f.Labels[1])
+	}
+}
+
+// FlowLine returns the line of `conntrack -L` for a flow without start times,
+// whose helper has a name; "": it has none.
+func FlowLine(f *flowtable.Flow, helper string) string {
+	var e Entry
+	e.Fill(f, helper, true, 1)
+	e.Set &^= HasStart
+	return string(AppendLine(nil, &e, &Options{}))
 }
 
 // Event is what happened to a connection or an expectation.

@@ -38,25 +38,7 @@ func AppendLine(b []byte, e *Entry, o *Options) []byte {
 			b = append(append(b, ' '), name...)
 		}
 	}
-	b = AppendTuple(b, &e.Orig)
-	if e.Set&HasOrigZone != 0 {
-		b = appendNumber(b, " zone-orig=", uint64(e.Zone))
-	}
-	b = appendCounters(b, e, flowtable.Original)
-	if e.Set&HasStatus != 0 && e.Status&flowtable.StatusSeenReply == 0 {
-		b = append(b, " [UNREPLIED]"...)
-	}
-	b = AppendTuple(b, &e.Reply)
-	if e.Set&HasReplyZone != 0 {
-		b = appendNumber(b, " zone-reply=", uint64(e.Zone))
-	}
-	b = appendCounters(b, e, flowtable.Reply)
-	if e.Set&HasStatus != 0 && e.Status&flowtable.StatusAssured != 0 {
-		b = append(b, " [ASSURED]"...)
-	}
-	if e.Set&HasMark != 0 {
-		b = appendNumber(b, " mark=", uint64(e.Mark))
-	}
+	b = e.appendDirections(b, AppendTuple)
 	if e.Set&HasZone != 0 {
 		b = appendNumber(b, " zone=", uint64(e.Zone))
 	}
@@ -84,11 +66,40 @@ func AppendLine(b []byte, e *Entry, o *Options) []byte {
 	return b
 }
 
+// appendDirections appends what the tool and the kernel write in the same order:
+// both directions, and behind them the mark.
+func (e *Entry) appendDirections(b []byte, tuple func([]byte, *flowtable.Tuple) []byte) []byte {
+	b = tuple(b, &e.Orig)
+	if e.Set&HasOrigZone != 0 {
+		b = appendNumber(b, " zone-orig=", uint64(e.Zone))
+	}
+	b = appendCounters(b, e, flowtable.Original)
+	if e.Set&HasStatus != 0 && e.Status&flowtable.StatusSeenReply == 0 {
+		b = append(b, " [UNREPLIED]"...)
+	}
+	b = tuple(b, &e.Reply)
+	if e.Set&HasReplyZone != 0 {
+		b = appendNumber(b, " zone-reply=", uint64(e.Zone))
+	}
+	b = appendCounters(b, e, flowtable.Reply)
+	if e.Set&HasStatus != 0 && e.Status&flowtable.StatusAssured != 0 {
+		b = append(b, " [ASSURED]"...)
+	}
+	if e.Set&HasMark != 0 {
+		b = appendNumber(b, " mark=", uint64(e.Mark))
+	}
+	return b
+}
+
 // AppendTuple appends the addresses and what the protocol has besides, with a
 // space before it, as the tool does.
 func AppendTuple(b []byte, tu *flowtable.Tuple) []byte {
 	b = appendAddress(b, " src=", tu, &tu.Src)
-	b = appendAddress(b, " dst=", tu, &tu.Dst)
+	return appendEnds(appendAddress(b, " dst=", tu, &tu.Dst), tu)
+}
+
+// appendEnds appends what a tuple has besides addresses.
+func appendEnds(b []byte, tu *flowtable.Tuple) []byte {
 	switch {
 	case hasPorts(tu.Proto):
 		b = appendNumber(b, " sport=", uint64(tu.SrcPort))

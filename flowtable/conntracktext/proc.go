@@ -7,7 +7,8 @@ import (
 	"github.com/sluice-net/sluice/flowtable"
 )
 
-// AppendProc appends a connection as /proc/net/nf_conntrack has it. now is in
+// AppendProc appends a connection, of which status and mark are known, as
+// /proc/net/nf_conntrack has it. now is in
 // nanoseconds since 1970.
 func AppendProc(b []byte, e *Entry, now int64) []byte {
 	b = appendPadded(b, familyName(e.Orig.Family))
@@ -22,23 +23,7 @@ func AppendProc(b []byte, e *Entry, now int64) []byte {
 	case e.Set&HasState != 0:
 		b = append(append(b, ' '), StateName(e.Orig.Proto, e.State)...)
 	}
-	b = appendProcTuple(b, &e.Orig)
-	if e.Set&HasOrigZone != 0 {
-		b = appendNumber(b, " zone-orig=", uint64(e.Zone))
-	}
-	b = appendCounters(b, e, flowtable.Original)
-	if e.Status&flowtable.StatusSeenReply == 0 {
-		b = append(b, " [UNREPLIED]"...)
-	}
-	b = appendProcTuple(b, &e.Reply)
-	if e.Set&HasReplyZone != 0 {
-		b = appendNumber(b, " zone-reply=", uint64(e.Zone))
-	}
-	b = appendCounters(b, e, flowtable.Reply)
-	if e.Status&flowtable.StatusAssured != 0 {
-		b = append(b, " [ASSURED]"...)
-	}
-	b = appendNumber(b, " mark=", uint64(e.Mark))
+	b = e.appendDirections(b, appendProcTuple)
 	if e.Set&(HasOrigZone|HasReplyZone) == 0 {
 		b = appendNumber(b, " zone=", uint64(e.Zone))
 	}
@@ -60,20 +45,10 @@ func procName(proto uint8) string {
 func appendProcTuple(b []byte, tu *flowtable.Tuple) []byte {
 	b = appendProcAddress(b, " src=", tu, &tu.Src)
 	b = appendProcAddress(b, " dst=", tu, &tu.Dst)
-	switch {
-	case tu.Proto == protoDCCP:
-	case hasPorts(tu.Proto):
-		b = appendNumber(b, " sport=", uint64(tu.SrcPort))
-		b = appendNumber(b, " dport=", uint64(tu.DstPort))
-	case tu.Proto == flowtable.ProtoGRE:
-		b = strconv.AppendUint(append(b, " srckey=0x"...), uint64(tu.SrcPort), 16)
-		b = strconv.AppendUint(append(b, " dstkey=0x"...), uint64(tu.DstPort), 16)
-	case tu.Proto == flowtable.ProtoICMP, tu.Proto == flowtable.ProtoICMPv6:
-		b = appendNumber(b, " type=", uint64(tu.DstPort>>8))
-		b = appendNumber(b, " code=", uint64(tu.DstPort&0xff))
-		b = appendNumber(b, " id=", uint64(tu.SrcPort))
+	if tu.Proto == protoDCCP { // it has no tracker
+		return b
 	}
-	return b
+	return appendEnds(b, tu)
 }
 
 func appendProcAddress(b []byte, before string, tu *flowtable.Tuple, a *[16]byte) []byte {

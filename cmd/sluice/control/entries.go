@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -25,45 +24,11 @@ func newEntries(box *dataplane.Box) *entries {
 	return &entries{box: box, cfg: box.ConntrackConfig()}
 }
 
-// of fills the entry with a flow as a listing tells of it. use counts who holds
-// the flow besides its children; packets under way hold none here.
+// of fills the entry with a flow, see conntracktext.Entry.Fill.
 func (x *entries) of(f *flowtable.Flow, use uint32) *conntracktext.Entry {
 	e := &x.entry
-	*e = conntracktext.Entry{
-		Set:  conntracktext.HasTimeout | conntracktext.HasStatus | conntracktext.HasMark | conntracktext.HasUse | conntracktext.HasID,
-		Orig: f.Orig, Reply: f.Reply, Timeout: f.TimeoutSec, State: uint8(f.State), Status: f.Status, Mark: f.Mark,
-		Packets: f.Packets, Bytes: f.Bytes, VTag: f.VTags, Use: use + uint32(f.Children), ID: f.ID,
-	}
-	switch f.Orig.Proto {
-	case flowtable.ProtoTCP, flowtable.ProtoSCTP:
-		e.Set |= conntracktext.HasState
-	case flowtable.ProtoGRE:
-		e.GRE = [2]uint32{x.cfg.Timeouts.GRE, x.cfg.Timeouts.GREStream}
-	}
-	switch orig, reply := f.Orig.Zone, f.Reply.Zone; {
-	case orig == reply && orig != 0:
-		e.Set, e.Zone = e.Set|conntracktext.HasZone, orig
-	case orig != 0:
-		e.Set, e.Zone = e.Set|conntracktext.HasOrigZone, orig
-	case reply != 0:
-		e.Set, e.Zone = e.Set|conntracktext.HasReplyZone, reply
-	}
-	if x.cfg.Acct {
-		e.Set |= conntracktext.HasCounters
-	}
-	if f.Times.Start != 0 {
-		e.Set |= conntracktext.HasStart
-		e.Start, e.Stop = f.Times.Start, f.Times.Stop
-	}
-	if f.Helper != 0 {
-		e.Set |= conntracktext.HasHelper
-		e.Helper = x.box.HelperName(f.Helper)
-	}
-	if f.Labels != (flowtable.Labels{}) {
-		e.Set |= conntracktext.HasLabels
-		binary.LittleEndian.PutUint64(e.Labels[:], f.Labels[0])
-		binary.LittleEndian.PutUint64(e.Labels[8:], f.Labels[1])
-	}
+	e.Fill(f, x.box.HelperName(f.Helper), x.cfg.Acct, use)
+	e.GRE = [2]uint32{x.cfg.Timeouts.GRE, x.cfg.Timeouts.GREStream}
 	return e
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-net/sluice/dataplane/helper"
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/flowtable/conntracktext"
 )
 
 // Tuple is one direction of an entry. ICMP has its identifier in SrcPort and
@@ -113,12 +114,11 @@ func ofFlow(f *flowtable.Flow) Entry {
 	e := Entry{
 		Orig: tuple(&f.Orig), Reply: tuple(&f.Reply), Timeout: f.TimeoutSec, Status: f.Status,
 		Packets: f.Packets, Bytes: f.Bytes, Mark: f.Mark, Zone: f.Zone,
-		Text: WithoutTimeout(string(f.AppendConntrack(nil, true))),
 	}
 	if f.Helper != 0 {
 		e.Helper = helper.Default()[f.Helper-1].Name
-		e.Text = strings.Replace(e.Text, " use=", " helper="+e.Helper+" use=", 1)
 	}
+	e.Text = WithoutTimeout(conntracktext.FlowLine(f, e.Helper))
 	if words := strings.Fields(e.Text); len(words) > 3 && !strings.Contains(words[3], "=") {
 		e.State = words[3]
 	}
