@@ -57,7 +57,7 @@ oracle-rules: deps ## random rulesets judge random packets, 100,000 verdicts of 
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/oracle ./tools/oracle
 	bin/oracle rules $(ORACLEFLAGS)
 
-vm: build deps ## zero-copy in a virtual machine (qemu, a kernel of Debian's): one line a case (root; VMFLAGS='-run zero-copy')
+vm: build deps ## zero-copy in a virtual machine (fetches Debian's qemu and kernel): one line a case (root; VMFLAGS='-run zero-copy')
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/vminit ./tools/vm/init
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/vm ./tools/vm
 	bin/vm $(VMFLAGS)

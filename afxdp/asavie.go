@@ -37,14 +37,10 @@ type asavieQueue struct {
 	closed bool
 	pause  int // flushes until a queue that is down transmits again
 
-	rxFrames, rxBytes perf.Counter
-	txFrames, txBytes perf.Counter
-	txFull, txTooLong perf.Counter
-	kicks, panics     perf.Counter
-	down              atomic.Bool
-
-	statsLock sync.Mutex // held over reading from fd and over closing it
-	last      unix.XDPStatistics
+	count         trafficCounters
+	kicks, panics perf.Counter
+	down          atomic.Bool
+	kernel        kernelCounters
 }
 
 const downPause = 1024
@@ -97,8 +93,8 @@ func (q *asavieQueue) Recv(descs []Desc) int {
 		bytes += uint64(d.Len)
 	}
 	q.xsk.Fill(got)
-	q.rxFrames.Add(uint64(len(got)))
-	q.rxBytes.Add(bytes)
+	q.count.rxFrames.Add(uint64(len(got)))
+	q.count.rxBytes.Add(bytes)
 	return len(got)
 }
 
@@ -128,14 +124,14 @@ func (q *asavieQueue) Send(descs []Desc) int {
 	}
 	if used > 0 {
 		q.transmit(free[:used])
-		q.txFrames.Add(uint64(used))
-		q.txBytes.Add(bytes)
+		q.count.txFrames.Add(uint64(used))
+		q.count.txBytes.Add(bytes)
 	}
 	if n > used {
-		q.txTooLong.Add(uint64(n - used))
+		q.count.txTooLong.Add(uint64(n - used))
 	}
 	if n < len(descs) {
-		q.txFull.Add(uint64(len(descs) - n))
+		q.count.txFull.Add(uint64(len(descs) - n))
 	}
 	return n
 }
@@ -185,37 +181,13 @@ func (q *asavieQueue) reap() {
 	}
 }
 
-func (q *asavieQueue) Stats() QueueStats {
-	k := q.kernelStats()
-	return QueueStats{
-		RxFrames: q.rxFrames.Load(), RxBytes: q.rxBytes.Load(),
-		TxFrames: q.txFrames.Load(), TxBytes: q.txBytes.Load(),
-		RxNoFrame: k.Rx_dropped, RxFull: k.Rx_ring_full,
-		TxFull: q.txFull.Load(), TxTooLong: q.txTooLong.Load(),
-	}
-}
-
-func (q *asavieQueue) kernelStats() unix.XDPStatistics {
-	q.statsLock.Lock()
-	defer q.statsLock.Unlock()
-	if q.closed {
-		return q.last
-	}
-	if stats, err := socketStatistics(q.fd); err == nil {
-		q.last = stats
-	}
-	return q.last
-}
+func (q *asavieQueue) Stats() QueueStats { return q.count.stats(q.kernel.read(q.fd)) }
 
 func (q *asavieQueue) shut() error {
-	q.kernelStats()
-	q.statsLock.Lock()
-	defer q.statsLock.Unlock()
-	if q.closed {
-		return nil
-	}
-	q.closed = true
-	return q.xsk.Close()
+	return q.kernel.end(q.fd, func() error {
+		q.closed = true
+		return q.xsk.Close()
+	})
 }
 
 func (q *asavieQueue) release() error { return nil }
@@ -228,7 +200,7 @@ func (q *asavieQueue) pollFD(int) (fd int, ok bool) { return q.fd, !q.closed }
 
 func (q *asavieQueue) info() QueueInfo {
 	return QueueInfo{
-		ZeroCopy: q.zero, Private: true, Down: q.down.Load(), Stats: q.Stats(), Kernel: kernelCounts(q.kernelStats()),
+		ZeroCopy: q.zero, Private: true, Down: q.down.Load(), Stats: q.Stats(), Kernel: kernelCounts(q.kernel.read(q.fd)),
 		Kicks: q.kicks.Load(), Downs: q.panics.Load(),
 	}
 }

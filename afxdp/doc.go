@@ -58,6 +58,7 @@
 //
 // Files in reading order: port.go, umem.go, ring.go, pipe.go, pipequeue.go,
 // steer.go, end.go; then for interfaces options.go, interface.go, link.go,
-// program.go, registry.go, socket.go, kernelring.go, queue.go, bundle.go, private.go,
-// asavie.go, poll.go, info.go, features.go, inspect.go, selftest.go, xdp_unsafe.go.
+// program.go, registry.go, socket.go, kernelring.go, counters.go, queue.go,
+// bundle.go, private.go, asavie.go, poll.go, info.go, features.go, inspect.go,
+// selftest.go, xdp_unsafe.go.
 package afxdp

@@ -1,7 +1,6 @@
 package afxdp
 
 import (
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -17,22 +16,18 @@ type socketQueue struct {
 	busyPoll bool
 	closed   bool
 	count    socketCounters
-
-	statsLock sync.Mutex // held over reading from fd and the rings' indices, and over closing
-	last      unix.XDPStatistics
+	kernel   kernelCounters
 }
 
 // socketCounters are written by the queue's worker only.
 type socketCounters struct {
-	rxFrames, rxBytes perf.Counter
-	txFrames, txBytes perf.Counter
-	txFull, txTooLong perf.Counter
-	kicks             perf.Counter // system calls that transmit
-	again             perf.Counter // of them, answered with "try again"
-	downs             perf.Counter // of them, answered with "port down"
-	failures          perf.Counter // of them, answered otherwise
-	strays            perf.Counter // frames from the kernel that it did not have from this socket
-	down              atomic.Bool  // the last system call said that the port is down
+	trafficCounters
+	kicks    perf.Counter // system calls that transmit
+	again    perf.Counter // of them, answered with "try again"
+	downs    perf.Counter // of them, answered with "port down"
+	failures perf.Counter // of them, answered otherwise
+	strays   perf.Counter // frames from the kernel that it did not have from this socket
+	down     atomic.Bool  // the last system call said that the port is down
 }
 
 // shortestFrame is an Ethernet header. The kernel's transmit path refuses less.
@@ -227,33 +222,13 @@ func (s *socket) refill(n int) {
 
 // Stats adds what the kernel counts. Any goroutine, but never per burst: it is
 // a system call.
-func (q *socketQueue) Stats() QueueStats {
-	k := q.kernelStats()
-	return QueueStats{
-		RxFrames: q.count.rxFrames.Load(), RxBytes: q.count.rxBytes.Load(),
-		TxFrames: q.count.txFrames.Load(), TxBytes: q.count.txBytes.Load(),
-		RxNoFrame: k.Rx_dropped, RxFull: k.Rx_ring_full,
-		TxFull: q.count.txFull.Load(), TxTooLong: q.count.txTooLong.Load(),
-	}
-}
-
-func (q *socketQueue) kernelStats() unix.XDPStatistics {
-	q.statsLock.Lock()
-	defer q.statsLock.Unlock()
-	if q.closed {
-		return q.last
-	}
-	if stats, err := socketStatistics(q.fd); err == nil {
-		q.last = stats
-	}
-	return q.last
-}
+func (q *socketQueue) Stats() QueueStats { return q.count.stats(q.kernel.read(q.fd)) }
 
 // ringFill looks at the rings. Any goroutine.
 func (q *socketQueue) ringFill() RingFill {
-	q.statsLock.Lock() // the rings stay mapped
-	defer q.statsLock.Unlock()
-	if q.closed {
+	q.kernel.lock.Lock() // the rings stay mapped
+	defer q.kernel.lock.Unlock()
+	if q.kernel.over {
 		return RingFill{}
 	}
 	return RingFill{Size: len(q.rx.slots), Fill: q.fill.held(), RX: q.rx.held(), TX: q.tx.held(), Completion: q.done.held()}
@@ -261,14 +236,10 @@ func (q *socketQueue) ringFill() RingFill {
 
 // shut closes the socket; its last statistics stay readable.
 func (q *socketQueue) shut() error {
-	q.kernelStats()
-	q.statsLock.Lock()
-	defer q.statsLock.Unlock()
-	if q.closed {
-		return nil
-	}
-	q.closed = true
-	return q.close()
+	return q.kernel.end(q.fd, func() error {
+		q.closed = true
+		return q.close()
+	})
 }
 
 func (q *socketQueue) release() error {
@@ -284,7 +255,7 @@ func (q *socketQueue) pollFD(int) (fd int, ok bool) { return q.fd, !q.closed }
 
 func (q *socketQueue) info() QueueInfo {
 	return QueueInfo{
-		ZeroCopy: q.zeroCopy, Reason: q.reason, Down: q.count.down.Load(), Stats: q.Stats(), Kernel: kernelCounts(q.kernelStats()),
+		ZeroCopy: q.zeroCopy, Reason: q.reason, Down: q.count.down.Load(), Stats: q.Stats(), Kernel: kernelCounts(q.kernel.read(q.fd)),
 		Kicks: q.count.kicks.Load(), Again: q.count.again.Load(), Downs: q.count.downs.Load(),
 		Failures: q.count.failures.Load(), Strays: q.count.strays.Load(), Rings: q.ringFill(),
 	}

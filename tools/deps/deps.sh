@@ -30,9 +30,7 @@ needs=(
 	"lftp lftp"
 	"in.tftpd tftpd-hpa"
 	"sipp sip-tester"
-	# the virtual machine of tools/vm
-	"qemu-system-x86_64 qemu-system-x86"
-	"xz xz-utils"
+	"xz xz-utils" # unpacks the kernel modules of tools/vm, which fetches the rest itself
 )
 
 # program and package of what tests do without, where there is no such package

@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sluice-net/sluice/tools/checks"
 )
 
 // check is one line of the result.
@@ -41,77 +42,16 @@ func (c *check) wanted(opt *options) bool {
 	return opt.only == nil || opt.only.MatchString(c.name) || strings.HasPrefix(c.name, "start")
 }
 
-// result counts checks.
-type result struct {
-	passed, failed int
-	interrupted    bool
-}
-
-// tell prints and counts a check.
-func (r *result) tell(name, detail string, err error) {
-	switch {
-	case err != nil:
-		r.failed++
-		fmt.Printf("FAIL %s: %s\n", name, oneLine(err.Error()))
-	case detail != "":
-		r.passed++
-		fmt.Printf("ok   %s (%s)\n", name, oneLine(detail))
-	default:
-		r.passed++
-		fmt.Printf("ok   %s\n", name)
-	}
-}
-
 // runChecks runs what is wanted, until the context ends.
-func runChecks(ctx context.Context, w *world) (r result) {
+func runChecks(ctx context.Context, w *world, r *checks.Result) {
 	for _, c := range allChecks() {
 		if !c.wanted(w.opt) {
 			continue
 		}
-		limit := c.limit
-		if limit == 0 {
-			limit = checkLimit
-		}
-		detail, err := runOne(ctx, w, &c, limit)
+		detail, err := checks.Bounded(ctx, cmp.Or(c.limit, checkLimit), func(ctx context.Context) (string, error) { return c.run(ctx, w) })
 		if ctx.Err() != nil {
-			r.interrupted = true
-			return r
+			return
 		}
-		r.tell(c.name, detail, err)
+		r.Tell(c.name, detail, err)
 	}
-	return r
-}
-
-// runOne runs a check for its limit at most. A check that does not heed its
-// context is left behind.
-func runOne(ctx context.Context, w *world, c *check, limit time.Duration) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	type outcome struct {
-		detail string
-		err    error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		detail, err := c.run(ctx, w)
-		done <- outcome{detail, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			r.err = fmt.Errorf("not done after %v: %w", limit, r.err)
-		}
-		return r.detail, r.err
-	case <-time.After(limit + 3*time.Second):
-		return "", fmt.Errorf("hangs: no end %v after its limit of %v", 3*time.Second, limit)
-	}
-}
-
-// oneLine folds a text into a line of bearable length.
-func oneLine(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > 500 {
-		s = s[:240] + " ... " + s[len(s)-240:]
-	}
-	return s
 }

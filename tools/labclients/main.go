@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"syscall"
 
+	"github.com/sluice-net/sluice/tools/checks"
 	"github.com/sluice-net/sluice/tools/lab"
 )
 
@@ -71,15 +72,15 @@ func run(ctx context.Context, opt *options) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	r := runChecks(ctx, w)
-	if r.failed > 0 || opt.log {
+	r := &checks.Result{To: os.Stdout}
+	runChecks(ctx, w, r)
+	if r.Failed > 0 || opt.log {
 		w.box.showLog(os.Stdout)
 	}
 	err = w.close()
-	if r.interrupted {
+	if ctx.Err() != nil {
 		return false, errors.Join(errors.New("interrupted"), err)
 	}
-	r.tell("end: all that was started has ended and is removed", "", errors.Join(err, w.left()))
-	fmt.Printf("%d passed, %d failed\n", r.passed, r.failed)
-	return r.failed == 0, nil
+	r.Tell("end: all that was started has ended and is removed", "", errors.Join(err, w.left()))
+	return r.Sum(), nil
 }

@@ -15,11 +15,7 @@ import (
 // box is a `sluice run` in the machine.
 type box struct {
 	pid int
-	// How it was started.
-	rules string
-	args  []string
-	// log is what it had written when it was last looked at.
-	log string
+	log string // what it had written when it was last looked at
 }
 
 // Rules of the box. Every case counts by the rule with the comment stream.
@@ -73,7 +69,7 @@ func (w *world) startBoxWith(ctx context.Context, rules string, args ...string) 
 	if err != nil {
 		return err
 	}
-	w.box = &box{pid: r.PID, rules: rules, args: args}
+	w.box = &box{pid: r.PID}
 	r, err = w.guest.call(ctx, wire.Request{Op: wire.OpAwait, PID: r.PID, Text: " info running ", Seconds: 60})
 	w.box.log = r.Text
 	if err != nil {
@@ -119,7 +115,7 @@ func (w *world) signalBox(ctx context.Context, s syscall.Signal) (time.Duration,
 	}
 	b := w.box
 	w.box = nil
-	r, err := w.guest.call(ctx, wire.Request{Op: wire.OpStop, PID: b.pid, Number: int(s), Seconds: 10})
+	r, err := w.guest.call(ctx, wire.Request{Op: wire.OpStop, PID: b.pid, Number: int(s), Seconds: 60})
 	w.boxes = append(w.boxes, r.Text)
 	if err != nil {
 		return 0, err

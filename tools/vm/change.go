@@ -176,7 +176,7 @@ func (w *world) cookies(ctx context.Context) ([]uint64, error) {
 
 // until waits for the box to be in a state.
 func (w *world) until(ctx context.Context, good func(s *status) bool) error {
-	for end := time.Now().Add(8 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		s, err := w.status(ctx)
 		switch {
 		case err != nil:

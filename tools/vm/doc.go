@@ -19,19 +19,20 @@
 // ledger of a case is the box's account of frames: those of its memory that are
 // neither free nor with the kernel nor waiting are lost, and none may be.
 //
-// The kernel is fetched with apt, unpacked without being installed, and kept in
-// the user's cache folder, as is busybox. All else that is made is removed.
+// Kernel and programs, qemu among them, are fetched with apt, unpacked without
+// being installed, and kept in the user's cache folder. All else that is made is
+// removed.
 //
-// Limits: seldom (a start in twenty, on a machine that is busy) a queue of a card
-// receives nothing from the start on, with nothing lost or dropped in any count
-// of the box. Whose fault it is has not been found out: the driver's wakeup does
-// not reach its receive side, and qemu 7.2 resets queues while frames come. A
-// case then starts the box once more and says so in a line that begins with
-// note. qemu without KVM is slow and says nothing about speed. What virtio-net
+// Limits: qemu without KVM is slow and says nothing about speed. What virtio-net
 // and qemu do not have is not covered: no receive-side hashing that is symmetric,
-// no several descriptors a frame.
+// no several descriptors a frame. Not every qemu will do: before 8.1, code that
+// one CPU writes while another one runs beside it may stay translated as it was.
+// Each start of a box makes XDP programs, and there a program that is long gone
+// then runs in place of the new one: a card receives nothing, which nothing
+// counts, or the machine's kernel stops at a breakpoint (programs.go). The flag
+// -starts looks for queues that receive nothing.
 //
-// Files in reading order: main.go, kernel.go, modules.go, cpio.go, guest.go,
-// world.go, box.go, stream.go, case.go, modes.go, traffic.go, local.go,
-// change.go, life.go, soak.go.
+// Files in reading order: main.go, apt.go, kernel.go, programs.go, modules.go,
+// cpio.go, guest.go, world.go, box.go, stream.go, case.go, modes.go, traffic.go,
+// local.go, ssh.go, change.go, life.go, soak.go, starts.go.
 package main

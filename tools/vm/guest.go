@@ -35,6 +35,7 @@ type guest struct {
 // hardware says what machine to make.
 type hardware struct {
 	kernel   *kernel
+	programs *programs
 	initrd   string
 	dir      string // for sockets
 	cpus     int
@@ -77,7 +78,7 @@ func (h *hardware) args() []string {
 // boot starts the machine and returns when its agent answers.
 func boot(ctx context.Context, h hardware) (_ *guest, err error) {
 	g := &guest{ended: make(chan struct{}), console: &logBuffer{}, waiting: map[uint64]chan wire.Reply{}}
-	g.cmd = exec.Command(qemu, h.args()...)
+	g.cmd = h.programs.qemu(h.args())
 	g.cmd.Stdout, g.cmd.Stderr = g.console, g.console
 	// Ctrl-C is for this program, which then ends the machine; killed, it takes it along.
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -85,7 +86,7 @@ func boot(ctx context.Context, h hardware) (_ *guest, err error) {
 		g.cmd.ExtraFiles = append(g.cmd.ExtraFiles, queues...)
 	}
 	if err := g.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", qemu, err)
+		return nil, fmt.Errorf("start qemu: %w", err)
 	}
 	go func() {
 		_ = g.cmd.Wait() // the console says more
@@ -232,31 +233,37 @@ func (g *guest) kill() {
 
 // monitor gives a command to qemu itself.
 func monitor(dir, execute string, arguments map[string]any) error {
+	_, err := query(dir, execute, arguments)
+	return err
+}
+
+// query gives a command to qemu and returns the line it answers.
+func query(dir, execute string, arguments map[string]any) (string, error) {
 	c, err := net.Dial("unix", filepath.Join(dir, "qmp"))
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		return err
+		return "", err
 	}
 	from := bufio.NewScanner(c)
 	from.Scan() // the greeting
 	for _, q := range []map[string]any{{"execute": "qmp_capabilities"}, {"execute": execute, "arguments": arguments}} {
 		line, err := json.Marshal(q)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if _, err := c.Write(append(line, '\n')); err != nil {
-			return err
+			return "", err
 		}
 		for from.Scan() && !strings.Contains(from.Text(), `"return"`) {
 			if strings.Contains(from.Text(), `"error"`) {
-				return errors.New("qemu: " + from.Text())
+				return "", errors.New("qemu: " + from.Text())
 			}
 		}
 	}
-	return from.Err()
+	return from.Text(), from.Err()
 }
 
 // logBuffer keeps what a program writes.

@@ -83,7 +83,7 @@ var lifeCases = []testCase{
 
 // nothingAttached demands it, allowing the kernel a moment to clean up.
 func (w *world) nothingAttached(ctx context.Context) error {
-	for end := time.Now().Add(2 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		left, err := w.attached(ctx)
 		if err != nil || len(left) == 0 {
 			return err

@@ -6,7 +6,6 @@ import (
 	"debug/elf"
 	"fmt"
 	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -103,20 +102,4 @@ func (s *moduleSet) addTo(c *cpio) {
 		c.file(name+".ko", 0o644, s.data[name])
 	}
 	c.file("modules", 0o644, []byte(strings.Join(s.order, "\n")+"\n"))
-}
-
-// readProgram reads a program that goes into the machine. It must be static.
-func readProgram(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: build it with `make vm`", err)
-	}
-	f, err := elf.NewFile(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
-		return nil, fmt.Errorf("%s is not static: build it with CGO_ENABLED=0", path)
-	}
-	return data, nil
 }

@@ -30,7 +30,7 @@ type stream struct {
 	flows    int
 	answer   bool          // the receiver sends each datagram back
 	pace     time.Duration // between datagrams; 0: none
-	patience time.Duration // without any arriving; 0: 3 s
+	patience time.Duration // without any arriving; 0: 10 s
 }
 
 const window = 200
@@ -60,7 +60,7 @@ func (t tally) complete() error {
 // run sends the stream and counts.
 func (s stream) run(ctx context.Context, l *lab.Lab) (t tally, err error) {
 	if s.patience == 0 {
-		s.patience = 3 * time.Second
+		s.patience = 10 * time.Second
 	}
 	receiver, err := lab.ListenPacketIn(l.NS(s.to), "udp", netip.AddrPortFrom(netip.MustParseAddr(s.dest), streamPort).String())
 	if err != nil {

@@ -273,31 +273,7 @@ func (w *world) exact(ctx context.Context, count, flows int) (string, error) {
 
 // warm makes everybody know their neighbours: while the box asks for one, only
 // some packets can wait.
-// A queue that receives nothing at all after a start gets a second start, which
-// is told: see Limits in doc.go.
 func (w *world) warm(ctx context.Context) error {
-	short, cancel := context.WithTimeout(ctx, 7*time.Second)
-	err := w.eachReaches(short)
-	cancel()
-	if err == nil || ctx.Err() != nil || w.box == nil {
-		return err
-	}
-	s, failure := w.status(ctx)
-	if failure != nil {
-		return errors.Join(err, failure)
-	}
-	fmt.Printf("note a queue receives nothing after this start: %v; ports %+v; the box is started again\n", err, s.Ports)
-	b := w.box
-	if err := w.stopBox(ctx); err != nil {
-		return err
-	}
-	if err := w.startBoxWith(ctx, b.rules, b.args...); err != nil {
-		return err
-	}
-	return w.eachReaches(ctx)
-}
-
-func (w *world) eachReaches(ctx context.Context) error {
 	for _, way := range [][2]string{{client, server4}, {server, client4}} {
 		if err := w.reaches(ctx, way[0], way[1]); err != nil {
 			return err

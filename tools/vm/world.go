@@ -27,6 +27,9 @@ const (
 	boxC4, boxS4     = "10.77.1.1", "10.77.2.1"
 	boxC6, boxS6     = "fd77:1::1", "fd77:2::1"
 
+	// bootLimit is for a machine on a host that is busy: alone it takes five seconds.
+	bootLimit = 4 * time.Minute
+
 	labName   = "vm"
 	maxQueues = 4
 	cpus      = 3
@@ -43,7 +46,7 @@ type world struct {
 }
 
 // newWorld makes the network and boots the machine.
-func newWorld(ctx context.Context, opt *options, k *kernel, busybox string) (_ *world, err error) {
+func newWorld(ctx context.Context, opt *options, k *kernel, p *programs) (_ *world, err error) {
 	if _, err := lab.CleanLeftovers(labName); err != nil {
 		return nil, err
 	}
@@ -56,8 +59,8 @@ func newWorld(ctx context.Context, opt *options, k *kernel, busybox string) (_ *
 	if w.dir, err = os.MkdirTemp("", "sluice-vm-"); err != nil {
 		return nil, err
 	}
-	h := hardware{kernel: k, initrd: filepath.Join(w.dir, "initrd"), dir: w.dir, cpus: cpus, memoryMB: 1024}
-	if err := w.makeInitrd(ctx, k, busybox, h.initrd); err != nil {
+	h := hardware{kernel: k, programs: p, initrd: filepath.Join(w.dir, "initrd"), dir: w.dir, cpus: cpus, memoryMB: 1024}
+	if err := w.makeInitrd(ctx, k, p, h.initrd); err != nil {
 		return nil, err
 	}
 	if w.lab, err = lab.Empty(lab.Unique(labName)); err != nil {
@@ -75,7 +78,7 @@ func newWorld(ctx context.Context, opt *options, k *kernel, busybox string) (_ *
 		}
 		h.taps = append(h.taps, files)
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, bootLimit)
 	defer cancel()
 	w.guest, err = boot(ctx, h)
 	for _, files := range h.taps {
@@ -103,24 +106,24 @@ func (w *world) makeTap(node, name string) ([]*os.File, error) {
 }
 
 // makeInitrd packs what the machine has for files.
-func (w *world) makeInitrd(ctx context.Context, k *kernel, busybox, to string) error {
+func (w *world) makeInitrd(ctx context.Context, k *kernel, p *programs, to string) error {
 	modules, err := readModules(ctx, k)
 	if err != nil {
 		return err
 	}
 	var c cpio
-	for _, folder := range []string{"bin", "proc", "sys", "dev", "run", "tmp", "etc"} {
+	for _, folder := range []string{"bin", "proc", "sys", "dev", "run", "tmp", "etc", "etc/dropbear", "root"} {
 		c.folder(folder)
 	}
-	for _, p := range []struct{ at, from string }{{"init", w.opt.init}, {"bin/sluice", w.opt.sluice}, {"bin/busybox", busybox}} {
-		data, err := readProgram(p.from)
+	for _, own := range []struct{ at, from string }{{"init", w.opt.init}, {"bin/sluice", w.opt.sluice}} {
+		data, err := readProgram(own.from)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: build it with `make vm`", err)
 		}
-		c.file(p.at, 0o755, data)
+		c.file(own.at, 0o755, data)
 	}
-	for _, name := range []string{"sh", "ip", "ping", "udhcpc", "cat"} {
-		c.link("bin/"+name, "busybox")
+	if err := p.addTo(&c); err != nil {
+		return err
 	}
 	modules.addTo(&c)
 	f, err := os.Create(to)

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluice-net/sluice/tools/vm/wire"
+)
+
+// startsCases start boxes again and again while datagrams come, and demand that
+// every queue receives from the start on.
+func startsCases(n int) []testCase {
+	return []testCase{{name: fmt.Sprintf("%d starts under load", n), limit: time.Duration(n+10) * time.Minute, run: func(ctx context.Context, w *world) (string, error) {
+		return w.starts(ctx, n)
+	}}}
+}
+
+func (w *world) starts(ctx context.Context, n int) (string, error) {
+	stalls, second := 0, 0
+	for i := range n {
+		queues := []int{2, 4}[i%2]
+		if err := w.startUnderLoad(ctx, queues); err != nil {
+			return "", fmt.Errorf("start %d: %w", i, err)
+		}
+		err := w.allQueues(ctx)
+		for try := 0; err != nil && try < 2; try++ {
+			second++
+			fmt.Printf("     start %d: %v; once more\n", i, err)
+			err = w.allQueues(ctx)
+		}
+		if err != nil {
+			stalls++
+			fmt.Printf("     start %d with %d queues: %v\n%s", i, queues, err, w.anatomy(ctx))
+		}
+		if i%10 == 9 {
+			fmt.Printf("     %s %d starts, %d stalls\n", time.Now().Format(time.TimeOnly), i+1, stalls)
+		}
+	}
+	text := fmt.Sprintf("%d starts, half with 2 and half with 4 queues; after %d a queue received nothing", n, stalls)
+	if stalls > 0 {
+		return "", errors.New(text)
+	}
+	return fmt.Sprintf("%s; datagrams were sent a second time %d times", text, second), nil
+}
+
+// startUnderLoad starts a box while datagrams come from both sides.
+func (w *world) startUnderLoad(ctx context.Context, queues int) error {
+	load, end := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for load.Err() == nil {
+			for _, s := range bothWays(500, 64) {
+				s.pace, s.patience = 200*time.Microsecond, 300*time.Millisecond
+				_, _ = s.run(load, w.lab) // most is lost: there is no box yet
+			}
+		}
+	}()
+	err := w.startBox(ctx, natRules, queues)
+	end()
+	<-done
+	return err
+}
+
+// allQueues sends datagrams of so many flows both ways that every queue gets some.
+func (w *world) allQueues(ctx context.Context) error {
+	var errs []error
+	for _, s := range bothWays(300, 64) {
+		t, err := s.run(ctx, w.lab)
+		errs = append(errs, err, t.complete())
+	}
+	return errors.Join(errs...)
+}
+
+// virtqueue is what qemu tells of a ring between itself and the driver.
+type virtqueue struct {
+	InUse         int `json:"inuse"`
+	LastAvail     int `json:"last-avail-idx"`
+	ShadowAvail   int `json:"shadow-avail-idx"`
+	Used          int `json:"used-idx"`
+	SignalledUsed int `json:"signalled-used"`
+}
+
+// anatomy shows all that is between tap and box: qemu's rings, the machine's
+// interrupts and interfaces, the sockets, and the box's status.
+func (w *world) anatomy(ctx context.Context) string {
+	var b strings.Builder
+	for card := range 2 {
+		for q := range 2 * maxQueues {
+			var answer struct {
+				Return virtqueue `json:"return"`
+			}
+			line, err := query(w.dir, "x-query-virtio-queue-status", map[string]any{
+				"path": fmt.Sprintf("/machine/peripheral/card%d/virtio-backend", card), "queue": q})
+			if err == nil {
+				err = json.Unmarshal([]byte(line), &answer)
+			}
+			if err != nil {
+				fmt.Fprintf(&b, "card%d ring %d: %v\n", card, q, err)
+				continue
+			}
+			fmt.Fprintf(&b, "card%d %s%d: %+v\n", card, []string{"rx", "tx"}[q%2], q/2, answer.Return)
+		}
+	}
+	for _, name := range []string{"/proc/interrupts", "/proc/net/dev"} {
+		r, err := w.guest.call(ctx, wire.Request{Op: wire.OpRead, Text: name})
+		if err != nil {
+			r.Text = err.Error()
+		}
+		fmt.Fprintf(&b, "%s:\n%s\n", name, r.Text)
+	}
+	sockets, err := w.sockets(ctx)
+	fmt.Fprintf(&b, "sockets: %+v %v\n", sockets, err)
+	s, err := w.status(ctx)
+	fmt.Fprintf(&b, "status: %+v %v\n", s, err)
+	return b.String()
+}
