@@ -70,7 +70,7 @@ func (w *world) startBoxWith(ctx context.Context, rules string, args ...string) 
 		return err
 	}
 	w.box = &box{pid: r.PID}
-	r, err = w.guest.call(ctx, wire.Request{Op: wire.OpAwait, PID: r.PID, Text: " info running ", Seconds: 60})
+	r, err = w.guest.call(ctx, wire.Request{Op: wire.OpAwait, PID: r.PID, Text: " info running ", Seconds: 180})
 	w.box.log = r.Text
 	if err != nil {
 		_, failure := w.signalBox(ctx, syscall.SIGKILL)

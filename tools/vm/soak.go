@@ -42,12 +42,13 @@ func (w *world) soak(ctx context.Context, length time.Duration) (string, error) 
 		if err != nil {
 			c.failed++
 			fmt.Printf("     round %d failed: %v\n%s", c.rounds, err, w.anatomy(ctx))
+			w.showLog(ctx)
 			if err := w.startBox(ctx, natRules, 2); err != nil {
-				return "", fmt.Errorf("round %d: start after a failure: %w", c.rounds, err)
+				return "", fmt.Errorf("round %d: start after a failure: %w; %v", c.rounds, err, &c)
 			}
 		}
 		if c.rounds%20 == 0 {
-			fmt.Printf("     %s round %d: %s\n", time.Now().Format(time.TimeOnly), c.rounds, detail)
+			fmt.Printf("     %s round %d: %s\n     so far: %v\n", time.Now().Format(time.TimeOnly), c.rounds, detail, &c)
 		}
 	}
 	if err := errors.Join(ctx.Err(), w.stopBox(ctx)); err != nil {
@@ -91,7 +92,7 @@ func (w *world) soakRound(ctx context.Context, c *soakCount) (string, error) {
 		}
 	}
 	const datagrams, conns, bytes = 5000, 4, 256 << 10
-	round, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	round, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	detail, err := w.exact(round, datagrams, 64)
 	if err != nil {

@@ -90,7 +90,7 @@ func (a *agent) answer(r wire.Reply) {
 func (a *agent) do(r *wire.Request) (wire.Reply, error) {
 	limit := time.Duration(r.Seconds * float64(time.Second))
 	if limit == 0 {
-		limit = 30 * time.Second
+		limit = 2 * time.Minute
 	}
 	switch r.Op {
 	case wire.OpRun:

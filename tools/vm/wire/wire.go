@@ -27,7 +27,7 @@ type Request struct {
 	Text    string   `json:"text,omitempty"`
 	PID     int      `json:"pid,omitempty"`
 	Number  int      `json:"number,omitempty"`
-	Seconds float64  `json:"seconds,omitempty"` // the most that it may take; 0: 30
+	Seconds float64  `json:"seconds,omitempty"` // the most that it may take; 0: 120
 }
 
 // Reply is the agent's answer.
