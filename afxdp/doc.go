@@ -60,5 +60,5 @@
 // steer.go, end.go; then for interfaces options.go, interface.go, link.go,
 // program.go, registry.go, socket.go, kernelring.go, counters.go, queue.go,
 // bundle.go, private.go, asavie.go, poll.go, info.go, features.go, inspect.go,
-// selftest.go, xdp_unsafe.go.
+// selftest.go, silence.go, xdp_unsafe.go.
 package afxdp

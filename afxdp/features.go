@@ -74,14 +74,27 @@ func genericRequest(fd int, family uint16, command uint8, kind uint16, value []b
 	order := binary.NativeEndian
 	padded := (len(value) + 3) &^ 3
 	b := make([]byte, unix.NLMSG_HDRLEN+genericHeader+4+padded)
-	order.PutUint32(b, uint32(len(b)))
 	order.PutUint16(b[4:], family)
-	order.PutUint16(b[6:], unix.NLM_F_REQUEST)
 	b[unix.NLMSG_HDRLEN], b[unix.NLMSG_HDRLEN+1] = command, 1
 	at := b[unix.NLMSG_HDRLEN+genericHeader:]
 	order.PutUint16(at, uint16(4+len(value)))
 	order.PutUint16(at[2:], kind)
 	copy(at[4:], value)
+	answer, err := netlinkRequest(fd, b)
+	if err != nil {
+		return nil, err
+	}
+	if len(answer) < genericHeader {
+		return nil, errors.New("answer cut short")
+	}
+	return answer[genericHeader:], nil
+}
+
+// netlinkRequest sends a message, which lacks length and flags, and returns what
+// is behind the header of the answer.
+func netlinkRequest(fd int, b []byte) ([]byte, error) {
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST)
 	if err := unix.Sendto(fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, err
 	}
@@ -90,11 +103,11 @@ func genericRequest(fd int, family uint16, command uint8, kind uint16, value []b
 	if err != nil {
 		return nil, err
 	}
-	return genericAnswer(buf[:n])
+	return netlinkAnswer(buf[:n])
 }
 
-// genericAnswer returns the attributes of a message, or the error that it is.
-func genericAnswer(b []byte) ([]byte, error) {
+// netlinkAnswer returns what is in a message, or the error that it is.
+func netlinkAnswer(b []byte) ([]byte, error) {
 	if len(b) < unix.NLMSG_HDRLEN+4 {
 		return nil, errors.New("answer cut short")
 	}
@@ -102,10 +115,10 @@ func genericAnswer(b []byte) ([]byte, error) {
 		return nil, unix.Errno(-int32(binary.NativeEndian.Uint32(b[unix.NLMSG_HDRLEN:])))
 	}
 	length := min(len(b), int(binary.NativeEndian.Uint32(b)))
-	if length < unix.NLMSG_HDRLEN+genericHeader {
+	if length < unix.NLMSG_HDRLEN {
 		return nil, errors.New("answer cut short")
 	}
-	return b[unix.NLMSG_HDRLEN+genericHeader : length], nil
+	return b[unix.NLMSG_HDRLEN:length], nil
 }
 
 // attribute returns the value of the first attribute of a kind.

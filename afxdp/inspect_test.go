@@ -43,8 +43,8 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// TestGenericAnswer reads answers of the kernel and what is none.
-func TestGenericAnswer(t *testing.T) {
+// TestNetlinkAnswer reads answers of the kernel and what is none.
+func TestNetlinkAnswer(t *testing.T) {
 	message := func(kind byte, rest string) []byte {
 		return []byte(string([]byte{byte(16 + len(rest)), 0, 0, 0, kind, 0}) + strings.Repeat("\x00", 10) + rest)
 	}
@@ -54,12 +54,12 @@ func TestGenericAnswer(t *testing.T) {
 		value string
 		err   error
 	}{
-		{"two attributes", message(30, "\x01\x01\x00\x00"+"\x06\x00\x01\x00ab\x00\x00"+"\x05\x00\x03\x00x\x00\x00\x00"), "x", nil},
+		{"two attributes", message(30, "\x06\x00\x01\x00ab\x00\x00"+"\x05\x00\x03\x00x\x00\x00\x00"), "x", nil},
 		{"error", message(2, "\xfe\xff\xff\xff"), "", unix.ENOENT},
-		{"attribute too long", message(30, "\x01\x01\x00\x00"+"\x20\x00\x03\x00x\x00\x00\x00"), "", nil},
-		{"attribute too short", message(30, "\x01\x01\x00\x00"+"\x02\x00\x03\x00x\x00\x00\x00"), "", nil},
+		{"attribute too long", message(30, "\x20\x00\x03\x00x\x00\x00\x00"), "", nil},
+		{"attribute too short", message(30, "\x02\x00\x03\x00x\x00\x00\x00"), "", nil},
 	} {
-		attrs, err := genericAnswer(tc.b)
+		attrs, err := netlinkAnswer(tc.b)
 		if !errors.Is(err, tc.err) || tc.err == nil && err != nil {
 			t.Errorf("%s: %v", tc.name, err)
 		}
@@ -69,7 +69,7 @@ func TestGenericAnswer(t *testing.T) {
 		}
 	}
 	for n := range 20 {
-		if _, err := genericAnswer(make([]byte, n)); err == nil {
+		if _, err := netlinkAnswer(make([]byte, n)); err == nil {
 			t.Errorf("%d bytes are an answer", n)
 		}
 	}

@@ -31,7 +31,8 @@ type Interface struct {
 	umems    []*UMEM    // by queue
 	program  *xdpProgram
 	link     link.Link // nil: not attached
-	room     int       // smallest frame that a queue has for receiving
+	silence  silence
+	room     int // smallest frame that a queue has for receiving
 	closed   bool
 	warnings []string
 }
@@ -68,7 +69,7 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if opt.Generic {
 		opt.Mode = ModeCopy // a zero-copy socket is not served by generic XDP
 	}
-	i := &Interface{name: name, opt: opt, ctl: -1, all: -1, queues: make([]*bundle, opt.Queues), umems: make([]*UMEM, opt.Queues)}
+	i := &Interface{name: name, opt: opt, ctl: -1, all: -1, silence: silence{fd: -1}, queues: make([]*bundle, opt.Queues), umems: make([]*UMEM, opt.Queues)}
 	defer func() {
 		if err != nil {
 			_ = i.Close() // the first error is the one to tell
@@ -76,6 +77,9 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	}()
 	if i.ctl, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("open a control socket: %w", err)
+	}
+	if i.silence, err = openSilence(); err != nil {
+		return nil, err
 	}
 	if i.dev, err = lookUp(name, i.ctl); err != nil {
 		return nil, err
@@ -344,8 +348,8 @@ func (i *Interface) followChannels() error {
 }
 
 // Check says what has changed since Attach in a way that loses frames: the
-// number of channels, an MTU larger than a frame, the interface itself. The
-// error names the command that mends it. To be called now and then.
+// number of channels, an MTU larger than a frame, the interface itself, or
+// frames that do not reach the program. The error names the command that mends it. To be called now and then.
 func (i *Interface) Check() error {
 	i.lock.Lock()
 	defer i.lock.Unlock()
@@ -365,7 +369,7 @@ func (i *Interface) Check() error {
 	if err := i.checkChannels(); err != nil {
 		return fmt.Errorf("channels of %s have changed: %w", i.name, err)
 	}
-	return nil
+	return i.checkSilence()
 }
 
 // present asks for index and MTU in the namespace of ctl, whichever the calling
@@ -441,7 +445,7 @@ func (i *Interface) Close() error {
 	if i.program != nil {
 		errs = append(errs, i.program.close())
 	}
-	for _, fd := range []int{i.all, i.ctl} {
+	for _, fd := range []int{i.all, i.ctl, i.silence.fd} {
 		if fd >= 0 {
 			errs = append(errs, unix.Close(fd))
 		}

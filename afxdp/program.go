@@ -15,14 +15,15 @@ import (
 type xdpProgram struct {
 	prog    *ebpf.Program
 	sockets *ebpf.Map // XSKMAP: receive queue to socket
-	drops   *ebpf.Map // per CPU: by drop
+	counter *ebpf.Map // per CPU: by kind
 }
 
-// What drops of the program count.
+// What the program counts: drops, and frames for the kernel's stack.
 const (
-	dropNoSocket = iota
-	dropMalformed
-	dropKinds
+	countNoSocket = iota
+	countMalformed
+	countPassed
+	countKinds
 )
 
 // XDP verdicts.
@@ -64,15 +65,15 @@ func loadProgram(queues int, all bool) (*xdpProgram, error) {
 	if err != nil {
 		return fail("make the map of sockets")
 	}
-	p.drops, err = ebpf.NewMap(&ebpf.MapSpec{
-		Name: "sluice_drops", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: dropKinds,
+	p.counter, err = ebpf.NewMap(&ebpf.MapSpec{
+		Name: "sluice_counts", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: countKinds,
 	})
 	if err != nil {
-		return fail("make the map of drops")
+		return fail("make the map of counts")
 	}
 	p.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: "sluice", Type: ebpf.XDP, License: "Dual MIT/GPL",
-		Instructions: xdpInstructions(p.sockets.FD(), p.drops.FD(), all),
+		Instructions: xdpInstructions(p.sockets.FD(), p.counter.FD(), all),
 	})
 	if err != nil {
 		return fail("load the XDP program")
@@ -82,7 +83,7 @@ func loadProgram(queues int, all bool) (*xdpProgram, error) {
 
 // xdpInstructions is the program: walk over up to two VLAN tags, then decide by
 // the EtherType; with all there is nothing to decide.
-func xdpInstructions(sockets, drops int, all bool) asm.Instructions {
+func xdpInstructions(sockets, counter int, all bool) asm.Instructions {
 	const (
 		ctx   = asm.R6
 		at    = asm.R2 // behind the EtherType in R5
@@ -99,7 +100,7 @@ func xdpInstructions(sockets, drops int, all bool) asm.Instructions {
 		}
 	}
 	if all {
-		return append(asm.Instructions{asm.Mov.Reg(ctx, asm.R1)}, xdpRedirect(sockets, drops)...)
+		return append(asm.Instructions{asm.Mov.Reg(ctx, asm.R1)}, xdpRedirect(sockets, counter)...)
 	}
 	insns := asm.Instructions{
 		asm.Mov.Reg(ctx, asm.R1),
@@ -128,18 +129,20 @@ func xdpInstructions(sockets, drops int, all bool) asm.Instructions {
 		asm.JEq.Imm(ether, type16(etherQinQ), "malformed"),
 		asm.JEq.Imm(ether, type16(etherIPv4), "redirect").WithSymbol("classify"),
 		asm.JEq.Imm(ether, type16(etherIPv6), "redirect"),
-		asm.Mov.Imm(asm.R0, xdpPass),
-		asm.Return(),
+		asm.Mov.Imm(asm.R1, countPassed),
+		asm.Mov.Imm(asm.R7, xdpPass),
+		asm.Ja.Label("count"),
 
-		asm.Mov.Imm(asm.R1, dropMalformed).WithSymbol("malformed"),
+		asm.Mov.Imm(asm.R1, countMalformed).WithSymbol("malformed"),
+		asm.Mov.Imm(asm.R7, xdpDrop),
 		asm.Ja.Label("count"),
 	)
-	return append(insns, xdpRedirect(sockets, drops)...)
+	return append(insns, xdpRedirect(sockets, counter)...)
 }
 
 // xdpRedirect is the program's end: to the socket of the receive queue, or
-// count the drop in R1. R6 is the context.
-func xdpRedirect(sockets, drops int) asm.Instructions {
+// count by R1 and return the verdict in R7. R6 is the context.
+func xdpRedirect(sockets, counter int) asm.Instructions {
 	return asm.Instructions{
 		// The helper answers with its last argument when the queue has no socket.
 		asm.LoadMapPtr(asm.R1, sockets).WithSymbol("redirect"),
@@ -147,19 +150,20 @@ func xdpRedirect(sockets, drops int) asm.Instructions {
 		asm.Mov.Imm(asm.R3, xdpDrop),
 		asm.FnRedirectMap.Call(),
 		asm.JNE.Imm(asm.R0, xdpDrop, "out"),
-		asm.Mov.Imm(asm.R1, dropNoSocket),
+		asm.Mov.Imm(asm.R1, countNoSocket),
+		asm.Mov.Imm(asm.R7, xdpDrop),
 
 		asm.StoreMem(asm.RFP, -4, asm.R1, asm.Word).WithSymbol("count"),
-		asm.LoadMapPtr(asm.R1, drops),
+		asm.LoadMapPtr(asm.R1, counter),
 		asm.Mov.Reg(asm.R2, asm.RFP),
 		asm.Add.Imm(asm.R2, -4),
 		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, "drop"),
+		asm.JEq.Imm(asm.R0, 0, "end"),
 		// The counter is this CPU's own: no locked addition.
 		asm.LoadMem(asm.R1, asm.R0, 0, asm.DWord),
 		asm.Add.Imm(asm.R1, 1),
 		asm.StoreMem(asm.R0, 0, asm.R1, asm.DWord),
-		asm.Mov.Imm(asm.R0, xdpDrop).WithSymbol("drop"),
+		asm.Mov.Reg(asm.R0, asm.R7).WithSymbol("end"),
 		asm.Return().WithSymbol("out"),
 	}
 }
@@ -172,19 +176,29 @@ func (p *xdpProgram) put(queue, fd int) error {
 	return nil
 }
 
-// counts sums the drops of all CPUs.
-func (p *xdpProgram) counts() (c ProgramCounts) {
-	sum := func(kind uint32) (n uint64) {
-		var perCPU []uint64
-		if err := p.drops.Lookup(kind, &perCPU); err != nil {
-			return 0
-		}
-		for _, v := range perCPU {
-			n += v
-		}
-		return n
+// counts returns the drops.
+func (p *xdpProgram) counts() ProgramCounts {
+	return ProgramCounts{NoSocket: p.count(countNoSocket), Malformed: p.count(countMalformed)}
+}
+
+// seen returns how many frames went elsewhere than to sockets.
+func (p *xdpProgram) seen() (n uint64) {
+	for kind := range uint32(countKinds) {
+		n += p.count(kind)
 	}
-	return ProgramCounts{NoSocket: sum(dropNoSocket), Malformed: sum(dropMalformed)}
+	return n
+}
+
+// count sums one kind over all CPUs.
+func (p *xdpProgram) count(kind uint32) (n uint64) {
+	var perCPU []uint64
+	if err := p.counter.Lookup(kind, &perCPU); err != nil {
+		return 0
+	}
+	for _, v := range perCPU {
+		n += v
+	}
+	return n
 }
 
 func (p *xdpProgram) close() error {
@@ -195,8 +209,8 @@ func (p *xdpProgram) close() error {
 	if p.sockets != nil {
 		errs = append(errs, p.sockets.Close())
 	}
-	if p.drops != nil {
-		errs = append(errs, p.drops.Close())
+	if p.counter != nil {
+		errs = append(errs, p.counter.Close())
 	}
 	return errors.Join(errs...)
 }

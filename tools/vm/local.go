@@ -85,7 +85,10 @@ var localCases = []testCase{
 		lease, _, _ = strings.Cut(lease, "\n")
 		return fmt.Sprintf("busybox udhcpc, dnsmasq: %s; %s", lease, even), err
 	}},
-	{name: "frames on huge pages", run: func(ctx context.Context, w *world) (string, error) {
+	{name: "frames on huge pages when there are any", run: func(ctx context.Context, w *world) (string, error) {
+		if s, err := w.status(ctx); err != nil || s.HugePages {
+			return "", fmt.Errorf("without any, status says of huge pages %v (%v)", s.HugePages, err)
+		}
 		if err := w.stopBox(ctx); err != nil {
 			return "", err
 		}

@@ -14,10 +14,8 @@ import (
 )
 
 const (
-	// programSuite is where programs come from. Not bookworm: its qemu 7.2 keeps
-	// old translations of code that one CPU writes while another runs, so that
-	// XDP programs of an earlier box go on in the place of a new one's. 8.1 has
-	// the lock that this wants.
+	// programSuite is where programs come from. Not bookworm, whose qemu 7.2 may run
+	// code that has been replaced: see doc.go.
 	programSuite = "trixie"
 	// libraryFolder is where its shared libraries are, in the tree as in the machine.
 	libraryFolder = "usr/lib/x86_64-linux-gnu"
