@@ -65,6 +65,9 @@ func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
 	case rules.Reject:
 		p.Rule = v.Rule
 		w.reject(t, p, w.env.Reject)
+	case rules.Stolen:
+		p.Rule = v.Rule
+		w.drop(p, packet.DropStolen)
 	default:
 		p.Rule = v.Rule
 		if v.Rule == rules.PoisonedRule {

@@ -36,6 +36,7 @@ const (
 	DropReject          // a rule said reject
 	DropSynproxy        // a SYN proxy took it and went on in its stead
 	DropCookie          // what it acknowledges to a SYN proxy is no cookie, or an old one
+	DropStolen          // an extension of the rules has taken what it wanted of it
 	DropConntrack       // no flow could be made (table full, tracker said drop)
 	DropConfirm         // the flow lost the race to be inserted
 	DropHelper          // a helper wants it again in one piece, or could not expect what it announces
@@ -76,6 +77,7 @@ var dropNames = [DropCount]string{
 	DropReject:          "reject",
 	DropSynproxy:        "synproxy",
 	DropCookie:          "synproxy-cookie",
+	DropStolen:          "stolen",
 	DropConntrack:       "conntrack",
 	DropConfirm:         "confirm",
 	DropHelper:          "helper",
