@@ -28,6 +28,7 @@ const (
 	ctaHelp          = 5
 	ctaTimeout       = 7
 	ctaMark          = 8
+	ctaUse           = 11
 	ctaCountersOrig  = 9
 	ctaCountersReply = 10
 	ctaZone          = 18
@@ -308,6 +309,8 @@ func decodeEntry(b []byte) (Entry, error) {
 			e.Timeout = v.Uint32()
 		case ctaMark:
 			e.Mark = v.Uint32()
+		case ctaUse:
+			e.Use = v.Uint32() - 1 // the request holds it too
 		case ctaZone:
 			e.Zone = v.Uint16()
 		case ctaCountersOrig, ctaCountersReply:

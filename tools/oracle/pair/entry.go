@@ -29,6 +29,7 @@ type Entry struct {
 	Packets     [2]uint64
 	Bytes       [2]uint64
 	Mark        uint32
+	Use         uint32 // 1, and one more for each child
 	Zone        uint16
 	Helper      string
 	Text        string // as conntrack -L prints it, without the timeout
@@ -39,7 +40,7 @@ type Entry struct {
 const statusShown = flowtable.StatusExpected | flowtable.StatusSeenReply | flowtable.StatusAssured |
 	flowtable.StatusSrcNAT | flowtable.StatusDstNAT | flowtable.StatusSeqAdjust | flowtable.StatusFixedTimeout
 
-var protoNames = map[uint8]string{1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "icmpv6", 132: "sctp", 136: "udplite"}
+var protoNames = map[uint8]string{1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 58: "icmpv6", 132: "sctp", 136: "udplite"}
 
 var tcpStates = []string{"NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", "SYN_SENT2"}
 
@@ -52,8 +53,7 @@ func stateName(names []string, n uint8) string {
 	return fmt.Sprint("state ", n)
 }
 
-// Line returns the line that conntrack -L (1.4.7) prints for the entry, with a
-// use count of 1.
+// Line returns the line that conntrack -L (1.4.7) prints for the entry.
 func (e *Entry) Line() string {
 	name, ok := protoNames[e.Orig.Proto]
 	if !ok {
@@ -69,7 +69,7 @@ func (e *Entry) Line() string {
 		switch t.Proto {
 		case 1, 58:
 			fmt.Fprintf(&b, " type=%d code=%d id=%d", t.DstPort>>8, t.DstPort&0xff, t.SrcPort)
-		case 6, 17, 132, 136:
+		case 6, 17, 33, 132, 136:
 			fmt.Fprintf(&b, " sport=%d dport=%d", t.SrcPort, t.DstPort)
 		case 47:
 			fmt.Fprintf(&b, " srckey=0x%x dstkey=0x%x", t.SrcPort, t.DstPort)
@@ -91,7 +91,7 @@ func (e *Entry) Line() string {
 	if e.Helper != "" {
 		fmt.Fprintf(&b, " helper=%s", e.Helper)
 	}
-	b.WriteString(" use=1")
+	fmt.Fprintf(&b, " use=%d", e.Use)
 	return b.String()
 }
 
@@ -113,7 +113,7 @@ func ofFlow(f *flowtable.Flow) Entry {
 	}
 	e := Entry{
 		Orig: tuple(&f.Orig), Reply: tuple(&f.Reply), Timeout: f.TimeoutSec, Status: f.Status,
-		Packets: f.Packets, Bytes: f.Bytes, Mark: f.Mark, Zone: f.Zone,
+		Packets: f.Packets, Bytes: f.Bytes, Mark: f.Mark, Zone: f.Zone, Use: 1 + uint32(f.Children),
 	}
 	if f.Helper != 0 {
 		e.Helper = helper.Default()[f.Helper-1].Name
