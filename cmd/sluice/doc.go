@@ -19,7 +19,7 @@
 //
 // Files in reading order: main.go (command tree and exit status); runbox.go
 // (sluice run: flags, signals, log), nft.go, iptables.go, conntrack.go, status.go (clients of
-// a running box); doctor.go; input.go (reading rulesets), check.go, advice.go (what check
+// a running box); support.go, doctor.go; input.go (reading rulesets), check.go, advice.go (what check
 // and run warn of), format.go; replay.go (flags, the box on two wires),
 // topology.go (its network, from flags), capture.go (files in and out), run.go
 // (which frames go in together), wire.go, rulelog.go (log statements), record.go
