@@ -22,7 +22,7 @@ func Build(boxes []Box) ([]uint64, error) {
 		}
 	}
 	groups := cluster(boxes, live)
-	b := builder{boxes: boxes, groups: append(make([][]uint32, overlay), groups...)}
+	b := builder{boxes: boxes, groups: groups}
 	b.stride = max((len(b.groups)+63)/64, 1)
 	return b.words(), nil
 }

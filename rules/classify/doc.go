@@ -11,7 +11,6 @@
 //	leaf    16 rules whose boxes lie close together, compared at once
 //	row     a bit for each leaf
 //	class   the values of a field that have the same row
-//	overlay leaves that every lookup visits
 //
 // # How a key is looked up
 //

@@ -4,14 +4,11 @@ package classify
 const lanes = 16
 
 // MaxRules is how many boxes one index takes.
-const MaxRules = (maxLeaves - overlay) * lanes
+const MaxRules = maxLeaves * lanes
 
 const (
 	maxLeaves = 64 * maxStride
 	maxStride = 16 // words of a row: two vectors of 512 bits
-
-	// overlay leaves stand in every row and take what edits add.
-	overlay = 2
 
 	none uint32 = 1<<32 - 1 // id of an empty lane, and no rule
 	top  uint32 = 1<<32 - 2 // the last value that searches tell apart, so that padding is greater than any
@@ -38,9 +35,9 @@ const leafWords = 64
 //	| header | fields: levels, table, rows | protocols: table, rows | mins | leaves |
 type header struct {
 	rules  uint32 // ids are below
-	leaves uint32 // the overlay's included
+	leaves uint32
 	stride uint32 // words of a row
-	added  uint32 // lanes of the overlay in use
+	_      uint32
 	mins   uint32 // uint32 of each of 64*stride leaves and one more: its smallest id, or none
 	first  uint32 // the leaves
 	protos uint32 // rows of the 256 values of the facts' low byte

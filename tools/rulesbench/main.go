@@ -23,8 +23,9 @@ func main() {
 	rounds := flag.Int("rounds", 3, "rounds; the median counts")
 	only := flag.String("run", "", "only sets whose name has this in it")
 	cpu := flag.Int("cpu", 1, "CPU to run on")
+	alone := flag.Bool("alone", false, "leave dpdk-test-acl out")
 	flag.Parse()
-	if err := run(*dir, *only, *rounds, *cpu); err != nil {
+	if err := run(*dir, *only, *rounds, *cpu, *alone); err != nil {
 		fmt.Fprintln(os.Stderr, "rulesbench:", err)
 		os.Exit(1)
 	}
@@ -36,7 +37,7 @@ type figures struct {
 	buildMS, bytes float64
 }
 
-func run(dir, only string, rounds, cpu int) error {
+func run(dir, only string, rounds, cpu int, alone bool) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*"+only+"*.rules"))
 	if err != nil || len(files) == 0 {
 		return errors.Join(fmt.Errorf("no filter sets in %s", dir), err)
@@ -47,9 +48,11 @@ func run(dir, only string, rounds, cpu int) error {
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
 		return fmt.Errorf("CPU %d: %w", cpu, err)
 	}
-	peer, err := newPeer(cpu % runtime.NumCPU())
-	if err != nil {
-		fmt.Println("SKIPPED: nothing to compare with:", err)
+	var peer *peer
+	if !alone {
+		if peer, err = newPeer(cpu % runtime.NumCPU()); err != nil {
+			fmt.Println("SKIPPED: nothing to compare with:", err)
+		}
 	}
 	defer peer.close()
 	fmt.Println("millions of lookups per second of CPU time (single, burst; linear: one rule after the other), CPU time of the build, size")
