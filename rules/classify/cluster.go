@@ -36,8 +36,9 @@ type extent struct {
 }
 
 // lateness is by how much the last rule of all is visited less than the first.
-// 0.9 halved the visits of 0 on wildcard-rich sets; 1 made late boxes shapeless.
-const lateness = 0.9
+// 0.9 halved the visits of 0 on sets rich in wildcards, and up to 0.99 it hardly
+// matters; 1 made late boxes shapeless.
+const lateness = 0.95
 
 // cluster returns the groups of the rules ids, ordered by their first rules.
 func cluster(boxes []Box, ids []uint32) [][]uint32 {
@@ -86,8 +87,9 @@ func (c *clustering) rank(boxes []Box) {
 	}
 }
 
-// sort makes the orders: by each field's first value, last value and width, by
-// facts, and by id. Ranks are less than 2^16.
+// sort makes the orders: by each field's first value and width, by facts, and by
+// id. More orders, as by last values, only led to worse cuts further down. Ranks
+// are less than 2^16.
 func (c *clustering) sort() {
 	keys := make([]uint64, len(c.boxes))
 	add := func(key func(b *Box) uint64) {
@@ -103,7 +105,6 @@ func (c *clustering) sort() {
 	}
 	for d := range c.scale {
 		add(func(b *Box) uint64 { return uint64(b.Lo[d])<<16 | uint64(0xffff-b.Hi[d]) })
-		add(func(b *Box) uint64 { return uint64(b.Hi[d])<<16 | uint64(b.Lo[d]) })
 		add(func(b *Box) uint64 { return uint64(b.Hi[d] - b.Lo[d]) })
 	}
 	add(func(b *Box) uint64 { return uint64(b.Mask)<<16 | uint64(b.Need) })

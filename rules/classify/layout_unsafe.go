@@ -18,5 +18,8 @@ func head(words []uint64) *header {
 // part returns n elements of an index from a byte offset on. Offsets and lengths
 // come from Build and are trusted.
 func part[T any](words []uint64, off uint32, n int) []T {
+	if n == 0 {
+		return nil // the pointer would be to what follows
+	}
 	return unsafe.Slice((*T)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(words)), off)), n)
 }

@@ -14,8 +14,8 @@ const burst = 32
 // Scratch is what a caller of FirstBurst lends it. Its contents mean nothing
 // between calls; one goroutine uses it at a time. The assembly knows its shape.
 type Scratch struct {
-	rows [burst][24]uint64 // of a key: leaves yet to visit, and behind them which words have some
-	list [burst + 32]uint32
+	_ [burst][24]uint64 // rows of keys: leaves yet to visit, and behind them which words have some
+	_ [burst]uint32     // key<<16 | leaf
 }
 
 // Index is a classifier: words that Build made, or a copy of them. Its methods

@@ -200,3 +200,20 @@ func TestLookupsDoNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// FuzzFirst is TestAgainstLinear with seeds from the fuzzer.
+func FuzzFirst(f *testing.F) {
+	f.Add(uint64(1), uint64(2), uint16(40))
+	f.Fuzz(func(t *testing.T, a, b uint64, n uint16) {
+		r := rand.New(rand.NewPCG(a, b))
+		s := shapes[int(b%uint64(len(shapes)))]
+		boxes := make([]Box, n%2000)
+		for i := range boxes {
+			boxes[i] = s.box(r)
+		}
+		ix := mustBuild(t, boxes)
+		keys := aimedKeys(r, boxes, 40)
+		from := uint32(r.IntN(len(boxes) + 1))
+		agree(t, ix, keys, from, func(i int) uint32 { return linear(boxes, &keys[i], from) })
+	})
+}
