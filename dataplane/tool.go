@@ -69,6 +69,19 @@ func (b *Box) ChangeFlow(f *flowtable.Flow, c *flowtable.Changes, pid uint32) (a
 	return after, result, err
 }
 
+// MakeExpectation has a connection, its master, expect another one, as its helper
+// would: without a helper, and for what the helper may not have, it is refused.
+func (b *Box) MakeExpectation(master *flowtable.Flow, x *flowtable.Expectation, pid uint32) (result flowtable.ExpectResult, err error) {
+	result = flowtable.ExpectRefused
+	err = b.tool(b.workers[master.Worker], pid, func(w *worker) bool {
+		if w.shard.Still(master) && w.shard.HelperOf(master.Entry) != 0 {
+			result = w.shard.Expect(master.Entry, x, w.tick())
+		}
+		return true
+	})
+	return result, err
+}
+
 // DropExpectation takes an expectation out that Expectations told of.
 func (b *Box) DropExpectation(x *flowtable.Expectation) error {
 	return b.tool(b.workers[x.Worker], 0, func(w *worker) bool {

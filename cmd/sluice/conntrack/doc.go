@@ -17,7 +17,8 @@
 // entries in zones too (the tool names no zone), and shows every entry it has
 // changed (the tool misses some); IPv6 addresses of -n, -g and -j count;
 // -m holds although -u comes behind it (the tool then takes the status for the
-// mark); an unknown state of SCTP is an error (the tool crashes); -b says nothing.
+// mark); -I expect sends the protocol of -p (the tool sends what lay in memory);
+// an unknown state of SCTP is an error (the tool crashes); -b says nothing.
 //
 // Ownership and concurrency: a Command belongs to its caller; nothing is shared.
 //

@@ -193,3 +193,44 @@ func TestProcFiles(t *testing.T) {
 		t.Error("there is no such file")
 	}
 }
+
+// TestMakeExpectation: -I expect makes what -L expect lists and -D expect takes
+// out, for a connection with a helper.
+func TestMakeExpectation(t *testing.T) {
+	b := newTestBox(t)
+	rules := `table ip t {
+	ct helper tftp {
+		type "tftp" protocol udp
+	}
+	chain f {
+		type filter hook forward priority filter; policy accept;
+		udp sport 1000 ct helper set "tftp"
+		ct state invalid drop
+	}
+}
+`
+	if err := b.Nft(t.Context(), &Request{Script: Script{Name: "s.nft", Text: rules}}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	b.send(t, 2)
+	const tuple = " --tuple-src 10.0.0.2 --tuple-dst 10.0.1.2 --tuple-port-src 0 --mask-src 255.255.255.255 --mask-dst 255.255.255.255 --mask-port-src 0 --mask-port-dst 65535"
+	const of = "-p udp -s 10.0.0.2 -d 10.0.1.2 --dport 53 "
+	for _, row := range []struct {
+		line, out, err string
+		status         int
+	}{
+		{"-I expect -t 100 " + of + "--sport 1000 --tuple-port-dst 5001" + tuple, "", "", 0},
+		{"-I expect -t 100 " + of + "--sport 1000 --tuple-port-dst 5001" + tuple, "", "Operation failed: File exists", 1},
+		{"-I expect -t 100 " + of + "--sport 1001 --tuple-port-dst 5002" + tuple, "", "Operation failed: Operation not supported", 1},
+		{"-I expect -t 100 " + of + "--sport 1077 --tuple-port-dst 5002" + tuple, "", "Operation failed: master conntrack not found", 1},
+		{"-L expect", " proto=17 src=10.0.0.2 dst=10.0.1.2 sport=0 dport=5001 mask-src=255.255.255.255 mask-dst=255.255.255.255 sport=0 dport=65535 " +
+			"master-src=10.0.0.2 master-dst=10.0.1.2 sport=1000 dport=53 class=0 helper=tftp\n", "1 expectations have been shown.", 0},
+		{"-D expect -p udp -s 10.0.0.2 -d 10.0.1.2 -r 10.0.1.2 -q 10.0.0.2 --sport 0 --dport 5001 --reply-port-src 5001 --reply-port-dst 0", "", "", 1},
+		{"-C expect", "0\n", "", 0},
+	} {
+		a := b.tool(strings.Fields(row.line))
+		if a.status != row.status || !strings.HasSuffix(a.out, row.out) || !strings.Contains(a.err, row.err) {
+			t.Errorf("%s: status %d\n%s%s", row.line, a.status, a.out, a.err)
+		}
+	}
+}

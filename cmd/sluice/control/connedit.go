@@ -160,19 +160,41 @@ func changesOf(c *conntrack.Command, f *flowtable.Flow) (*flowtable.Changes, boo
 	return changes, any
 }
 
-// expect is -I expect: the kernel wants a helper on the master, and the box takes
-// expectations from helpers only.
+// expect is -I expect. Its time is that of the master's helper, as in the kernel;
+// unlike the tool, which forgets the protocol, it sends the one of -p.
 func (s *Server) expect(c *conntrack.Command) (conntrack.Result, error) {
 	tu, errno := c.Tuple()
-	if errno == 0 {
-		errno = syscall.EOPNOTSUPP
-		if _, found, err := s.Box.FindFlow(&tu); err != nil {
-			return conntrack.Result{}, err
-		} else if !found {
-			errno = syscall.ENOENT
+	if errno != 0 {
+		return conntrack.Result{Errno: errno}, nil
+	}
+	master, found, err := s.Box.FindFlow(&tu)
+	switch {
+	case err != nil:
+		return conntrack.Result{}, err
+	case !found:
+		return conntrack.Result{Errno: syscall.ENOENT}, nil
+	case master.Helper == 0:
+		return conntrack.Result{Errno: syscall.EOPNOTSUPP}, nil
+	}
+	x := flowtable.Expectation{Tuple: c.ExpTuple.Orig, MaskSrc: c.Mask.Orig.Src, MaskPort: c.Mask.Orig.SrcPort}
+	x.Tuple.Proto, x.Tuple.Zone = c.Object.Orig.Proto, master.Orig.Zone
+	for _, other := range s.Box.Expectations() {
+		if other.Tuple == x.Tuple && other.MaskSrc == x.MaskSrc && other.MaskPort == x.MaskPort {
+			return conntrack.Result{Errno: syscall.EEXIST}, nil
 		}
 	}
-	return conntrack.Result{Errno: errno}, nil
+	result, err := s.Box.MakeExpectation(&master, &x, uint32(c.PID))
+	switch result {
+	case flowtable.ExpectOK:
+		return conntrack.Result{Count: 1}, err
+	case flowtable.ExpectBusy, flowtable.ExpectAlready:
+		errno = syscall.EBUSY
+	case flowtable.ExpectFull:
+		errno = syscall.EMFILE
+	default:
+		errno = syscall.EOPNOTSUPP
+	}
+	return conntrack.Result{Errno: errno}, err
 }
 
 // dropExpectations is -D expect and -F expect.
