@@ -72,15 +72,9 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 		packet.CompleteChecksum(p)
 	}
 	track := t.track[familyIndex(p.Family)]
-	if track && (p.Flags&packet.FlagFragment != 0 || p.Frag != 0) {
-		if p.Flags&packet.FlagFragment != 0 {
-			w.fragment(t, p, came.reason())
-			return
-		}
-		if !w.atomic(p) {
-			w.drop(p, packet.DropFragment)
-			return
-		}
+	if track && (p.Flags&packet.FlagFragment != 0 || p.Frag != 0) { // or IPv6's that are all of a datagram (RFC 6946)
+		w.fragment(t, p, came.reason())
+		return
 	}
 	if track && len(w.out) > 1 && w.elsewhere(t, p, came.reason()) {
 		return

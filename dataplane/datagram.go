@@ -21,6 +21,7 @@ type datagram struct {
 	size   int    // payload as it came
 	most   int    // L3 length of the largest fragment
 	df     bool   // the largest fragment must not be cut up again
+	linear bool   // Linux has put it into one piece by now to read it, as most helpers do (skb_linearize)
 	id     uint32 // IPv6: identification
 	kindAt int    // IPv6: where the type of the first header behind the fragment header stands now
 
@@ -33,6 +34,7 @@ const (
 	datagramRoom = 1<<16 + 128
 	maxPieces    = 1<<16/8 + 1
 	fragHeader   = 8
+	minMTU6      = 1280
 )
 
 func newDatagram() datagram {
@@ -56,7 +58,7 @@ func (d *datagram) join(w *worker, first *packet.Packet, list []defrag.Frag) []b
 	}
 	b := d.buffer[:d.room+d.size]
 	copy(b, first.Data[:d.room])
-	d.most, d.df = 0, false
+	d.most, d.df, d.linear = 0, false, false
 	mostDF := 0
 	for i := range list {
 		f := &list[i]
@@ -131,9 +133,12 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 		repeat += fragHeader
 	}
 	step := 0 // 0: as they came
-	if parts == nil || len(payload) != d.size || mtu > 0 && d.most > mtu {
+	if parts == nil || len(payload) != d.size || mtu > 0 && (d.most > mtu || d.linear || w.pulled(p)) {
 		if parts != nil && d.most < mtu {
 			mtu = d.most // nothing larger than what came
+			if p.Family == flowtable.FamilyIPv6 {
+				mtu = max(mtu, minMTU6)
+			}
 		}
 		if step = (mtu - repeat) &^ 7; step <= 0 {
 			w.stats.Drops[packet.DropMTU]++
@@ -180,6 +185,14 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 	}
 	d.pieces = out
 	return out
+}
+
+// pulled says that the first fragment had no whole TCP header: Linux, which
+// looks for a socket of an IPv4 packet even to forward it, moves bytes there, and
+// cuts the datagram anew because of that (tcp_v4_early_demux, ip_do_fragment).
+func (w *worker) pulled(p *packet.Packet) bool {
+	const tcpHeader = 20
+	return w.parts != nil && !w.wire && p.Proto == flowtable.ProtoTCP && p.Family == flowtable.FamilyIPv4 && w.parts[0].Payload < tcpHeader
 }
 
 // oneFrame makes the joined datagram a frame of its own.

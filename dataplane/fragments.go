@@ -1,8 +1,6 @@
 package dataplane
 
 import (
-	"encoding/binary"
-
 	"github.com/sluice-net/sluice/dataplane/defrag"
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
@@ -23,34 +21,43 @@ func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
 		}
 	}
 	w.stats.Fragments++
+	if headless(p) {
+		w.alone(t, p)
+		return
+	}
 	switch res, list := w.frags.Add(p, w.now); res {
 	case defrag.Refused:
 		w.drop(p, packet.DropFragment)
 		w.refuse(list, packet.DropFragment)
 	case defrag.Alone:
 		w.refuse(list, packet.DropFragment)
-		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonMalformed
-		w.whole(t, p)
+		w.alone(t, p)
 	case defrag.Complete:
 		w.datagram(t, list, p.Flags&packet.FlagLocal, parcelNone)
 	}
 }
 
-// atomic takes the fragment header out of an IPv6 packet that is all of its
-// datagram (RFC 6946), as reassembly does.
-func (w *worker) atomic(p *packet.Packet) bool {
-	l3, at := int(p.L3), int(p.Frag)
-	kind := p.Data[at]
-	b := p.Data[fragHeader:]
-	copy(b, p.Data[:at])
-	b[headerTypeAt(b[:at], l3)] = kind
-	binary.BigEndian.PutUint16(b[l3+4:], binary.BigEndian.Uint16(b[l3+4:])-fragHeader)
-	in, serial, local := p.InPort, p.Serial, p.Flags&packet.FlagLocal
-	p.Data, p.Addr = b, p.Addr+fragHeader
-	d := packet.Parse(p, w.table)
-	p.InPort, p.Serial = in, serial
-	p.Flags |= local
-	return d == packet.DropNone
+// alone walks an IPv6 fragment that reassembly leaves alone, as invalid. Linux
+// tracks a first one that says it is not the last, though its length is odd.
+func (w *worker) alone(t *tables, p *packet.Packet) {
+	p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonMalformed
+	w.whole(t, p)
+}
+
+// headless says that p is a first fragment of IPv6 without the whole transport
+// header, which Linux leaves alone (ipv6frag_thdr_truncated; RFC 8200 section 4.5).
+func headless(p *packet.Packet) bool {
+	if p.Family != flowtable.FamilyIPv6 || p.Flags&packet.FlagLaterFrag != 0 || p.L4 <= p.Frag {
+		return false
+	}
+	need := 1
+	switch p.Proto {
+	case flowtable.ProtoTCP:
+		need = 20
+	case flowtable.ProtoUDP, flowtable.ProtoICMPv6:
+		need = 8
+	}
+	return int(p.L4)+need > int(p.End)
 }
 
 // datagram walks the fragments of one whole datagram, first fragment first.
@@ -103,12 +110,14 @@ func (w *worker) expireFragments() {
 	}
 }
 
-// largest returns the L3 length of p, or of the largest fragment it came as.
+// largest returns the L3 length of p, or of the largest fragment it came as if
+// that is less: of an IPv6 fragment that is all of its datagram it is not.
 func (w *worker) largest(p *packet.Packet) int {
+	size := int(p.End) - int(p.L3)
 	if w.parts != nil {
-		return w.joined.most
+		size = min(size, w.joined.most)
 	}
-	return int(p.End) - int(p.L3)
+	return size
 }
 
 // mustFit says that nobody but the sender may cut p up: IPv6, or IPv4 with DF.

@@ -55,6 +55,9 @@ func (w *worker) consult(p *packet.Packet, number uint8) bool {
 	s.Replied = p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply
 	s.Child = p.Ct.Status&flowtable.StatusExpected != 0
 	s.Private = &w.shard.Help(p.Entry).Private
+	if w.parts != nil && (p.Proto == flowtable.ProtoTCP && s.Replied || p.Proto == flowtable.ProtoUDP && w.help.list[number-1].Name != "tftp") {
+		w.joined.linear = true
+	}
 	if w.help.list[number-1].Help(s) != helper.Accept {
 		return false
 	}

@@ -43,20 +43,10 @@ func (w *walk) begin(p *packet.Packet) {
 	w.facts = uint64(proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
 }
 
-// transport says whether the packet has a transport header that may be read.
-// Of protocols that the parser does not know it only says where they begin.
+// transport says whether the packet has a transport header, or the beginning of
+// one: rules read what is there.
 func transport(p *packet.Packet) bool {
-	if p.Flags&packet.FlagLaterFrag != 0 {
-		return false
-	}
-	if p.Flags&packet.FlagL4 != 0 {
-		return true
-	}
-	switch p.Proto {
-	case flowtable.ProtoTCP, flowtable.ProtoUDP, flowtable.ProtoICMP, flowtable.ProtoICMPv6:
-		return false
-	}
-	return p.L4 > p.L3
+	return p.Flags&packet.FlagLaterFrag == 0 && (p.Flags&packet.FlagL4 != 0 || p.L4 > p.L3)
 }
 
 // state is the bit of `ct state`. A packet without an entry is invalid unless it

@@ -197,8 +197,10 @@ func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool 
 	// A rule may write behind the header that it begins at.
 	inside := start+int(f.Offset)/8 >= int(p.L4)
 	follows := f.Base == nft.BaseTransport && sum || f.Base == nft.BaseNetwork && !inside && pseudo && int(f.Offset) >= first && int(f.Offset) < last
-	if at > 0 && p.Flags&packet.FlagL4 != 0 && follows && int(p.L4)+at+2 <= int(p.End) {
+	if at > 0 && follows && int(p.L4)+at+2 <= int(p.End) && (inside || p.Flags&packet.FlagL4 != 0) {
 		l4Sum = int(p.L4) + at
+	} else if at > 0 && follows && inside {
+		return false // no checksum to take it over into
 	}
 	before := append([]byte{}, p.Data...)
 	for i := range int(f.Length) {
@@ -211,7 +213,7 @@ func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool 
 	}
 	after := append([]byte{}, p.Data...)
 	fix := func(at, from int) {
-		if at == 0 || p.Proto == 17 && at == l4Sum && before[at] == 0 && before[at+1] == 0 {
+		if at == 0 || p.Proto == 17 && at == l4Sum && !inside && before[at] == 0 && before[at+1] == 0 {
 			return
 		}
 		if w := start + int(f.Offset)/8; w <= at+1 && start+int(f.Offset+f.Length+7)/8 > at {
@@ -230,7 +232,7 @@ func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool 
 			total = total>>16 + total&0xffff
 		}
 		c := ^uint16(total)
-		if c == 0 && p.Proto == 17 && at == l4Sum {
+		if c == 0 {
 			c = 0xffff
 		}
 		binary.BigEndian.PutUint16(p.Data[at:], c)

@@ -473,10 +473,6 @@ func (l *twin) payload(f *nft.Field, p *packet.Packet) (*big.Int, bool) {
 		if p.Flags&packet.FlagLaterFrag != 0 {
 			return nil, false
 		}
-		known := p.Proto == 6 || p.Proto == 17 || p.Proto == 1 || p.Proto == 58
-		if known && p.Flags&packet.FlagL4 == 0 {
-			return nil, false
-		}
 		start = int(p.L4)
 	}
 	if len(f.Types) > 0 && !bytes.Contains(f.Types, p.Data[start:start+1]) {

@@ -233,41 +233,42 @@ func ftpHelp(s *Session) Verdict {
 		return Accept
 	}
 	lines := ftpLines{s.Private}
-	v := Accept
+	v, whole := Accept, true
 	if lines.known(s.Dir, s.Seq) {
-		v = ftpLine(s)
+		v, whole = ftpLine(s)
 	}
-	if v == Accept && s.Payload[len(s.Payload)-1] == '\n' {
+	if whole && s.Payload[len(s.Payload)-1] == '\n' {
 		lines.note(s.Dir, s.Seq+uint32(len(s.Payload)))
 	}
 	return v
 }
 
-// ftpLine reads a packet that begins with a command.
-func ftpLine(s *Session) Verdict {
+// ftpLine reads a packet that begins with a command. whole is false if it is
+// dropped because the command is cut off: nothing is learned of it then.
+func ftpLine(s *Session) (v Verdict, whole bool) {
 	me, other := s.Me(), s.Other()
 	var end ftpEnd
 	switch ftpScan(s.Payload, s.Dir, me.Family, &end) {
 	case ftpNothing:
-		return Accept
+		return Accept, true
 	case ftpPartial:
-		return Drop
+		return Drop, false
 	}
 	// An endpoint that is not the sender's own would open a hole to somebody
 	// else; Linux can be told to allow that (loose), sluice cannot.
 	if end.hasAddr && (end.form == ftpPort && me.Family != flowtable.FamilyIPv4 || end.addr != me.Src) {
-		return Accept
+		return Accept, true
 	}
 	s.Want(0, flowtable.ProtoTCP, &other.Src, &other.Dst, end.port)
 	if !s.NAT {
-		return s.expectOnly()
+		return s.expectOnly(), true
 	}
 	s.Follow(0)
 	port := s.ExpectPort(0)
 	if port == 0 || !s.Replace(end.off, end.len, end.appendTo(s.Text(), &other.Dst, me.Family, port)) {
-		return Drop
+		return Drop, true
 	}
-	return Accept
+	return Accept, true
 }
 
 // expectOnly enters expectation 0 as it is; the packet must not leave without it.

@@ -19,7 +19,9 @@ func (p *Packet) ShouldAnswerTooBig() bool { return p.answerable(true) }
 
 // ShouldReject says whether a reject rule may answer p: as ShouldAnswer, and
 // the checksum must be right.
-func (p *Packet) ShouldReject() bool { return p.answerable(false) && p.rejectSumOK() }
+func (p *Packet) ShouldReject() bool {
+	return p.Flags&FlagLaterFrag == 0 && p.answerable(false) && p.rejectSumOK()
+}
 
 // rejectSumOK verifies a checksum as Linux does before a reject
 // (nf_reject_verify_csum, nf_ip_checksum): none of protocols that it knows to
@@ -50,7 +52,7 @@ func (p *Packet) rejectSumOK() bool {
 const icmpUnused = 1<<1 | 1<<2 | 1<<6 | 1<<7 | 1<<9 | 1<<10
 
 func (p *Packet) answerable(toMulticast bool) bool {
-	if p.Family == flowtable.FamilyNone || p.Flags&FlagLaterFrag != 0 {
+	if p.Family == flowtable.FamilyNone || p.Flags&FlagLaterFrag != 0 && p.Family == flowtable.FamilyIPv4 {
 		return false
 	}
 	var src, dst [16]byte
@@ -74,16 +76,24 @@ func (p *Packet) answerable(toMulticast bool) bool {
 		if p.Family != flowtable.FamilyIPv4 {
 			return true
 		}
-		typ, _, ok := p.ICMPType()
+		typ, ok := p.firstByte()
 		return ok && typ <= icmpLastType && !icmpIsError(typ) && icmpUnused>>typ&1 == 0
 	case protoICMPv6:
-		if p.Family != flowtable.FamilyIPv6 {
+		if p.Family != flowtable.FamilyIPv6 || p.Flags&FlagLaterFrag != 0 { // no type there, and Linux looks for none
 			return true
 		}
-		typ, _, ok := p.ICMPType()
+		typ, ok := p.firstByte()
 		return ok && typ >= 128
 	}
 	return true
+}
+
+// firstByte is that of the transport header, which need not be whole.
+func (p *Packet) firstByte() (b byte, ok bool) {
+	if p.L4 <= p.L3 || int(p.L4) >= int(p.End) {
+		return 0, false
+	}
+	return p.Data[p.L4], true
 }
 
 // Martian says that p has an address which may not cross a router: for IPv4

@@ -139,7 +139,9 @@ func TestShouldAnswer(t *testing.T) {
 		{"echo", Build(Ether{}, h4, ICMP{Type: 8}), true, true, true},
 		{"icmp error", Build(Ether{}, h4, ICMP{Type: 3}, r4, UDP{}), false, false, false},
 		{"unknown icmp", Build(Ether{}, h4, ICMP{Type: 40}), false, false, false},
-		{"short icmp", Build(Ether{}, h4, Proto(1), Data("\x08\x00")), false, false, false},
+		{"short icmp", Build(Ether{}, h4, Proto(1), Data("\x08\x00")), true, true, false}, // its type is there
+		{"empty icmp", Build(Ether{}, h4, Proto(1)), false, false, false},
+		{"later piece of tcp6", Build(Ether{}, h6, Fragment{Offset: 8, More: true}, Proto(6), Zeros(64)), true, true, false},
 		{"broadcast", Build(Ether{}, from(a4, "255.255.255.255"), UDP{}), false, false, false},
 		{"multicast", Build(Ether{}, from(a4, "224.0.0.5"), UDP{}), false, false, false},
 		{"ethernet broadcast", Build(Ether{Dst: MAC{255, 255, 255, 255, 255, 255}}, h4, UDP{}), false, false, false},

@@ -134,7 +134,7 @@ func portAt(proto uint8, l4 []byte, dst bool) (at int, pseudo bool) {
 		}
 		return -1, false
 	case protoICMPv6:
-		if icmpv6IsQuery(l4[0]) {
+		if l4[0] == icmpv6EchoRequest || l4[0] == icmpv6EchoReply { // not those of node information, as icmpv6_manip_pkt
 			return 4, true
 		}
 		return -1, true

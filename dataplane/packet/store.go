@@ -9,9 +9,9 @@ import (
 // Store overwrites the bytes from offset at of the frame with b. What lies in
 // an IP header is taken over into the header's checksum, and addresses also into
 // the transport checksum; with sum what lies behind the transport header's
-// start is taken over into that one, UDP's "none" staying none. A checksum that
-// is itself overwritten becomes what b says. False: the bytes are not within the
-// datagram, and nothing changed.
+// start is taken over into that one, even where UDP has none (which addresses
+// respect), as nft_payload_set_eval does. A checksum that is itself overwritten becomes what b says. False: the bytes, or the checksum, are not
+// within the datagram, and nothing changed.
 func (p *Packet) Store(at int, b []byte, sum bool) bool {
 	if at < 0 || len(b) > 16 || at+len(b) > int(p.End) || int(p.End) > len(p.Data) {
 		return false
@@ -20,16 +20,19 @@ func (p *Packet) Store(at int, b []byte, sum bool) bool {
 		copy(p.Data[max(at, 0):], b)
 		return true
 	}
-	whole := p.Flags&FlagL4 != 0 && p.Flags&FlagLaterFrag == 0 && int(p.L4) <= int(p.End)
-	behind := whole && at >= int(p.L4)
+	begun := p.L4 > p.L3 && p.Flags&FlagLaterFrag == 0 && int(p.L4) <= int(p.End)
+	whole, behind := begun && p.Flags&FlagL4 != 0, begun && at >= int(p.L4)
+	if sumAt, _ := checksumAt(p.Proto); behind && sum && sumAt >= 0 && int(p.L4)+sumAt+2 > int(p.End) {
+		return false
+	}
 	start := int(p.L3)
 	if behind {
 		start = int(p.L4)
 	}
 	delta := p.change(start, at, b)
 	if behind {
-		if sum {
-			patch(p.Proto, p.Data[p.L4:p.End], delta)
+		if at, _ := checksumAt(p.Proto); sum && at >= 0 {
+			replaceSum(p.Data[p.L4:p.End], at, delta)
 		}
 		copy(p.Data[at:], b)
 		return true
@@ -38,16 +41,29 @@ func (p *Packet) Store(at int, b []byte, sum bool) bool {
 	if p.Family == flowtable.FamilyIPv6 {
 		first, last = ip6Src, ip6Dst+16
 	} else if at-start < int(p.Data[start]&0xf)*4 {
-		f := p.Data[start+10 : start+12]
-		binary.BigEndian.PutUint16(f, adjust(be16(f), delta))
+		replaceSum(p.Data[start:p.End], 10, delta)
 	}
 	if off := at - start; whole && off >= first && off < last {
-		if _, pseudo := checksumAt(p.Proto); pseudo {
-			patch(p.Proto, p.Data[p.L4:p.End], delta)
+		l4 := p.Data[p.L4:p.End]
+		if at, pseudo := checksumAt(p.Proto); pseudo && !(p.Proto == protoUDP && be16(l4[at:]) == 0) {
+			replaceSum(l4, at, delta)
 		}
 	}
 	copy(p.Data[at:], b)
 	return true
+}
+
+// replaceSum adds delta to what the checksum at an offset of h covers, as
+// nft_csum_replace: never 0, in whatever header.
+func replaceSum(h []byte, at int, delta uint64) {
+	if at+2 > len(h) {
+		return
+	}
+	c := adjust(be16(h[at:]), delta)
+	if c == 0 {
+		c = 0xffff
+	}
+	binary.BigEndian.PutUint16(h[at:], c)
 }
 
 // change is what b at offset at adds to a sum of the 16-bit words from start on.

@@ -48,6 +48,8 @@ func helpers() []*Script {
 		add("ftp pasv", ftp+say(">", "PA", "PASV\r\n")+say("<", "PA", "227 Passive (203,0,113,2,195,80).\r\n")+passive("50000"))
 		add("ftp epsv", ftp+say(">", "PA", "EPSV\r\n")+say("<", "PA", "229 Extended Passive Mode (|||50000|)\r\n")+passive("50000"))
 		add("ftp nobody announced", ftp+fmt.Sprintf("flow 1 from=wan src=0 dst=%s sport=20 dport=5000; > S f=1", box))
+		add("ftp port after none", ftp+"> PA data="+url.PathEscape("PORT 10,77,11,2,0,0\r\n")+"; > PA data="+url.PathEscape("PORT 10,77,11,2,19,136\r\n")+"; ")
+		add("ftp in pieces", ftp+"> A len=1300 cuts=0-200,200-400,400-2000; ")
 		add("ftp wrong source", ftp+say(">", "PA", "PORT 10,77,11,2,19,136\r\n")+fmt.Sprintf("flow 1 from=wan src=1 dst=%s sport=20 dport=5000; > S f=1", box))
 		add("ftp used up", ftp+say(">", "PA", "PORT 10,77,11,2,19,136\r\n")+active("5000")+fmt.Sprintf("flow 3 from=wan src=0 dst=%s sport=21 dport=5000; > S f=3", box))
 		for _, text := range []string{"PORT 10,77,11,2,19", "PORT 10,77,11,2,19,136", "PORT x\r\n", "PORT 10,77,11,3,19,136\r\n", "PORT 10,77,11,2,19,136,1\r\n", "PORT 256,0,0,2,19,136\r\n",

@@ -96,6 +96,9 @@ func pieces() []*Script {
 		row{"across two of a run", "> udp len=1000 cuts=0-200,200-400,400-600,96-504,600-1008; > udp"},
 		row{"around a run", "> udp len=1000 cuts=200-400,400-600,200-600,0-200,600-1008; > udp"},
 		row{"odd middle piece", "> udp len=1000 cuts=0-403,400-1008; > udp"},
+		row{"all of it and more to come", "> udp len=1000 cuts=384-568,568-584,0-192!,192-384; > udp len=100 cuts=0-2000"},
+		row{"first without a whole tcp header", "> S len=1000 cuts=0-8,8-2000; < SA; > S f=1 len=1000 cuts=0-16,16-176,176-2000; > S f=2 len=1000 cuts=0-24,24-2000"},
+		row{"hop limit of a later piece that goes alone", "> udp len=1310 cuts=0-80,80-248,224-2000! ttl=1"},
 		row{"empty piece", "> udp len=1000 cuts=0-400,400-400,400-1008"},
 		row{"first without ports", "> udp len=40 cuts=0-8,8-48; < udp"},
 		row{"icmp", "> icmp 8/0 len=1000 frag=400; < icmp 0/0 len=1000 frag=400 order=2.1.0"},
@@ -196,6 +199,9 @@ func refusals() []*Script {
 		row{"udp in pieces", "rules reject; flow 0 dport=82; > udp len=1000 frag=400"},
 		row{"ttl", "> udp ttl=1 len=100; > S ttl=1; > icmp 8/0 ttl=1; > icmp 3/3 ttl=1 len=40; > udp ttl=1 len=1300"},
 		row{"ttl of what is not answered", "> icmp 9/0 ttl=1; > icmp 10/0 ttl=1; > icmp 6/0 ttl=1; > icmp 7/0 ttl=1; > icmp 1/0 ttl=1; > icmp 2/0 ttl=1; > icmp 14/0 ttl=1; > icmp 19/0 ttl=1"},
+		row{"cut headers", "rules reject; flow 0 dport=82; > cut 6 len=7; > cut 6 len=4; > cut 6 len=3; > cut 17 len=7; > cut 17 len=4"},
+		row{"ttl of cut icmp", "> cut 1 len=2 ttl=1; > cut 1 len=0 ttl=1; > cut 58 len=2 ttl=1; > cut 58 len=0 ttl=1"},
+		row{"icmp of zeros", "> err 30/0 f=1; < cut 1 len=10 f=1"},
 		row{"too large", "> udp len=1440 df; > S; < SA; > A; > PA len=1400 df"},
 	)
 	return bothFamilies(scripts(rows))

@@ -98,6 +98,8 @@ func ruleFeatures() []*Script {
 		)
 	}
 	rows = append(rows,
+		row{"cut tcp", "rules features; flow 0 dport=85; flow 1 dport=86; > cut 6 len=16; > cut 6 len=17; > cut 6 len=18; > cut 6 f=1 len=16; > cut 6 f=1 len=18"},
+		row{"udp without sum", "rules features; flow 0 dport=85; flow 1 dport=81; > udp sum=zero; > udp f=1 sum=zero"},
 		row{"icmp", "rules features; > icmp 8/0; < icmp 0/0"},
 		row{"many ports", "rules features; > udp dport=91; > udp dport=92; > udp dport=93; > udp dport=91; > udp dport=81; > udp dport=93"},
 	)

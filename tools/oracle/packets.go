@@ -82,6 +82,9 @@ func (g *stage) ends(n, dir int) (src, dst netip.Addr, sport, dport uint16) {
 		}
 		return d.Dst, d.Src, f.dport, f.sport
 	}
+	if f.dst == pair.BoxAddr(f.from, f.six) { // nobody over there speaks as the box
+		return pair.HostAddr(f.from.Other(), n%8, f.six), f.src, f.dport, f.sport
+	}
 	return f.dst, f.src, f.dport, f.sport
 }
 
@@ -451,19 +454,27 @@ func (g *stage) fragments(l *line, packet []byte, side pair.Side) ([][]byte, err
 	if err := l.numbers(map[string]*int{"frag": &size, "fid": &id, "overlap": &overlap}); err != nil {
 		return nil, err
 	}
+	length := len(packet) - 14 - 40
+	if packet[14]>>4 == 4 {
+		length = len(packet) - 14 - int(packet[14]&15)*4
+	}
 	var cut, plain []span
+	beyond := 0
 	if v := l.value("cuts", ""); v != "" {
 		var err error
 		if cut, err = parseSpans(v); err != nil {
 			return nil, fmt.Errorf("%q: %w", l.text, err)
 		}
-	} else if size > 0 {
-		head := 40
-		if packet[14]>>4 == 4 {
-			head = int(packet[14]&15) * 4
+		for _, s := range cut {
+			if s.from > length {
+				return nil, fmt.Errorf("%q: no piece begins at %d", l.text, s.from)
+			}
 		}
-		cut = spans(len(packet)-14-head, size, overlap)
-		plain = spans(len(packet)-14-head, size, 0)
+		beyond = 16 // across whatever is there, and over its end
+		plain = spans(length+beyond, (length/2+7)&^7, 0)
+	} else if size > 0 {
+		cut = spans(length, size, overlap)
+		plain = spans(length, size, 0)
 	} else {
 		return [][]byte{packet}, nil
 	}
@@ -472,7 +483,7 @@ func (g *stage) fragments(l *line, packet []byte, side pair.Side) ([][]byte, err
 		id = int(g.id)
 	}
 	pieces := splitSpans(packet, uint32(id), cut)
-	for _, p := range splitSpans(packet, uint32(id), plain) {
+	for _, p := range splitSpans(append(packet, make([]byte, beyond)...), uint32(id), plain) {
 		g.rest = append(g.rest, pair.Frame{Side: side, Data: p})
 	}
 	order := l.value("order", "")

@@ -69,6 +69,13 @@ var rulesets = map[string]string{
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 }
 `,
+	"zones": `table inet o {
+` + silent + `	chain early { type filter hook prerouting priority raw; th dport 80 ct zone set 3; th sport 80 ct zone set 3; udp dport 81 ct zone set 4; }
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+		ct zone 3 counter
+	}
+}
+`,
 	"mark": `table inet o {
 ` + silent + `	chain first { type filter hook prerouting priority mangle; ct state new ct mark set 7; ct mark 7 counter; }
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}

@@ -38,6 +38,7 @@ type verdict struct {
 	at     int      // number of lines played until then
 	label  string   // who differs
 	err    error    // the script could not be played
+	short  bool     // it was not played to its end, see pair.Judge.Again
 
 	packets, steps int // sent to the kernel, and comparisons
 }
@@ -111,13 +112,15 @@ func (c *court) play(s *Script) (v verdict) {
 	for at := 0; at < len(s.Lines); {
 		end := at
 		for end < len(s.Lines) && end-at < burst {
-			end++
-			if verbOf(s.Lines[end-1]) != "" {
+			if end > at && verbOf(s.Lines[end]) != "" {
 				break // directives stand alone
+			}
+			if end++; verbOf(s.Lines[end-1]) != "" {
+				break
 			}
 		}
 		v.at = end
-		if c.step(&v, kernel, boxes, s.Lines[at:end]); !v.agreed() {
+		if c.step(&v, kernel, boxes, s.Lines[at:end]); !v.agreed() || v.short {
 			return v
 		}
 		at = end
@@ -219,7 +222,11 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 	}
 	for i, b := range boxes {
 		b.judge.Late = late
-		if diffs := b.judge.Compare(k, &outs[i]); len(diffs) > 0 {
+		diffs := b.judge.Compare(k, &outs[i])
+		if v.short = b.judge.Again; v.short {
+			return
+		}
+		if len(diffs) > 0 {
 			v.label, v.diffs = b.label(), diffs
 			if reasons := b.Reasons(); len(reasons) > 0 {
 				v.diffs = append(v.diffs, "sluice's reasons: "+strings.Join(reasons, ", "))

@@ -10,57 +10,74 @@ import (
 	"github.com/sluice-net/sluice/tools/frame"
 )
 
-// endpoint is where NAT may have put somebody, for somebody else.
+// endpoint is where NAT may have put somebody. ICMP has its identifier as port.
 type endpoint struct {
-	proto   uint8
-	addr    netip.Addr
-	port    uint16
-	far     netip.Addr
-	farPort uint16
+	proto uint8
+	addr  netip.Addr
+	port  uint16
 }
 
-// matchUp gives sluice's entry the kernel's endpoint where chance has chosen.
+// matchUp gives sluice's entry the kernel's endpoints where chance has chosen.
 func (j *Judge) matchUp(k, s *Entry) string {
 	if j.Free == nil || k.Reply == s.Reply {
 		return ""
 	}
-	ke := endpoint{k.Reply.Proto, k.Reply.Dst, k.Reply.DstPort, k.Reply.Src, k.Reply.SrcPort}
-	se := endpoint{s.Reply.Proto, s.Reply.Dst, s.Reply.DstPort, s.Reply.Src, s.Reply.SrcPort}
-	if k.Reply.Proto == 1 || k.Reply.Proto == 58 {
-		kind := pairOf(k.Reply.Proto, uint8(k.Reply.DstPort>>8))
-		ke.port, se.port, ke.farPort, se.farPort = k.Reply.SrcPort, s.Reply.SrcPort, kind, kind
-	}
-	if ke == se {
-		return ""
-	}
-	for _, e := range []endpoint{ke, se} {
-		if !j.Free(e.addr, e.port) && !(e.addr == k.Orig.Src && sameClass(e.port, k.Orig.SrcPort)) {
-			return fmt.Sprintf("NAT chose %v port %d, which the rule does not allow", e.addr, e.port)
+	ke, se := k.Reply.end(1), s.Reply.end(1)
+	if !j.known(se, ke) {
+		moved := ke != k.Orig.end(0)
+		if ke.addr == se.addr && moved != (se != s.Orig.end(0)) || !j.may(ke, se) {
+			return fmt.Sprintf("NAT chose %v port %d, for the kernel %v port %d", se.addr, se.port, ke.addr, ke.port)
 		}
+		j.match(se, ke)
 	}
-	j.match(se, ke)
-	if k.Reply.Proto == 1 || k.Reply.Proto == 58 {
-		s.Reply.SrcPort = ke.port
-	} else {
-		s.Reply.DstPort = ke.port
+	s.Reply.setEnd(1, ke)
+	if far := k.Reply.end(0); j.known(s.Reply.end(0), far) {
+		s.Reply.setEnd(0, far)
 	}
-	s.Reply.Dst = ke.addr
 	s.Text = WithoutTimeout(s.Line())
 	return ""
 }
 
-// pairOf numbers an ICMP question and its answer alike.
-func pairOf(proto, kind uint8) uint16 {
-	switch {
-	case proto == frame.ProtoICMPv6:
-		return uint16(kind &^ 1) // 128 and 129
-	case kind == 0:
-		return 8
-	case kind >= 13 && kind <= 18:
-		return uint16((kind - 1) | 1) // 13 and 14, 15 and 16, 17 and 18
+// origin gives sluice's entry the kernel's original tuple, if it is the same up
+// to what chance has chosen: of a flow that began with a packet to or from such
+// an endpoint.
+func (j *Judge) origin(k *Entry, s Entry) (Entry, bool) {
+	for i := range 2 {
+		if ke, se := k.Orig.end(i), s.Orig.end(i); ke != se && j.known(se, ke) {
+			s.Orig.setEnd(i, ke)
+			if s.Reply.end(1-i) == se {
+				s.Reply.setEnd(1-i, ke)
+			}
+		}
 	}
-	return uint16(kind)
+	s.Text = WithoutTimeout(s.Line())
+	return s, s.Orig == k.Orig
 }
+
+// end is who the tuple's source (0) or destination (1) is.
+func (t *Tuple) end(i int) endpoint {
+	e := endpoint{t.Proto, t.Src, t.SrcPort}
+	if i == 1 {
+		e.addr = t.Dst
+		if !t.icmp() {
+			e.port = t.DstPort
+		}
+	}
+	return e
+}
+
+func (t *Tuple) setEnd(i int, e endpoint) {
+	switch {
+	case i == 0:
+		t.Src, t.SrcPort = e.addr, e.port
+	case t.icmp():
+		t.Dst, t.SrcPort = e.addr, e.port
+	default:
+		t.Dst, t.DstPort = e.addr, e.port
+	}
+}
+
+func (t *Tuple) icmp() bool { return t.Proto == frame.ProtoICMP || t.Proto == frame.ProtoICMPv6 }
 
 // sameClass says whether a source port that no rule translates may become
 // another one because an entry has it already.
@@ -87,29 +104,34 @@ type header struct {
 
 // headerAt finds the header of the datagram in h, which must not be a later fragment.
 func headerAt(h []byte) (x header, ok bool) {
-	if len(h) < 28 || h[0]>>4 != 4 && h[0]>>4 != 6 {
-		return x, false
-	}
-	if h[0]>>4 == 4 {
-		if h[6]&0x1f|h[7] != 0 {
-			return x, false
-		}
+	switch {
+	case len(h) >= 20 && h[0]>>4 == 4 && h[6]&0x1f|h[7] == 0:
 		x.proto, x.l4 = h[9], int(h[0]&15)*4
 		x.addrs = [2][]byte{h[12:16], h[16:20]}
-	} else {
-		if len(h) < 48 {
-			return x, false
-		}
+	case len(h) >= 40 && h[0]>>4 == 6:
 		x.proto, x.l4 = h[6], 40
 		x.addrs = [2][]byte{h[8:24], h[24:40]}
-		if x.proto == frame.FragHdr {
-			if binary.BigEndian.Uint16(h[42:])&^7 != 0 {
-				return x, false
+		for len(h) >= x.l4+8 {
+			e, size := h[x.l4:], 0
+			switch x.proto {
+			case frame.HopByHop, frame.Routing, frame.DestOpts:
+				size = int(e[1])*8 + 8
+			case frame.Auth:
+				size = int(e[1])*4 + 8
+			case frame.FragHdr:
+				if size = 8; binary.BigEndian.Uint16(e[2:])&^7 != 0 {
+					return x, false
+				}
 			}
-			x.proto, x.l4 = h[40], 48
+			if size == 0 {
+				break
+			}
+			x.proto, x.l4 = e[0], x.l4+size
 		}
+	default:
+		return x, false
 	}
-	if len(h) < x.l4+8 {
+	if len(h) < x.l4+4 || x.icmp() && len(h) < x.l4+8 {
 		return x, false
 	}
 	t := h[x.l4:]
@@ -122,16 +144,10 @@ func headerAt(h []byte) (x header, ok bool) {
 
 func (x *header) icmp() bool { return x.proto == frame.ProtoICMP || x.proto == frame.ProtoICMPv6 }
 
-// end is who the source (0) or destination (1) is, for the other one. kind is
-// the ICMP type.
-func (x *header) end(i int, kind uint8) endpoint {
-	near, _ := netip.AddrFromSlice(x.addrs[i])
-	far, _ := netip.AddrFromSlice(x.addrs[1-i])
-	e := endpoint{x.proto, near, binary.BigEndian.Uint16(x.ports[i]), far, binary.BigEndian.Uint16(x.ports[1-i])}
-	if x.icmp() {
-		e.farPort = pairOf(x.proto, kind)
-	}
-	return e
+// end is who the source (0) or destination (1) is.
+func (x *header) end(i int) endpoint {
+	addr, _ := netip.AddrFromSlice(x.addrs[i])
+	return endpoint{x.proto, addr, binary.BigEndian.Uint16(x.ports[i])}
 }
 
 // unchance gives the datagram in s the kernel's endpoints where chance has put
@@ -144,7 +160,7 @@ func (j *Judge) unchance(k, s []byte) {
 	}
 	var ke, se [2]endpoint
 	for i := range 2 {
-		ke[i], se[i] = kx.end(i, k[kx.l4]), sx.end(i, s[sx.l4])
+		ke[i], se[i] = kx.end(i), sx.end(i)
 	}
 	for _, b := range [][]byte{k, s} {
 		kx.clearSums(b)
@@ -153,7 +169,7 @@ func (j *Judge) unchance(k, s []byte) {
 		j.unchance(k[kx.l4+8:], s[sx.l4+8:])
 	}
 	for i := range 2 {
-		if slices.Contains(j.chance[se[i]], ke[i]) {
+		if j.known(se[i], ke[i]) {
 			copy(sx.addrs[i], kx.addrs[i])
 			copy(sx.ports[i], kx.ports[i])
 		}
@@ -178,8 +194,8 @@ func (x *header) clearSums(b []byte) {
 	default:
 		return
 	}
-	if len(b) >= at+n {
-		clear(b[at : at+n])
+	if len(b) > at { // an error may quote half of it
+		clear(b[at:min(at+n, len(b))])
 	}
 }
 
@@ -195,11 +211,12 @@ func (j *Judge) learn(k, s []byte) bool {
 		return false
 	}
 	for i := range 2 {
-		ke, se := kx.end(i, k[14+kx.l4]), sx.end(i, s[14+sx.l4])
-		if ke.far != se.far || ke.farPort != se.farPort || ke == se {
+		ke, se := kx.end(i), sx.end(i)
+		far, farther := kx.end(1-i), sx.end(1-i)
+		if ke == se || far.addr != farther.addr || !kx.icmp() && far != farther {
 			continue
 		}
-		if !j.may(ke, se) {
+		if !j.may(ke, se) || j.came(0, ke.port) != j.came(1, se.port) {
 			return false
 		}
 		for of, all := range j.chance {
@@ -213,19 +230,60 @@ func (j *Judge) learn(k, s []byte) bool {
 	return false
 }
 
+// came says whether a frame sent to a contender bore the port.
+func (j *Judge) came(contender int, port uint16) bool {
+	for _, sent := range j.sent {
+		if x, ok := headerAt(sent[contender][14:]); ok && (x.end(0).port == port || x.end(1).port == port) {
+			return true
+		}
+	}
+	return false
+}
+
 // may says whether NAT can have chosen both endpoints: a rule gives them, or
 // only the port changed because it was taken.
 func (j *Judge) may(ke, se endpoint) bool {
 	return j.Free(ke.addr, ke.port) && j.Free(se.addr, se.port) || ke.addr == se.addr && sameClass(ke.port, se.port)
 }
 
+func (j *Judge) known(se, ke endpoint) bool { return slices.Contains(j.chance[se], ke) }
+
 func (j *Judge) match(se, ke endpoint) {
 	if j.chance == nil {
 		j.chance = map[endpoint][]endpoint{}
 	}
-	if !slices.Contains(j.chance[se], ke) {
+	if !j.known(se, ke) {
 		j.chance[se] = append(j.chance[se], ke)
+		j.Again = j.Again || len(j.chance[se]) > 1
 	}
+}
+
+// passed says whether two frames are just what was sent into the box, one hop
+// further on.
+func (j *Judge) passed(k, s []byte) bool {
+	for _, sent := range j.sent {
+		if hop(sent[0], k) && hop(sent[1], s) {
+			return true
+		}
+	}
+	return false
+}
+
+// hop says whether a frame differs from what was sent in nothing that a router
+// leaves alone.
+func hop(sent, out []byte) bool {
+	if len(sent) != len(out) || len(out) < 34 || out[14] != sent[14] {
+		return false
+	}
+	a, b := bytes.Clone(sent[14:]), bytes.Clone(out[14:])
+	for _, h := range [][]byte{a, b} {
+		if h[0]>>4 == 4 {
+			h[8], h[10], h[11] = 0, 0, 0
+		} else {
+			h[7] = 0
+		}
+	}
+	return bytes.Equal(a, b)
 }
 
 // quotes says whether two frames quote, in an ICMP error that went through the

@@ -31,23 +31,28 @@ type Judge struct {
 	// Late is how long the machine took for what both did at one time by the
 	// box's clock: much, when it has other work.
 	Late time.Duration
+	// Again is set when sluice, which searches from the same start for the same
+	// flow, has chosen what it had given before, and the kernel something else:
+	// what an old frame means is no longer the same for both.
+	Again bool
 
 	chance map[endpoint][]endpoint // sluice's to the kernel's, one for each flow that had it
 	ids    map[uint32]uint32       // of IPv6 fragments: sluice's to the kernel's, which chooses new ones
-	sent   [][2][]byte             // frames that were not the same for both, of this comparison
+	sent   [][2][]byte             // frames into the kernel and into sluice, of this comparison
 }
 
 // Compare lists what differs between two outcomes, empty when nothing does.
 func (j *Judge) Compare(kernel, sluice *Outcome) []string {
 	j.sent = j.sent[:0]
 	for i := range min(len(kernel.Sent), len(sluice.Sent)) {
-		if k, s := kernel.Sent[i].Data, sluice.Sent[i].Data; !bytes.Equal(k, s) {
-			j.sent = append(j.sent, [2][]byte{k, s})
-		}
+		j.sent = append(j.sent, [2][]byte{kernel.Sent[i].Data, sluice.Sent[i].Data})
 	}
-	var diffs []string
-	diffs = append(diffs, j.entries(kernel.Entries, sluice.Entries)...)
-	diffs = append(diffs, j.frames(kernel.Frames, sluice.Frames)...)
+	diffs := j.entries(kernel.Entries, sluice.Entries)
+	frames := j.frames(kernel.Frames, sluice.Frames)
+	if len(diffs) > 0 { // with what the frames have shown
+		diffs = j.entries(kernel.Entries, sluice.Entries)
+	}
+	diffs = append(diffs, frames...)
 	if len(kernel.Counters) != len(sluice.Counters) {
 		diffs = append(diffs, fmt.Sprintf("kernel has %d counters, sluice %d", len(kernel.Counters), len(sluice.Counters)))
 	} else {
@@ -67,10 +72,13 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 	matched := make([]bool, len(sluice))
 	for i := range kernel {
 		k := &kernel[i]
-		at := -1
+		at, s := -1, Entry{}
 		for n := range sluice {
-			if !matched[n] && sluice[n].Orig == k.Orig && sluice[n].Zone == k.Zone {
-				at = n
+			if matched[n] || sluice[n].Zone != k.Zone {
+				continue
+			}
+			if same, ok := j.origin(k, sluice[n]); ok {
+				at, s = n, same
 				break
 			}
 		}
@@ -79,7 +87,6 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 			continue
 		}
 		matched[at] = true
-		s := sluice[at]
 		if err := j.matchUp(k, &s); err != "" {
 			diffs = append(diffs, err)
 		}
@@ -142,7 +149,7 @@ func (j *Judge) sameFrame(k, s []byte) bool {
 		}
 		return j.sameFragment(k, s) && bytes.Equal(k, s)
 	}
-	return same() || j.learn(k, s) && same() || j.quotes(k, s)
+	return same() || j.learn(k, s) && same() || j.quotes(k, s) || j.passed(k, s)
 }
 
 // sameFragment matches up the identifications of two IPv6 fragments and gives
@@ -155,7 +162,7 @@ func (j *Judge) sameFragment(k, s []byte) bool {
 		}
 	}
 	ki, si := binary.BigEndian.Uint32(k[at:]), binary.BigEndian.Uint32(s[at:])
-	if was, ok := j.ids[si]; ok && was != ki {
+	if was, ok := j.ids[si]; ok && was != ki && s[at-1]&^1|s[at-2] != 0 { // a first one may begin another datagram
 		return false
 	}
 	if j.ids == nil {

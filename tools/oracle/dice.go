@@ -1,0 +1,338 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/sluice-net/sluice/tools/oracle/pair"
+)
+
+// allKinds are kinds of flows.
+var allKinds = []string{"tcp", "udp", "icmp", "sctp", "gre", "proto", "udplite", "helper"}
+
+// dice makes random lines.
+type dice struct {
+	*rand.Rand
+	translates bool // the script's rules have NAT
+}
+
+func (d dice) one(of ...string) string { return of[d.IntN(len(of))] }
+func (d dice) chance(of int) bool      { return d.IntN(of) == 0 }
+
+// sequence makes the n-th script of the seed.
+func (f *fuzzing) sequence(n int) *Script {
+	d := dice{Rand: rand.New(rand.NewPCG(f.seed, uint64(n)))}
+	s := &Script{Group: "fuzz", Name: fmt.Sprintf("%d-%d", f.seed, n), Burst: []int{1, 1, 2, 5, 12}[d.IntN(5)]}
+	s.Rules = d.one("observe", "observe", "drop-invalid", "masquerade", "snat", "both", "dnat", "mark", "reject", "notrack", "snat-range", "snat-random", "zones", "helper", "helper-masquerade")
+	if d.chance(60) {
+		s.Rules = "features"
+	}
+	d.translates = strings.Contains(rulesets[s.Rules], "type nat")
+	s.Six = d.chance(3)
+	for _, set := range []string{"tcp_loose", "tcp_be_liberal", "tcp_ignore_invalid_rst", "checksum"} {
+		if d.chance(10) {
+			value := 1
+			if set == "tcp_loose" || set == "checksum" {
+				value = 0
+			}
+			s.Settings = append(s.Settings, pair.Setting{Name: set, Value: value})
+		}
+	}
+	if strings.HasPrefix(s.Rules, "helper") && slices.Contains(f.kinds, "helper") && !d.chance(4) {
+		d.conversation(s)
+		return s
+	}
+	flows := 1 + d.IntN(3)
+	kinds, six := make([]string, flows), make([]bool, flows)
+	for i := range kinds {
+		for kinds[i] == "" || kinds[i] == "helper" {
+			kinds[i] = f.kinds[d.IntN(len(f.kinds))]
+		}
+		line := d.flow(i, kinds[i], s)
+		if six[i] = s.Six; d.chance(10) {
+			six[i] = !s.Six
+			line += map[bool]string{false: " v4", true: " v6"}[six[i]]
+		}
+		s.Lines = append(s.Lines, line)
+	}
+	if slices.Contains(kinds, "udplite") && !slices.Contains(s.Settings, unverified) {
+		s.Settings = append(s.Settings, unverified) // see known.go
+	}
+	for i, kind := range kinds {
+		if kind == "tcp" && !d.chance(4) {
+			s.Lines = append(s.Lines, d.handshake(i)...)
+		}
+	}
+	for range (5 + d.IntN(40)) * []int{1, 1, 4}[d.IntN(3)] {
+		i := d.IntN(flows)
+		s.Lines = append(s.Lines, d.packet(i, kinds[i], six[i]))
+	}
+	return s
+}
+
+var unverified = pair.Setting{Name: "checksum", Value: 0}
+
+var boxed = regexp.MustCompile(`dst=\d`)
+
+func (d dice) flow(n int, kind string, s *Script) string {
+	text := fmt.Sprintf("flow %d src=%d dst=%d sport=%d", n, d.IntN(2), d.IntN(2), 40000+d.IntN(3))
+	switch {
+	case s.Rules == "dnat":
+		text += " from=wan"
+		if kind == "tcp" || kind == "udp" {
+			text = boxed.ReplaceAllString(text, "dst=box") + " dport=8080"
+		}
+	case s.Rules == "reject":
+		text += " dport=" + d.one("80", "81", "82", "83", "84")
+	case s.Rules == "notrack" || s.Rules == "zones":
+		text += " dport=" + d.one("53", "80", "81")
+	case s.Rules == "features":
+		text += " dport=" + d.one("80", "81", "82", "83", "84", "85", "86", "5001", "5010")
+	case d.chance(5):
+		text += " from=wan"
+	}
+	if d.chance(3) {
+		text += fmt.Sprintf(" iss=%d", uint32(0)-uint32(d.IntN(3000)))
+	}
+	if d.chance(3) {
+		text += fmt.Sprintf(" riss=%d", 1<<31-uint32(d.IntN(3000)))
+	}
+	return text
+}
+
+func (d dice) handshake(n int) []string {
+	option := func() (text string) {
+		if d.chance(2) {
+			text += fmt.Sprintf(" ws=%d", d.IntN(5))
+		}
+		if d.chance(2) {
+			text += " sackok"
+		}
+		return text + fmt.Sprintf(" win=%d", []int{0, 10, 1000, 8192, 65535}[d.IntN(5)])
+	}
+	return []string{
+		fmt.Sprintf("> S f=%d%s", n, option()), fmt.Sprintf("< SA f=%d%s", n, option()), fmt.Sprintf("> A f=%d win=%d", n, 1000+d.IntN(8000)),
+	}
+}
+
+// packet makes a line about a flow: mostly what may come next, sometimes what
+// may not.
+func (d dice) packet(n int, kind string, six bool) string {
+	dir := d.one(">", "<")
+	if d.chance(12) {
+		return d.complaint(n, dir, six)
+	}
+	text := dir + " "
+	size := d.one("", "", " len=8", " len=100", " len=1000", " len=1300", " len=1310", " len=2500 frag=1200")
+	switch kind {
+	case "tcp":
+		text += d.segment(size)
+	case "udplite":
+		text += "udplite" + size + d.one("", "", "", " sum=zero", " cov=8", " cov=7", " cov=20")
+	case "udp":
+		text += "udp" + size + d.one("", "", "", "", " sum=zero", " ulen=9", " ulen=7")
+	case "icmp":
+		types := []string{"8/0", "0/0", "8/0", "0/0", "13/0", "14/0", "3/0", "11/0", "9/0"}
+		if six {
+			types = []string{"128/0", "129/0", "128/0", "129/0", "135/0", "1/0", "137/0", "130/0"}
+			if !d.translates { // Linux gives node information another identifier, and does not write it
+				types = append(types, "139/0", "140/0")
+			}
+		}
+		text += "icmp " + d.one(types...) + size + d.one("", "", fmt.Sprintf(" id=%d", d.IntN(3)))
+	case "sctp":
+		chunk := d.one("init", "initack", "cookieecho", "cookieack", "data", "sack", "heartbeat", "heartbeatack", "abort", "abort/t",
+			"shutdown", "shutdownack", "shutdowncomplete", "shutdowncomplete/t", "error", "cookieecho data", "init data")
+		text += "sctp " + chunk + d.one("", "", "", " vtag=5")
+		if strings.HasPrefix(chunk, "init") {
+			text += d.one("", "", "", " itag=9")
+		}
+	case "gre":
+		text += "gre" + size + d.one("", "", "", " v=1", " v=1", " v=1 key=3", " v=1 key=3", " v=2")
+	case "proto":
+		text += d.one("proto 50", "proto 200", "proto 4", "proto 41", "proto 59", "dccp") + size
+	}
+	if d.chance(40) {
+		text = dir + fmt.Sprintf(" cut %s len=%d", d.one("6", "17", "132", "47", map[bool]string{false: "1", true: "58"}[six]), d.IntN(24))
+	}
+	if strings.Contains(text, "cut") {
+	} else if strings.Contains(text, "frag") {
+		text += d.one("", "", " order=2.1.0", " order=0.0.1.2", " order=1.0", " overlap=8", " order=2.0.1", " order=0.2.2.1", " order=1.1.0.2", " overlap=16 order=2.1.0", " overlap=88")
+	} else if d.chance(20) && (strings.Contains(text, "len=1000") || strings.Contains(text, "len=13")) {
+		text += " cuts=" + d.cuts(six)
+	} else if d.chance(15) && strings.Contains(text, "len=1") {
+		text += d.one(" frag=64", " frag=64 order=1.0", " frag=400 order=0")
+	}
+	if d.chance(25) {
+		text += d.one(" ttl=1", " ttl=2", " ttl=0", " tos=4", " df", " ipsum=bad", " ipopt", " dst=box", " dst=box", " src=9", " ipid=7")
+	}
+	if six && d.chance(20) && !strings.Contains(text, "frag") && !strings.Contains(text, "cut") {
+		text += d.one(" ext=hop", " ext=dst", " ext=hop,dst", " ext=route", " ext=auth", " ext=dst,hop")
+	}
+	if d.chance(25) && !strings.Contains(text, "cut") && kind != "gre" && kind != "proto" {
+		text += " sum=bad"
+		text = strings.Replace(text, " sum=zero", "", 1)
+	}
+	return text + fmt.Sprintf(" f=%d", n)
+}
+
+func (d dice) segment(size string) string {
+	flags := d.one("A", "A", "A", "PA", "PA", "FA", "S", "SA", "R", "RA", "A", "PA", d.one("SF", "-", "F", "P", "U", "UA", "SR", "FPU", "SAU", "SEW"))
+	text := flags
+	if flags != "R" {
+		text += size
+	}
+	edge := func() string {
+		return d.one("+1", "-1", "+0", "-2", "+1000", "-1000", "+8192", "+8193", "-8192", "+65536", "-66000", "+2000000", "@0", "@1", "@2", "=0",
+			fmt.Sprintf("%+d", d.IntN(20000)-10000))
+	}
+	if d.chance(5) {
+		text += " seq=" + edge()
+	}
+	if d.chance(6) {
+		text += " ack=" + edge()
+	}
+	if d.chance(3) {
+		text += fmt.Sprintf(" win=%d", []int{0, 1, 10, 1000, 8192, 65535}[d.IntN(6)])
+	}
+	if d.chance(12) {
+		from := d.IntN(3000)
+		text += fmt.Sprintf(" sack=%d-%d", from, from+d.IntN(2000))
+	}
+	if strings.Contains(flags, "S") && d.chance(2) {
+		text += d.one(" ws=3", " sackok", " ws=14 sackok", " ws=0")
+	}
+	return text
+}
+
+func (d dice) complaint(n int, dir string, six bool) string {
+	text := fmt.Sprintf("%s err %s f=%d", dir, d.one(errorKinds(six)...), n)
+	if d.chance(4) {
+		text += fmt.Sprintf(" cut=%d", d.IntN(80))
+	}
+	if d.chance(6) {
+		text += fmt.Sprintf(" patch=%d", d.IntN(48))
+	}
+	if d.chance(4) {
+		text += " src=5"
+	}
+	if d.chance(15) {
+		text += " sum=bad"
+	}
+	return text
+}
+
+// cuts are pieces of a datagram that more or less make it up, in some order.
+// IPv6 has no liars among them: Linux lets those of odd length pass alone.
+func (d dice) cuts(six bool) string {
+	var all []string
+	for at, n := 0, 2+d.IntN(4); n > 0; n-- {
+		from, to := at, at+8*(1+d.IntN(24))
+		if n == 1 {
+			to = 2000 // the end
+		}
+		if d.chance(6) {
+			from = max(0, from-8*d.IntN(4))
+		}
+		at = to
+		piece := fmt.Sprintf("%d-%d", from, to)
+		if !six && d.chance(12) {
+			piece += "!"
+		}
+		all = append(all, piece)
+		if d.chance(8) {
+			all = append(all, piece)
+		}
+	}
+	if d.chance(2) {
+		d.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	}
+	return strings.Join(all, ",")
+}
+
+// talks are what control connections say, by their ports: client and server.
+var talks = map[string][2][]string{
+	"21": {
+		{"PORT 10,77,11,2,19,136\r\n", "PORT 10,77,11,2,19,137\r\n", "port 10,77,11,2,19,136\r\n", "EPRT |1|10.77.11.2|5000|\r\n", "EPRT |2|fd77:a::2|5000|\r\n", "PASV\r\n", "EPSV\r\n", "NOOP\r\n",
+			"PORT 10,77,11,3,19,136\r\n", "PORT 10,77,11,2,0,0\r\n", "PORT 10,77,11,2,19", ",136\r\n", "PORT 10,77,11,2,300,1\r\n", "PORTX 1\r\n", "EPRT |1|10.77.11.2||\r\n", "QUIT\r\n"},
+		{"227 Passive (203,0,113,2,195,80).\r\n", "227 =203,0,113,2,195,81\r\n", "229 Extended (|||50000|)\r\n", "229 x (|||50001|)\r\n", "200 ok\r\n", "221 bye\r\n", "227 Passive (203,0,113,3,195,80).\r\n", "227 Passive (203,0", "226-more\r\n 226 done\r\n"},
+	},
+	"6667": {
+		{"PRIVMSG bob :\x01DCC SEND f 172821250 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC CHAT chat 172821250 5000\x01\r\n", "NOTICE x\r\nPRIVMSG bob :\x01DCC TSEND f 172821250 5001 9\x01\r\n",
+			"PRIVMSG bob :\x01DCC SEND f 3405803777 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND f 134744072 5000 9\x01\r\n", "PRIVMSG bob :\x01DCC SEND f 172821250 0 9\x01\r\n", "PING\r\n"},
+		{"PONG\r\n", "PRIVMSG bob :\x01DCC SEND f 172821250 5000 9\x01\r\n"},
+	},
+	"69": {
+		{"\x00\x01f\x00octet\x00", "\x00\x02f\x00octet\x00", "\x00\x03f\x00octet\x00", "\x00\x01", "\x00"},
+		{"\x00\x04\x00\x01", "\x00\x05x\x00"},
+	},
+}
+
+// conversation fills a script with a control connection and the flows that it
+// announces, some of them never.
+func (d dice) conversation(s *Script) {
+	port := d.one("21", "21", "21", "6667", "69")
+	kind := "tcp"
+	if port == "69" {
+		kind = "udp"
+	}
+	box := pair.HostAddr(pair.Lan, 0, s.Six)
+	if s.Rules == "helper-masquerade" {
+		box = pair.BoxAddr(pair.Wan, s.Six)
+	}
+	s.Lines = append(s.Lines, "flow 0 src=0 dst=0 sport=40000 dport="+port)
+	if kind == "tcp" {
+		s.Lines = append(s.Lines, lines(tcpOpen)...)
+		if port == "21" && !d.chance(6) {
+			s.Lines = append(s.Lines, lines(ftpLogin)...)
+		}
+		s.Lines = append(s.Lines,
+			fmt.Sprintf("flow 1 from=wan src=0 dst=%v sport=20 dport=%s", box, d.one("5000", "5001")),
+			"flow 2 src=0 dst=0 sport=41000 dport="+d.one("50000", "50001"))
+	} else {
+		s.Lines = append(s.Lines,
+			fmt.Sprintf("flow 1 from=wan src=0 dst=%v sport=2000 dport=40000", box),
+			fmt.Sprintf("flow 2 from=wan src=1 dst=%v sport=2001 dport=40000", box))
+	}
+	words := talks[port]
+	for range 4 + d.IntN(25) {
+		switch d.IntN(6) {
+		case 0, 1, 2:
+			who := d.IntN(3) / 2
+			text := words[who][d.IntN(len(words[who]))]
+			line := d.one("PA", "PA", "PA", "A")
+			if kind == "udp" {
+				line = "udp"
+			} else if d.chance(12) {
+				line += fmt.Sprintf(" seq=%+d", -len(text)+d.IntN(3)-1)
+			}
+			arrow, back := ">", "<"
+			if who == 1 {
+				arrow, back = back, arrow
+			}
+			s.Lines = append(s.Lines, fmt.Sprintf("%s %s data=%s", arrow, line, strings.ReplaceAll(url.PathEscape(text), ";", "%3B")))
+			if kind == "tcp" && !d.chance(5) {
+				s.Lines = append(s.Lines, back+" A")
+			}
+		case 3, 4:
+			n := 1 + d.IntN(2)
+			if kind == "tcp" {
+				s.Lines = append(s.Lines, d.one("> S", "> S", "< SA", "> A", "> PA len=9", "< A", "> FA")+fmt.Sprintf(" f=%d", n))
+			} else {
+				s.Lines = append(s.Lines, d.one("> udp len=4", "< udp len=4")+fmt.Sprintf(" f=%d", n))
+			}
+		default:
+			// Not of flows 1 and 2: Linux lets a broken packet use up an
+			// expectation, sluice looks whether it is whole first.
+			// And no errors of the client's: Linux adjusts sequence numbers in them
+			// as if they were TCP.
+			if line := d.packet(0, kind, s.Six); !strings.HasPrefix(line, "> err") {
+				s.Lines = append(s.Lines, line)
+			}
+		}
+	}
+}
