@@ -55,7 +55,7 @@ func (w *worker) consult(p *packet.Packet, number uint8) bool {
 	s.Replied = p.Info == flowtable.InfoEstablished || p.Info == flowtable.InfoEstablishedReply
 	s.Child = p.Ct.Status&flowtable.StatusExpected != 0
 	s.Private = &w.shard.Help(p.Entry).Private
-	if w.parts != nil && (p.Proto == flowtable.ProtoTCP && s.Replied || p.Proto == flowtable.ProtoUDP && w.help.list[number-1].Name != "tftp") {
+	if w.parts != nil && linear(w.help.list[number-1].Name, p.Proto, s) {
 		w.joined.linear = true
 	}
 	if w.help.list[number-1].Help(s) != helper.Accept {
@@ -73,6 +73,14 @@ func (w *worker) consult(p *packet.Packet, number uint8) bool {
 		w.shard.AdjustSeq(p.Entry, p.Dir, s.Seq, int32(grown))
 	}
 	return true
+}
+
+// linear says whether Linux puts a packet in one piece before the helper reads it.
+func linear(name string, proto uint8, s *helper.Session) bool {
+	if name == "tftp" || name == "irc" && s.Dir == flowtable.Reply {
+		return false
+	}
+	return proto != flowtable.ProtoTCP || s.Replied
 }
 
 // adopted gives a flow that was expected by a translated master the addresses

@@ -189,13 +189,13 @@ func innerTuple(tu *flowtable.Tuple, t *flowtable.Table, b []byte, family uint8)
 		if len(b) < ip6Len {
 			return 0, false
 		}
-		c := walkIPv6(b)
+		c := walkIPv6(b, true)
 		if c.end != walkFound {
 			return 0, false
 		}
 		copy(tu.Src[:], b[8:24])
 		copy(tu.Dst[:], b[24:40])
-		l4 = c.off
+		l4 = min(c.off, len(b))
 		tu.Proto = c.next
 	}
 	h := b[l4:]

@@ -49,8 +49,10 @@ type chain struct {
 }
 
 // walkIPv6 follows the extension headers of the datagram b, whose fixed header
-// is whole. Offsets count from its start.
-func walkIPv6(b []byte) chain {
+// is whole. Offsets count from its start. Of a quoted packet a header need not be
+// whole either, if it is there far enough to say what follows
+// (ipv6_skip_exthdr): off may then be beyond b.
+func walkIPv6(b []byte, quoted bool) chain {
 	c := chain{off: ip6Len, next: b[6]}
 	for range maxExtHeaders {
 		size := 0
@@ -67,11 +69,18 @@ func walkIPv6(b []byte) chain {
 		default:
 			return c
 		}
-		if c.off+8 > len(b) {
+		need := 8
+		if quoted {
+			need = 2
+			if c.next == extFragment {
+				need = 4
+			}
+		}
+		if c.off+need > len(b) {
 			c.end = walkBroken
 			return c
 		}
-		h := b[c.off : c.off+8]
+		h := b[c.off : c.off+need]
 		switch c.next {
 		case extFragment:
 			if c.frag != 0 {
@@ -96,7 +105,7 @@ func walkIPv6(b []byte) chain {
 		default:
 			size = (int(h[1]) + 1) * 8
 		}
-		if c.off+size > len(b) {
+		if c.off+size > len(b) && !quoted {
 			c.end = walkBroken
 			return c
 		}
@@ -135,7 +144,7 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 		if c.next == extHopByHop && !soundHopOptions(b) {
 			return DropIPv6Extension
 		}
-		c = walkIPv6(b)
+		c = walkIPv6(b, false)
 		if c.end == walkRefuse {
 			return DropIPv6Extension
 		}

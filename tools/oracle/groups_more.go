@@ -142,6 +142,7 @@ func translated() []*Script {
 			row{nat + " error about sctp", head + "> sctp init; < sctp initack; > err 3/3; > err 1/4; < err 3/3; < err 1/4"},
 			row{nat + " error with bad sum", head + "> udp len=40; < err 3/3 sum=bad; < err 1/4 sum=bad"},
 			row{nat + " error about a cut header", head + "> S; < SA; > err 3/1 cut=39; > err 3/1 cut=40; > err 1/4 cut=59; > err 1/4 cut=60; < err 3/1 cut=39; < err 1/4 cut=59"},
+			row{nat + " error about cut extension headers", head + "> gre ext=auth len=4; < err 1/4 cut=51; < err 1/4 cut=41; < err 1/4 cut=42; > proto 50 ext=hop,dst f=1; < err 1/4 cut=54; < err 1/4 cut=49; < err 1/4 cut=50; > udp ext=dst; < err 1/4 cut=47; < err 1/4 cut=51; < err 1/4 cut=52"},
 			row{nat + " error about gre", head + "> gre len=4; < gre len=4; > err 3/3 cut=27; > err 3/3; > err 1/4 cut=47; > err 1/4; < err 3/3; < err 1/4; > gre ttl=1; > gre len=4 ttl=1"},
 			row{nat + " error about pptp", head + "> gre v=1 key=3; < gre v=1 key=4; > err 3/3; > err 1/4; < err 3/3; < err 1/4"},
 			row{nat + " gre version 2", head + "> gre v=2 len=4; < gre v=2 len=4"},

@@ -164,6 +164,7 @@ func (g *stage) packet(l *line, f *flow, n int, side pair.Side) ([]byte, error) 
 // ipLayers are the IP header and what options put behind it.
 func ipLayers(l *line, six bool, src, dst netip.Addr, ttl, tos, id int) []frame.Layer {
 	if !six {
+		l.value("ext", "") // what IPv6 has more: no difference here
 		h := frame.IPv4{Src: src.String(), Dst: dst.String(), TTL: uint8(ttl), TTLZero: ttl == 0, TOS: uint8(tos), ID: uint16(id), DF: l.flag("df")}
 		if l.value("ipsum", "") == "bad" {
 			h.Sum = frame.SumWrong

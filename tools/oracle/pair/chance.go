@@ -96,19 +96,27 @@ func sameClass(a, b uint16) bool {
 
 // header is what of a datagram NAT may write: slices of its bytes.
 type header struct {
-	proto uint8
+	version, proto uint8
+
 	l4    int // offset of the transport header
 	addrs [2][]byte
 	ports [2][]byte // of ICMP the identifier, twice
 }
 
-// headerAt finds the header of the datagram in h, which must not be a later fragment.
-func headerAt(h []byte) (x header, ok bool) {
+// headerAt finds the header of the datagram in h, which must not be a later
+// fragment. version is its IP version if it is quoted, where nobody looks at it.
+func headerAt(h []byte, version byte) (x header, ok bool) {
+	if len(h) < 20 {
+		return x, false
+	}
+	if x.version = h[0] >> 4; version != 0 {
+		x.version = version
+	}
 	switch {
-	case len(h) >= 20 && h[0]>>4 == 4 && h[6]&0x1f|h[7] == 0:
+	case x.version == 4 && h[6]&0x1f|h[7] == 0:
 		x.proto, x.l4 = h[9], int(h[0]&15)*4
 		x.addrs = [2][]byte{h[12:16], h[16:20]}
-	case len(h) >= 40 && h[0]>>4 == 6:
+	case x.version == 6 && len(h) >= 40:
 		x.proto, x.l4 = h[6], 40
 		x.addrs = [2][]byte{h[8:24], h[24:40]}
 		for len(h) >= x.l4+8 {
@@ -152,9 +160,9 @@ func (x *header) end(i int) endpoint {
 
 // unchance gives the datagram in s the kernel's endpoints where chance has put
 // sluice's, and takes all checksums out of both.
-func (j *Judge) unchance(k, s []byte) {
-	kx, ok := headerAt(k)
-	sx, also := headerAt(s)
+func (j *Judge) unchance(k, s []byte, version uint8) {
+	kx, ok := headerAt(k, version)
+	sx, also := headerAt(s, version)
 	if !ok || !also || kx.proto != sx.proto || kx.l4 != sx.l4 {
 		return
 	}
@@ -166,7 +174,7 @@ func (j *Judge) unchance(k, s []byte) {
 		kx.clearSums(b)
 	}
 	if sx.icmp() { // whatever the type says: scripts quote under any
-		j.unchance(k[kx.l4+8:], s[sx.l4+8:])
+		j.unchance(k[kx.l4+8:], s[sx.l4+8:], sx.version)
 	}
 	for i := range 2 {
 		if j.known(se[i], ke[i]) {
@@ -178,7 +186,7 @@ func (j *Judge) unchance(k, s []byte) {
 
 // clearSums takes the checksums out of a datagram with such a header.
 func (x *header) clearSums(b []byte) {
-	if b[0]>>4 == 4 {
+	if x.version == 4 {
 		b[10], b[11] = 0, 0
 	}
 	at, n := x.l4, 2
@@ -205,8 +213,8 @@ func (j *Judge) learn(k, s []byte) bool {
 	if j.Free == nil {
 		return false
 	}
-	kx, ok := headerAt(k[14:])
-	sx, also := headerAt(s[14:])
+	kx, ok := headerAt(k[14:], 0)
+	sx, also := headerAt(s[14:], 0)
 	if !ok || !also || kx.proto != sx.proto || kx.l4 != sx.l4 {
 		return false
 	}
@@ -233,7 +241,7 @@ func (j *Judge) learn(k, s []byte) bool {
 // came says whether a frame sent to a contender bore the port.
 func (j *Judge) came(contender int, port uint16) bool {
 	for _, sent := range j.sent {
-		if x, ok := headerAt(sent[contender][14:]); ok && (x.end(0).port == port || x.end(1).port == port) {
+		if x, ok := headerAt(sent[contender][14:], 0); ok && (x.end(0).port == port || x.end(1).port == port) {
 			return true
 		}
 	}
@@ -316,7 +324,7 @@ func quoteAt(b []byte) int {
 	if len(b) < 14 {
 		return -1
 	}
-	x, ok := headerAt(b[14:])
+	x, ok := headerAt(b[14:], 0)
 	if !ok || !x.icmp() {
 		return -1
 	}

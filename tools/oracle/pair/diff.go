@@ -145,7 +145,7 @@ func (j *Judge) sameFrame(k, s []byte) bool {
 	same := func() bool {
 		k, s := masked(k), masked(s)
 		if len(j.chance) > 0 {
-			j.unchance(k[14:], s[14:])
+			j.unchance(k[14:], s[14:], 0)
 		}
 		return j.sameFragment(k, s) && bytes.Equal(k, s)
 	}

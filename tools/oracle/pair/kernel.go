@@ -104,7 +104,6 @@ var quiet = [][2]string{
 	{"net/ipv4/conf/all/send_redirects", "0"},
 	{"net/ipv4/conf/default/send_redirects", "0"},
 	{"net/ipv6/icmp/ratelimit", "0"},
-	{"net/netfilter/nf_conntrack_frag6_timeout", "86400"}, // nor complaints about pieces of scripts that are over
 	{"net/ipv6/conf/default/addr_gen_mode", "1"},
 	{"net/ipv6/conf/default/router_solicitations", "0"},
 	{"net/ipv6/conf/default/mldv1_unsolicited_report_interval", "1"}, // milliseconds: over before we begin
