@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-net/sluice/cmd/sluice/control"
+	"github.com/sluice-net/sluice/rules/iptables"
 )
 
 // newIptablesRestore is iptables-restore or ip6tables-restore.
@@ -116,4 +117,37 @@ table in which nft has made rules or chains of its own is named in a comment.`,
 		flags.BoolVarP(&ipv6, "ipv6", "6", false, "as ip6tables-save")
 	}
 	return cmd
+}
+
+// newIptablesTranslate is iptables-translate or ip6tables-translate.
+func newIptablesTranslate(tool string) *cobra.Command {
+	return &cobra.Command{
+		Use:   tool + "-translate COMMAND",
+		Short: "print a command of " + tool + " as one of nft",
+		Long: `Prints nft's counterpart of one ` + tool + ` command, as ` + tool + `-translate does. What
+nft has no counterpart for is printed as a comment, with the reason on standard
+error. No box need run.`,
+		Example:            "  sluice " + tool + "-translate -A FORWARD -p tcp --dport 22 -j ACCEPT",
+		DisableFlagParsing: true, // all of it is the tool's
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 || args[0] == "--help" || args[0] == "-h" {
+				return cmd.Help()
+			}
+			family := iptables.IPv4
+			if tool == "ip6tables" {
+				family = iptables.IPv6
+			}
+			text, err := iptables.Translate(family, args)
+			if text != "" {
+				fmt.Fprintln(cmd.OutOrStdout(), text)
+			}
+			if err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s-translate: %v\n", tool, err)
+				if text == "" {
+					return errReported
+				}
+			}
+			return nil
+		},
+	}
 }

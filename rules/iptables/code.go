@@ -103,7 +103,7 @@ func (m *pattern) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	}
 	b = b[m.from:min(len(b), m.to+len(m.bytes))]
 	if !m.fold {
-		return holds((bytes.Index(b, m.bytes) >= 0) != m.neg)
+		return holds(bytes.Contains(b, m.bytes) != m.neg)
 	}
 	for i := 0; i+len(m.bytes) <= len(b); i++ {
 		j := 0

@@ -61,4 +61,5 @@
 //   - code.go: what no statement of nft stands for, as code for workers
 //   - script.go: tables into the tree of the rules in force, and out of it
 //   - ipset.go: sets as ipset saves them
+//   - translate.go: one command as one of nft, for people
 package iptables

@@ -16,6 +16,8 @@ type lower struct {
 	decls  map[string]string          // what the table needs, by name
 	order  []string                   // of decls
 
+	alone bool // a rule is translated for somebody to read
+
 	rule  *Rule
 	hooks uint8 // that lead to the rule's chain
 	stmts []string
@@ -129,22 +131,14 @@ func (l *lower) prefix(left string, p Prefix) {
 // does.
 func (l *lower) text(r *Rule, hooks uint8, chainName func(string) string) (string, error) {
 	l.rule, l.hooks, l.stmts = r, hooks, nil
-	if !r.Src.any() {
-		l.prefix(l.ip+" saddr", r.Src)
-	}
-	if !r.Dst.any() {
-		l.prefix(l.ip+" daddr", r.Dst)
-	}
-	for _, i := range []struct {
-		key string
-		Interface
-	}{{"iifname", r.In}, {"oifname", r.Out}} {
-		if i.Name != "" {
-			l.add("%s %s\"%s\"", i.key, op(i.Neg), interfacePattern(i.Name))
+	if l.alone {
+		l.heading(r)
+	} else {
+		l.addresses(r)
+		l.interfaces(r)
+		if r.Proto != 0 {
+			l.add("meta l4proto %s%d", op(r.NotProto), r.Proto)
 		}
-	}
-	if r.Proto != 0 {
-		l.add("meta l4proto %s%d", op(r.NotProto), r.Proto)
 	}
 	if r.Frag || r.NotFrag {
 		cmp := "!="
@@ -158,7 +152,11 @@ func (l *lower) text(r *Rule, hooks uint8, chainName func(string) string) (strin
 			return "", err
 		}
 	}
-	l.add("counter packets %d bytes %d", r.Packets, r.Bytes)
+	if l.alone {
+		l.add("counter")
+	} else {
+		l.add("counter packets %d bytes %d", r.Packets, r.Bytes)
+	}
 	switch {
 	case r.Target != nil:
 		if err := l.meaning(r.Target); err != nil {
@@ -173,7 +171,30 @@ func (l *lower) text(r *Rule, hooks uint8, chainName func(string) string) (strin
 	case r.Jump != "":
 		l.add("jump %s", chainName(r.Jump))
 	}
+	if l.alone {
+		l.tail(r)
+	}
 	return strings.Join(l.stmts, " "), nil
+}
+
+func (l *lower) addresses(r *Rule) {
+	if !r.Src.any() {
+		l.prefix(l.ip+" saddr", r.Src)
+	}
+	if !r.Dst.any() {
+		l.prefix(l.ip+" daddr", r.Dst)
+	}
+}
+
+func (l *lower) interfaces(r *Rule) {
+	for _, i := range []struct {
+		key string
+		Interface
+	}{{"iifname", r.In}, {"oifname", r.Out}} {
+		if i.Name != "" {
+			l.add("%s %s\"%s\"", i.key, op(i.Neg), interfacePattern(i.Name))
+		}
+	}
 }
 
 func (l *lower) meaning(x *Instance) error {

@@ -3,6 +3,8 @@ package iptables
 import (
 	"fmt"
 	"strings"
+
+	"github.com/sluice-net/sluice/rules/nft"
 )
 
 func init() {
@@ -42,8 +44,15 @@ func init() {
 		"string": lowerString, "u32": lowerU32, "time": lowerTime, "recent": lowerRecent,
 
 		"MARK": lowerMARK, "CONNMARK": lowerCONNMARK, "CT": lowerCT, "NOTRACK": func(l *lower, _ *Instance) error { l.add("notrack"); return nil },
-		"REJECT": func(l *lower, x *Instance) error { l.add("reject with %s", x.rejectType().nft); return nil },
-		"LOG":    lowerLOG, "NFLOG": lowerNFLOG, "SNAT": lowerNAT, "DNAT": lowerNAT, "MASQUERADE": lowerMasquerade, "REDIRECT": lowerMasquerade,
+		"REJECT": func(l *lower, x *Instance) error {
+			if t := x.rejectType(); l.alone && (t == &rejectTypes[3] || t == &rejectTypes6[3]) {
+				l.add("reject")
+			} else {
+				l.add("reject with %s", t.nft)
+			}
+			return nil
+		},
+		"LOG": lowerLOG, "NFLOG": lowerNFLOG, "SNAT": lowerNAT, "DNAT": lowerNAT, "MASQUERADE": lowerMasquerade, "REDIRECT": lowerMasquerade,
 		"NETMAP": lowerNETMAP, "TTL": lowerHops, "HL": lowerHops, "DSCP": lowerDSCPTarget, "TOS": lowerTOSTarget, "ECN": lowerECNTarget,
 		"TCPMSS": lowerTCPMSS, "TCPOPTSTRIP": lowerStrip, "CLASSIFY": lowerClassify, "SYNPROXY": lowerSYNPROXY,
 		"TRACE":    func(l *lower, _ *Instance) error { l.add("meta nftrace set 1"); return nil },
@@ -61,7 +70,7 @@ func (x *Instance) ranged(name string, top uint64) *value {
 }
 
 func lowerPorts(l *lower, x *Instance) error {
-	if x.count("sport", "dport") == 0 {
+	if x.count("sport", "dport") == 0 && !l.alone {
 		l.between(x.ext.name+" sport", x.ranged("sport", max16), max16)
 	}
 	for _, name := range []string{"sport", "dport"} {
@@ -79,7 +88,11 @@ func lowerTCP(l *lower, x *Instance) error {
 		if f.neg {
 			cmp = "!="
 		}
-		l.add("tcp flags & 0x%x %s 0x%x", f.n[0], cmp, f.n[1])
+		if l.alone && f.n[0]&f.n[1] != 0 {
+			l.add("tcp flags %s%s / %s", op(f.neg), strings.ToLower(tcpFlagText(f.n[1])), strings.ToLower(tcpFlagText(f.n[0])))
+		} else {
+			l.add("tcp flags & 0x%x %s 0x%x", f.n[0], cmp, f.n[1])
+		}
 	}
 	if o := x.opt("tcp-option"); o.set {
 		l.add("tcp option %d %s", o.n[0], exists(!o.neg))
@@ -157,6 +170,16 @@ func lowerICMP(l *lower, x *Instance) error {
 		l.never()
 	case v.n[0] == 255 && x.family == IPv4:
 		l.add("icmp type >= 0")
+	case v.n[1] == 0 && v.n[2] == 255 && l.alone:
+		typ := nft.TypeICMPType
+		if x.family == IPv6 {
+			typ = nft.TypeICMPv6Type
+		}
+		name := typ.Symbol(v.n[0])
+		if name == "" {
+			name = decimal(v.n[0])
+		}
+		l.add("%s type %s%s", proto, op(v.neg), name)
 	case v.n[1] == 0 && v.n[2] == 255:
 		l.add("%s type %s%d", proto, op(v.neg), v.n[0])
 	case v.neg:
@@ -221,7 +244,7 @@ func lowerTTL(l *lower, x *Instance) error {
 
 func lowerDSCP(l *lower, x *Instance) error {
 	v := x.opt("dscp")
-	l.add("%s dscp %s0x%x", l.ip, op(v.neg), v.n[0])
+	l.add("%s dscp %s0x%02x", l.ip, op(v.neg), v.n[0])
 	return nil
 }
 

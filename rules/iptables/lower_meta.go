@@ -207,6 +207,10 @@ func (l *lower) states(x *Instance, v *value) {
 		l.extend(x, false, stateOrNAT{uint32(v.n[0] & real), uint32(v.n[0]&^real) >> 3, v.neg})
 		return
 	}
+	if l.alone {
+		l.add("ct state %s%s", op(v.neg), strings.ToLower(bitNames(ctStates, v.n[0])))
+		return
+	}
 	cmp := "!="
 	if v.neg {
 		cmp = "=="

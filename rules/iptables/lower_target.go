@@ -69,7 +69,7 @@ func lowerCT(l *lower, x *Instance) error {
 		switch {
 		case !v.set:
 		case v.n[1] != 0:
-			l.add("%s zone set meta mark", zone[1])
+			return l.refuse(x, "a zone is a number of the rule's, not the packet's mark")
 		default:
 			l.add("%s zone set %d", zone[1], v.n[0])
 		}
@@ -147,6 +147,12 @@ func lowerNAT(l *lower, x *Instance) error {
 	if r.based {
 		return l.refuse(x, "shifted ranges of ports are not supported")
 	}
+	if r.min.IsValid() && r.max.Less(r.min) {
+		return l.refuse(x, "the range of addresses ends before it begins")
+	}
+	if r.ports && l.rule.NotProto {
+		return l.refuse(x, "a port needs one transport protocol, not all but one")
+	}
 	text := ""
 	addr := func(a fmt.Stringer) string {
 		if x.family == IPv6 && r.ports {
@@ -214,7 +220,7 @@ func lowerHops(l *lower, x *Instance) error {
 }
 
 func lowerDSCPTarget(l *lower, x *Instance) error {
-	l.add("%s dscp set 0x%x", l.ip, x.opt("set-dscp").n[0])
+	l.add("%s dscp set 0x%02x", l.ip, x.opt("set-dscp").n[0])
 	return nil
 }
 
@@ -268,6 +274,9 @@ func lowerSYNPROXY(l *lower, x *Instance) error {
 	text := "synproxy"
 	if x.has("ecn") {
 		return l.refuse(x, "--ecn is not supported")
+	}
+	if x.opt("wscale").n[0] > 14 {
+		return l.refuse(x, "a window is scaled by 14 at most")
 	}
 	for _, name := range [2]string{"mss", "wscale"} {
 		if v := x.opt(name); v.set {

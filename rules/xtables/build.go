@@ -205,7 +205,7 @@ func (b *builder) rule(r *Rule, hooks Hooks) (string, error) {
 		out = append(out, fmt.Sprintf("meta l4proto %d", r.Proto))
 	}
 	if strings.ContainsAny(r.Where, "\n;#") {
-		return "", fmt.Errorf("Where is more than matches: %w", ErrInvalid)
+		return "", fmt.Errorf("what Where says is more than matches: %w", ErrInvalid)
 	}
 	if r.Where != "" {
 		out = append(out, r.Where)

@@ -1,0 +1,131 @@
+package iptables
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// Translate turns one command line of iptables, without the program's name, into
+// one of nft, as iptables-translate does. A rule that nft's language has nothing
+// for is a comment, and the error says why.
+func Translate(family Family, args []string) (string, error) {
+	table := "filter"
+	var words []word
+	line := strings.Builder{}
+	for i := 0; i < len(args); i++ {
+		if (args[i] == "-t" || args[i] == "--table") && i+1 < len(args) {
+			i++
+			table = args[i]
+			continue
+		}
+		words = append(words, word{text: args[i], pos: nft.Pos{File: "<cmdline>", Line: 1, Col: line.Len() + 1}})
+		if strings.ContainsAny(args[i], " \t") {
+			fmt.Fprintf(&line, "\"%s\" ", escape(args[i]))
+		} else {
+			line.WriteString(args[i] + " ")
+		}
+	}
+	k := kindOf(table)
+	if k == nil {
+		return "", errorf(nft.Pos{File: "<cmdline>", Line: 1, Col: 1}, "unable to initialize table '%s'", table)
+	}
+	cmd, err := parseCommand(family, words, nft.Pos{})
+	if err != nil {
+		return "", err
+	}
+	name := "ip"
+	if family == IPv6 {
+		name = "ip6"
+	}
+	name += " " + table
+	switch cmd.verb {
+	case 'N':
+		return fmt.Sprintf("nft add chain %s %s", name, cmd.chain.text), nil
+	case 'X':
+		return strings.TrimSpace(fmt.Sprintf("nft delete chain %s %s", name, cmd.chain.text)), nil
+	case 'F':
+		if cmd.chain.text == "" {
+			return "nft flush table " + name, nil
+		}
+		return fmt.Sprintf("nft flush chain %s %s", name, cmd.chain.text), nil
+	case 'A', 'I':
+	default:
+		return "", errorf(cmd.pos, "Translation not implemented")
+	}
+	verb := "add"
+	if cmd.verb == 'I' {
+		verb = "insert"
+	}
+	if cmd.arg.text != "" && cmd.arg.text != "1" {
+		return "", errorf(cmd.arg.pos, "Translation not implemented: a place among rules has no handle yet")
+	}
+	var out []string
+	for _, r := range cmd.rules {
+		l := &lower{family: family, ip: strings.Fields(name)[0], decls: map[string]string{}, alone: true}
+		l.sets = func(string) *nft.Set { return nil }
+		text, err := l.text(r, l.hooksOf(k, cmd.chain.text), func(s string) string { return s })
+		if err == nil && len(l.exts) > 0 {
+			err = errorf(r.Pos, "%s has no counterpart in nft", l.exts[0].Name)
+		}
+		if err != nil {
+			return "nft # " + line.String(), err
+		}
+		for _, decl := range l.order {
+			out = append(out, fmt.Sprintf("nft '%s'", strings.ReplaceAll(l.decls[decl], "@TABLE", name)))
+		}
+		out = append(out, strings.TrimRight(fmt.Sprintf("nft '%s rule %s %s %s", verb, name, cmd.chain.text, text), " ")+"'")
+	}
+	return strings.Join(out, "\n"), nil
+}
+
+// hooksOf is where a rule stands that is alone: at a built-in chain's hook, or for
+// a user's chain at all hooks of the table.
+func (l *lower) hooksOf(k *tableKind, chain string) uint8 {
+	for i, name := range chainNames {
+		if name == chain {
+			return 1 << i
+		}
+	}
+	return k.hooks
+}
+
+// heading writes what a rule asks beside its matches in iptables-translate's order.
+func (l *lower) heading(r *Rule) {
+	l.interfaces(r)
+	l.addresses(r)
+	if r.Proto == 0 {
+		return
+	}
+	for _, m := range r.Matches {
+		if m.ext.name == ownMatch(r) && !r.NotProto && hasOption(m) {
+			return // its fields say so
+		}
+	}
+	left := "ip protocol"
+	if l.family == IPv6 {
+		left = "meta l4proto"
+	}
+	l.add("%s %s%s", left, op(r.NotProto), protocolText(r.Proto))
+}
+
+// hasOption says whether any option of an instance was given.
+func hasOption(x *Instance) bool {
+	for i := range x.vals {
+		if x.vals[i].set {
+			return true
+		}
+	}
+	return false
+}
+
+// tail writes the comments.
+func (l *lower) tail(r *Rule) {
+	for _, m := range r.Matches {
+		if m.ext.name == "comment" {
+			l.add("comment \"%s\"", strings.NewReplacer("\"", "'", "\\", "/").Replace(m.opt("comment").s)) // nft has no escapes
+			return
+		}
+	}
+}

@@ -1,0 +1,95 @@
+package iptables
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// TestTranslateAsTheTool: what iptables-translate 1.8.9 prints.
+func TestTranslateAsTheTool(t *testing.T) {
+	for _, row := range [][2]string{
+		{`-A INPUT -p tcp --dport 22 -j ACCEPT`, `nft 'add rule ip filter INPUT tcp dport 22 counter accept'`},
+		{`-A INPUT -s 10.0.0.0/8 ! -d 1.2.3.4 -i eth0 -p udp -m udp --sport 1:5 -j DROP`, `nft 'add rule ip filter INPUT iifname "eth0" ip saddr 10.0.0.0/8 ip daddr != 1.2.3.4 udp sport 1-5 counter drop'`},
+		{`-I FORWARD -o eth+ -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT`, `nft 'insert rule ip filter FORWARD oifname "eth*" ct state new,established counter accept'`},
+		{`-A FORWARD -p tcp --syn -j REJECT --reject-with tcp-reset`, `nft 'add rule ip filter FORWARD tcp flags syn / fin,syn,rst,ack counter reject with tcp reset'`},
+		{`-A FORWARD -j REJECT`, `nft 'add rule ip filter FORWARD counter reject'`},
+		{`-A FORWARD -m limit --limit 5/min --limit-burst 7 -j LOG --log-prefix "x y" --log-level 7`, `nft 'add rule ip filter FORWARD limit rate 5/minute burst 7 packets counter log prefix "x y" level debug'`},
+		{`-t nat -A POSTROUTING -o eth0 -j MASQUERADE`, `nft 'add rule ip nat POSTROUTING oifname "eth0" counter masquerade'`},
+		{`-t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.1:8080`, `nft 'add rule ip nat PREROUTING tcp dport 80 counter dnat to 10.0.0.1:8080'`},
+		{`-t nat -A PREROUTING -p tcp -j REDIRECT --to-ports 90`, `nft 'add rule ip nat PREROUTING ip protocol tcp counter redirect to :90'`},
+		{`-A INPUT -p icmp --icmp-type 8 -j ACCEPT`, `nft 'add rule ip filter INPUT icmp type echo-request counter accept'`},
+		{`-A INPUT -m comment --comment "hi there" -j ACCEPT`, `nft 'add rule ip filter INPUT counter accept comment "hi there"'`},
+		{`-A INPUT -m addrtype --dst-type LOCAL -j foo`, `nft 'add rule ip filter INPUT fib daddr type local counter jump foo'`},
+		{`-A INPUT -m state --state RELATED -g foo`, `nft 'add rule ip filter INPUT ct state related counter goto foo'`},
+		{`-t raw -A PREROUTING -j CT --notrack`, `nft 'add rule ip raw PREROUTING counter notrack'`},
+		{`-A INPUT ! -p tcp`, `nft 'add rule ip filter INPUT ip protocol != tcp counter'`},
+		{`-N foo`, `nft add chain ip filter foo`},
+		{`-F INPUT`, `nft flush chain ip filter INPUT`},
+	} {
+		words, err := split(row[0], nft.Pos{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var args []string
+		for _, w := range words {
+			args = append(args, w.text)
+		}
+		if got, err := Translate(IPv4, args); got != row[1] || err != nil {
+			t.Errorf("%s\n  ours   %s (%v)\n  theirs %s", row[0], got, err, row[1])
+		}
+	}
+}
+
+// TestTranslationsAreNft: whatever is translated, nft's parser takes.
+func TestTranslationsAreNft(t *testing.T) {
+	var translated int
+	for line := range strings.Lines(rowsText) {
+		f := strings.Split(strings.TrimRight(line, "\n"), "\t")
+		family, ip := IPv4, "ip"
+		if f[0] == "ip6tables" {
+			family, ip = IPv6, "ip6"
+		}
+		if f[4] == "FAIL" {
+			continue
+		}
+		words, err := split("-t "+f[1]+" -A "+f[2]+" "+f[3], nft.Pos{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var args []string
+		for _, w := range words {
+			args = append(args, w.text)
+		}
+		text, err := Translate(family, args)
+		if err != nil {
+			continue
+		}
+		k := kindOf(f[1])
+		script := "add table " + ip + " " + f[1] + "\n"
+		for i, name := range chainNames {
+			if k.hooks>>i&1 != 0 {
+				kind := "filter"
+				if f[1] == "nat" {
+					kind = "nat"
+				}
+				script += "add chain " + ip + " " + f[1] + " " + name + " { type " + kind + " hook " + strings.ToLower(name) + " priority 0; }\n"
+			}
+		}
+		for cmd := range strings.Lines(text) {
+			cmd = strings.TrimSpace(strings.TrimPrefix(cmd, "nft "))
+			script += strings.TrimSuffix(strings.TrimPrefix(cmd, "'"), "'") + "\n"
+		}
+		if _, err := nft.Parse("t", []byte(script), nft.ParseOptions{}); err != nil {
+			if strings.Contains(err.Error(), "not supported") {
+				continue
+			}
+			t.Errorf("%s\n  %s\n  %v", f[3], text, err)
+		}
+		translated++
+	}
+	if translated < 300 {
+		t.Errorf("only %d rules were translated", translated)
+	}
+}
