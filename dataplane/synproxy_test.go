@@ -26,7 +26,6 @@ const proxyRules = `table inet t {
 type session struct {
 	n   *testNet
 	six bool
-	nat bool
 }
 
 func (s *session) ip(from, to string) frame.Layer {
@@ -173,7 +172,7 @@ func (s *session) run(t *testing.T, options, answer, serverSYN string, stamps bo
 	}
 	expect("window for the client", lan, fmt.Sprintf("A seq %d ack 1001 win %d opt %s len 0", cookie+1, win, hex(ts(stamp, 0x1001))))
 
-	lan, wan = s.client(seg("PA", 1001, cookie+1, 63, ts(0x1002, stamp)), frame.Data("hello"))
+	_, wan = s.client(seg("PA", 1001, cookie+1, 63, ts(0x1002, stamp)), frame.Data("hello"))
 	expect("data to the server", wan, fmt.Sprintf("PA seq 1001 ack 5001 win 63 opt %s len 5", hex(ts(0x1002, clock))))
 	lan, _ = s.server(syn, back(syn, "PA", 5001, 1006, 64, ts(clock+5, 0x1002)), frame.Data("hellohello"))
 	expect("data to the client", lan, fmt.Sprintf("PA seq %d ack 1006 win 64 opt %s len 10", cookie+1, hex(ts(stamp+5, 0x1002))))
