@@ -15,7 +15,7 @@ func (p *parser) parseDescribe(c *command) {
 	case t.kind == tokWord && !reserved[t.text] && !hasProto(t.text):
 		p.take()
 		if typ := describedType(t.text); typ != nil {
-			c.query.text = "datatype " + describeType(typ) + fmt.Sprintf(", %d bits\n", typ.Bits) + describeSymbols(typ)
+			c.query.text = "datatype " + describeType(typ) + fmt.Sprintf(", %d bits\n", typ.Bits) + describeSymbols(typ, true)
 			break
 		}
 		c.query.text = "symbol expression, datatype invalid (invalid)"
@@ -100,7 +100,7 @@ func describeExpr(r *raw) string {
 	if isText(t) {
 		size = fmt.Sprintf("%d characters", bits/8)
 	}
-	return kind + " expression, datatype " + describeType(t) + ", " + size + "\n" + describeSymbols(t)
+	return kind + " expression, datatype " + describeType(t) + ", " + size + "\n" + describeSymbols(t, false)
 }
 
 func isText(t *Type) bool { return t == TypeIfname || t == TypeString }
@@ -121,9 +121,9 @@ func describeType(t *Type) string {
 	return s + " (basetype integer)"
 }
 
-// describeSymbols lists the names of a type's values, in the machine's order of
-// their bytes as nft does.
-func describeSymbols(t *Type) string {
+// describeSymbols lists the names of a type's values. Of a type alone nft shows
+// values of two bytes in the order in which they are in memory.
+func describeSymbols(t *Type, alone bool) string {
 	if t.Symbols == nil || t.Hidden || t == TypeRealm || t == TypeDevgroup {
 		return ""
 	}
@@ -147,7 +147,7 @@ func describeSymbols(t *Type) string {
 			continue
 		}
 		bytes := sizeOf(t.Bits)
-		if !t.Host && bytes == 2 {
+		if alone && !t.Host && bytes == 2 {
 			v = v>>8&0xff | v<<8&0xff00
 		}
 		fmt.Fprintf(&b, "\t%-30s\t0x%0*x\n", s.Name, 2*bytes, v)

@@ -221,6 +221,9 @@ func (p *parser) parsePlace(c *command) {
 
 func (p *parser) finish(c *command) {
 	c.end = p.last
+	if t := p.peek(); !t.isSeparator() && t.kind != tokEOF {
+		p.unexpected("end of file or newline or semicolon")
+	}
 	p.endStatement()
 	p.cmds = append(p.cmds, c)
 }

@@ -49,6 +49,13 @@ func jsonError(format string, args ...any) error {
 	return &Error{Pos: Pos{File: "internal"}, Msg: fmt.Sprintf(format, args...)}
 }
 
+// jsonProblem is what is wrong with a document, in the words of nft's library.
+type jsonProblem string
+
+func (e jsonProblem) Error() string { return string(e) }
+
+func wrongJSON(format string, args ...any) error { return jsonProblem(fmt.Sprintf(format, args...)) }
+
 // jsonReader turns JSON commands into text.
 type jsonReader struct {
 	out   bytes.Buffer
@@ -88,7 +95,7 @@ func (r *jsonReader) flush() {
 func only(v any) (key string, value any, err error) {
 	o, ok := v.(map[string]any)
 	if !ok || len(o) != 1 {
-		return "", nil, fmt.Errorf("an object with one member is needed, got %s", jsonKind(v))
+		return "", nil, wrongJSON("an object with one member is needed, got %s", jsonKind(v))
 	}
 	for key, value = range o {
 	}
@@ -105,7 +112,7 @@ func (r *jsonReader) command(x any) error {
 	case verb == "metainfo":
 		info, _ := value.(map[string]any)
 		if n, ok := info["json_schema_version"].(json.Number); ok && n != "1" {
-			return fmt.Errorf("Schema version %s not supported, maximum supported version is 1", n)
+			return wrongJSON("Schema version %s not supported, maximum supported version is 1", n)
 		}
 		return nil
 	case slices.Contains(jsonVerbs, verb):
@@ -132,10 +139,10 @@ func (m *members) text(key string, needed bool) string {
 		return v.String()
 	case nil:
 		if needed && m.err == nil {
-			m.err = fmt.Errorf("Object item not found: %s", key)
+			m.err = wrongJSON("Object item not found: %s", key)
 		}
 	default:
-		m.err = fmt.Errorf("Invalid type of %s: %s", key, jsonKind(v))
+		m.err = wrongJSON("Invalid type of %s: %s", key, jsonKind(v))
 	}
 	return ""
 }
@@ -144,7 +151,7 @@ func (m *members) text(key string, needed bool) string {
 func (m *members) name(key string, needed bool) string {
 	s := m.text(key, needed)
 	if s != "" && !isName(s) && m.err == nil {
-		m.err = fmt.Errorf("invalid %s %q", key, s)
+		m.err = wrongJSON("invalid %s %q", key, s)
 	}
 	return s
 }
@@ -162,7 +169,7 @@ func isName(s string) bool {
 // quoted is a string between quotes; it may not have some itself.
 func (m *members) quoted(s string) string {
 	if strings.ContainsAny(s, "\"\n") && m.err == nil {
-		m.err = fmt.Errorf("invalid string %q", s)
+		m.err = wrongJSON("invalid string %q", s)
 	}
 	return `"` + s + `"`
 }
@@ -176,7 +183,7 @@ func (m *members) words(key string) (out []string) {
 			if s, ok := x.(string); ok {
 				out = append(out, s)
 			} else if m.err == nil {
-				m.err = fmt.Errorf("Invalid type of %s: %s", key, jsonKind(x))
+				m.err = wrongJSON("Invalid type of %s: %s", key, jsonKind(x))
 			}
 		}
 	default:
@@ -189,7 +196,7 @@ func (m *members) words(key string) (out []string) {
 func (r *jsonReader) object(verb, kind string, value any) error {
 	o, ok := value.(map[string]any)
 	if !ok && value != nil {
-		return fmt.Errorf("Unexpected value of %s: %s", kind, jsonKind(value))
+		return wrongJSON("Unexpected value of %s: %s", kind, jsonKind(value))
 	}
 	m := &members{of: o}
 	head := verb + " " + kind
@@ -201,7 +208,7 @@ func (r *jsonReader) object(verb, kind string, value any) error {
 	case "table", "chain", "rule", "set", "map", "element", "flowtable", "counter", "quota", "limit", "ct helper",
 		"ct timeout", "ct expectation", "synproxy", "secmark", "meter":
 	default:
-		return fmt.Errorf("Unknown object passed to %s command.", verb)
+		return wrongJSON("Unknown object passed to %s command.", verb)
 	}
 	head += " " + m.name("family", true)
 	adds := verb == "add" || verb == "create" || verb == "insert" || verb == "replace"
@@ -281,12 +288,12 @@ func (r *jsonReader) rule(m *members, head, verb string) {
 	}
 	list, ok := m.of["expr"].([]any)
 	if !ok && m.err == nil {
-		m.err = fmt.Errorf("Object item not found: expr")
+		m.err = wrongJSON("Object item not found: expr")
 	}
 	for i, x := range list {
 		text, err := jsonStatement(x)
 		if err != nil && m.err == nil {
-			m.err = fmt.Errorf("Parsing expr array at index %d failed: %w", i, err)
+			m.err = wrongJSON("Parsing expr array at index %d failed: %v", i, err)
 		}
 		head += " " + text
 	}
@@ -302,7 +309,7 @@ func (m *members) dataTypes(key string) string {
 	for _, t := range list {
 		for _, part := range strings.Split(t, " . ") {
 			if !isName(part) && m.err == nil {
-				m.err = fmt.Errorf("Invalid set type %q", t)
+				m.err = wrongJSON("Invalid set type %q", t)
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func jsonExpr(v any) (string, error) {
 		}
 		return jsonExprObject(key, value)
 	}
-	return "", fmt.Errorf("Unexpected JSON type %s", jsonKind(v))
+	return "", wrongJSON("Unexpected JSON type %s", jsonKind(v))
 }
 
 func jsonString(s string) (string, error) {
@@ -117,7 +117,7 @@ func jsonString(s string) (string, error) {
 	case len(s) == 17 && strings.Count(s, ":") == 5, strings.HasPrefix(s, "0x"):
 		return s, nil
 	case strings.ContainsAny(s, "\"\n"):
-		return "", fmt.Errorf("invalid string %q", s)
+		return "", wrongJSON("invalid string %q", s)
 	case classid.MatchString(s):
 		return s, nil
 	}
@@ -142,7 +142,7 @@ func jsonList(list []any, sep string) (string, error) {
 func pair(v any) (a, b any, err error) {
 	list, ok := v.([]any)
 	if !ok || len(list) != 2 {
-		return nil, nil, fmt.Errorf("an array of two is needed, got %s", jsonKind(v))
+		return nil, nil, wrongJSON("an array of two is needed, got %s", jsonKind(v))
 	}
 	return list[0], list[1], nil
 }
@@ -186,12 +186,12 @@ func jsonExprObject(key string, value any) (string, error) {
 		if key == "set" || key == "elem" {
 			return jsonExpr(value)
 		}
-		return "", fmt.Errorf("Unknown expression type '%s'.", key)
+		return "", wrongJSON("Unknown expression type '%s'.", key)
 	}
 	m := &members{of: o}
 	text := jsonSelector(key, m)
 	if text == "" && m.err == nil {
-		m.err = fmt.Errorf("Unknown expression type '%s'.", key)
+		m.err = wrongJSON("Unknown expression type '%s'.", key)
 	}
 	return text, m.err
 }
@@ -222,7 +222,7 @@ func jsonBinary(op string, list []any) (string, error) {
 func (m *members) expr(key string) string {
 	text, err := jsonExpr(m.of[key])
 	if err != nil && m.err == nil {
-		m.err = fmt.Errorf("%s: %w", key, err)
+		m.err = wrongJSON("%s: %v", key, err)
 	}
 	return text
 }

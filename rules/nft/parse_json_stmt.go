@@ -1,7 +1,6 @@
 package nft
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -89,7 +88,7 @@ func jsonStatement(v any) (string, error) {
 		return "reset " + e, err
 	default:
 		if text = jsonObjectUse(key, value); text == "" {
-			return "", fmt.Errorf("Unknown statement object '%s'.", key)
+			return "", wrongJSON("Unknown statement object '%s'.", key)
 		}
 	}
 	return text, m.err
@@ -106,7 +105,7 @@ func jsonPlain(key string, value any) (string, error) {
 	if text := jsonObjectUse(key, value); text != "" {
 		return text, nil
 	}
-	return "", fmt.Errorf("Unknown statement object '%s'.", key)
+	return "", wrongJSON("Unknown statement object '%s'.", key)
 }
 
 // jsonObjectUse names an object, or a map of them; "" when key is no kind.
@@ -208,7 +207,7 @@ func jsonMatch(m *members) string {
 		}
 	case "!=", "<", ">", "<=", ">=", "!":
 	default:
-		m.err = fmt.Errorf("Unknown relational op '%s'.", op)
+		m.err = wrongJSON("Unknown relational op '%s'.", op)
 	}
 	return left + " " + op + " " + right
 }

@@ -60,7 +60,7 @@ func (p *parser) parseQuery(c *command) {
 			p.unexpected("xml or json or vm")
 		}
 		p.take()
-		p.errorf(c.pos, p.last, "JSON export is no longer supported, use 'nft -j list ruleset' instead")
+		p.errorf(c.pos, p.peek().end, "JSON export is no longer supported, use 'nft -j list ruleset' instead")
 		panic(bail{})
 	case "import":
 		p.accept("ruleset")

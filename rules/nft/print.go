@@ -165,7 +165,7 @@ func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
 // setLines are the lines of a set's block before its elements.
 func setLines(s *Set, opt *PrintOptions) []string {
 	typ := "type " + typesText(s.Key)
-	if s.KeyExprs != nil {
+	if s.KeyExprs != nil && !s.meter {
 		typ = "typeof " + exprsText(s.KeyExprs, opt)
 	}
 	if s.Map {
