@@ -310,7 +310,8 @@ func decodeEntry(b []byte) (Entry, error) {
 		case ctaMark:
 			e.Mark = v.Uint32()
 		case ctaUse:
-			e.Use = v.Uint32() - 1 // the request holds it too
+			// Nearly always the request holds it too. Without children it then is 1 here.
+			e.Use = max(v.Uint32(), 2) - 1
 		case ctaZone:
 			e.Zone = v.Uint16()
 		case ctaCountersOrig, ctaCountersReply:
