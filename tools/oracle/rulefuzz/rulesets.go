@@ -19,6 +19,7 @@ type maker struct {
 	hook    string
 	number  int  // of the chain in work in calls; -1: a base chain
 	nats    bool // some rules translate
+	acted   bool // the rule in work has a statement
 	flows   int
 }
 
@@ -133,19 +134,48 @@ func (g *maker) rule() []string {
 	if g.table.Family != "inet" {
 		s.l3 = g.table.Family
 	}
+	unequal := false
+	g.acted = false
 	for range g.IntN(4) {
-		r = append(r, g.match(s))
+		before := *s
+		m := g.match(s)
+		if mergeable(m) && strings.Contains(m, " != ") {
+			if unequal { // nft 1.0.6 compares two neighbours at once: that one of them differs
+				*s = before
+				continue
+			}
+			unequal = true
+		}
+		r = append(r, m)
 	}
 	for range g.IntN(4) {
 		if st := g.statement(s); st != "" {
+			g.acted = true
 			r = append(r, st)
 		}
 		if g.chance(6) {
-			r = append(r, g.match(s))
+			before := *s
+			if m := g.match(s); !mergeable(m) {
+				r = append(r, m)
+			} else {
+				*s = before
+			}
 		}
 	}
 	if len(r) == 0 || g.chance(2) {
 		r = append(r, g.last(s))
 	}
 	return r
+}
+
+// mergeable says whether nft 1.0.6 may compare a field together with one that
+// stands in front of a statement, and then does so behind it, which says another
+// thing than the rule. sluice does not follow it there.
+func mergeable(match string) bool {
+	first, _, _ := strings.Cut(match, " ")
+	switch {
+	case first == "meta" || first == "ct" || first == "fib" || strings.HasPrefix(first, "iif") || strings.HasPrefix(first, "oif"):
+		return false
+	}
+	return !strings.Contains(match, "{") && !strings.Contains(match, " @")
 }

@@ -109,6 +109,9 @@ var rewrites = []struct {
 
 func (g *maker) rewrite(s *scope) string {
 	w := pick(g.dice, rewrites...)
+	if g.nats && strings.HasSuffix(w.text, "saddr") { // NAT does not know of it
+		return ""
+	}
 	if !s.allows(&w.field) || w.text == "th dport" && s.l4 == "" || !g.has(&w.field) {
 		return ""
 	}
@@ -206,16 +209,19 @@ func (g *maker) last(s *scope) string {
 
 func (g *maker) reject(s *scope) string {
 	all := []string{"reject"}
-	if s.l4 == "tcp" || s.l4 == "" {
+	// What a reject implies stands in front of the rule, unless the rule has asked
+	// for it: sluice puts it there in any case.
+	first := func(settled string) bool { return settled == "" || !g.acted }
+	if (s.l4 == "tcp" || s.l4 == "") && first(s.l4) {
 		all = append(all, "reject with tcp reset")
 	}
 	if g.table.Family == "inet" {
 		all = append(all, "reject with icmpx "+pick(g.dice, "no-route", "port-unreachable", "host-unreachable", "admin-prohibited"))
 	}
-	if s.l3 != "ip6" && s.l3 != settled && g.table.Family != "ip6" {
+	if first(s.l3) && s.l3 != "ip6" && s.l3 != settled && g.table.Family != "ip6" {
 		all = append(all, "reject with icmp "+pick(g.dice, "net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable", "admin-prohibited"))
 	}
-	if s.l3 != "ip" && s.l3 != settled && g.table.Family != "ip" {
+	if first(s.l3) && s.l3 != "ip" && s.l3 != settled && g.table.Family != "ip" {
 		all = append(all, "reject with icmpv6 "+pick(g.dice, "no-route", "admin-prohibited", "addr-unreachable", "port-unreachable", "policy-fail", "reject-route"))
 	}
 	return pick(g.dice, all...)
@@ -224,10 +230,10 @@ func (g *maker) reject(s *scope) string {
 // nat makes a translation that leaves nothing to chance but a port that is taken.
 func (g *maker) nat(s *scope) string {
 	ip := s.family(g.table.Family)
+	if s.l3 == settled {
+		return ""
+	}
 	if ip == "" {
-		if s.l3 == settled {
-			return ""
-		}
 		ip = pick(g.dice, "ip", "ip6")
 		if g.table.Family == "inet" {
 			s.l3 = ip
