@@ -52,7 +52,7 @@ oracle-ct: deps ## scripted connections through the kernel and through sluice, c
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/oracle ./tools/oracle
 	bin/oracle ct $(ORACLEFLAGS)
 
-oracle-rules: deps ## random rulesets judge random packets, 100,000 verdicts of the kernel and of sluice compared (root; ORACLEFLAGS='--for 60s --seed 7')
+oracle-rules: deps ## random rulesets judge random packets, 100,000 verdicts of the kernel and of sluice compared (root; ORACLEFLAGS='--for 60s --seed 7', 'FILE')
 	@mkdir -p bin
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/oracle ./tools/oracle
 	bin/oracle rules $(ORACLEFLAGS)

@@ -49,7 +49,7 @@ func raw(base string, at, bits int) string { return fmt.Sprintf("@%s,%d,%d", bas
 
 // field chooses a field that the rule may ask for, and widens the scope by it.
 func (g *maker) field(s *scope, keys bool) *field {
-	if !keys && g.chance(20) {
+	if !keys && g.hook != "postrouting" && g.chance(20) {
 		f := g.raw()
 		return &f
 	}
@@ -77,6 +77,8 @@ func (g *maker) has(f *field) bool {
 		return false
 	case strings.HasPrefix(f.text, "fib"):
 		return strings.HasPrefix(f.text, "fib daddr type") || g.hook == "prerouting" || g.hook == "input" || g.hook == "forward"
+	case f.text == "ip id" || f.text == "ip checksum": // of what the box itself sends chance decides
+		return g.hook != "postrouting"
 	case f.text == "meta nfproto" || f.text == "ct l3proto":
 		return g.table.Family == "inet"
 	}

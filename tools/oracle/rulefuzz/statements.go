@@ -109,7 +109,7 @@ var rewrites = []struct {
 
 func (g *maker) rewrite(s *scope) string {
 	w := pick(g.dice, rewrites...)
-	if g.nats && strings.HasSuffix(w.text, "saddr") { // NAT does not know of it
+	if g.nats && (strings.HasSuffix(w.text, "addr") || strings.HasSuffix(w.text, "port")) { // NAT does not know of it
 		return ""
 	}
 	if !s.allows(&w.field) || w.text == "th dport" && s.l4 == "" || !g.has(&w.field) {
