@@ -167,8 +167,6 @@ func (n *netfilter) entries() ([]Entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.Use++ // a dump holds no entry
-		e.Text = WithoutTimeout(e.Line())
 		all = append(all, e)
 	}
 	return all, nil
