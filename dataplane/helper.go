@@ -77,7 +77,7 @@ func (w *worker) consult(p *packet.Packet, number uint8) bool {
 
 // linear says whether Linux puts a packet in one piece before the helper reads it.
 func linear(name string, proto uint8, s *helper.Session) bool {
-	if name == "tftp" || name == "irc" && s.Dir == flowtable.Reply {
+	if name == "tftp" || name == "irc" { // they copy what they look at
 		return false
 	}
 	return proto != flowtable.ProtoTCP || s.Replied

@@ -174,7 +174,7 @@ func TestPlanOpenFacts(t *testing.T) {
 		{"log", `udp dport 53 log prefix "x"`, 0},
 		{"udp length", `udp length 8 counter`, 0},
 		{"tcp flags", `tcp flags & (syn|rst) == syn drop`, 2},
-		{"expiration", `ct expiration < 1s drop`, 0},
+		{"expiration", `ct expiration > 1h drop`, 0},
 		{"dscp", `ip dscp cs1 drop`, 0},
 		{"state, status, direction, mark", `ct state established ct status confirmed ct direction original ct mark 0 meta mark 0 counter accept`, 2},
 		{"interfaces", `iifname "lan" oifname "wan" meta l4proto udp accept`, 2},

@@ -295,7 +295,8 @@ func hop(sent, out []byte) bool {
 }
 
 // quotes says whether two frames quote, in an ICMP error that went through the
-// box, just what two different errors sent into it have quoted.
+// box, just what two different errors sent into it have quoted, or in one that
+// the box has made just what was sent.
 func (j *Judge) quotes(k, s []byte) bool {
 	at := quoteAt(k)
 	if at < 0 || at != quoteAt(s) || len(k) != len(s) {
@@ -312,6 +313,9 @@ func (j *Judge) quotes(k, s []byte) bool {
 	for _, sent := range j.sent {
 		from := quoteAt(sent[0])
 		if from >= 0 && from == quoteAt(sent[1]) && bytes.Equal(k[at:], sent[0][from:]) && bytes.Equal(s[at:], sent[1][from:]) {
+			return true
+		}
+		if bytes.HasPrefix(sent[0][14:], k[at:]) && bytes.HasPrefix(sent[1][14:], s[at:]) {
 			return true
 		}
 	}
