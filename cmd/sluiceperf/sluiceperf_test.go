@@ -39,8 +39,20 @@ func TestRecordReportDiff(t *testing.T) {
 	socket := loadedBox(t)
 	dir := t.TempDir()
 	file, page, svg := filepath.Join(dir, "a.perf"), filepath.Join(dir, "a.html"), filepath.Join(dir, "a.svg")
-	if out, errs, status := command(t, socket, "record", "--for", "600ms", "-o", file); status != exitOK {
-		t.Fatalf("status %d, %s%s", status, out, errs)
+	// On a busy machine every round that is accounted may be interrupted and left out.
+	for accounted, tries := false, 0; !accounted && tries < 20; tries++ {
+		if out, errs, status := command(t, socket, "record", "--for", "600ms", "-o", file); status != exitOK {
+			t.Fatalf("status %d, %s%s", status, out, errs)
+		}
+		r, err := readRecording(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rep, err := newReportOf(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		accounted = rep.all.PerPacket > 0
 	}
 	out, errs, status := command(t, "", "report", file, "--html", page, "--flame", svg)
 	if status != exitOK {
