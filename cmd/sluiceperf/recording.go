@@ -30,8 +30,12 @@ type recording struct {
 	CPU     []byte          `json:"cpu,omitempty"` // pprof; empty: none was taken
 }
 
-// write writes the recording to a file, whole or not at all.
+// write writes the recording to a file, whole or not at all. Only a regular file
+// is replaced: not a device, a pipe or a folder.
 func (r *recording) write(name string) (err error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("write recording %s: not a regular file", name)
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".sluiceperf-*")
 	if err != nil {
 		return err

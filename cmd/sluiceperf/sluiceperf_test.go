@@ -172,3 +172,25 @@ func TestBadInput(t *testing.T) {
 		})
 	}
 }
+
+// TestWriteReplacesFilesOnly: a device or a folder stays what it is.
+func TestWriteReplacesFilesOnly(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{os.DevNull, folder} {
+		before, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := new(recording).write(name); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if after, err := os.Stat(name); err != nil || after.Mode() != before.Mode() {
+			t.Errorf("%s: %v is %v now, %v", name, before.Mode(), after.Mode(), err)
+		}
+	}
+	for range 2 {
+		if err := new(recording).write(filepath.Join(folder, "a.perf")); err != nil {
+			t.Error(err)
+		}
+	}
+}
