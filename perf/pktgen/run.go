@@ -55,6 +55,9 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	if err := r.prepare(&load); err != nil {
 		return nil, err
 	}
+	if limits.Duration < 0 || limits.Settle < 0 || limits.Threads < 0 {
+		return nil, fmt.Errorf("%s: duration %v, settle %v, threads %d: none may be negative", load.Name, limits.Duration, limits.Settle, limits.Threads)
+	}
 	if limits.Duration == 0 && !bounded(&load) {
 		return nil, fmt.Errorf("%s: a run without duration needs a count on every stream", load.Name)
 	}
