@@ -102,7 +102,7 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 		fam = k.l3
 	}
 	if mixed && fam == FamilyARP {
-		k.failAt(span{n.pos, n.end}, "cannot reject this network family")
+		k.rejectARP(n)
 	}
 	conflict := func() {
 		k.errorf(n.code.pos, n.code.end, "conflicting protocols specified: ip vs ip6")
@@ -181,6 +181,27 @@ func (k *ruleCheck) imply(pos Pos, key MetaKey, t *Type, v uint64) {
 		Pos: pos, Left: &Meta{Key: key}, Right: &Const{T: t, Data: putUint(v, sizeOf(t.Bits)), PrefixLen: -1},
 		implied: true, fam: k.table.Family,
 	})
+}
+
+// rejectARP refuses what cannot answer ARP; of an inet table nft takes icmpx, which
+// no packet ever reaches there.
+func (k *ruleCheck) rejectARP(n *rejectNode) {
+	word := n.pos
+	word.Col += len("reject")
+	switch {
+	case k.table.Family != FamilyInet:
+		k.errorf(n.pos, word, "cannot reject this network family")
+		if k.l3At.pos.Line == n.pos.Line {
+			k.also(k.l3At.pos, k.l3At.end)
+		}
+	case n.with == "icmpx":
+		return
+	case n.with == "tcp reset":
+		k.errorf(n.pos, word, "conflicting protocols specified: arp vs. tcp")
+	default:
+		k.errorf(n.pos, word, "cannot infer ICMP reject variant to use: explicit value required.\n")
+	}
+	panic(bail{})
 }
 
 func (k *ruleCheck) rejectCode(n *rejectNode, t *Type) uint8 {

@@ -177,12 +177,19 @@ func (j *Judge) sameFragment(k, s []byte) bool {
 // made: the IPv4 identification.
 func masked(b []byte) []byte {
 	b = bytes.Clone(b)
-	if len(b) >= 34 && b[12] == 8 && b[13] == 0 && b[15]&0xe0 == 0xc0 && b[23] == frame.ProtoICMP && // the precedence of routers' messages
-		([6]byte(b[6:12]) == boxMAC[Lan] || [6]byte(b[6:12]) == boxMAC[Wan]) {
+	if len(b) >= 34 && b[12] == 8 && b[13] == 0 && b[23] == frame.ProtoICMP && own(b) {
 		copy(b[18:20], []byte{0, 0})
 		copy(b[24:26], []byte{0, 0})
 	}
 	return b
+}
+
+// own says whether the box has made an IPv4 frame: it has the precedence of
+// routers' messages or, if a rule has changed that, the box's address.
+func own(b []byte) bool {
+	src := netip.AddrFrom4([4]byte(b[26:30]))
+	return (b[15]&0xe0 == 0xc0 || src == BoxAddr(Lan, false) || src == BoxAddr(Wan, false)) &&
+		([6]byte(b[6:12]) == boxMAC[Lan] || [6]byte(b[6:12]) == boxMAC[Wan])
 }
 
 func describe(b []byte) string {

@@ -134,7 +134,10 @@ func (g *maker) update(s *scope) string {
 		verb = "add"
 	}
 	if verb == "delete" && of.data == nil {
-		return "delete @" + of.name + " { " + keys + " }"
+		// Some at most: a dead element stays in the kernel's table until it is swept,
+		// and where 16 of a key lie an insertion fails while the table is hashed anew,
+		// which is a matter of time.
+		return fmt.Sprintf("limit rate 1/day burst %d packets delete @%s { %s }", 1+g.IntN(4), of.name, keys)
 	}
 	el := keys
 	if of.timeout {
