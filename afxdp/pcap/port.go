@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/perf"
+	"github.com/sluice-net/sluice/perf/outfile"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 type Config struct {
 	Name   string // empty: pcap
 	In     string // file to read, empty: nothing comes in
-	Out    string // file to write, empty: what is sent is thrown away
+	Out    string // file to write, made with the first queue; empty: what is sent is thrown away
 	Micros bool   // Out has microsecond stamps instead of nanosecond ones
 
 	MAC    net.HardwareAddr // nil: 02:00:00:00:00:01
@@ -112,12 +113,18 @@ func (p *Port) open() (err error) {
 			return p.err
 		}
 	}
-	if cfg.Out != "" {
+	return outfile.Check(cfg.Out)
+}
+
+// Open opens a queue, and with the first one makes the output file: until then a
+// file of that name stays as it was.
+func (p *Port) Open(queue int, umem *afxdp.UMEM) (afxdp.Queue, error) {
+	if p.cfg.Out != "" && p.file == nil {
 		if err := p.create(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return p.Port.Open(queue, umem)
 }
 
 func (c *Config) complete() error {

@@ -25,8 +25,14 @@ func newRun() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if duration > 0 {
+			if cmd.Flags().Changed("duration") {
+				if duration <= 0 {
+					return fmt.Errorf("--duration %v: want more than 0", duration)
+				}
 				p.Duration = duration
+			}
+			if err := out.check(p.writes()...); err != nil {
+				return err
 			}
 			if p.Title == "" {
 				p.Title = args[0]
@@ -49,21 +55,19 @@ func newRun() *cobra.Command {
 // execute runs the profile. The document may be there with an error: it then has
 // what was found before.
 func (p *profile) execute(ctx context.Context, show *display) (d *report.Document, err error) {
-	var m *methodProfile
-	if p.Method != nil {
-		if m, err = p.method(); err != nil {
-			return nil, err
-		}
-	}
-	w, err := p.build()
+	w, err := p.build(true)
 	if err != nil {
 		return nil, err
 	}
+	for _, n := range w.notes {
+		show.say("note: %s", n)
+	}
 	d = newDocument(p.Title)
 	d.Notes = append(d.Notes, w.notes...)
+	defer func() { d.Notes = append(d.Notes, w.after(d)...) }()
 	if p.Sessions != nil {
 		defer func() { err = errors.Join(err, w.close()) }()
-		return d, p.sessions(ctx, w, m, d, show)
+		return d, p.sessions(ctx, w, d, show)
 	}
 	rig, err := pktgen.NewRig(w.clock, w.ports...)
 	if err != nil {
@@ -72,11 +76,8 @@ func (p *profile) execute(ctx context.Context, show *display) (d *report.Documen
 	defer func() { err = errors.Join(err, w.close(), rig.Close()) }()
 	limits := p.limits()
 	limits.Watch = show.live
-	if m != nil {
-		return d, p.runMethod(ctx, rig, w, m, limits, d, show)
-	}
-	if limits.Duration == 0 && !bounded(w) {
-		return d, p.wrong("duration", "a profile whose streams have no count needs a duration")
+	if w.method != nil {
+		return d, runMethod(ctx, rig, w, limits, d, show)
 	}
 	one, err := rig.Run(ctx, w.load, limits)
 	if err != nil {
@@ -86,13 +87,51 @@ func (p *profile) execute(ctx context.Context, show *display) (d *report.Documen
 	return d, nil
 }
 
-func bounded(w *world) bool {
-	for _, s := range w.load.Streams {
-		if s.Count == 0 && (s.Replay == nil || s.Replay.Loops == 0) {
-			return false
+// writes are the files that the profile has written.
+func (p *profile) writes() (files []string) {
+	for i := range p.Ports {
+		files = append(files, p.Ports[i].Pcap)
+	}
+	return files
+}
+
+// sound checks what a run of the world asks for beyond its parts. What it does not
+// find, Run does not refuse.
+func (p *profile) sound(w *world) (err error) {
+	if w.method, err = p.method(); err != nil {
+		return err
+	}
+	if err := w.load.CheckWindow(); err != nil {
+		return p.wrong("window", "%w", err)
+	}
+	limits := p.limits()
+	switch m := w.method; {
+	case limits.Duration < 0:
+		return p.wrong("duration", "%v: want more than 0", limits.Duration)
+	case limits.Settle < 0:
+		return p.wrong("settle", "%v: want no negative time", limits.Settle)
+	case limits.Threads < 0:
+		return p.wrong("threads", "%d: want no negative number", limits.Threads)
+	case p.Sessions != nil:
+		return p.soundSessions(w)
+	case m == nil:
+		if limits.Duration == 0 && !w.load.Ends() {
+			return p.wrong("duration", "a profile whose streams have no count needs a duration")
+		}
+		if err := w.load.Check(limits, w.ports...); err != nil {
+			return p.wrong("streams", "%w", err)
+		}
+	case m.Kind == kindSoak && limits.Duration == 0:
+		return p.wrong("duration", "a soak needs one")
+	default:
+		for _, size := range m.sizes {
+			load := w.load.ForTrial(size, 0, 0)
+			if err := load.Check(pktgen.Limits{Duration: m.Trial}, w.ports...); err != nil {
+				return p.wrong("method", "%w", err)
+			}
 		}
 	}
-	return true
+	return nil
 }
 
 // Kinds of methods.
@@ -107,9 +146,19 @@ const (
 	kindCapacity    = "capacity"    // how many at once
 )
 
-// method checks the profile's method and returns it with defaults filled in.
-func (p *profile) method() (*methodProfile, error) {
-	m := *p.Method
+// method is a profile's with defaults filled in.
+type method struct {
+	methodProfile
+	sizes   []int // of frames; a soak has those of its streams, 0
+	maxRate float64
+}
+
+// method checks the profile's method; nil: it has none.
+func (p *profile) method() (*method, error) {
+	if p.Method == nil {
+		return nil, nil
+	}
+	m := &method{methodProfile: *p.Method}
 	switch m.Kind {
 	case kindThroughput, kindLatency, kindLoss, kindBackToBack, kindRFC2544, kindSoak:
 		if p.Sessions != nil {
@@ -143,44 +192,39 @@ func (p *profile) method() (*methodProfile, error) {
 	if m.Most == 0 {
 		m.Most = 1e6
 	}
-	return &m, nil
-}
-
-// sizes returns the frame sizes of the method.
-func (p *profile) sizes(m *methodProfile) ([]int, error) {
-	if m.Sizes == nil {
-		return pktgen.RFC2544Sizes(), nil
-	}
-	s, err := parseSizes(m.Sizes)
-	if err != nil || s.Random {
+	m.sizes = pktgen.RFC2544Sizes()
+	switch s, err := parseSizes(m.Sizes); {
+	case m.Sizes != nil && (err != nil || s.Random):
 		return nil, p.wrong("method.sizes", "%v: want one size, a list, or rfc2544", m.Sizes)
-	}
-	return s.List, nil
-}
-
-func (p *profile) runMethod(ctx context.Context, rig *pktgen.Rig, w *world, m *methodProfile, limits pktgen.Limits, d *report.Document, show *display) error {
-	sizes, err := p.sizes(m)
-	if err != nil {
-		return err
+	case m.Kind == kindSoak:
+		m.sizes = []int{0}
+	case m.Sizes != nil:
+		m.sizes = s.List
 	}
 	max, err := parseRate(m.MaxRate)
 	if err != nil || max.Unit > pktgen.PacketsPerSec {
-		return p.wrong("method.max_rate", "%q: want packets, such as 1 Mpps", m.MaxRate)
+		return nil, p.wrong("method.max_rate", "%q: want packets, such as 1 Mpps", m.MaxRate)
 	}
+	m.maxRate = max.Value
+	return m, nil
+}
+
+func runMethod(ctx context.Context, rig *pktgen.Rig, w *world, limits pktgen.Limits, d *report.Document, show *display) error {
+	m := w.method
 	if m.Kind == kindSoak {
-		return p.soak(ctx, rig, w, m, limits, d)
+		return soak(ctx, rig, w, limits, d)
 	}
 	bench := pktgen.Bench{
 		Subject: m.Subject, Trial: rig.Trial(w.load, limits), Time: m.Trial, Resolution: m.Resolution,
-		Tolerance: m.Tolerance, MaxPPS: max.Value, Say: show.say,
+		Tolerance: m.Tolerance, MaxPPS: m.maxRate, Say: show.say,
 	}
-	return runBench(ctx, &bench, m, sizes, d)
+	return runBench(ctx, &bench, m, d)
 }
 
 // runBench runs the methods of RFC 2544 that the profile asks for, size by size.
-func runBench(ctx context.Context, bench *pktgen.Bench, m *methodProfile, sizes []int, d *report.Document) error {
+func runBench(ctx context.Context, bench *pktgen.Bench, m *method, d *report.Document) error {
 	wants := func(kind string) bool { return m.Kind == kind || m.Kind == kindRFC2544 }
-	for _, size := range sizes {
+	for _, size := range m.sizes {
 		var found report.Throughput
 		var err error
 		if wants(kindThroughput) || wants(kindLatency) {
@@ -218,11 +262,8 @@ func runBench(ctx context.Context, bench *pktgen.Bench, m *methodProfile, sizes 
 
 // soak runs the streams as they are, in rounds of the trial time, until the
 // duration is over, and accounts for every frame lost.
-func (p *profile) soak(ctx context.Context, rig *pktgen.Rig, w *world, m *methodProfile, limits pktgen.Limits, d *report.Document) error {
-	if p.Duration == 0 {
-		return p.wrong("duration", "a soak needs one")
-	}
-	total := limits.Duration
+func soak(ctx context.Context, rig *pktgen.Rig, w *world, limits pktgen.Limits, d *report.Document) error {
+	m, total := w.method, limits.Duration
 	limits.Duration = m.Trial
 	var lost, sent uint64
 	var bad []string

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,24 +77,19 @@ Exit status: 0 success, 1 the command failed and says why, 2 wrong usage.`,
 func newCheck() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check PROFILE.yaml",
-		Short: "check a profile without sending anything",
+		Short: "check a profile as run does, without sending anything",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := readProfile(args[0])
 			if err != nil {
 				return err
 			}
-			w, err := p.build()
+			w, err := p.build(false)
 			if err != nil {
 				return err
 			}
 			for _, n := range w.notes {
 				fmt.Fprintf(cmd.OutOrStdout(), "note: %s\n", n)
-			}
-			if p.Method != nil {
-				if _, err := p.method(); err != nil {
-					return errors.Join(err, w.close())
-				}
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: %d ports, %d streams\n", args[0], len(w.ports), len(w.load.Streams))
 			return w.close()
@@ -112,6 +106,9 @@ func newReport() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := report.ReadFile(args[0])
 			if err != nil {
+				return err
+			}
+			if err := out.check(); err != nil {
 				return err
 			}
 			return out.write(d, cmd.OutOrStdout())

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/sluice-net/sluice/perf/outfile"
 	"github.com/sluice-net/sluice/perf/report"
 )
 
@@ -24,6 +25,11 @@ func (o *outputs) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&o.html, "html", "", "write one page with plots to `FILE`")
 }
 
+// check says whether the files could be written, and those of others with them.
+func (o *outputs) check(others ...string) error {
+	return outfile.Check(append(others, o.json, o.csv, o.html)...)
+}
+
 // write writes the text form to w and the others to their files.
 func (o *outputs) write(d *report.Document, w io.Writer) error {
 	err := d.WriteText(w)
@@ -32,18 +38,10 @@ func (o *outputs) write(d *report.Document, w io.Writer) error {
 		write func(io.Writer) error
 	}{{o.json, d.Write}, {o.csv, d.WriteCSV}, {o.html, d.WriteHTML}} {
 		if f.name != "" {
-			err = errors.Join(err, writeFile(f.name, f.write))
+			err = errors.Join(err, outfile.Write(f.name, f.write))
 		}
 	}
 	return err
-}
-
-func writeFile(name string, write func(io.Writer) error) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(f), f.Close())
 }
 
 // newDocument begins a result.

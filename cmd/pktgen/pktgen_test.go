@@ -91,6 +91,23 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestCheckWritesNothing: a capture that would be written stays as it was, also
+// when the profile is wrong behind it.
+func TestCheckWritesNothing(t *testing.T) {
+	old := write(t, "old.pcap", "precious")
+	profile := strings.NewReplacer("links: [{name: wire, drop: 0.5, seed: 3}]\n", "", "{name: a, link: wire}", "{name: a, pcap: "+old+"}",
+		"  - {name: b, link: wire}\n", "", "    to: b\n", "").Replace(small)
+	if status, _, errs := command(t, "check", write(t, "p.yaml", profile)); status != 0 {
+		t.Error(errs)
+	}
+	if status, _, _ := command(t, "run", write(t, "p.yaml", profile+"    burst: -1\n")); status != exitFailed {
+		t.Errorf("status %d", status)
+	}
+	if text, err := os.ReadFile(old); err != nil || string(text) != "precious" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 // TestCaptureThereAndBack sends into a capture file, and that file again.
 func TestCaptureThereAndBack(t *testing.T) {
 	dir := t.TempDir()
@@ -145,17 +162,45 @@ func TestBadInput(t *testing.T) {
 		{"method", "title: small", "method: {kind: magic}", "p.yaml:1:16: method.kind: \"magic\""},
 		{"method of sessions", "title: small", "method: {kind: capacity}", "p.yaml:1:16: method.kind: capacity is of sessions"},
 		{"two protocols", "    vary:", "    tcp: {src: 1, dst: 2}\n    vary:", "want one of udp, tcp and icmp"},
-		{"wrong type", "count: 2000", "count: many", "p.yaml:11:12:"},
+		{"wrong type", "count: 2000", "count: many", "p.yaml:11:12: want a whole number, 0 or more, not a text"},
+		{"fraction", "count: 2000", "count: 2.5", "p.yaml:11:12: want a whole number, 0 or more, not \"2.5\""},
+		{"time without unit", "title: small", "duration: 5", "p.yaml:1:11: want a time with its unit, such as 2s or 500ms, not a number"},
+		{"no time", "title: small", "duration: soon", "p.yaml:1:11: want a time with its unit, such as 2s or 500ms, not \"soon\""},
+		{"negative duration", "title: small", "duration: -1s", "p.yaml:1:11: duration: -1s: want more than 0"},
+		{"no rate", "1 Mpps", "0 pps", "p.yaml:10:11: streams[0].rate: \"0 pps\": want a rate above 0"},
+		{"window", "title: small", "window: 77", "p.yaml:1:9: window: window of 77 frames: want a power of two"},
+		{"huge window", "title: small", "window: 4294967296", "window of 4294967296 frames"},
+		{"two of a name", "streams:\n", "streams:\n  - {name: s, from: a, count: 1, ip: {src: 10.0.0.1, dst: 10.0.0.2}, udp: {src: 1, dst: 2}}\n", "streams[1].name: \"s\": want a name of its own"},
+		{"soak", "title: small", "method: {kind: soak}", "duration: a soak needs one"},
+		{"size of a method", "title: small", "method: {kind: throughput, sizes: [60, 64]}", "method: stream s: "},
+		{"highest rate", "title: small", "method: {kind: throughput, max_rate: 5 %}", "method.max_rate"},
+		{"resolution", "title: small", "method: {kind: throughput, resolution: 2}", "p.yaml:1:9: method: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if !strings.Contains(small, c.from) {
 				t.Fatalf("%q is not in the profile", c.from)
 			}
-			status, out, errs := command(t, "run", "-q", write(t, "p.yaml", strings.Replace(small, c.from, c.to, 1)))
-			if status != exitFailed || !strings.Contains(errs, c.want) || out != "" {
-				t.Errorf("status %d, message %q, want one with %q; output %q", status, errs, c.want, out)
+			profile := write(t, "p.yaml", strings.Replace(small, c.from, c.to, 1))
+			for _, args := range [][]string{{"run", "-q", profile}, {"check", profile}} {
+				status, out, errs := command(t, args...)
+				if status != exitFailed || !strings.Contains(errs, c.want) || out != "" {
+					t.Errorf("%s: status %d, message %q, want one with %q; output %q", args[0], status, errs, c.want, out)
+				}
+				if strings.Contains(errs, "Go ") || strings.Contains(errs, "profile.") {
+					t.Errorf("%s: a reader does not know the types of Go: %s", args[0], errs)
+				}
 			}
 		})
+	}
+	for _, c := range [][]string{
+		{"--duration 0s: want more than 0", "--duration", "0s"},
+		{"--duration -5s: want more than 0", "--duration", "-5s"},
+		{"a.json: no such file or directory", "--json", "/does/not/exist/a.json"},
+		{"two results", "--html", "/tmp/pktgen.test", "--csv", "/tmp/pktgen.test"},
+	} {
+		if status, out, errs := command(t, append([]string{"run", write(t, "p.yaml", small)}, c[1:]...)...); status != exitFailed || !strings.Contains(errs, c[0]) || out != "" {
+			t.Errorf("%v: status %d, %s%s", c[1:], status, errs, out)
+		}
 	}
 	if status, _, errs := command(t, "run"); status != exitUsage || !strings.Contains(errs, "help") {
 		t.Errorf("no profile: %d %s", status, errs)

@@ -1,17 +1,12 @@
 package main
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+	"github.com/sluice-net/sluice/cmd/yamlfile"
 )
 
 // profile is the file that says what to do. What the fields mean is in
@@ -30,7 +25,7 @@ type profile struct {
 	Sessions *sessionsProfile `yaml:"sessions"`
 	Method   *methodProfile   `yaml:"method"`
 
-	file *file
+	file *yamlfile.File
 }
 
 type linkProfile struct {
@@ -150,12 +145,6 @@ type methodProfile struct {
 	Most       float64       `yaml:"most"`
 }
 
-// file is a parsed profile, to tell places.
-type file struct {
-	name string
-	tree *ast.File
-}
-
 // readProfile reads a file. Names of captures are relative to it.
 func readProfile(name string) (*profile, error) {
 	text, err := os.ReadFile(name)
@@ -180,52 +169,15 @@ func readProfile(name string) (*profile, error) {
 	return p, nil
 }
 
-func parseProfile(name string, text []byte) (*profile, error) {
-	tree, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return nil, place(name, err)
+func parseProfile(name string, text []byte) (p *profile, err error) {
+	p = &profile{}
+	if p.file, err = yamlfile.Decode(name, text, p); err == nil && p.file == nil {
+		err = fmt.Errorf("%s: the file is empty", name)
 	}
-	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
-		return nil, fmt.Errorf("%s:1:1: want one document that is not empty", name)
-	}
-	p := &profile{file: &file{name, tree}}
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(p); err != nil {
-		return nil, place(name, err)
-	}
-	return p, nil
+	return p, err
 }
 
-// place puts an error of the library into the form FILE:LINE:COLUMN: what.
-func place(name string, err error) error {
-	var at yaml.Error
-	if !errors.As(err, &at) || at.GetToken() == nil || at.GetToken().Position == nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	p, what := at.GetToken().Position, at.GetMessage()
-	if key, ok := strings.CutPrefix(what, "unknown field "); ok {
-		what = "unknown setting " + key
-	}
-	return fmt.Errorf("%s:%d:%d: %s", name, p.Line, p.Column, what)
-}
-
-// wrong names the setting at path, for example streams[0].rate, and its place; of
-// a setting that is not in the file, the place of what should hold it.
+// wrong names the setting at path, for example streams[0].rate, and its place.
 func (p *profile) wrong(path, format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
-	for at := path; p.file != nil && at != ""; at = at[:max(strings.LastIndexAny(at, ".["), 0)] {
-		found, bad := yaml.PathString("$." + at)
-		if bad != nil {
-			continue
-		}
-		node, bad := found.FilterFile(p.file.tree)
-		if bad != nil || node == nil || node.GetToken() == nil {
-			continue
-		}
-		pos := node.GetToken().Position
-		return fmt.Errorf("%s:%d:%d: %s: %w", p.file.name, pos.Line, pos.Column, path, err)
-	}
-	if p.file != nil {
-		return fmt.Errorf("%s:1:1: %s: %w", p.file.name, path, err)
-	}
-	return fmt.Errorf("%s: %w", path, err)
+	return p.file.WrongIn(path, fmt.Errorf(format, args...))
 }

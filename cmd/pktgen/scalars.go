@@ -55,7 +55,7 @@ func parseRate(text string) (pktgen.Rate, error) {
 		return r, fmt.Errorf("%q: want packets (1.5 Mpps), bits (100 Mbit/s), a share of the port's speed (40 %%), or max", text)
 	}
 	if value <= 0 {
-		return r, fmt.Errorf("%q: want more than nothing", text)
+		return r, fmt.Errorf("%q: want a rate above 0", text)
 	}
 	return r, nil
 }

@@ -32,26 +32,13 @@ const defaultOpen = 10000
 
 // newStage opens the ends.
 func (p *profile) newStage(w *world) (st *stage, err error) {
-	c := p.Sessions
-	st = &stage{profile: c, world: w, seed: p.Seed}
+	st = &stage{profile: p.Sessions, world: w, seed: p.Seed, client: w.client, server: w.server}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, st.close())
 		}
 	}()
-	ports := [2]*pktgen.Port{w.port(c.From), w.port(c.To)}
-	for i, name := range [2]string{"from", "to"} {
-		if ports[i] == nil {
-			return st, p.wrong("sessions."+name, "there is no port %q", [2]string{c.From, c.To}[i])
-		}
-	}
-	if ports[0] == ports[1] {
-		return st, p.wrong("sessions.to", "clients and servers want ports of their own")
-	}
-	if st.client, st.server, err = p.hosts(ports); err != nil {
-		return st, err
-	}
-	for i, port := range ports {
+	for i, port := range []*pktgen.Port{w.port(p.Sessions.From), w.port(p.Sessions.To)} {
 		open := func() error {
 			if st.ends[i], err = afxdp.NewEnd(port.Port, 0, endFrames); err != nil {
 				return err
@@ -73,9 +60,32 @@ func (p *profile) newStage(w *world) (st *stage, err error) {
 	return st, nil
 }
 
+// soundSessions checks what sessions ask for, and says who takes part.
+func (p *profile) soundSessions(w *world) (err error) {
+	if w.method == nil && p.Duration == 0 && p.Sessions.Total == 0 {
+		return p.wrong("duration", "sessions without total need a duration")
+	}
+	if w.client, w.server, err = p.hosts(w); err != nil {
+		return err
+	}
+	if err := w.client.Validate(); err != nil {
+		return p.wrong("sessions", "%w", err)
+	}
+	return nil
+}
+
 // hosts turns the profile into what the clients and servers are.
-func (p *profile) hosts(ports [2]*pktgen.Port) (c traffic.ClientConfig, s traffic.ServerConfig, err error) {
+func (p *profile) hosts(w *world) (c traffic.ClientConfig, s traffic.ServerConfig, err error) {
 	f := p.Sessions
+	ports := [2]*pktgen.Port{w.port(f.From), w.port(f.To)}
+	for i, name := range [2]string{"from", "to"} {
+		if ports[i] == nil {
+			return c, s, p.wrong("sessions."+name, "there is no port %q", [2]string{f.From, f.To}[i])
+		}
+	}
+	if ports[0] == ports[1] {
+		return c, s, p.wrong("sessions.to", "clients and servers want ports of their own")
+	}
 	var pools [2]traffic.Pool
 	for i, pool := range [2]poolProfile{f.Clients, f.Servers} {
 		name := [2]string{"sessions.clients", "sessions.servers"}[i]
@@ -85,12 +95,16 @@ func (p *profile) hosts(ports [2]*pktgen.Port) (c traffic.ClientConfig, s traffi
 		}
 		pools[i] = traffic.Pool{First: first, Count: pool.Count}
 	}
-	own, gateway := ports[0].Port.MAC(), ports[1].Port.MAC()
-	if gateway, err = parseMAC(f.Gateways.Client, gateway); err != nil {
+	own := ports[0].Port.MAC()
+	gateway, err := parseMAC(f.Gateways.Client, nil)
+	if err != nil {
 		return c, s, p.wrong("sessions.gateways.client", "%w", err)
 	}
+	if gateway == nil {
+		gateway = w.far(ports[0], ports[1], pools[1].First, false)
+	}
 	c = traffic.ClientConfig{
-		Seed: p.Seed, MAC: [6]byte(own), Gateway: [6]byte(gateway), Ports: f.Ports, Open: f.Open, Total: f.Total,
+		Clock: w.clock, Seed: p.Seed, MAC: [6]byte(own), Gateway: [6]byte(gateway), Ports: f.Ports, Open: f.Open, Total: f.Total,
 		Timeout: f.Timeout, Rate: f.Rate, Think: f.Think,
 		Mix: []traffic.Mix{{Kind: traffic.TCP, IPv6: pools[0].First.Is6(), Requests: f.Requests, Ask: f.Ask, Answer: f.Answer}},
 	}
@@ -205,17 +219,14 @@ func result(client *traffic.Client, server *traffic.Server, places int, took tim
 }
 
 // sessions runs the profile's sessions, or the method over them.
-func (p *profile) sessions(ctx context.Context, w *world, m *methodProfile, d *report.Document, show *display) (err error) {
+func (p *profile) sessions(ctx context.Context, w *world, d *report.Document, show *display) (err error) {
+	m := w.method
 	st, err := p.newStage(w)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close(), st.close()) }()
-	st.client.Clock = w.clock
 	if m == nil {
-		if p.Duration == 0 && p.Sessions.Total == 0 {
-			return p.wrong("duration", "sessions without total need a duration")
-		}
 		s, err := st.play(ctx, st.client, p.Duration, show, nil)
 		if err != nil {
 			return p.wrong("sessions", "%w", err)
@@ -242,7 +253,7 @@ func (p *profile) sessions(ctx context.Context, w *world, m *methodProfile, d *r
 // rateTrial opens connections at a rate for the trial's time.
 type rateTrial struct {
 	*stage
-	method   *methodProfile
+	method   *method
 	document *report.Document
 	show     *display
 	limits   map[float64]string // by rate that failed: what it was too much for
@@ -306,7 +317,7 @@ func (t *rateTrial) limit() string {
 // not come about, and then lets all that are open go on: those that are answered
 // again were alive all the time. One population grows, because what a trial
 // closes would stay in the subject's table for minutes and count in the next.
-func (st *stage) capacity(ctx context.Context, m *methodProfile, d *report.Document, show *display) error {
+func (st *stage) capacity(ctx context.Context, m *method, d *report.Document, show *display) error {
 	c := st.client
 	n := int(m.Most)
 	if c.Rate == 0 {

@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sluice-net/sluice/afxdp"
@@ -12,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/perf/pktgen"
 	"github.com/sluice-net/sluice/tools/lab"
+	"github.com/sluice-net/sluice/tools/traffic"
 )
 
 // world is what a profile stands for: open ports, and streams.
@@ -21,7 +22,12 @@ type world struct {
 	links   []*pktgen.Suffered // what the links did to frames for their second end
 	closers []func() error
 	load    pktgen.Load
+	method  *method // nil: one run
 	notes   []string
+	probe   bool // the network may be asked where routers are
+	wires   []*wire
+	client  traffic.ClientConfig // of sessions
+	server  traffic.ServerConfig
 }
 
 func (w *world) port(name string) *pktgen.Port {
@@ -43,10 +49,10 @@ func (w *world) close() error {
 	return errors.Join(errs...)
 }
 
-// build checks the whole profile and opens what it names. Nothing is attached
-// yet.
-func (p *profile) build() (w *world, err error) {
-	w = &world{clock: perf.NewClock()}
+// build checks the whole profile and opens what it names. Nothing is attached or
+// written yet; with probe, routers may be asked for their MAC.
+func (p *profile) build(probe bool) (w *world, err error) {
+	w = &world{clock: perf.NewClock(), probe: probe}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.close())
@@ -77,6 +83,9 @@ func (p *profile) build() (w *world, err error) {
 		if err != nil {
 			return w, err
 		}
+		if slices.ContainsFunc(w.load.Streams, func(o pktgen.Stream) bool { return o.Name == s.Name }) {
+			return w, p.wrong(fmt.Sprintf("streams[%d].name", i), "%q: want a name of its own", s.Name)
+		}
 		w.load.Streams = append(w.load.Streams, s)
 	}
 	switch {
@@ -85,7 +94,7 @@ func (p *profile) build() (w *world, err error) {
 	case len(p.Streams) > 0 && p.Sessions != nil:
 		return w, p.wrong("sessions", "a profile has streams or sessions, not both")
 	}
-	return w, nil
+	return w, p.sound(w)
 }
 
 func (p *profile) openLink(w *world, i int, ends map[string][]afxdp.Port) error {
@@ -148,6 +157,12 @@ func (p *profile) openPort(w *world, i int, ends map[string][]afxdp.Port) error 
 		if err := p.openInterface(port, c, path); err != nil {
 			return err
 		}
+		wire, err := newWire(port, c)
+		if err != nil {
+			return errors.Join(p.wrong(path+".interface", "%w", err), port.Port.Close())
+		}
+		w.wires = append(w.wires, wire)
+		w.notes = append(w.notes, wire.notes()...)
 	}
 	w.ports = append(w.ports, port)
 	w.closers = append(w.closers, port.Port.Close)
@@ -225,22 +240,21 @@ func (p *profile) stream(w *world, i int) (s pktgen.Stream, err error) {
 		return s, p.wrong(path+".size", "%w", err)
 	}
 	h := &s.Headers
-	far := net.HardwareAddr{2, 0, 0, 0, 0, 0xff}
-	if to != nil {
-		far = to.Port.MAC()
-	}
-	if h.SrcMAC, err = parseMAC(c.Eth.Src, from.Port.MAC()); err != nil {
-		return s, p.wrong(path+".eth.src", "%w", err)
-	}
-	if h.DstMAC, err = parseMAC(c.Eth.Dst, far); err != nil {
-		return s, p.wrong(path+".eth.dst", "%w", err)
-	}
 	h.VLANs, h.TTL, h.DSCP = c.VLAN, c.IP.TTL, c.IP.DSCP
 	if h.Src, err = parseAddr(c.IP.Src); err != nil {
 		return s, p.wrong(path+".ip.src", "%w", err)
 	}
 	if h.Dst, err = parseAddr(c.IP.Dst); err != nil {
 		return s, p.wrong(path+".ip.dst", "%w", err)
+	}
+	if h.SrcMAC, err = parseMAC(c.Eth.Src, from.Port.MAC()); err != nil {
+		return s, p.wrong(path+".eth.src", "%w", err)
+	}
+	if h.DstMAC, err = parseMAC(c.Eth.Dst, nil); err != nil {
+		return s, p.wrong(path+".eth.dst", "%w", err)
+	}
+	if h.DstMAC == nil {
+		h.DstMAC = w.far(from, to, h.Dst, len(h.VLANs) > 0)
 	}
 	switch {
 	case c.UDP != nil && c.TCP == nil && c.ICMP == nil:

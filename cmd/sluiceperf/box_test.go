@@ -139,6 +139,6 @@ func command(t *testing.T, socket string, args ...string) (stdout, stderr string
 	if socket != "" {
 		args = append(args, "--control", socket)
 	}
-	status = run(args, &out, &errs)
+	status = run(t.Context(), args, &out, &errs)
 	return out.String(), errs.String(), status
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ below 2 and to be the box's user.`,
 			if err != nil {
 				return err
 			}
-			counts, err := countEvents(before.PID, length)
+			counts, took, err := countEvents(cmd.Context(), before.PID, length)
 			if err != nil {
 				return err
 			}
@@ -73,7 +74,7 @@ below 2 and to be the box's user.`,
 			packets := received(&after) - received(&before)
 			var b bytes.Buffer
 			w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-			fmt.Fprintf(w, "event\tin %v\ta packet\n", length)
+			fmt.Fprintf(w, "event\tin %v\ta packet\n", took.Round(time.Millisecond))
 			for i, e := range events {
 				if counts[i].err != nil {
 					fmt.Fprintf(w, "%s\t%v\t\n", e.name, counts[i].err)
@@ -111,13 +112,14 @@ type count struct {
 
 var errNoEvent = errors.New("not on this machine")
 
-// countEvents counts all events of a process' threads for so long.
-func countEvents(pid int, length time.Duration) ([]count, error) {
+// countEvents counts all events of a process' threads for so long, or until ctx
+// ends.
+func countEvents(ctx context.Context, pid int, length time.Duration) (counts []count, took time.Duration, err error) {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	if err != nil || len(tasks) == 0 {
-		return nil, fmt.Errorf("process %d of the box: no such process here (is it in another PID namespace?)", pid)
+		return nil, 0, fmt.Errorf("process %d of the box: no such process here (is it in another PID namespace?)", pid)
 	}
-	counts := make([]count, len(events))
+	counts = make([]count, len(events))
 	files := make([][]*os.File, len(events))
 	defer func() {
 		for _, list := range files {
@@ -130,7 +132,7 @@ func countEvents(pid int, length time.Duration) ([]count, error) {
 		for _, task := range tasks {
 			tid, err := strconv.Atoi(filepath.Base(task))
 			if err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 			attr := unix.PerfEventAttr{Type: e.kind, Size: unix.PERF_ATTR_SIZE_VER1, Config: e.config, Bits: unix.PerfBitInherit}
 			fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
@@ -140,7 +142,7 @@ func countEvents(pid int, length time.Duration) ([]count, error) {
 			case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENODEV):
 				counts[i].err = errNoEvent
 			case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-				return nil, fmt.Errorf("count events of process %d: %w: run as root, or set sysctl kernel.perf_event_paranoid=1", pid, err)
+				return nil, 0, fmt.Errorf("count events of process %d: %w: run as root, or set sysctl kernel.perf_event_paranoid=1", pid, err)
 			case err != nil:
 				counts[i].err = err
 			}
@@ -150,7 +152,9 @@ func countEvents(pid int, length time.Duration) ([]count, error) {
 			files[i] = append(files[i], os.NewFile(uintptr(fd), e.name))
 		}
 	}
-	time.Sleep(length)
+	start := time.Now()
+	pause(ctx, length)
+	took = time.Since(start)
 	var word [8]byte
 	for i, list := range files {
 		for _, f := range list {
@@ -161,5 +165,5 @@ func countEvents(pid int, length time.Duration) ([]count, error) {
 			counts[i].n += binary.NativeEndian.Uint64(word[:])
 		}
 	}
-	return counts, nil
+	return counts, took, nil
 }

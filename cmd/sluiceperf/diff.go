@@ -24,12 +24,9 @@ under a tenth need several.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var reports [2]*reportOf
 			for i, name := range args {
-				r, err := readRecording(name)
-				if err != nil {
+				var err error
+				if reports[i], err = readReport(name); err != nil {
 					return err
-				}
-				if reports[i], err = newReportOf(r); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
 				}
 			}
 			return writeDiff(cmd.OutOrStdout(), reports[0], reports[1])

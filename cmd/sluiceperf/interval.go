@@ -39,7 +39,7 @@ type workerInterval struct {
 	Polling         float64 // of rounds without any, in all
 	CPU, Waited     float64 // as the kernel counts them for the worker's thread
 	Interrupted     float64 // bursts that others' work came into: in no other figure but the burst times
-	sampled         uint64  // packets of the sample
+	sampled, bursts uint64  // packets of the sample, and bursts with packets that they came in
 	rate            perf.Rate
 }
 
@@ -70,7 +70,7 @@ func between(a, b *control.Profile) interval {
 			HandIn: float64(now.HandoversIn-was.HandoversIn) / seconds, HandOut: float64(now.HandoversOut-was.HandoversOut) / seconds,
 			Packets: now.RxPackets + now.HandoversIn - was.RxPackets - was.HandoversIn,
 			CPU:     float64(now.Thread.CPU - was.Thread.CPU), Waited: float64(now.Thread.Waited - was.Thread.Waited),
-			sampled: account.Packets, rate: b.Rate, Drops: map[string]float64{},
+			sampled: account.Packets, bursts: account.Bursts, rate: b.Rate, Drops: perSecond(now.Drops, was.Drops, seconds),
 		}
 		nanos := 1e9 / float64(b.Rate)
 		for s := range account.Cycles {
@@ -85,17 +85,10 @@ func between(a, b *control.Profile) interval {
 		w.Idle = max(0, 1-w.Waiting-w.Work/(seconds*1e9))
 		if account.Bursts > 0 {
 			w.Interrupted = float64(account.Interrupted) * float64(w.Packets) / float64(max(account.Packets, 1))
-		}
-		if account.Bursts > 0 {
-			w.Fill = float64(account.Packets) / float64(account.Bursts)
+			w.Fill = float64(w.sampled) / float64(w.bursts)
 		}
 		if n := now.Established - was.Established; n > 0 {
 			w.Planned = float64(now.Planned-was.Planned) / float64(n)
-		}
-		for reason, n := range now.Drops {
-			if d := n - was.Drops[reason]; d > 0 {
-				w.Drops[reason] = float64(d) / seconds
-			}
 		}
 		w.Bursts = new(perf.Distribution)
 		w.Bursts.Add(now.Bursts)
@@ -104,6 +97,17 @@ func between(a, b *control.Profile) interval {
 	}
 	in.rules(a, b)
 	return in
+}
+
+// perSecond returns the rates of counters by name, those that moved.
+func perSecond(now, was map[string]uint64, seconds float64) map[string]float64 {
+	rates := map[string]float64{}
+	for name, n := range now {
+		if d := n - was[name]; d > 0 {
+			rates[name] = float64(d) / seconds
+		}
+	}
+	return rates
 }
 
 // rules takes the difference of what rules cost.
@@ -154,6 +158,7 @@ func (in *interval) total() workerInterval {
 		t.HandOut += w.HandOut
 		t.Packets += w.Packets
 		t.sampled += w.sampled
+		t.bursts += w.bursts
 		t.Work += w.Work
 		t.Polling += w.Polling
 		t.CPU += w.CPU
@@ -176,8 +181,8 @@ func (in *interval) total() workerInterval {
 			t.Stages[s] /= float64(t.Packets)
 		}
 	}
-	if n := t.Bursts.Count(); n > 0 {
-		t.Fill = float64(t.sampled) / float64(n)
+	if t.bursts > 0 {
+		t.Fill = float64(t.sampled) / float64(t.bursts)
 	}
 	return t
 }

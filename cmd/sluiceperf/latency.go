@@ -2,12 +2,9 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"os/signal"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -35,13 +32,8 @@ until the last frame was on its way: what the box itself adds to a packet's way.
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
 			return profiled(box, func(start control.Profile) error {
-				select {
-				case <-ctx.Done():
-				case <-time.After(length):
-				}
+				pause(cmd.Context(), length)
 				end, err := box.Profile()
 				if err != nil {
 					return err

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,17 +28,24 @@ const (
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	// First of all: a shell starts what runs in the background with SIGINT ignored.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
 
-// run executes one command line and returns the exit status.
-func run(args []string, stdout, stderr io.Writer) int {
+// run executes one command line and returns the exit status. When ctx ends, what
+// goes on for a time ends and shows what there is.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	started := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { started = true }
-	err := root.Execute()
+	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
 	case err == nil:
@@ -74,6 +85,14 @@ Exit status: 0 success, 1 the command failed and says why, 2 wrong usage.`,
 // boxFlag adds the flag that says which box.
 func boxFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVar(path, "control", "", "speak with the box whose control socket is at `PATH`, not the one of this network namespace")
+}
+
+// pause waits for so long, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 // profiled runs f with profiling on, and leaves it as it was.

@@ -89,13 +89,8 @@ func (w *queueWatch) next() []queueInterval {
 	seconds := max(w.seen.Sub(w.began).Seconds(), 1e-9)
 	for i := range out {
 		q, now, was := &out[i], &w.last[i], &w.first[i]
-		q.Port, q.Queue, q.Size, q.Lost = now.Port, now.Queue, now.Rings.Size, map[string]float64{}
+		q.Port, q.Queue, q.Size, q.Lost = now.Port, now.Queue, now.Rings.Size, perSecond(now.Lost, was.Lost, seconds)
 		q.RxRate, q.TxRate = float64(now.RxPackets-was.RxPackets)/seconds, float64(now.TxPackets-was.TxPackets)/seconds
-		for reason, n := range now.Lost {
-			if d := n - was.Lost[reason]; d > 0 {
-				q.Lost[reason] = float64(d) / seconds
-			}
-		}
 	}
 	w.first, w.began, w.looks, w.rings = w.last, w.seen, 0, make([]queueInterval, len(out))
 	return out
@@ -116,6 +111,15 @@ func (w *queueWatch) watch(stop <-chan struct{}, long time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// listed writes numbers and their names, in the order of the names.
+func listed[T uint64 | float64](numbers map[string]T) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(numbers)) {
+		list = append(list, fmt.Sprintf("%.0f %s", float64(numbers[name]), name))
+	}
+	return strings.Join(list, ", ")
 }
 
 // writeQueues writes the table of queues. A ring's cell is its mean and what was
@@ -140,12 +144,8 @@ func writeQueues(to io.Writer, queues []queueInterval) {
 	_ = w.Flush() // a buffer takes everything
 	for i := range queues {
 		q := &queues[i]
-		var lost []string
-		for _, reason := range slices.Sorted(maps.Keys(q.Lost)) {
-			lost = append(lost, fmt.Sprintf("%.0f %s", q.Lost[reason], reason))
-		}
-		if len(lost) > 0 {
-			fmt.Fprintf(to, "%s/%d lost a second: %s\n", q.Port, q.Queue, strings.Join(lost, ", "))
+		if len(q.Lost) > 0 {
+			fmt.Fprintf(to, "%s/%d lost a second: %s\n", q.Port, q.Queue, listed(q.Lost))
 		}
 	}
 }

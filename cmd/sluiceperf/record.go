@@ -5,14 +5,13 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-net/sluice/cmd/sluice/control"
+	"github.com/sluice-net/sluice/perf/outfile"
 )
 
 func newRecord() *cobra.Command {
@@ -25,11 +24,14 @@ func newRecord() *cobra.Command {
 		Use:   "record",
 		Short: "record the box for a while into a file",
 		Long: `Records for a while what top shows, and a CPU profile of the box, into a file for
-report and diff. Ctrl-C ends it early; what there is then is kept.`,
+report and diff. Ctrl-C or SIGTERM end it early; what there is then is kept.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if length <= 0 || length > 10*time.Minute {
 				return usageError{fmt.Errorf("--for %v: want more than 0 and at most 10m", length)}
+			}
+			if err := outfile.Check(file); err != nil {
+				return err
 			}
 			box, err := control.Connect(path)
 			if err != nil {
@@ -39,7 +41,7 @@ report and diff. Ctrl-C ends it early; what there is then is kept.`,
 			if err != nil {
 				return err
 			}
-			r, err := record(box, looking, length, !noCPU)
+			r, err := record(cmd.Context(), box, looking, length, !noCPU)
 			if err != nil {
 				return err
 			}
@@ -62,11 +64,9 @@ report and diff. Ctrl-C ends it early; what there is then is kept.`,
 	return cmd
 }
 
-// record takes a recording of so long, or until a signal; by looking, a second
+// record takes a recording of so long, or until ctx ends; by looking, a second
 // client, it sees the queues meanwhile.
-func record(box, looking *control.Client, length time.Duration, cpu bool) (*recording, error) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
+func record(ctx context.Context, box, looking *control.Client, length time.Duration, cpu bool) (*recording, error) {
 	r := &recording{Format: recordingFormat, CPUs: runtime.NumCPU(), Begun: time.Now()}
 	r.Host, _ = os.Hostname() // only a label
 	err := profiled(box, func(start control.Profile) error {
@@ -76,17 +76,12 @@ func record(box, looking *control.Client, length time.Duration, cpu bool) (*reco
 		go func() { looked <- queues.watch(ctx.Done(), length) }()
 		if cpu {
 			var b bytes.Buffer
-			if err := box.CPUProfile(ctx, &b, length); err != nil && ctx.Err() == nil {
+			if err := box.CPUProfile(ctx, &b, length); err != nil {
 				return fmt.Errorf("CPU profile: %w", err)
 			}
-			if ctx.Err() == nil { // cut short it cannot be read
-				r.CPU = b.Bytes()
-			}
+			r.CPU = b.Bytes()
 		} else {
-			select {
-			case <-ctx.Done():
-			case <-time.After(length):
-			}
+			pause(ctx, length)
 		}
 		var err error
 		if r.End, err = box.Profile(); err != nil {

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/sluice-net/sluice/cmd/sluice/control"
+	"github.com/sluice-net/sluice/perf/outfile"
 )
 
 // recordingFormat is what files of this version begin with.
@@ -30,27 +30,12 @@ type recording struct {
 	CPU     []byte          `json:"cpu,omitempty"` // pprof; empty: none was taken
 }
 
-// write writes the recording to a file, whole or not at all. Only a regular file
-// is replaced: not a device, a pipe or a folder.
-func (r *recording) write(name string) (err error) {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("write recording %s: not a regular file", name)
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".sluiceperf-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	z := gzip.NewWriter(f)
-	if err := errors.Join(json.NewEncoder(z).Encode(r), z.Close(), f.Chmod(0o644), f.Close()); err != nil {
-		return fmt.Errorf("write recording %s: %w", name, err)
-	}
-	return os.Rename(f.Name(), name)
+// write writes the recording to a file, whole or not at all.
+func (r *recording) write(name string) error {
+	return outfile.Write(name, func(w io.Writer) error {
+		z := gzip.NewWriter(w)
+		return errors.Join(json.NewEncoder(z).Encode(r), z.Close())
+	})
 }
 
 // maxRecording bounds what a file may unpack to.

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluice-net/sluice/perf/outfile"
 )
 
 // reportRules and reportFunctions are how many rows a report shows.
@@ -31,24 +31,23 @@ has to be about what the account adds up to.
 --html writes a page that needs no network, with the flame graph in it.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, err := readRecording(args[0])
+			rep, err := readReport(args[0])
 			if err != nil {
 				return err
 			}
-			rep, err := newReportOf(r)
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
+			if err := outfile.Check(page, svg); err != nil {
+				return err
 			}
 			if svg != "" && rep.stacks == nil {
 				return fmt.Errorf("%s: has no CPU profile to draw", args[0])
 			}
 			if svg != "" {
-				if err := writeFile(svg, func(w io.Writer) error { return rep.stacks.graph.WriteSVG(w, "samples") }); err != nil {
+				if err := outfile.Write(svg, func(w io.Writer) error { return rep.stacks.graph.WriteSVG(w, "samples") }); err != nil {
 					return err
 				}
 			}
 			if page != "" {
-				if err := writeFile(page, rep.writeHTML); err != nil {
+				if err := outfile.Write(page, rep.writeHTML); err != nil {
 					return err
 				}
 			}
@@ -60,25 +59,25 @@ has to be about what the account adds up to.
 	return cmd
 }
 
-// writeFile writes a file, whole or not at all.
-func writeFile(name string, write func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := write(&b); err != nil {
-		return err
-	}
-	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".part")
-	if err := os.WriteFile(temp, b.Bytes(), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(temp, name)
-}
-
 // reportOf is a recording and what was made of it.
 type reportOf struct {
 	*recording
 	interval
 	all    workerInterval
 	stacks *stacks // nil without a CPU profile
+}
+
+// readReport reads a recording and makes a report of it.
+func readReport(name string) (*reportOf, error) {
+	r, err := readRecording(name)
+	if err != nil {
+		return nil, err
+	}
+	rep, err := newReportOf(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return rep, nil
 }
 
 func newReportOf(r *recording) (*reportOf, error) {

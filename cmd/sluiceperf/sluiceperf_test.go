@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/cmd/sluice/control"
+	"github.com/sluice-net/sluice/perf"
 )
 
 func TestTop(t *testing.T) {
@@ -44,11 +48,7 @@ func TestRecordReportDiff(t *testing.T) {
 		if out, errs, status := command(t, socket, "record", "--for", "600ms", "-o", file); status != exitOK {
 			t.Fatalf("status %d, %s%s", status, out, errs)
 		}
-		r, err := readRecording(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rep, err := newReportOf(r)
+		rep, err := readReport(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,11 +63,7 @@ func TestRecordReportDiff(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	r, err := readRecording(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rep, err := newReportOf(r)
+	rep, err := readReport(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +158,8 @@ func TestBadInput(t *testing.T) {
 		{"missing file", []string{"report", filepath.Join(dir, "none")}, exitFailed, "no such file"},
 		{"garbage", []string{"report", garbage}, exitFailed, "garbage: not a recording"},
 		{"two files", []string{"diff", garbage}, exitUsage, "accepts 2 arg"},
-		{"unwritable", []string{"report"}, exitUsage, "accepts 1 arg"},
+		{"no file", []string{"report"}, exitUsage, "accepts 1 arg"},
+		{"unwritable", []string{"record", "-o", filepath.Join(dir, "none", "a.perf")}, exitFailed, "a.perf: no such file or directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, errs, status := command(t, "", c.args...)
@@ -173,24 +170,37 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestWriteReplacesFilesOnly: a device or a folder stays what it is.
-func TestWriteReplacesFilesOnly(t *testing.T) {
-	folder := t.TempDir()
-	for _, name := range []string{os.DevNull, folder} {
-		before, err := os.Stat(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := new(recording).write(name); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-			t.Errorf("%s: %v", name, err)
-		}
-		if after, err := os.Stat(name); err != nil || after.Mode() != before.Mode() {
-			t.Errorf("%s: %v is %v now, %v", name, before.Mode(), after.Mode(), err)
-		}
+// TestRecordEndsEarly: what was recorded when it is told to end is kept, with the
+// CPU profile.
+func TestRecordEndsEarly(t *testing.T) {
+	socket, file := loadedBox(t), filepath.Join(t.TempDir(), "early.perf")
+	ctx, end := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer end()
+	var out, errs bytes.Buffer
+	if status := run(ctx, []string{"record", "--for", "10m", "-o", file, "--control", socket}, &out, &errs); status != exitOK {
+		t.Fatalf("status %d, %s%s", status, out.String(), errs.String())
 	}
-	for range 2 {
-		if err := new(recording).write(filepath.Join(folder, "a.perf")); err != nil {
-			t.Error(err)
-		}
+	rep, err := readReport(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.all.Packets == 0 || rep.stacks == nil || len(rep.CPU) == 0 || rep.Took >= 10*time.Minute {
+		t.Errorf("%d packets, %d bytes of profile, %v", rep.all.Packets, len(rep.CPU), rep.Took)
+	}
+}
+
+// TestOneWorkerIsAll: what is said of all workers is what is said of the only one.
+func TestOneWorkerIsAll(t *testing.T) {
+	a := control.Profile{Rate: 1e9, Workers: []control.WorkerProfile{{Bursts: new(perf.Distribution)}}}
+	b := control.Profile{Rate: 1e9, Time: a.Time.Add(time.Second), Workers: []control.WorkerProfile{{
+		Bursts: new(perf.Distribution), RxPackets: 1000,
+		Stages: perf.Account{Names: []string{"one"}, Cycles: []uint64{5000}, Bursts: 10, Packets: 100, Interrupted: 30},
+	}}}
+	var times perf.Histogram
+	times.RecordMany(500, 40) // interrupted bursts have times too
+	b.Workers[0].Bursts.Add(times.Snapshot())
+	in := between(&a, &b)
+	if t1, w := in.total(), &in.Workers[0]; t1.Fill != 10 || w.Fill != 10 || t1.PerPacket != w.PerPacket || t1.Work != w.Work {
+		t.Errorf("all %+v\nworker %+v", t1, w)
 	}
 }

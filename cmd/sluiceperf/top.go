@@ -3,15 +3,12 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"maps"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -52,8 +49,6 @@ a terminal the screen is overwritten; elsewhere one follows the other.`,
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
 			out := cmd.OutOrStdout()
 			return profiled(box, func(last control.Profile) error {
 				queues := &queueWatch{box: box}
@@ -61,10 +56,10 @@ a terminal the screen is overwritten; elsewhere one follows the other.`,
 					return err
 				}
 				for n := 0; count == 0 || n < count; n++ {
-					if err := queues.watch(ctx.Done(), every); err != nil {
+					if err := queues.watch(cmd.Context().Done(), every); err != nil {
 						return err
 					}
-					if ctx.Err() != nil {
+					if cmd.Context().Err() != nil {
 						return nil
 					}
 					now, err := box.Profile()
@@ -199,11 +194,7 @@ func writePorts(to io.Writer, ports []control.PortStatus) {
 	fmt.Fprintln(w, "port\tmode\tqueues\tring\trx pps\ttx pps\tlost since the start")
 	for i := range ports {
 		p := &ports[i]
-		var lost []string
-		for _, reason := range slices.Sorted(maps.Keys(p.Lost)) {
-			lost = append(lost, fmt.Sprintf("%s %d", reason, p.Lost[reason]))
-		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.0f\t%s\n", p.Name, p.Mode, p.Queues, p.Ring, p.RxRate, p.TxRate, strings.Join(lost, ", "))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%.0f\t%.0f\t%s\n", p.Name, p.Mode, p.Queues, p.Ring, p.RxRate, p.TxRate, listed(p.Lost))
 	}
 	_ = w.Flush() // a buffer takes everything
 }

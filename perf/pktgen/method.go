@@ -255,24 +255,31 @@ func Search(ctx context.Context, least, most, resolution float64, try func(conte
 // the streams' own.
 func (r *Rig) Trial(load Load, limits Limits) Trial {
 	return func(ctx context.Context, size int, pps float64, d time.Duration, frames uint64) (*report.Run, error) {
-		one := load
-		one.Streams = append([]Stream(nil), load.Streams...)
-		n := len(one.Streams)
-		for i := range one.Streams {
-			s := &one.Streams[i]
-			if size > 0 {
-				s.Sizes = FixedSize(size)
-			}
-			s.Rate, s.Count = Rate{}, 0
-			if pps > 0 {
-				s.Rate = Rate{pps / float64(n), PacketsPerSec}
-			}
-			if frames > 0 {
-				s.Count = max(frames/uint64(n), 1)
-			}
-		}
 		l := limits
 		l.Duration = d
-		return r.Run(ctx, one, l)
+		return r.Run(ctx, load.ForTrial(size, pps, frames), l)
 	}
+}
+
+// ForTrial returns the load with frames of one size, 0: as they are, so many
+// packets a second over all streams, 0: at top speed, and so many frames, 0: until
+// the end.
+func (l *Load) ForTrial(size int, pps float64, frames uint64) Load {
+	one := *l
+	one.Streams = append([]Stream(nil), l.Streams...)
+	n := len(one.Streams)
+	for i := range one.Streams {
+		s := &one.Streams[i]
+		if size > 0 {
+			s.Sizes = FixedSize(size)
+		}
+		s.Rate, s.Count = Rate{}, 0
+		if pps > 0 {
+			s.Rate = Rate{pps / float64(n), PacketsPerSec}
+		}
+		if frames > 0 {
+			s.Count = max(frames/uint64(n), 1)
+		}
+	}
+	return one
 }

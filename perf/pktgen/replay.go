@@ -103,9 +103,6 @@ func (p *playback) mean() float64 {
 	return float64(len(p.bytes))/float64(len(p.frames)) + FCS
 }
 
-// ended says whether all loops are done.
-func (p *playback) ended() bool { return p.Loops > 0 && p.loops >= p.Loops }
-
 // due returns how many frames are to be sent now by their times.
 func (p *playback) due(now int64, most int) (n int) {
 	if !p.began {

@@ -21,7 +21,7 @@ func (r *Rig) result(load *Load, took time.Duration, cut bool) *report.Run {
 		}
 	}
 	for i := range load.Streams {
-		run.Streams = append(run.Streams, r.streamResult(&load.Streams[i], i, run))
+		run.Streams = append(run.Streams, r.streamResult(&load.Streams[i], i, took, run))
 	}
 	for _, w := range r.workers {
 		p := report.Port{
@@ -49,7 +49,7 @@ func (r *Rig) result(load *Load, took time.Duration, cut bool) *report.Run {
 	return run
 }
 
-func (r *Rig) streamResult(s *Stream, id int, run *report.Run) report.Stream {
+func (r *Rig) streamResult(s *Stream, id int, took time.Duration, run *report.Run) report.Stream {
 	n, t := r.sender(s, id), r.tracker(s, id)
 	one := report.Stream{
 		Name: s.Name, From: s.From, To: s.To, Asked: s.Rate.String(), AskedPPS: n.pace.rate,
@@ -58,9 +58,13 @@ func (r *Rig) streamResult(s *Stream, id int, run *report.Run) report.Stream {
 	if s.Replay != nil && s.Replay.Speed > 0 {
 		one.Asked = fmt.Sprintf("%g x as captured", s.Replay.Speed)
 	}
-	if run.Seconds > 0 {
-		one.SentPPS = float64(n.sent) / run.Seconds
-		one.SentBits = float64(n.bytes) * 8 / run.Seconds
+	one.Seconds = n.took(took).Seconds()
+	if one.Seconds > 0 {
+		one.SentPPS = float64(n.sent) / one.Seconds
+		one.SentBits = float64(n.bytes) * 8 / one.Seconds
+	}
+	if one.Seconds < 0.95*run.Seconds {
+		run.Notes = append(run.Notes, fmt.Sprintf("stream %s ended after %.3f s, when all its frames were sent: its rates are of this time", s.Name, one.Seconds))
 	}
 	if late := n.pace.late.Snapshot(); late.Count() > 0 {
 		one.LateMean, one.LateP50, one.LateP99, one.LateMax = late.Mean(), late.Quantile(0.5), late.Quantile(0.99), late.Max()
@@ -77,8 +81,8 @@ func (r *Rig) streamResult(s *Stream, id int, run *report.Run) report.Stream {
 	one.Received, one.ReceivedBytes = t.unique, t.bytes
 	one.Duplicates, one.Reordered, one.TooLate, one.Extent = t.duplicates, t.reordered, t.late, t.extent
 	one.Lost = n.sent - min(n.sent, t.unique)
-	if run.Seconds > 0 {
-		one.ReceivedPPS = float64(t.unique) / run.Seconds
+	if one.Seconds > 0 {
+		one.ReceivedPPS = float64(t.unique) / one.Seconds
 	}
 	one.Latency = snapshot(&t.latency)
 	return one

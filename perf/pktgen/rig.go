@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/perf"
@@ -144,17 +145,9 @@ type Load struct {
 
 // prepare makes the rig ready for a run.
 func (r *Rig) prepare(load *Load) error {
-	if len(load.Streams) > maxStreams {
-		return fmt.Errorf("%d streams: want %d at most; one stream may have millions of flows", len(load.Streams), maxStreams)
-	}
-	window := load.Window
-	if window == 0 {
-		for window = 1 << 20; window > 1<<14 && window*len(load.Streams) > 1<<25; {
-			window /= 2
-		}
-	}
-	if window < 64 || window&(window-1) != 0 || window > 1<<30 {
-		return fmt.Errorf("window of %d frames: want a power of two, 64 to 2^30", window)
+	window, err := load.check()
+	if err != nil {
+		return err
 	}
 	r.run = (r.run + 1) % maxRuns
 	for _, w := range r.workers {
@@ -166,13 +159,8 @@ func (r *Rig) prepare(load *Load) error {
 		w.shown.foreign, w.shown.corrupt, w.shown.misdirected = perf.Counter{}, perf.Counter{}, perf.Counter{}
 		w.trackers = make([]*tracker, len(load.Streams))
 	}
-	names := map[string]bool{}
 	for i := range load.Streams {
 		s := &load.Streams[i]
-		if names[s.Name] {
-			return fmt.Errorf("stream %s: the name is taken", s.Name)
-		}
-		names[s.Name] = true
 		if err := r.add(s, uint32(i), load.Seed, window); err != nil {
 			return fmt.Errorf("stream %s: %w", s.Name, err)
 		}
@@ -225,6 +213,57 @@ func (r *Rig) tracker(s *Stream, id int) *tracker {
 		return nil
 	}
 	return r.workers[r.byName[s.To]].trackers[id]
+}
+
+// CheckWindow says whether the window can be had.
+func (l *Load) CheckWindow() error {
+	if w := l.Window; w != 0 && (w < 64 || w&(w-1) != 0 || w > 1<<30) {
+		return fmt.Errorf("window of %d frames: want a power of two, 64 to 2^30", w)
+	}
+	return nil
+}
+
+// check checks what does not hang on ports, and returns the window to use.
+func (l *Load) check() (window int, err error) {
+	if len(l.Streams) > maxStreams {
+		return 0, fmt.Errorf("%d streams: want %d at most; one stream may have millions of flows", len(l.Streams), maxStreams)
+	}
+	if err := l.CheckWindow(); err != nil {
+		return 0, err
+	}
+	names := map[string]bool{}
+	for i := range l.Streams {
+		if name := l.Streams[i].Name; names[name] {
+			return 0, fmt.Errorf("stream %s: the name is taken", name)
+		} else {
+			names[name] = true
+		}
+	}
+	if window = l.Window; window == 0 {
+		for window = 1 << 20; window > 1<<14 && window*len(l.Streams) > 1<<25; {
+			window /= 2
+		}
+	}
+	return window, nil
+}
+
+// Check says whether the load can be run so on these ports, without sending
+// anything: what Run would refuse.
+func (l *Load) Check(limits Limits, ports ...*Port) error {
+	if _, err := l.check(); err != nil {
+		return err
+	}
+	for i := range l.Streams {
+		s := &l.Streams[i]
+		from := slices.IndexFunc(ports, func(p *Port) bool { return p.Name == s.From })
+		if from < 0 {
+			return fmt.Errorf("stream %s: no port is called %q", s.Name, s.From)
+		}
+		if err := Check(s, ports[from]); err != nil {
+			return fmt.Errorf("stream %s: %w", s.Name, err)
+		}
+	}
+	return limits.check(l)
 }
 
 // Check says whether a port can send a stream, without sending anything.

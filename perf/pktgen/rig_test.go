@@ -108,3 +108,27 @@ func TestImpairments(t *testing.T) {
 		}
 	}
 }
+
+// TestRatesAreOverTheStreamsTime: a stream that ends by its count long before
+// others has the rate at which it was sent.
+func TestRatesAreOverTheStreamsTime(t *testing.T) {
+	clock := perf.NewVirtual(time.Unix(1e9, 0))
+	rig, _ := pair(t, clock, Impairments{}, 1024)
+	stream := func(name string, pps float64, burst int) Stream {
+		return Stream{Name: name, From: "a", To: "b", Headers: udp4(), Sizes: FixedSize(64), Count: 1000, Burst: burst, Rate: Rate{pps, PacketsPerSec}}
+	}
+	load := Load{Name: "x", Streams: []Stream{stream("short", 1e5, 0), stream("bursts", 2e5, 10), stream("long", 1e4, 0)}}
+	run, err := rig.Stepped(load, 100, func() { clock.Advance(time.Microsecond) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range run.Streams {
+		s := &run.Streams[i]
+		if e := s.RateError(); e < -0.001 || e > 0.001 || s.ReceivedPPS != s.SentPPS {
+			t.Errorf("%s: off by %g, received at %g of %g", s.Name, e, s.ReceivedPPS, s.SentPPS)
+		}
+	}
+	if s := run.Seconds; s < 0.0999 || s > 0.1001 {
+		t.Errorf("%g seconds", s)
+	}
+}

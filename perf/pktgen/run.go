@@ -2,6 +2,7 @@ package pktgen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -55,11 +56,8 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	if err := r.prepare(&load); err != nil {
 		return nil, err
 	}
-	if limits.Duration < 0 || limits.Settle < 0 || limits.Threads < 0 {
-		return nil, fmt.Errorf("%s: duration %v, settle %v, threads %d: none may be negative", load.Name, limits.Duration, limits.Settle, limits.Threads)
-	}
-	if limits.Duration == 0 && !bounded(&load) {
-		return nil, fmt.Errorf("%s: a run without duration needs a count on every stream", load.Name)
+	if err := limits.check(&load); err != nil {
+		return nil, fmt.Errorf("%s: %w", load.Name, err)
 	}
 	settle := limits.Settle
 	if settle == 0 {
@@ -119,11 +117,21 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	return run, nil
 }
 
-// bounded says whether every stream ends by itself.
-func bounded(load *Load) bool {
-	for i := range load.Streams {
-		s := &load.Streams[i]
-		if s.Count == 0 && (s.Replay == nil || s.Replay.Loops == 0) {
+// check says whether a run of the load ends.
+func (l *Limits) check(load *Load) error {
+	switch {
+	case l.Duration < 0 || l.Settle < 0 || l.Threads < 0:
+		return fmt.Errorf("duration %v, settle %v, threads %d: none may be negative", l.Duration, l.Settle, l.Threads)
+	case l.Duration == 0 && !load.Ends():
+		return errors.New("a run without duration needs a count on every stream")
+	}
+	return nil
+}
+
+// Ends says whether every stream ends by itself.
+func (l *Load) Ends() bool {
+	for i := range l.Streams {
+		if l.Streams[i].total() == 0 {
 			return false
 		}
 	}
@@ -166,15 +174,7 @@ func (r *Rig) wait(ctx context.Context, start int64, limits *Limits, load *Load)
 func (r *Rig) allSent(load *Load) bool {
 	for i := range load.Streams {
 		s := &load.Streams[i]
-		n := r.sender(s, i)
-		want := s.Count
-		if s.Replay != nil && s.Replay.Loops > 0 {
-			all := uint64(s.Replay.Loops) * uint64(len(s.Replay.frames))
-			if want == 0 || all < want {
-				want = all
-			}
-		}
-		if want == 0 || n.shown.frames.Load() < want {
+		if want := s.total(); want == 0 || r.sender(s, i).shown.frames.Load() < want {
 			return false
 		}
 	}
@@ -189,7 +189,7 @@ func (r *Rig) Stepped(load Load, quiet int, between func()) (*report.Run, error)
 	if err := r.prepare(&load); err != nil {
 		return nil, err
 	}
-	if !bounded(&load) {
+	if !load.Ends() {
 		return nil, fmt.Errorf("%s: every stream needs a count", load.Name)
 	}
 	start := r.clock.Nanos()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/sluice-net/sluice/perf"
 )
@@ -24,6 +25,18 @@ type Stream struct {
 	// is known of them but how many were sent.
 	Unsigned bool
 	Replay   *Replay // frames of a capture, instead of Headers, Vary and Sizes
+}
+
+// total returns how many frames the stream has, 0: it goes on until the run's end.
+func (s *Stream) total() uint64 {
+	if s.Replay == nil || s.Replay.Loops == 0 {
+		return s.Count
+	}
+	all := uint64(s.Replay.Loops) * uint64(len(s.Replay.frames))
+	if s.Count > 0 {
+		all = min(all, s.Count)
+	}
+	return all
 }
 
 // variant is a stream's frame of one size, ready but for what varies.
@@ -54,13 +67,15 @@ type sender struct {
 	pace pace
 
 	sent, bytes uint64 // taken by the port
+	total       uint64 // frames in all, 0: until the run's end
+	ended       int64  // when the port took the last of them; 0: it has not
 	shown       struct{ frames, bytes perf.Counter }
 }
 
 // newSender checks a stream and makes its frames. most is the longest frame
 // that the port takes, with FCS; speed its bit/s.
 func newSender(s *Stream, id, run uint32, seed uint64, most int, speed float64) (*sender, error) {
-	n := &sender{name: s.Name, id: id, run: run, queue: s.Queue, signed: !s.Unsigned, random: random{seed ^ uint64(id+1)*0x9e3779b97f4a7c15}}
+	n := &sender{name: s.Name, id: id, run: run, queue: s.Queue, signed: !s.Unsigned, random: random{seed ^ uint64(id+1)*0x9e3779b97f4a7c15}, total: s.total()}
 	if s.Replay != nil {
 		n.signed = false
 		var err error
@@ -207,6 +222,23 @@ func (n *sender) build(b []byte, now int64) int {
 	}
 	binary.BigEndian.PutUint16(b[n.l4At:], sum)
 	return size
+}
+
+// took returns for how long the stream was being sent, of a run that sent for so
+// long: in a stream that ended by its count, until its last frame and the pause
+// that belongs to it.
+func (n *sender) took(run time.Duration) time.Duration {
+	if n.ended == 0 {
+		return run
+	}
+	own := time.Duration(n.ended - n.pace.start)
+	if n.pace.rate > 0 {
+		own += time.Duration(float64(n.pace.burst) / n.pace.perNano)
+	}
+	if own <= 0 {
+		return run
+	}
+	return own
 }
 
 // publish lets readers see the counts.

@@ -48,7 +48,7 @@ func (w *worker) step(sending bool) (work bool) {
 			}
 			made := l.n
 			if made > 0 {
-				l.send()
+				l.send(w.clock)
 				work = true
 			}
 			if made < burstFrames || l.n > 0 {
@@ -141,7 +141,7 @@ func (n *sender) due(now int64, most int) int {
 }
 
 // send offers the frames made to the port; what it does not take stays.
-func (l *lane) send() {
+func (l *lane) send(clock *perf.Clock) {
 	taken := l.queue.Send(l.tx[:l.n])
 	if taken == 0 {
 		return
@@ -156,6 +156,9 @@ func (l *lane) send() {
 	l.n -= taken
 	for _, s := range l.senders {
 		s.publish()
+		if s.sent == s.total && s.ended == 0 && s.total > 0 {
+			s.ended = clock.Nanos()
+		}
 	}
 }
 
@@ -166,7 +169,7 @@ func (w *worker) finished() bool {
 			return false
 		}
 		for _, s := range l.senders {
-			if (s.replay == nil || !s.replay.ended()) && (s.pace.limit == 0 || s.pace.slots-s.pace.missed < s.pace.limit) {
+			if s.total == 0 || s.sent < s.total {
 				return false
 			}
 		}

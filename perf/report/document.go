@@ -47,6 +47,7 @@ type Stream struct {
 	To        string  `json:"to,omitempty"`
 	Asked     string  `json:"asked"`
 	AskedPPS  float64 `json:"asked_pps"` // 0: top speed
+	Seconds   float64 `json:"seconds"`   // of sending, which rates are over: the run's, unless it ended by its count
 	Sent      uint64  `json:"sent"`
 	SentBytes uint64  `json:"sent_bytes"`
 	SentPPS   float64 `json:"sent_pps"`

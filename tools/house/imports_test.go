@@ -43,12 +43,13 @@ var layers = []layer{
 	{dir: "tools/frame"}, // shares no code with the dataplane, so that neither hides the other's mistake
 	{dir: "tools/traffic", ours: []string{"perf", "afxdp", "tools/frame"}},
 	{dir: "tools", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools"}, third: []string{""}},
-	{dir: "cmd/pktgen", ours: []string{"perf", "afxdp", "tools/lab", "tools/traffic"},
-		third: []string{"github.com/spf13/cobra", "github.com/goccy/go-yaml", "golang.org/x/sys"}},
+	{dir: "cmd/yamlfile", third: []string{"github.com/goccy/go-yaml"}},
+	{dir: "cmd/pktgen", ours: []string{"perf", "afxdp", "tools/lab", "tools/traffic", "cmd/yamlfile"},
+		third: []string{"github.com/spf13/cobra", "github.com/vishvananda/netlink", "golang.org/x/sys"}},
 	{dir: "cmd/sluiceperf", ours: []string{"perf", "cmd/sluice/control"},
 		third: []string{"github.com/spf13/cobra", "github.com/google/pprof", "golang.org/x/sys"}},
-	{dir: "cmd/sluice", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools/lab", "tools/traffic"},
-		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/goccy/go-yaml", "go.uber.org/zap", "golang.org/x/sys",
+	{dir: "cmd/sluice", ours: []string{"perf", "afxdp", "flowtable", "rules", "dataplane", "tools/lab", "tools/traffic", "cmd/yamlfile"},
+		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "go.uber.org/zap", "golang.org/x/sys",
 			"github.com/prometheus/client_golang"}},
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sluice-net/sluice/perf/outfile"
 	"github.com/sluice-net/sluice/perf/pktgen"
 	"github.com/sluice-net/sluice/perf/report"
 	"github.com/sluice-net/sluice/tools/lab"
@@ -64,6 +65,9 @@ func (o *options) run(ctx context.Context) (err error) {
 	}
 	if _, err := os.Stat(o.sluice); err != nil {
 		return fmt.Errorf("%w (make build)", err)
+	}
+	if err := outfile.Check(o.files()...); err != nil {
+		return err
 	}
 	const group = "/proc/self/autogroup"
 	if os.WriteFile(group, []byte("-20"), 0) == nil { // else the kernel has no such groups
@@ -138,16 +142,15 @@ func (o *options) measure(ctx context.Context, s *subject, size int, d *report.D
 
 func (o *options) write(d *report.Document) error {
 	err := d.WriteText(os.Stdout)
-	for suffix, write := range map[string]func(io.Writer) error{".json": d.Write, ".csv": d.WriteCSV, ".html": d.WriteHTML} {
-		f, bad := os.Create(o.out + suffix)
-		if bad != nil {
-			return errors.Join(err, bad)
-		}
-		err = errors.Join(err, write(f), f.Close())
+	for i, write := range []func(io.Writer) error{d.Write, d.WriteCSV, d.WriteHTML} {
+		err = errors.Join(err, outfile.Write(o.files()[i], write))
 	}
 	fmt.Printf("written: %s.json, .csv, .html\n", o.out)
 	return err
 }
+
+// files are those of the result.
+func (o *options) files() []string { return []string{o.out + ".json", o.out + ".csv", o.out + ".html"} }
 
 // pinProcess confines all threads; those to come inherit it.
 func pinProcess(cpu int) error {

@@ -100,6 +100,9 @@ func (c *ClientConfig) complete() error {
 	return nil
 }
 
+// Validate says whether NewClient would take the configuration.
+func (c ClientConfig) Validate() error { return c.complete() }
+
 func (m *Mix) complete() error {
 	if m.Weight == 0 {
 		m.Weight = 1

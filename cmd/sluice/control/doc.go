@@ -19,6 +19,7 @@
 //	GET    /v1/perf/profile       Profile: accounts of the workers' time
 //	POST   /v1/perf/profiling     ?on=1 ?on=0, answers Profile
 //	GET    /v1/perf/cpu           ?seconds=N, a CPU profile in pprof's format
+//	DELETE /v1/perf/cpu           ends the CPU profile under way
 //	GET    /v1/perf/queues        a list of QueueStatus
 //	GET    /v1/proc/FILE          text of a file as the kernel's: nf_conntrack, nf_conntrack_expect, stat
 //

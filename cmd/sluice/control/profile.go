@@ -83,6 +83,12 @@ func (s *Server) profileRoutes(mux *http.ServeMux) {
 		s.answer(w, s.profile(), nil)
 	})
 	mux.HandleFunc("GET /v1/perf/cpu", s.cpuProfile)
+	mux.HandleFunc("DELETE /v1/perf/cpu", func(w http.ResponseWriter, _ *http.Request) {
+		if end := s.endCPU.Load(); end != nil {
+			(*end)()
+		}
+		s.answer(w, nil, nil)
+	})
 	mux.HandleFunc("GET /v1/perf/queues", func(w http.ResponseWriter, _ *http.Request) {
 		queues := []QueueStatus{}
 		if s.Queues != nil {
@@ -123,7 +129,9 @@ func (s *Server) profile() Profile {
 	return out
 }
 
-// cpuProfile sends a profile of the whole process in pprof's format.
+// cpuProfile sends a profile of the whole process in pprof's format. The answer's
+// header comes when it has begun, the profile when it ends: after its time, or by
+// the request that ends it. Go takes one at a time.
 func (s *Server) cpuProfile(w http.ResponseWriter, r *http.Request) {
 	seconds, err := strconv.ParseFloat(r.URL.Query().Get("seconds"), 64)
 	d := time.Duration(seconds * float64(time.Second))
@@ -137,10 +145,14 @@ func (s *Server) cpuProfile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer pprof.StopCPUProfile()
-	select {
-	case <-time.After(d):
-	case <-r.Context().Done():
+	ctx, end := context.WithTimeout(r.Context(), d)
+	defer end()
+	s.endCPU.Store(&end)
+	defer s.endCPU.Store(nil)
+	if f, ok := w.(http.Flusher); ok {
+		f.Flush()
 	}
+	<-ctx.Done()
 }
 
 // Profile returns where the workers' time went.
@@ -164,7 +176,8 @@ func (c *Client) SetProfiling(on bool) (Profile, error) {
 	return p, err
 }
 
-// CPUProfile writes a CPU profile of the box over d, in pprof's format.
+// CPUProfile writes a CPU profile of the box over d, in pprof's format; when ctx
+// ends, the profile of the time until then.
 func (c *Client) CPUProfile(ctx context.Context, w io.Writer, d time.Duration) error {
 	q := url.Values{"seconds": {strconv.FormatFloat(d.Seconds(), 'f', -1, 64)}}
 	answer, err := c.do(http.MethodGet, "perf/cpu", q, nil)
@@ -172,7 +185,13 @@ func (c *Client) CPUProfile(ctx context.Context, w io.Writer, d time.Duration) e
 		return err
 	}
 	defer answer.Close()
-	stop := context.AfterFunc(ctx, func() { _ = answer.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		if ended, err := c.do(http.MethodDelete, "perf/cpu", nil, nil); err == nil {
+			_ = ended.Close()
+		} else {
+			_ = answer.Close()
+		}
+	})
 	defer stop()
 	_, err = io.Copy(w, answer)
 	return err

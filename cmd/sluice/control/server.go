@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -31,7 +32,8 @@ type Server struct {
 
 	http   http.Server
 	events eventHub
-	end    context.CancelFunc // ends answers that would go on for ever
+	end    context.CancelFunc                 // ends answers that would go on for ever
+	endCPU atomic.Pointer[context.CancelFunc] // ends the CPU profile under way
 }
 
 // Ping is who answers.

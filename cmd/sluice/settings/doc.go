@@ -14,5 +14,5 @@
 // Limits: the file is read once, at start; only the rules file it names can be
 // read again. One document a file.
 //
-// Files in reading order: settings.go, yaml.go, conntrack.go, sizes.go.
+// Files in reading order: settings.go, read.go, conntrack.go, sizes.go.
 package settings

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/cmd/yamlfile"
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/guard"
 )
@@ -45,7 +46,7 @@ type Settings struct {
 	Metrics  string `yaml:"metrics"` // loopback address and port for Prometheus and pprof; empty: none
 	LogLevel string `yaml:"log_level"`
 
-	file *file // where the settings came from; nil: not from a file
+	file *yamlfile.File // where the settings came from; nil: not from a file
 }
 
 // Port is an interface of the box.
@@ -83,7 +84,7 @@ func (s *Settings) PortNames() []string {
 func (s *Settings) Validate() error {
 	var errs []error
 	bad := func(path, format string, args ...any) {
-		errs = append(errs, s.file.wrong(path, fmt.Errorf(format, args...)))
+		errs = append(errs, s.file.Wrong(path, fmt.Errorf(format, args...)))
 	}
 	if s.Mode != ModeRouter && s.Mode != ModeWire {
 		bad("mode", "%q: want router or wire", s.Mode)

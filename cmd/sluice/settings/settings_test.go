@@ -69,6 +69,8 @@ func TestWrongFiles(t *testing.T) {
 		{"unknown", good + "colour: red\n", `x.yaml:5:1: unknown setting "colour"`},
 		{"unknown in a port", "rules: r\nports:\n  - name: a\n    speed: 1\n", `x.yaml:4:5: unknown setting "speed"`},
 		{"unknown in conntrack", good + "conntrack:\n  nf_conntrack_mix: 5\n", `x.yaml:6:3: unknown setting "nf_conntrack_mix"`},
+		{"fraction", good + "workers: 1.5\n", "x.yaml:5:10: want a whole number, not \"1.5\""},
+		{"fraction inside", good + "conntrack: {nf_conntrack_max: 10.5}\n", "x.yaml:5:31: want a whole number, not \"10.5\""},
 		{"type", good + "workers: many\n", "x.yaml:5:10: "},
 		{"syntax", "rules: [\n", "x.yaml:1:"},
 		{"twice", good + "rules: q.nft\n", "x.yaml:5:1: "},
