@@ -16,12 +16,12 @@ import (
 // Report says what a publish did.
 type Report struct {
 	Generation    uint64
-	Compile       time.Duration // text to image; 0 when published compiled
-	Copy          time.Duration // image and routes to every worker
-	Grace         time.Duration // until no worker could see the old generation
-	Judged        uint64        // packets that the replaced generation walked
-	OldCounters   []rules.CounterTotal
-	OldRuleset    *rules.Ruleset // nil the first time
+	Compile       time.Duration        // text to image; 0 when published compiled
+	Copy          time.Duration        // image and routes to every worker
+	Grace         time.Duration        // until no worker could see the old generation
+	Judged        uint64               // packets that the replaced generation walked
+	OldCounters   []rules.CounterTotal // of the replaced rules; those that the new ones keep go on from there
+	OldRuleset    *rules.Ruleset       // nil the first time
 	OldGeneration uint64
 }
 
@@ -153,6 +153,9 @@ func (b *Box) publish(c change) (*Report, error) {
 		}
 		r.OldGeneration, r.OldCounters = old[0].generation, b.rules.Collect(images)
 		r.Judged, b.judged = b.judged, 0
+	}
+	if c.rules != nil {
+		c.rules.Carry(r.OldCounters)
 	}
 	b.adopt(generation, c)
 	var errs []error

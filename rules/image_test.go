@@ -351,3 +351,52 @@ func TestPlantedRace(t *testing.T) {
 		t.Errorf("a planted race was not reported: %v\n%s", err, out)
 	}
 }
+
+// TestCarry wants counters to go on over texts that keep their statements, whatever
+// stands before them, and others to begin at nothing.
+func TestCarry(t *testing.T) {
+	tree, err := nft.Parse("f", []byte("table ip t {\n counter a { }\n counter b { }\n chain c { type filter hook input priority 0\n counter\n counter\n counter\n }\n}\n"), nft.ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := Compile(tree, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, text string
+		want       []uint64
+	}{
+		{"nothing new", "add chain ip t d", []uint64{1, 2, 3, 4, 5}},
+		{"one more at the end", "add rule ip t c counter", []uint64{1, 2, 3, 4, 5, 0}},
+		{"one in front", "insert rule ip t c counter", []uint64{1, 2, 0, 3, 4, 5}},
+		{"one less", "delete rule ip t c handle 5", []uint64{1, 2, 3, 5}},
+		{"another in its place", "replace rule ip t c handle 5 counter", []uint64{1, 2, 3, 0, 5}},
+		{"reset", "reset counter ip t b", []uint64{1, 0, 3, 4, 5}},
+		{"a table in front of the others' place", "delete counter ip t a", []uint64{2, 3, 4, 5}},
+		{"all anew", "flush chain ip t c", []uint64{1, 2}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			totals := old.Collect(nil)
+			for i := range totals {
+				totals[i].Packets = uint64(i + 1)
+			}
+			next, err := nft.Apply(tree, "f", []byte(c.text), nft.ParseOptions{}, nft.PrintOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rs, err := Compile(next, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rs.Carry(totals)
+			var got []uint64
+			for _, x := range rs.Collect(nil) {
+				got = append(got, x.Packets)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}

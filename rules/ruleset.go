@@ -19,9 +19,10 @@ type Ruleset struct {
 	// Cached says that the master image came from Options.Cache.
 	Cached bool
 
-	ix     *index
-	master *master
-	store  *Store // nil: there is nothing to remember
+	ix      *index
+	master  *master
+	store   *Store    // nil: there is nothing to remember
+	carried []Counter // what the counters had when it was published; nil: nothing
 }
 
 // RuleInfo describes a rule or a policy to people.
@@ -45,7 +46,8 @@ type LogSpec struct {
 }
 
 // CounterTotal is one counter statement and what the images counted for it.
-// The starting values of the statement are not part of it.
+// The starting values of the statement are not part of it; what was counted for it
+// in earlier generations is.
 type CounterTotal struct {
 	RuleID  uint32 // 0: Counter is the object of that name
 	Object  string
@@ -141,14 +143,44 @@ func (r *Ruleset) remember(im *Image) (err error) {
 	return nil
 }
 
+// Carry takes over what was counted for the statements that this ruleset has in
+// common with an older one, whose totals these are; the others begin at nothing. The
+// publisher calls it when no worker can see the older one any more, and before
+// anybody asks this one to Collect.
+func (r *Ruleset) Carry(totals []CounterTotal) {
+	r.carried = make([]Counter, len(r.ix.counters))
+	var at map[*nft.Counter]int // of totals; made where the two are no longer in step
+	next := 0
+	for i, c := range r.ix.counters {
+		if next >= len(totals) || totals[next].Counter != c.stmt {
+			if at == nil {
+				at = make(map[*nft.Counter]int, len(totals))
+				for j := range totals {
+					at[totals[j].Counter] = j
+				}
+			}
+			j, ok := at[c.stmt]
+			if !ok {
+				continue
+			}
+			next = j
+		}
+		r.carried[i] = Counter{totals[next].Packets, totals[next].Bytes}
+		next++
+	}
+}
+
 // Collect sums the counters of images made by Copy of this Ruleset (or of one
-// compiled from the same text), one row for each counter statement in the order
-// of the tree. The workers must have passed a grace period since their last
+// compiled from the same text), and what was carried over, one row for each counter
+// statement in the order of the tree. The workers must have passed a grace period since their last
 // Eval, or the caller must accept slightly old figures and a race.
 func (r *Ruleset) Collect(images []*Image) []CounterTotal {
 	out := make([]CounterTotal, len(r.ix.counters))
 	for i, c := range r.ix.counters {
 		out[i] = CounterTotal{RuleID: c.rule, Object: c.object, Counter: c.stmt}
+		if r.carried != nil {
+			out[i].Packets, out[i].Bytes = r.carried[i].Packets, r.carried[i].Bytes
+		}
 		for _, im := range images {
 			if i < len(im.counters) {
 				out[i].Packets += im.counters[i].Packets

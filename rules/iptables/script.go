@@ -136,14 +136,14 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 // Run carries the script out on the tree it was made for, and leaves in the new
 // one what tells the rules from those of nft: where they come from, the names
 // of their chains, the counters of policies.
-func (s *Script) Run(tree *nft.Ruleset, state nft.PrintOptions) (*nft.Outcome, error) {
+func (s *Script) Run(tree *nft.Ruleset) (*nft.Outcome, error) {
 	opt := nft.ParseOptions{Extension: func(key string) *nft.Extension {
 		if n, ok := number(key, max16); ok && int(n) < len(s.Exts) {
 			return s.Exts[n]
 		}
 		return nil
 	}}
-	out, err := nft.Run(tree, ScriptName, []byte(strings.Join(s.text, "\n")+"\n"), opt, state)
+	out, err := nft.Run(tree, ScriptName, []byte(strings.Join(s.text, "\n")+"\n"), opt, nft.PrintOptions{})
 	if err != nil {
 		return nil, s.Explain(err)
 	}

@@ -22,7 +22,7 @@ func load(tree *nft.Ruleset, family Family, dump string, opt RestoreOptions, set
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := s.Run(tree, nft.PrintOptions{})
+	out, err := s.Run(tree)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -33,7 +33,7 @@ func (c *checker) applyRule(cmd *command, t *Table) {
 		c.flushRules(t)
 		return
 	}
-	ch := c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end})
+	ch := c.ownChain(t, c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end}))
 	at := -1
 	if cmd.where.text != "" {
 		at = c.ruleAt(ch, cmd)
@@ -111,6 +111,5 @@ func (c *checker) renameChain(cmd *command, t *Table) {
 	if t.chain(cmd.newName.text) != nil {
 		c.failToken(&cmd.newName, "Could not process rule: File exists")
 	}
-	t.rename(ch, cmd.newName.text)
-	c.did(Change{Verb: "add", Table: t, Chain: ch})
+	c.did(Change{Verb: "add", Table: t, Chain: c.rename(t, ch, cmd.newName.text)})
 }

@@ -162,22 +162,97 @@ func TestApplyRefused(t *testing.T) {
 	}
 }
 
-// TestApplyState wants the values of the moment.
-func TestApplyState(t *testing.T) {
+// TestApplyShares wants all that a text leaves alone to be the same by pointer, and
+// the statements that count in a rule that had to be made anew.
+func TestApplyShares(t *testing.T) {
 	rs, err := Parse("base", []byte(applyBase), ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := PrintOptions{Counters: func(c *Counter) (uint64, uint64) { return c.Packets + 10, c.Bytes + 100 }}
-	next, err := Apply(rs, "f", []byte("add rule inet t u accept"), ParseOptions{}, state)
+	const set, obj = 2, 5 // rules of chain c that name the set and the counter
+	for _, c := range []struct {
+		name, text    string
+		chain, u      bool // chains c and u are shared
+		set, obj      bool // the rules that name the set and the counter
+		table, object bool
+	}{
+		{"nothing", "", true, true, true, true, true, true},
+		{"another chain", "add rule inet t u accept", true, false, true, true, false, true},
+		{"another table", "add rule ip other c accept", true, true, true, true, true, true},
+		{"an element", "add element inet t s { 9.9.9.9 }", false, true, false, true, false, true},
+		{"an element of another set", "add element inet t v { 23 : accept }", false, true, true, true, false, true},
+		{"a rule", "add rule inet t c accept", false, true, true, true, false, true},
+		{"a reset", "reset counter inet t n", false, true, true, false, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			state := PrintOptions{Counters: func(c *Counter) (uint64, uint64) { return c.Packets + 10, c.Bytes + 100 }}
+			out, err := Run(rs, "f", []byte(c.text), ParseOptions{}, state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := rs.Tables[0], out.Rules.Tables[0]
+			x, y := a.chain("c"), b.chain("c")
+			for what, is := range map[string][2]bool{
+				"table": {a == b, c.table}, "chain c": {x == y, c.chain}, "chain u": {a.chain("u") == b.chain("u"), c.u},
+				"first rule": {x.Rules[0] == y.Rules[0], true}, "rule with the set": {x.Rules[set-1] == y.Rules[set-1], c.set},
+				"rule with the counter": {x.Rules[obj-1] == y.Rules[obj-1], c.obj}, "object": {a.Objects[0] == b.Objects[0], c.object},
+				"counter": {x.Rules[set-1].Stmts[1] == y.Rules[set-1].Stmts[1], true},
+			} {
+				if is[0] != is[1] {
+					t.Errorf("%s: the same: %v, want %v", what, is[0], is[1])
+				}
+			}
+			if m := y.Rules[set-1].Stmts[0].(*Match); m.Right.(*SetRef).Set != b.set("s") {
+				t.Error("the rule names another set than the table has")
+			}
+			if ref := y.Rules[obj-1].Stmts[0].(*ObjectRef); ref.Object != b.Objects[0] {
+				t.Error("the rule names another counter than the table has")
+			}
+			if !c.object {
+				var text strings.Builder
+				if err := out.Queries[0].Fprint(&text, out.Rules, PrintOptions{}); err != nil || !strings.Contains(text.String(), "packets 11 bytes 102") {
+					t.Errorf("%v, the reset shows\n%s", err, text.String())
+				}
+			}
+		})
+	}
+}
+
+// TestApplyInOrder runs commands of which later ones change what earlier ones name.
+func TestApplyInOrder(t *testing.T) {
+	rs, err := Parse("base", []byte(applyBase), ParseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := handles(t, next)
-	for _, want := range []string{"packets 11 bytes 102", "counter packets 15 bytes 106", "counter packets 17 bytes 108"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("%s is missing in\n%s", want, text)
-		}
+	before := handles(t, rs)
+	for _, c := range []struct{ name, text, want, refused string }{
+		{"a set named, then changed", "add rule inet t c ip daddr @s\nadd element inet t s { 9.9.9.9 }\nlist set inet t s", "9.9.9.9", ""},
+		{"a target no longer named", "flush set inet t v\nflush chain inet t c\nflush chain inet t u\ndelete chain inet t u", "", ""},
+		{"a target named by a map that a rule names", "delete element inet t v { 22 }\nflush chain inet t c\nflush chain inet t u\nadd rule inet t c tcp dport vmap @v\nadd element inet t v { 22 : jump u }\ndelete chain inet t u", "", "Device or resource busy"},
+		{"a set that is named", "add element inet t s { 9.9.9.9 }\ndelete set inet t s", "", "Device or resource busy"},
+		{"a counter that is named", "reset counter inet t n\ndelete counter inet t n", "", "Device or resource busy"},
+		{"a loop by an element", "add rule inet t u tcp dport vmap @v", "", "Too many links"},
+		{"a loop by an element of a set named before", "flush set inet t v\nadd rule inet t u tcp dport vmap @v\nadd element inet t v { 22 : jump u }", "", "Too many links"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := Run(rs, "f", []byte(c.text), ParseOptions{}, PrintOptions{})
+			switch {
+			case c.refused != "":
+				if err == nil || !strings.Contains(err.Error(), c.refused) {
+					t.Fatalf("error %v, want %s", err, c.refused)
+				}
+			case err != nil:
+				t.Fatal(err)
+			case len(out.Queries) > 0:
+				var text strings.Builder
+				if err := out.Queries[0].Fprint(&text, out.Rules, PrintOptions{}); err != nil || !strings.Contains(text.String(), c.want) {
+					t.Errorf("%v, the answer is\n%s", err, text.String())
+				}
+			}
+			if handles(t, rs) != before {
+				t.Error("the old rule set has changed")
+			}
+		})
 	}
 }
 

@@ -13,6 +13,7 @@ type checker struct {
 	steps int          // values evaluated so far
 	opt   ParseOptions
 
+	own       ownership
 	unsettled map[*Set]map[*Element]*raw // named sets with new elements, and where those were written
 	known     map[*Set]map[string]bool   // keys of the sets that something was created in
 	adding    bool                       // the command adds something
@@ -22,7 +23,7 @@ type checker struct {
 type span struct{ pos, end Pos }
 
 func newChecker(r reporter) *checker {
-	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, unsettled: map[*Set]map[*Element]*raw{}, known: map[*Set]map[string]bool{}}
+	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, own: newOwnership(), unsettled: map[*Set]map[*Element]*raw{}, known: map[*Set]map[string]bool{}}
 }
 
 // report records an error about r.
@@ -97,6 +98,7 @@ func run(file string, text []byte, opt ParseOptions, begin func(*checker, []*com
 			c.try(func() { c.apply(cmd) })
 		}
 		c.settleAll()
+		c.redirect()
 		c.validate()
 	})
 	if len(c.errs) > 0 {
@@ -231,6 +233,7 @@ func (c *checker) apply(cmd *command) {
 		}
 		c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, nearest(cmd.table.text, names))
 	}
+	t = c.ownTable(t)
 	c.nameByHandle(cmd, t)
 	switch cmd.object {
 	case "object", "flowtable":
@@ -246,7 +249,7 @@ func (c *checker) apply(cmd *command) {
 	case "element":
 		s := c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end})
 		if cmd.verb == "delete" {
-			c.deleteElements(t, s, cmd.elements)
+			c.deleteElements(t, c.ownSet(t, s), cmd.elements)
 		} else {
 			if s.Flags&SetConstant != 0 {
 				first := cmd.elements
@@ -255,7 +258,7 @@ func (c *checker) apply(cmd *command) {
 				}
 				c.fail(first, "Could not process rule: Too many open files in system: the set is constant")
 			}
-			c.addElements(t, s, cmd.elements, cmd.verb == "create")
+			c.addElements(t, c.ownSet(t, s), cmd.elements, cmd.verb == "create")
 		}
 	case "rule":
 		c.applyRule(cmd, t)
@@ -318,7 +321,7 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 			c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, c.nearTable(cmd))
 		}
 		if cmd.verb == "flush" {
-			c.flushRules(t)
+			c.flushRules(c.ownTable(t))
 			return
 		}
 		c.dropTable(t)
@@ -339,8 +342,10 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 		c.rs.last++
 		t = &Table{Pos: cmd.pos, Family: cmd.family, Name: cmd.table.text, Handle: c.rs.last}
 		c.rs.Tables = append(c.rs.Tables, t)
+		c.own.fresh(t)
 		t.Comment, t.empty = textOf(b.comment) // only a new table takes one
 	}
+	t = c.ownTable(t)
 	if t.Dormant != b.dormant || fresh {
 		c.did(Change{Verb: "add", Table: t})
 	}
@@ -357,7 +362,8 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 		c.try(func() { c.addSet(t, s, false) })
 	}
 	for _, ch := range b.chains {
-		if real := t.chain(ch.name.text); real != nil {
+		if real := t.chain(ch.name.text); real != nil && len(ch.rules) > 0 {
+			real = c.ownChain(t, real)
 			for _, r := range ch.rules {
 				c.try(func() { c.addRule(t, real, r, len(real.Rules)) })
 			}
@@ -372,6 +378,7 @@ func (c *checker) applyChain(cmd *command, t *Table) {
 	case "add", "create":
 		c.addChain(t, cmd.chain, cmd.verb == "create")
 		if ch := t.chain(cmd.name.text); ch != nil {
+			ch = c.ownChain(t, ch)
 			for _, r := range cmd.chain.rules {
 				c.try(func() { c.addRule(t, ch, r, len(ch.Rules)) })
 			}
@@ -429,7 +436,9 @@ func ruleVerdicts(r *Rule, f func(*Verdict)) {
 		case *Verdict:
 			f(st)
 		case *VMap:
-			setVerdicts(st.Set, f)
+			if st.Set.Name == "" { // a named one is the table's own
+				setVerdicts(st.Set, f)
+			}
 		}
 	}
 }

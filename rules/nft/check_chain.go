@@ -75,6 +75,7 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 		if base != nil && (ch.Base == nil || ch.Base.Type != base.Type || ch.Base.Hook != base.Hook || ch.Base.Priority != base.Priority) {
 			c.failToken(&b.name, "%s", unsupported)
 		}
+		ch = c.ownChain(t, ch)
 		if b.policy != nil {
 			ch.Base.Policy = c.policy(b.policy)
 		}
@@ -84,6 +85,7 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 	ch = &Chain{Pos: b.name.pos, Name: b.name.text, Base: base, Handle: c.nextHandle(t)}
 	ch.Comment, ch.empty = textOf(b.comment)
 	c.ends[ch] = span{b.name.pos, b.name.end}
+	c.own.fresh(ch)
 	t.Chains = append(t.Chains, ch)
 	c.did(Change{Verb: "add", Table: t, Chain: ch})
 }
@@ -175,7 +177,7 @@ func (c *checker) applySet(cmd *command, t *Table) {
 	case "add", "create":
 		c.addSet(t, cmd.set, cmd.verb == "create")
 	case "flush":
-		s := c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end})
+		s := c.ownSet(t, c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end}))
 		c.settleNamed(s)
 		if len(s.Elements) > 0 {
 			c.did(Change{Verb: "delete", Table: t, Set: s, Elements: s.Elements})
@@ -206,7 +208,7 @@ func (t *Table) looksUp(s *Set) bool {
 	for _, ch := range t.Chains {
 		for _, r := range ch.Rules {
 			for _, st := range r.Stmts {
-				stmtSets(st, func(x *Set) { found = found || x == s })
+				stmtSets(st, func(x *Set) { found = found || x.Name == s.Name })
 			}
 		}
 	}
@@ -268,11 +270,13 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 		if create || old.Map != s.Map || !sameTypes(old.Key, s.Key) || (old.Flags^s.Flags)&^SetAutoMerge != 0 {
 			c.fail(at, "Could not process rule: File exists")
 		}
+		old = c.ownSet(t, old)
 		if s.SizeGiven != 0 {
 			old.SizeGiven = s.SizeGiven
 		}
 		s = old
 	} else {
+		c.own.fresh(s)
 		s.Handle = c.nextHandle(t)
 		t.Sets = append(t.Sets, s)
 		c.did(Change{Verb: "add", Table: t, Set: s})

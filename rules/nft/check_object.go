@@ -113,6 +113,7 @@ func (c *checker) addFlowtable(t *Table, b *objectBlock, create bool) {
 		if create {
 			c.failToken(&b.name, "Could not process rule: File exists")
 		}
+		old = c.ownFlowtable(t, old)
 		for _, r := range b.devices {
 			old.Devices = appendNew(old.Devices, c.deviceName(r))
 		}
@@ -130,6 +131,7 @@ func (c *checker) addFlowtable(t *Table, b *objectBlock, create bool) {
 		f.Devices = appendNew(f.Devices, c.deviceName(r))
 	}
 	f.Handle = c.nextHandle(t)
+	c.own.fresh(f)
 	t.Flowtables = append(t.Flowtables, f)
 	c.did(Change{Verb: "add", Table: t, Flowtable: f})
 }
@@ -152,9 +154,9 @@ func (c *checker) deleteObject(cmd *command, t *Table) {
 				for _, st := range r.Stmts {
 					switch st := st.(type) {
 					case *ObjectRef:
-						busy = busy || o != nil && st.Object == o
+						busy = busy || o != nil && st.Object != nil && st.Object.Kind == o.Kind && st.Object.Name == o.Name
 					case *FlowOffload:
-						busy = busy || f != nil && st.Table == f
+						busy = busy || f != nil && st.Table.Name == f.Name
 					}
 				}
 			}

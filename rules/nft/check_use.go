@@ -256,9 +256,13 @@ func (k *ruleCheck) setUpdate(n *setNode) Stmt {
 		}
 		st.Stmts = nil
 	}
-	s.Flags |= SetDynamic
-	if s.SizeGiven == 0 {
-		s.SizeGiven = 65535
+	if s.Flags&SetDynamic == 0 || s.SizeGiven == 0 {
+		s = k.ownSet(k.table, s)
+		s.Flags |= SetDynamic
+		if s.SizeGiven == 0 {
+			s.SizeGiven = 65535
+		}
+		st.Set = s
 	}
 	return st
 }
@@ -295,6 +299,7 @@ func (k *ruleCheck) meterSet(n *setNode, es []Expr, ts []*Type, st *SetUpdate) *
 		s.Flags |= SetTimeout
 	}
 	s.Handle = k.nextHandle(k.table)
+	k.own.fresh(s)
 	k.table.Sets = append(k.table.Sets, s)
 	return s
 }

@@ -93,8 +93,8 @@
 //   - parse_stmt.go, parse_use.go, parse_log.go, parse_nat.go: rules and statements
 //   - parse_expr.go, parse_select.go, parse_element.go: expressions and elements
 //   - check.go: Parse itself, and commands applied to the state
-//   - outcome.go, apply.go, clone.go: Run, what it has changed, rules by handle and
-//     index
+//   - outcome.go, own.go, apply.go: Run, what it has changed and what it shares with the
+//     rules before, rules by handle and index
 //   - parse_query.go, query.go, describe.go: commands that ask
 //   - check_chain.go: chains, sets and elements
 //   - check_object.go: objects and flowtables

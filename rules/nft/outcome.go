@@ -1,5 +1,7 @@
 package nft
 
+import "slices"
+
 // ToolVersion and ToolRelease are those of the nft whose text and JSON this is.
 const (
 	ToolVersion = "1.0.6"
@@ -52,17 +54,19 @@ func (x *Change) What() string {
 
 // Run carries out the commands of a text on a rule set, all of them or none.
 // The result is a rule set of its own, or old if nothing is changed; old itself stays
-// as it is and may be in use.
-// What the commands leave alone keeps its handle, and its counters and quotas
-// begin with the values state has for them (those of its functions that are nil:
-// the starting ones). The error is an ErrorList with places in the text; a place
+// as it is and may be in use. What the commands leave alone is the very same in
+// both: tables, chains, sets and rules by pointer, and in rules that had to be made
+// anew, because a set they name has changed, the statements that keep state. So
+// who has counted for a Counter of old goes on. Objects that are reset had the
+// values that state has for them (nil: the starting ones). The error is an ErrorList with places in the text; a place
 // in what was there before has the file InForce.
 func Run(old *Ruleset, file string, text []byte, opt ParseOptions, state PrintOptions) (*Outcome, error) {
 	return run(file, text, opt, func(c *checker, cmds []*command) {
 		c.rs = old
 		for _, cmd := range cmds {
 			if cmd.query == nil || cmd.verb == "reset" {
-				c.rs = cloneRuleset(old, state)
+				c.rs = &Ruleset{Tables: slices.Clone(old.Tables), Interfaces: slices.Clip(old.Interfaces), last: old.last}
+				c.own.state = state
 				return
 			}
 		}
@@ -88,12 +92,13 @@ func (c *checker) did(x Change) {
 
 // flushRules takes the rules of a table away.
 func (c *checker) flushRules(t *Table) {
-	for _, ch := range t.Chains {
+	for _, ch := range slices.Clone(t.Chains) {
 		c.flushChain(t, ch)
 	}
 }
 
 func (c *checker) flushChain(t *Table, ch *Chain) {
+	ch = c.ownChain(t, ch)
 	c.noteRules(t, ch)
 	ch.Rules = nil
 }

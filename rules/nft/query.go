@@ -145,11 +145,13 @@ func (e *Element) covers(o *Element) bool {
 func (c *checker) reset(q *Query) {
 	c.out.Changed = true
 	q.before = map[*Table][]*Object{}
-	for _, t := range c.rs.Tables {
+	for _, t := range slices.Clone(c.rs.Tables) {
 		for _, o := range t.Objects {
 			if !q.asks(t, o) {
 				continue
 			}
+			t := c.ownTable(t)
+			o = c.ownObject(t, o)
 			old := *o
 			switch {
 			case o.Counter != nil:

@@ -8,6 +8,9 @@ const maxJumps = 15
 // depth, and statements that need a hook or a chain type.
 func (c *checker) validate() {
 	for _, t := range c.rs.Tables {
+		if !c.own.mine[t] {
+			continue // it is as it was
+		}
 		v := &validation{checker: c, table: t, state: map[*Chain]int{}, depth: map[*Chain]int{}, named: map[Stmt]bool{}}
 		for _, ch := range t.Chains {
 			v.loops(ch)

@@ -32,7 +32,7 @@ func (t *Table) put(chains []Chain) ([][]Counters, error) {
 		}
 	}
 	opt := nft.ParseOptions{Extension: b.extension}
-	fresh, err := nft.Apply(tree, "table "+t.Name, []byte(script.String()), opt, nft.PrintOptions{Counters: values(t.registry.engine.Counters())})
+	fresh, err := nft.Apply(tree, "table "+t.Name, []byte(script.String()), opt, nft.PrintOptions{})
 	var totals []rules.CounterTotal
 	if err == nil {
 		totals, err = t.registry.engine.Load(fresh)

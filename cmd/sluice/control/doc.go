@@ -35,9 +35,9 @@
 // lives, so a socket whose owner was killed is known to be dead, whatever
 // process has its number now.
 //
-// A script is applied to the rules in force with their counters' values. So
-// counters go on over a script; what was counted between that and publishing
-// (some milliseconds) is lost from them. What a request asks is answered behind
+// A script is applied to the rules in force. Counters of what it leaves alone go on,
+// and lose nothing; of one that is reset, what it counts between the answer and
+// publishing (some milliseconds) is lost. What a request asks is answered behind
 // its changes. Who follows nft monitor gets a transaction at a time; 256 may wait
 // for a slow reader, then some are lost, and it is told.
 //

@@ -144,7 +144,7 @@ func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
 	if whole {
 		out, err = nft.Replace(old, at.file, text, opt)
 	} else {
-		out, err = nft.Run(old, at.file, text, opt, b.values(nft.PrintOptions{}))
+		out, err = nft.Run(old, at.file, text, opt, b.later())
 	}
 	if err == nil && !out.Changed {
 		show = reply{out, b.values(r.Show), b.monitor(out)}
@@ -171,7 +171,11 @@ func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
 	} else {
 		b.origin.Scripts++
 	}
-	return done, reply{out, b.values(r.Show), b.monitor(out)}, nil
+	show = reply{out, r.Show, b.monitor(out)}
+	if r.Echo || len(out.Queries) > 0 {
+		show.opt = b.values(r.Show)
+	}
+	return done, show, nil
 }
 
 // publish puts rules in force and tells those who watch. Held: b.change.
@@ -212,6 +216,16 @@ func (b *Rulebook) values(opt nft.PrintOptions) nft.PrintOptions {
 	opt.Lasts = func(l *nft.Last) nft.Last { return rs.Last(l, now) }
 	opt.Elements = b.elements()
 	return opt
+}
+
+// later is values for a text that may not need them: the workers are asked when it
+// does. Held: b.change.
+func (b *Rulebook) later() nft.PrintOptions {
+	now := sync.OnceValue(func() nft.PrintOptions { return b.values(nft.PrintOptions{}) })
+	return nft.PrintOptions{
+		Counters: func(c *nft.Counter) (packets, bytes uint64) { return now().Counters(c) },
+		Quotas:   func(q *nft.Quota) uint64 { return now().Quotas(q) },
+	}
 }
 
 // elements returns what gives the elements that sets which packets change have

@@ -67,7 +67,7 @@ func (d *Dump) apply(tree *nft.Ruleset, state nft.PrintOptions) (*nft.Outcome, *
 	if err != nil {
 		return nil, nil, err
 	}
-	out, err := s.Run(tree, state)
+	out, err := s.Run(tree)
 	return out, s, err
 }
 

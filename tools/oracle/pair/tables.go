@@ -71,7 +71,7 @@ func loadTables(box *dataplane.Box, c *Case) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.Run(tree, nft.PrintOptions{})
+	out, err := s.Run(tree)
 	if err != nil {
 		return err
 	}
