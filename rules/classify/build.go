@@ -22,15 +22,28 @@ func Build(boxes []Box) ([]uint64, error) {
 		}
 	}
 	groups := cluster(boxes, live)
-	b := builder{boxes: boxes, groups: groups}
-	b.stride = max((len(b.groups)+63)/64, 1)
+	b := builder{boxes: boxes}
+	b.spares, b.stride = spares(len(groups))
+	b.groups = append(make([][]uint32, b.spares), groups...)
 	return b.words(), nil
+}
+
+// spares returns how many leaves to leave empty besides so many full ones, and
+// the words of a row: what the last word has room for anyway. One more word is
+// worth it where there are several.
+func spares(groups int) (n, stride int) {
+	stride = max((groups+63)/64, 1)
+	if stride > 1 && stride < maxStride && 64*stride-groups < mostSpares/2 {
+		stride++
+	}
+	return min(64*stride-groups, mostSpares), stride
 }
 
 // builder lays an index out. Group i are the ids of leaf i, ascending.
 type builder struct {
 	boxes  []Box
 	groups [][]uint32
+	spares int
 	stride int
 	out    []uint64
 	h      header
@@ -38,7 +51,7 @@ type builder struct {
 
 func (b *builder) words() []uint64 {
 	b.out = make([]uint64, headerWords)
-	b.h = header{rules: uint32(len(b.boxes)), leaves: uint32(len(b.groups)), stride: uint32(b.stride)}
+	b.h = header{rules: uint32(len(b.boxes)), leaves: uint32(len(b.groups)), stride: uint32(b.stride), spares: uint32(b.spares)}
 	for d := range b.h.field {
 		b.field(d)
 	}

@@ -139,6 +139,15 @@ func TestPublishedSets(t *testing.T) {
 	})
 }
 
+// eachBench runs f for every published filter set.
+func eachBench(b *testing.B, f func(b *testing.B, boxes []Box)) {
+	files, _ := filepath.Glob(filepath.Join(sets, "*.rules"))
+	for _, file := range files {
+		boxes := boxesOf(must[classbench.Rule](b)(classbench.Rules(file)))
+		b.Run(strings.TrimSuffix(filepath.Base(file), ".rules"), func(b *testing.B) { f(b, boxes) })
+	}
+}
+
 func BenchmarkFirst(b *testing.B) {
 	files, _ := filepath.Glob(filepath.Join(sets, "*.rules"))
 	for _, file := range files {

@@ -11,6 +11,7 @@
 //	leaf    16 rules whose boxes lie close together, compared at once
 //	row     a bit for each leaf
 //	class   the values of a field that have the same row
+//	spare   a leaf kept for rules that are put in later
 //
 // # How a key is looked up
 //
@@ -28,9 +29,10 @@
 //
 // # Who owns what
 //
-// Build is for the control side and returns plain words without pointers; a copy
-// of them works like the original. Lookups only read them, do not allocate and may
-// run on any number of goroutines. A Scratch belongs to one goroutine.
+// Build and Patch are for the control side and return plain words without
+// pointers; a copy of them works like the original. Patch leaves what it is given
+// as it is. Lookups only read them, do not allocate and may run on any number of
+// goroutines. A Scratch belongs to one goroutine.
 //
 // # Limits
 //
@@ -43,6 +45,7 @@
 //	layout_unsafe.go   typed views of them
 //	cluster.go         which rules share a leaf
 //	build.go           leaves, classes and rows
+//	patch.go           an index after an edit of the rules
 //	lookup.go          Index: First, FirstBurst, and the Go twin of the assembly
 //	lookup_amd64.go    whether there is assembly
 //	lookup_amd64.s     lookups with AVX-512

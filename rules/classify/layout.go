@@ -14,6 +14,9 @@ const (
 	top  uint32 = 1<<32 - 2 // the last value that searches tell apart, so that padding is greater than any
 )
 
+// mostSpares is how many leaves an index keeps for rules that Patch puts in.
+const mostSpares = 4
+
 // leaf is up to 16 rules, ascending by id, field by field. A lane holds when
 // every value minus its lo is at most its span, and facts & mask == need. An
 // empty lane needs NoFact. The assembly knows the offsets.
@@ -37,11 +40,11 @@ type header struct {
 	rules  uint32 // ids are below
 	leaves uint32
 	stride uint32 // words of a row
-	_      uint32
-	mins   uint32 // uint32 of each of 64*stride leaves and one more: its smallest id, or none
+	spares uint32 // the first leaves, which Build leaves empty
+	mins   uint32 // uint32 of each of 64*stride leaves and one more: no id in it is smaller; ascending; none: it is empty
 	first  uint32 // the leaves
 	protos uint32 // rows of the 256 values of the facts' low byte
-	_      uint32
+	edits  uint32 // rules that Patch put in and took out since Build
 	field  [ranges]field
 }
 

@@ -1,0 +1,143 @@
+package classify
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/sluice-net/sluice/perf/offheap"
+)
+
+// edit changes a list at random places and says where the others were.
+func edit(r *rand.Rand, boxes []Box, changes int, fresh func() Box) (after []Box, was []int32) {
+	after = slices.Clone(boxes)
+	for i := range boxes {
+		was = append(was, int32(i))
+	}
+	for range changes {
+		at := r.IntN(len(after) + 1)
+		switch kind := r.IntN(5); {
+		case kind < 2 || at == len(after):
+			after, was = slices.Insert(after, at, fresh()), slices.Insert(was, at, -1)
+		case kind < 4:
+			after, was = slices.Delete(after, at, at+1), slices.Delete(was, at, at+1)
+		default:
+			after[at], was[at] = fresh(), -1
+		}
+	}
+	return after, was
+}
+
+// TestPatch edits lists again and again, and demands of every index the first
+// match that a linear scan finds.
+func TestPatch(t *testing.T) {
+	r := testRand(t)
+	for _, s := range shapes {
+		t.Run(s.name, func(t *testing.T) {
+			patched, full := 0, 0
+			for _, n := range s.rules {
+				if n > 3000 {
+					n = 4000
+				}
+				boxes := make([]Box, n)
+				for i := range boxes {
+					boxes[i] = s.box(r)
+				}
+				words, err := Build(boxes)
+				if err != nil {
+					t.Fatal(err)
+				}
+				steps, keys := 60, 100
+				if n > 1000 || offheap.RaceTwin {
+					steps, keys = 12, 50
+				}
+				for step := range steps {
+					changes := 1 + r.IntN(3)*r.IntN(6)
+					if step == steps/2 {
+						changes = 250 // more than Patch takes
+					}
+					after, was := edit(r, boxes, changes, func() Box { return s.box(r) })
+					before := slices.Clone(words)
+					next, ok := Patch(words, after, was)
+					if !slices.Equal(words, before) {
+						t.Fatal("the index that was patched has changed")
+					}
+					if patched++; !ok {
+						patched--
+						full++
+						if next, err = Build(after); err != nil {
+							t.Fatal(err)
+						}
+					}
+					boxes, words = after, next
+					ix := place(t, words)
+					if ix.Rules() != len(boxes) {
+						t.Fatalf("%d rules, want %d", ix.Rules(), len(boxes))
+					}
+					list := aimedKeys(r, boxes, keys)
+					from := uint32(r.IntN(len(boxes)+1) * r.IntN(2))
+					agree(t, ix, list, from, func(i int) uint32 { return linear(boxes, &list[i], from) })
+				}
+			}
+			t.Logf("%d patched, %d built anew", patched, full)
+			if patched == 0 || full == 0 {
+				t.Error("the test misses one of both")
+			}
+		})
+	}
+}
+
+// TestPatchRoom: an index takes as many new rules as it says, and no more.
+func TestPatchRoom(t *testing.T) {
+	boxes := make([]Box, 500)
+	for i := range boxes {
+		boxes[i] = Any()
+	}
+	words, err := Build(boxes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := Room(words)
+	if room != mostSpares*lanes {
+		t.Fatalf("room for %d", room)
+	}
+	was := make([]int32, len(boxes))
+	for i := range was {
+		was[i] = int32(i)
+	}
+	for ; room > 0; room-- {
+		boxes, was = append(boxes, Any()), append(was, -1)
+		var ok bool
+		if words, ok = Patch(words, boxes, was); !ok || Room(words) != room-1 {
+			t.Fatalf("%v, then room for %d, want %d", ok, Room(words), room-1)
+		}
+		was[len(was)-1] = int32(len(was) - 1)
+	}
+	if _, ok := Patch(words, append(boxes, Any()), append(was, -1)); ok {
+		t.Error("took more than it has room for")
+	}
+	if _, ok := Patch(words, boxes[:300], was[:300]); ok {
+		t.Error("patched a list of which much is gone")
+	}
+}
+
+// BenchmarkPatch is one rule more in lists of published rules, and one less.
+func BenchmarkPatch(b *testing.B) {
+	eachBench(b, func(b *testing.B, boxes []Box) {
+		words, err := Build(boxes)
+		if err != nil {
+			b.Fatal(err)
+		}
+		at := len(boxes) / 2
+		was := make([]int32, len(boxes))
+		for i := range was {
+			was[i] = int32(i)
+		}
+		more, then := slices.Insert(slices.Clone(boxes), at, boxes[3]), slices.Insert(was, at, -1)
+		for b.Loop() {
+			if _, ok := Patch(words, more, then); !ok {
+				b.Skip("no room") // for 64 leaves in a word
+			}
+		}
+	})
+}
