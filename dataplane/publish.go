@@ -49,9 +49,14 @@ func (b *Box) Load(file string, text []byte) (*Report, error) {
 	return r, nil
 }
 
-// Compile compiles a checked tree for this box's ports. It changes nothing.
+// Compile compiles a checked tree for this box's ports. It changes nothing. What
+// the tree shares with that of the rules in force is not compiled again.
 func (b *Box) Compile(tree *nft.Ruleset) (*rules.Ruleset, error) {
-	rs, err := rules.Compile(tree, b.ruleOptions())
+	opt := b.ruleOptions()
+	if now := b.inForce.Load(); now != nil {
+		opt.Before = now.rules
+	}
+	rs, err := rules.Compile(tree, opt)
 	if err != nil {
 		return nil, fmt.Errorf("compile rules: %w", err)
 	}

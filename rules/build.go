@@ -14,8 +14,8 @@ import (
 )
 
 // build compiles every chain and every set into a block, in parallel when there
-// is a pool, and links them.
-func build(ix *index, ps *ports, pool *ants.Pool) (*master, error) {
+// is a pool, and links them. Blocks that still hold are taken from old.
+func build(ix *index, old *remains, pool *ants.Pool) (*master, error) {
 	nats := make([]natDesc, len(ix.nats))
 	for i, n := range ix.nats {
 		var err error
@@ -23,14 +23,21 @@ func build(ix *index, ps *ports, pool *ants.Pool) (*master, error) {
 			return nil, err
 		}
 	}
-	blocks := make([]block, len(ix.chains)+len(ix.sets))
-	errs := make([]error, len(blocks))
-	each(len(blocks), pool, func(i int) {
+	if old != nil && old.ix.setsProto != ix.setsProto {
+		old = nil // what classifiers may ask is not the same
+		ix.renewPlain()
+	}
+	ix.setBlocks = make([]*block, len(ix.sets))
+	errs := make([]error, len(ix.chains)+len(ix.sets))
+	each(len(errs), pool, func(i int) {
 		if i < len(ix.chains) {
-			errs[i] = buildChain(&blocks[i], ix, ps, ix.chains[i])
-		} else {
-			set := ix.sets[i-len(ix.chains)]
-			errs[i] = buildSet(&blocks[i], set, ix, ps)
+			errs[i] = buildChain(ix.chains[i], ix, old, pool)
+			return
+		}
+		i -= len(ix.chains)
+		if ix.setBlocks[i] = old.set(ix.sets[i]); ix.setBlocks[i] == nil {
+			ix.setBlocks[i] = &block{}
+			errs[len(ix.chains)+i] = buildSet(ix.setBlocks[i], ix.sets[i], ix, ix.ports)
 		}
 	})
 	for _, err := range errs {
@@ -38,7 +45,7 @@ func build(ix *index, ps *ports, pool *ants.Pool) (*master, error) {
 			return nil, err // the first in the text's order, whatever the order of work
 		}
 	}
-	return link(ix, ps, blocks, nats)
+	return link(ix, nats)
 }
 
 // each runs f(0) to f(n-1) and waits for them. Helpers from the pool and the
@@ -70,17 +77,56 @@ func each(n int, pool *ants.Pool, f func(int)) {
 	done.Wait()
 }
 
-func buildChain(b *block, ix *index, ps *ports, ref *chainRef) error {
-	lw := lowering{ix: ix, ports: ps, ref: ref}
-	rules := make([]*rule, len(ref.chain.Rules))
-	for i, r := range ref.chain.Rules {
-		out, err := lw.rule(ref.first+uint32(i), r)
-		if err != nil {
+// buildChain makes the block of a chain.
+func buildChain(ref *chainRef, ix *index, old *remains, pool *ants.Pool) error {
+	before, was := old.before(ref)
+	if before != nil && before.block != nil && slices.Equal(before.rules, ref.rules) {
+		ref.block = before.block
+		return nil
+	}
+	lw := lowering{ix: ix, ports: ix.ports, ref: ref}
+	for _, r := range ref.rules {
+		if r.ready {
+			continue
+		}
+		if err := lw.rule(r); err != nil {
 			return err
 		}
-		rules[i] = out
 	}
-	return b.emitAll(rules, ix)
+	b := &block{runs: findRuns(ref.rules, ix.minRun)}
+	for i := range b.runs {
+		run := &b.runs[i]
+		end := run.from + run.n
+		rules, src := ref.rules[run.from:end], ref.chain.Rules[run.from:end]
+		if f := finderOf(before, was, run); f != nil {
+			run.finder = f.patch(rules, src, pool)
+		}
+		if run.finder == nil {
+			var err error
+			if run.finder, err = newFinder(rules, src); err != nil {
+				return err
+			}
+		}
+	}
+	b.emitAll(ref.rules)
+	ref.block = b
+	return nil
+}
+
+// finderOf returns the finder that the first of a run's rules had that had one;
+// nil: none had.
+func finderOf(before *chainRef, was []int32, run *ruleRun) *finder {
+	if before == nil || before.block == nil {
+		return nil
+	}
+	for _, at := range was[run.from : run.from+run.n] {
+		for _, r := range before.block.runs {
+			if int(at) >= r.from && int(at) < r.from+r.n {
+				return r.finder
+			}
+		}
+	}
+	return nil
 }
 
 func newNAT(n natRef) (natDesc, error) {
@@ -112,59 +158,16 @@ func newNAT(n natRef) (natDesc, error) {
 }
 
 // link places the blocks one behind the other and writes the image.
-func link(ix *index, ps *ports, blocks []block, nats []natDesc) (*master, error) {
-	var (
-		heads []head
-		code  []ins
-		data  []uint64
-		sets  []setDesc
-		runs  []runDesc
-		index []uint64 // classifiers
-		hdr   [hdrWords]uint64
-	)
+func link(ix *index, nats []natDesc) (*master, error) {
+	blocks := make([]*block, 0, len(ix.chains)+len(ix.sets))
+	for _, ref := range ix.chains {
+		blocks = append(blocks, ref.block)
+	}
+	blocks = append(blocks, ix.setBlocks...)
+	var hdr [hdrWords]uint64
 	hdr[hdrMagic] = imageMagic
-	hdr[hdrPorts] = uint64(ps.none())
-	for i := range ps.rows {
-		hi, lo := words(ps.rows[i].name[:])
-		data = append(data, hi, lo)
-	}
-	hdr[hdrIndex] = uint64(len(data))
-	for i := range ps.rows {
-		data = append(data, uint64(ps.rows[i].index))
-	}
-	for i := range blocks {
-		b := &blocks[i]
-		codeAt, dataAt := uint32(len(code)), uint32(len(data))
-		headsAt, runsAt := uint32(len(heads)), uint64(len(runs))
-		for _, r := range b.runs {
-			runs = append(runs, runDesc{
-				first: headsAt + uint32(r.from), n: uint32(r.n), word6: r.word6,
-				off: uint32(len(index)), words: uint32(len(r.words)),
-			})
-			index = append(index, r.words...)
-		}
-		for _, h := range b.heads {
-			h.body += codeAt
-			if h.src == srcGate {
-				h.mask += runsAt
-			}
-			heads = append(heads, h)
-		}
-		for _, in := range b.ins {
-			if placed(in.op) {
-				in.arg += dataAt
-			}
-			code = append(code, in)
-		}
-		data = append(data, b.data...)
-		if i >= len(ix.chains) {
-			b.set.off += dataAt
-			sets = append(sets, b.set)
-		}
-		if len(code) > math.MaxInt32 || len(data) > math.MaxInt32 || len(index) > math.MaxInt32 {
-			return nil, errorf(nft.Pos{}, "ruleset is too large")
-		}
-	}
+	hdr[hdrPorts] = uint64(ix.ports.none())
+	hdr[hdrIndex] = uint64(2 * len(ix.ports.rows))
 	hdr[hdrFlags] |= ix.conntrk
 	var base []BaseChain
 	for f, family := range []nft.Family{nft.FamilyIP, nft.FamilyIP6} {
@@ -174,21 +177,132 @@ func link(ix *index, ps *ports, blocks []block, nats []natDesc) (*master, error)
 		}
 		hdr[hdrSpans+f*(hooks+1)+hooks] = uint64(len(base))
 	}
-	m := &master{words: make([]uint64, hdrWords)}
-	for sec, part := range [sectionCount][]uint64{
-		secHeads: asWords(heads), secIns: asWords(code), secData: data,
-		secSets: asWords(sets), secNAT: asWords(nats), secBase: asWords(base),
-		secRuns: asWords(runs), secClassifiers: index,
-	} {
-		for sec == secClassifiers && len(m.words)%8 != 0 {
-			m.words = append(m.words, 0)
+
+	var code, data, runs, classifiers int
+	data = 3 * len(ix.ports.rows)
+	for _, b := range blocks {
+		code, data, runs = code+len(b.ins), data+len(b.data), runs+len(b.runs)
+		for _, r := range b.runs {
+			classifiers += len(r.finder.words)
 		}
-		hdr[hdrSections+2*sec] = uint64(len(m.words))
-		hdr[hdrSections+2*sec+1] = uint64(len(part))
-		m.words = append(m.words, part...)
 	}
+	if code > math.MaxInt32 || data > math.MaxInt32 || classifiers > math.MaxInt32 {
+		return nil, errorf(nft.Pos{}, "ruleset is too large")
+	}
+	size := hdrWords
+	for sec, words := range [sectionCount]int{
+		secHeads: wordsIn[head](ix.heads), secIns: wordsIn[ins](code), secData: data,
+		secSets: wordsIn[setDesc](len(ix.sets)), secNAT: wordsIn[natDesc](len(nats)), secBase: wordsIn[BaseChain](len(base)),
+		secRuns: wordsIn[runDesc](runs), secClassifiers: classifiers,
+	} {
+		if sec == secClassifiers {
+			size = (size + 7) &^ 7
+		}
+		hdr[hdrSections+2*sec], hdr[hdrSections+2*sec+1] = uint64(size), uint64(words)
+		size += words
+	}
+	m := &master{words: make([]uint64, size)}
 	copy(m.words, hdr[:])
+	copy(view[natDesc](m.words, secNAT), nats)
+	copy(view[BaseChain](m.words, secBase), base)
+	p := placing{ix: ix, heads: view[head](m.words, secHeads), ins: view[ins](m.words, secIns), data: view[uint64](m.words, secData),
+		sets: view[setDesc](m.words, secSets), runs: view[runDesc](m.words, secRuns), classifiers: view[uint64](m.words, secClassifiers)}
+	p.interfaces()
+	for i, b := range blocks {
+		if i < len(ix.chains) {
+			p.chain(ix.chains[i], b)
+		} else {
+			p.set(b)
+		}
+	}
 	return m, nil
+}
+
+// placing is where the next block goes.
+type placing struct {
+	ix          *index
+	heads       []head
+	ins         []ins
+	data        []uint64
+	sets        []setDesc
+	runs        []runDesc
+	classifiers []uint64
+	at          struct{ head, ins, data, set, run, classifier uint32 }
+}
+
+func (p *placing) interfaces() {
+	rows := p.ix.ports.rows
+	for i := range rows {
+		p.data[2*i], p.data[2*i+1] = words(rows[i].name[:])
+		p.data[2*len(rows)+i] = uint64(rows[i].index)
+	}
+	p.at.data = uint32(3 * len(rows))
+}
+
+func (p *placing) chain(ref *chainRef, b *block) {
+	heads, code := p.heads[p.at.head:], p.ins[p.at.ins:]
+	for i := range b.heads {
+		h := &heads[i]
+		*h = b.heads[i]
+		h.body += p.at.ins
+		if h.src == srcGate {
+			h.mask += uint64(p.at.run)
+		}
+		if i < len(b.heads)-1 { // that is the end
+			h.rule += ref.first
+		}
+	}
+	for i := range b.ins {
+		in := &code[i]
+		*in = b.ins[i]
+		if n := ref.owns.of(in.op); n != nil {
+			in.arg += *n
+		} else if placed(in.op) {
+			in.arg += p.at.data
+		}
+	}
+	for _, f := range b.fixes {
+		code[f.at].arg = p.ix.numberOf(ref, f.of, code[f.at].op)
+	}
+	for _, r := range b.runs {
+		p.runs[p.at.run] = runDesc{
+			first: p.at.head + uint32(r.from), n: uint32(r.n), word6: r.finder.word6,
+			off: p.at.classifier, words: uint32(len(r.finder.words)),
+		}
+		p.at.run++
+		p.at.classifier += uint32(copy(p.classifiers[p.at.classifier:], r.finder.words))
+	}
+	p.at.data += uint32(copy(p.data[p.at.data:], b.data))
+	p.at.head += uint32(len(b.heads))
+	p.at.ins += uint32(len(b.ins))
+}
+
+func (p *placing) set(b *block) {
+	d := &p.sets[p.at.set]
+	*d = b.set
+	d.off += p.at.data
+	p.at.set++
+	p.at.data += uint32(copy(p.data[p.at.data:], b.data))
+}
+
+// numberOf returns the number of what a step is of.
+func (ix *index) numberOf(ref *chainRef, of any, op uint8) uint32 {
+	switch of := of.(type) {
+	case *nft.Set:
+		if op == opDyn {
+			return ix.dynOf[of]
+		}
+		return ix.setOf[of].number
+	case *nft.Verdict:
+		return ref.names[of.Chain].entry
+	case *nft.Object:
+		return ix.policyOf[of]
+	case nft.Expr:
+		return ix.exprSlots[of]
+	case nft.Stmt:
+		return ix.slots[of]
+	}
+	return 0
 }
 
 // baseChains returns the chains of a hook in the order in which packets of a

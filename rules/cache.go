@@ -58,16 +58,17 @@ func (c *Cache) put(key string, m *master) {
 	c.c.Wait()
 }
 
-// contentKey is the hash of all that a master image depends on.
-func contentKey(tree *nft.Ruleset, ifs []Interface, helpers map[*nft.Object]uint32) string {
-	w := canon{helpers: helpers}
+// contentKey is the hash of all that a master image depends on. The rules have
+// theirs.
+func contentKey(tree *nft.Ruleset, ix *index) string {
+	w := canon{helpers: ix.helpers}
 	w.num(imageMagic)
-	w.num(uint64(len(ifs)))
-	for _, i := range ifs {
-		w.str(i.Name)
-		w.num(uint64(i.Port), uint64(i.Index))
+	w.num(uint64(len(ix.ports.rows)))
+	for _, r := range ix.ports.rows {
+		w.str(string(r.name[:]))
+		w.num(uint64(r.index))
 	}
-	w.tree(tree)
+	w.tree(tree, ix.chains)
 	sum := sha256.Sum256(w.b)
 	return string(sum[:])
 }

@@ -73,10 +73,25 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// keyOf is the content key of a text.
+func keyOf(t *testing.T, text string, ifs []Interface) string {
+	t.Helper()
+	ports, err := newPorts(ifs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := parse(t, text)
+	ix, err := newIndex(tree, world{ports: ports, hashed: true}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contentKey(tree, ix)
+}
+
 // TestContentKey: what an image depends on changes the key, the rest does not.
 func TestContentKey(t *testing.T) {
 	base := inChain("tcp dport 80 counter accept")
-	key := func(text string, ifs []Interface) string { return contentKey(parse(t, text), ifs, nil) }
+	key := func(text string, ifs []Interface) string { return keyOf(t, text, ifs) }
 	want := key(base, testInterfaces)
 	for _, same := range []string{"\n" + base, strings.Replace(base, "counter accept", "counter packets 5 bytes 5 accept comment \"x\"", 1)} {
 		if key(same, testInterfaces) != want {
@@ -149,7 +164,7 @@ func TestCacheTellsObjectsApart(t *testing.T) {
 	}
 	keys := map[string]bool{}
 	for _, name := range []string{"one", "two"} {
-		keys[contentKey(parse(t, text(name)), nil, nil)] = true
+		keys[keyOf(t, text(name), nil)] = true
 	}
 	if len(keys) != 2 {
 		t.Error("the cache takes one for the other")

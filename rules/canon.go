@@ -33,7 +33,8 @@ func (w *canon) flag(b bool) {
 	}
 }
 
-func (w *canon) tree(tree *nft.Ruleset) {
+// tree writes a tree, its rules by their hashes.
+func (w *canon) tree(tree *nft.Ruleset, chains []*chainRef) {
 	w.num(uint64(len(tree.Tables)))
 	for _, t := range tree.Tables {
 		w.num(uint64(t.Family), uint64(len(t.Chains)))
@@ -69,13 +70,18 @@ func (w *canon) tree(tree *nft.Ruleset) {
 				w.flag(b.Count != nil)
 			}
 			w.num(uint64(len(c.Rules)))
-			for _, r := range c.Rules {
-				w.num(uint64(len(r.Stmts)))
-				for _, st := range r.Stmts {
-					w.stmt(st)
-				}
+			for _, r := range chains[0].rules {
+				w.b = append(w.b, r.hash[:]...)
 			}
+			chains = chains[1:]
 		}
+	}
+}
+
+func (w *canon) rule(r *nft.Rule) {
+	w.num(uint64(len(r.Stmts)))
+	for _, st := range r.Stmts {
+		w.stmt(st)
 	}
 }
 

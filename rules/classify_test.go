@@ -65,6 +65,17 @@ func compareWithTwin(t *testing.T, g *gen, round, packets int, hits *[4]int) {
 // compareTree gives packets to all chains of a tree and to the twin.
 func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets int, hits *[4]int) {
 	t.Helper()
+	// Most random chains are shorter than a run has to be.
+	rs, err := Compile(tree, Options{Interfaces: testInterfaces, Store: testStore(t), shortestRun: g.r.IntN(3)})
+	if err != nil {
+		t.Fatalf("%s: %v", round, err)
+	}
+	compareRuleset(t, g, rs, round, packets, hits)
+}
+
+// compareRuleset is compareTree for a tree that is compiled.
+func compareRuleset(t *testing.T, g *gen, rs *Ruleset, round string, packets int, hits *[4]int) {
+	t.Helper()
 	defer func() {
 		if r := recover(); r != nil {
 			if _, ok := r.(unjudged); !ok {
@@ -72,11 +83,7 @@ func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets 
 			}
 		}
 	}()
-	// Most random chains are shorter than a run has to be.
-	rs, err := Compile(tree, Options{Interfaces: testInterfaces, Store: testStore(t), shortestRun: g.r.IntN(3)})
-	if err != nil {
-		t.Fatalf("%s: %v", round, err)
-	}
+	tree := rs.Tree
 	im, err := rs.Copy()
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +103,7 @@ func compareTree(t *testing.T, g *gen, tree *nft.Ruleset, round string, packets 
 				env.NLogs, env.LogsLost = 0, 0
 				tw.logs = nil
 				v := im.Eval(&chains[i], p, env)
-				policy := &rs.ix.rules[chains[i].PolicyID-1]
+				policy := rs.ix.info(chains[i].PolicyID)
 				table, chain := chainOf(tree, policy.Table, policy.Chain)
 				want := tw.base(table, chain, q)
 				if !sameDecision(rs, tw, v, want, policy, env) || !bytes.Equal(marks(p), marks(q)) || !bytes.Equal(p.Data, q.Data) {
@@ -132,10 +139,7 @@ func testStore(t testing.TB) *Store {
 }
 
 func sameDecision(rs *Ruleset, tw *twin, v Verdict, want Code, policy *RuleInfo, env *Env) bool {
-	var info *RuleInfo // without its text, which random trees need not have
-	if v.Rule > 0 && int(v.Rule) <= len(rs.ix.rules) {
-		info = &rs.ix.rules[v.Rule-1]
-	}
+	info := rs.ix.info(v.Rule) // without its text, which random trees need not have
 	if v.Code != want || info == nil || tw.decision != info.Rule || info.Policy && info.ID != policy.ID {
 		return false
 	}
@@ -156,7 +160,7 @@ func sameDecision(rs *Ruleset, tw *twin, v Verdict, want Code, policy *RuleInfo,
 		return false
 	}
 	for i, id := range env.Logs[:env.NLogs] {
-		rule := rs.ix.rules[rs.LogSpec(id).Rule-1].Rule
+		rule := rs.ix.info(rs.LogSpec(id).Rule).Rule
 		found := false
 		for _, st := range rule.Stmts {
 			found = found || st == nft.Stmt(tw.logs[i])

@@ -21,14 +21,16 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 			}
 		}
 	}
-	ix, err := newIndex(tree)
-	if err != nil {
+	w := world{ports: ports, minRun: opt.shortestRun, hashed: opt.Cache.on()}
+	if w.minRun == 0 {
+		w.minRun = minRun
+	}
+	if w.helpers, err = helperArgs(tree, opt.Helpers); err != nil {
 		return nil, err
 	}
-	if ix.minRun = opt.shortestRun; ix.minRun == 0 {
-		ix.minRun = minRun
-	}
-	if ix.helpers, err = helperArgs(tree, opt.Helpers); err != nil {
+	old := newRemains(opt.Before, &w)
+	ix, err := newIndex(tree, w, old)
+	if err != nil {
 		return nil, err
 	}
 	for i := range ix.dyns {
@@ -39,13 +41,13 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	rs := &Ruleset{Tree: tree, ix: ix, store: opt.Store}
 	var key string
 	if opt.Cache.on() {
-		key = contentKey(tree, opt.Interfaces, ix.helpers)
+		key = contentKey(tree, ix)
 		if m := opt.Cache.get(key); m != nil {
 			rs.master, rs.Cached = m, true
 			return rs, nil
 		}
 	}
-	if rs.master, err = build(ix, ports, opt.Pool); err != nil {
+	if rs.master, err = build(ix, old, opt.Pool); err != nil {
 		return nil, err
 	}
 	if opt.Cache.on() {

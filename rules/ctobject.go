@@ -33,13 +33,12 @@ func policy(o *nft.Object) (flowtable.Timeouts, error) {
 // timeout lowers `ct timeout set`. The packet has passed its tracker, so the
 // flow begins with the time of its first state (nft_ct_timeout_obj_eval).
 func (lw *lowering) timeout(o *nft.Object) error {
-	n := lw.ix.policyOf[o]
-	p := &lw.ix.policies[n]
+	p := &lw.ix.policies[lw.ix.policyOf[o]]
 	first := p.UDP
 	if o.Timeout.Proto == flowtable.ProtoTCP {
 		first = p.TCP[flowtable.TCPSynSent]
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opTimeout, arg: n, flag: o.Timeout.Proto, test: test{lo: uint64(first)}}})
+	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opTimeout, flag: o.Timeout.Proto, test: test{lo: uint64(first)}}, of: o})
 	return nil
 }
 

@@ -329,17 +329,17 @@ func (lw *lowering) setUpdate(st *nft.SetUpdate) error {
 			return err
 		}
 	}
-	in := ins{op: opDyn, arg: lw.ix.dynOf[st.Set], flag: [...]uint8{dynAdd, dynRefresh, dynDelete}[st.Verb], test: test{lo: st.TimeoutMs * 1e6, span: runs}}
+	in := ins{op: opDyn, flag: [...]uint8{dynAdd, dynRefresh, dynDelete}[st.Verb], test: test{lo: st.TimeoutMs * 1e6, span: runs}}
 	if in.lo == 0 {
 		in.lo = d.timeout
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: in})
+	lw.out.steps = append(lw.out.steps, step{ins: in, of: st.Set})
 	return nil
 }
 
 // dynLookup lowers a look at a set that changes.
 func (lw *lowering) dynLookup(s *nft.Set, verb, at uint8) {
-	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opDyn, arg: lw.ix.dynOf[s], flag: verb, key: at}})
+	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opDyn, flag: verb, key: at}, of: s})
 }
 
 // Elements returns the elements of a set that changes, as they are at a time of

@@ -3,56 +3,75 @@ package rules
 import "math/bits"
 
 // block is the code of one chain, or the entries of one set, before it has its
-// place: body numbers and data offsets count from the block's own start.
+// place: all numbers in it count from the block's own start. Rulesets share it.
 type block struct {
 	heads []head
 	ins   []ins
 	data  []uint64
 	set   setDesc
 	runs  []ruleRun
+	fixes []fix
+	n     ordinals // of what its rules have
 }
 
-// emitAll appends the rules of a chain and its end.
-func (b *block) emitAll(rules []*rule, ix *index) error {
-	seen := map[test]int{} // how many rules ask the same
+// fix is an instruction whose arg is the number of something that is not the chain's.
+type fix struct {
+	at uint32
+	of any
+}
+
+// emitAll appends the rules of a chain, of which b.runs are found, and its end.
+func (b *block) emitAll(rules []*rule) {
+	steps := 0
 	for _, r := range rules {
-		for i := range r.steps {
-			if s := &r.steps[i]; !s.covered() {
-				s.neg |= testOpen
-			}
+		steps += len(r.steps) + 1
+	}
+	b.heads, b.ins = make([]head, 0, len(rules)+1), make([]ins, 0, steps+1)
+	seen := map[test]int{} // how many rules outside of runs ask the same
+	b.each(rules, func(_ int, r *rule, run, _ int) {
+		if run >= 0 {
+			return
 		}
 		for _, s := range r.steps[:r.lead()] {
 			if s.op == opTest {
 				seen[s.test]++
 			}
 		}
-	}
-	var err error
-	if b.runs, err = findRuns(rules, ix.minRun, !ix.setsProto); err != nil {
-		return err
-	}
+	})
+	b.each(rules, func(i int, r *rule, run, at int) {
+		if run >= 0 {
+			b.emitGate(r, uint32(i), run, at)
+		} else {
+			b.emit(r, uint32(i), seen)
+		}
+		n := &r.has.n
+		b.n = ordinals{b.n.counters + n.counters, b.n.logs + n.logs, b.n.nats + n.nats, b.n.exts + n.exts}
+	})
+	b.end()
+}
+
+// each calls f for every rule with the run it is in, and its place there; -1: none.
+func (b *block) each(rules []*rule, f func(i int, r *rule, run, at int)) {
 	next := 0
 	for i, r := range rules {
 		for next < len(b.runs) && i >= b.runs[next].from+b.runs[next].n {
 			next++
 		}
 		if next < len(b.runs) && i >= b.runs[next].from {
-			b.emitGate(r, next, i-b.runs[next].from)
+			f(i, r, next, i-b.runs[next].from)
 		} else {
-			b.emit(r, seen)
+			f(i, r, -1, 0)
 		}
 	}
-	b.end()
-	return nil
 }
 
 // emitGate appends a rule of a run: a gate and a body that asks what the run's
 // classifier leaves open.
-func (b *block) emitGate(r *rule, number, at int) {
-	h := head{rule: r.id, body: uint32(len(b.ins))}
-	h.test = test{src: srcGate, mask: uint64(number), lo: uint64(at)}
+func (b *block) emitGate(r *rule, number uint32, run, at int) {
+	h := head{rule: number, body: uint32(len(b.ins))}
+	h.test = test{src: srcGate, mask: uint64(run), lo: uint64(at)}
 	b.heads = append(b.heads, h)
-	b.emitBody(r, b.runs[number].answers[at])
+	b.emitBody(r, r.plain.answers)
 }
 
 // lead returns the number of pure steps a rule begins with.
@@ -66,7 +85,7 @@ func (r *rule) lead() int {
 
 // emit appends a rule: one head and its body. Of the tests the rule begins with
 // the one that will turn away most packets becomes the head.
-func (b *block) emit(r *rule, seen map[test]int) {
+func (b *block) emit(r *rule, number uint32, seen map[test]int) {
 	lead := r.lead()
 	g, best, score := r.guard, -1, 0
 	for i := range r.steps[:lead] {
@@ -78,7 +97,7 @@ func (b *block) emit(r *rule, seen map[test]int) {
 			}
 		}
 	}
-	h := head{rule: r.id, body: uint32(len(b.ins))}
+	h := head{rule: number, body: uint32(len(b.ins))}
 	h.test = test{src: srcFacts} // masks everything away and finds 0: always holds
 	if best >= 0 {
 		h.test = r.steps[best].test
@@ -108,12 +127,33 @@ func (b *block) emitBody(r *rule, answers uint64) {
 			s.arg = uint32(len(b.data))
 			b.data = append(b.data, s.words...)
 		}
+		if s.of != nil {
+			b.fixes = append(b.fixes, fix{uint32(len(b.ins)), s.of})
+		} else if n := b.n.of(s.op); n != nil {
+			s.arg += *n
+		}
 		b.ins = append(b.ins, s.ins)
 		if ends(s.op) {
 			return
 		}
 	}
 	b.ins = append(b.ins, ins{op: opNext})
+}
+
+// of returns the number of the first one of what an instruction is about, nil if
+// that is not something a rule has for itself.
+func (n *ordinals) of(op uint8) *uint32 {
+	switch op {
+	case opCounter:
+		return &n.counters
+	case opLog:
+		return &n.logs
+	case opNAT:
+		return &n.nats
+	case opExtension:
+		return &n.exts
+	}
+	return nil
 }
 
 // end appends the end of a chain.

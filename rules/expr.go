@@ -184,7 +184,7 @@ func (lw *lowering) mapLookup(pos nft.Pos, e *nft.MapLookup, at uint8) (uint8, e
 		lw.dynLookup(e.Set, dynMap, at)
 		return n, nil
 	}
-	lw.pure(step{ins: ins{op: opMap, arg: lw.ix.setOf[e.Set].number, key: at, flag: total}})
+	lw.pure(step{ins: ins{op: opMap, key: at, flag: total}, of: e.Set})
 	return n, nil
 }
 

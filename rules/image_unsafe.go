@@ -36,16 +36,11 @@ func view[T any](region []uint64, sec int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&part[0])), uintptr(n)*8/unsafe.Sizeof(*new(T)))
 }
 
-// asWords returns the words that make up s, for writing a section.
-func asWords[T any](s []T) []uint64 {
-	if len(s) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*uint64)(unsafe.Pointer(&s[0])), uintptr(len(s))*unsafe.Sizeof(s[0])/8)
-}
+// wordsIn returns the words that n elements of a section take.
+func wordsIn[T any](n int) int { return n * int(unsafe.Sizeof(*new(T))) / 8 }
 
 // Every element is whole words, so that sections follow one another without
-// gaps and asWords loses nothing. A wrong size does not compile.
+// gaps. A wrong size does not compile.
 const (
 	_ = -(unsafe.Sizeof(head{}) % 8)
 	_ = -(unsafe.Sizeof(ins{}) % 8)

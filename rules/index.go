@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math"
+	"sort"
 
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -12,7 +13,8 @@ import (
 // start. Equal text gives equal numbers, which is what lets a master image from
 // the cache serve a newly parsed tree.
 type index struct {
-	rules     []RuleInfo // id - 1
+	world
+	ids       uint32 // of rules and policies: the last one
 	chains    []*chainRef
 	counters  []counterRef
 	exts      []Extension // by opExtension's arg
@@ -20,8 +22,7 @@ type index struct {
 	sets      []*nft.Set
 	setOf     map[*nft.Set]setUse
 	nats      []natRef
-	slots     map[nft.Stmt]uint32    // number of a Counter, Log, NAT or state
-	helpers   map[*nft.Object]uint32 // what opHelper takes
+	slots     map[nft.Stmt]uint32 // number of a state, and of the Counter of an object or policy
 	states    []stateRef
 	policies  []flowtable.Timeouts
 	policyOf  map[*nft.Object]uint32
@@ -29,25 +30,31 @@ type index struct {
 	dynOf     map[*nft.Set]uint32
 	exprSlots map[nft.Expr]uint32 // number of a numgen's state
 	heads     int
-	conntrk   uint64 // flags of the families whose packets conntrack must see
-	minRun    int    // rules that get a classifier, at least
-	setsProto bool   // some rule writes the protocol of an IP header
+	conntrk   uint64     // flags of the families whose packets conntrack must see
+	setsProto bool       // some rule writes the protocol of an IP header
+	named     []*nft.Set // sets of the statement in work
+	setBlocks []*block   // of sets
 }
 
 type chainRef struct {
-	table  *nft.Table
-	chain  *nft.Chain
-	policy uint32 // id of the policy; 0: no base chain
-	first  uint32 // id of the first rule
-	entry  uint32 // its first head
-	number int
-	names  map[string]*chainRef // chains of the table
-	calls  []call
+	table      *nft.Table
+	chain      *nft.Chain
+	policy     uint32 // id of the policy; 0: no base chain
+	policyText string
+	first      uint32 // id of the first rule
+	entry      uint32 // its first head
+	number     int
+	names      map[string]*chainRef // chains of the table
+	calls      []call
+	rules      []*rule
+	owns       ordinals // numbers of the first of everything its rules have
+	block      *block
 }
 
+// call is where a verdict goes.
 type call struct {
-	to  *chainRef
-	pos nft.Pos
+	to      *chainRef
+	verdict *nft.Verdict
 }
 
 type counterRef struct {
@@ -67,9 +74,10 @@ type setUse struct {
 	table  *nft.Table
 }
 
-// newIndex walks the tree. Errors: what the engine cannot run in this tree.
-func newIndex(tree *nft.Ruleset) (*index, error) {
-	ix := &index{setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
+// newIndex walks the tree, but for the rules that are in old too. Errors: what
+// the engine cannot run in this tree.
+func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
+	ix := &index{world: w, setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
 	for _, t := range tree.Tables {
 		switch t.Family {
 		case nft.FamilyInet, nft.FamilyIP, nft.FamilyIP6:
@@ -106,14 +114,14 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 				}
 				if b.Count != nil {
 					ix.slots[b.Count] = uint32(len(ix.counters))
-					ix.counters = append(ix.counters, counterRef{rule: uint32(len(ix.rules)) + 1, stmt: b.Count})
+					ix.counters = append(ix.counters, counterRef{rule: ix.ids + 1, stmt: b.Count})
 				}
-				ref.policy = ix.add(RuleInfo{Pos: c.Pos, Family: t.Family, Table: t.Name, Chain: c.Name, Text: text, Policy: true})
+				ix.ids++
+				ref.policy, ref.policyText = ix.ids, text
 			}
-			ref.first = uint32(len(ix.rules)) + 1
-			for _, r := range c.Rules {
-				ix.add(RuleInfo{Pos: r.Pos, Family: t.Family, Table: t.Name, Chain: c.Name, Rule: r})
-			}
+			ref.first = ix.ids + 1
+			ix.ids += uint32(len(c.Rules))
+			ref.rules = old.rules(ref, &w)
 		}
 		for _, ref := range ix.chains[first:] {
 			if err := ix.number(ref); err != nil {
@@ -121,7 +129,7 @@ func newIndex(tree *nft.Ruleset) (*index, error) {
 			}
 		}
 	}
-	if ix.heads > math.MaxInt32 || len(ix.rules) > math.MaxInt32 {
+	if ix.heads > math.MaxInt32 {
 		return nil, errorf(nft.Pos{}, "too many rules")
 	}
 	return ix, ix.checkCalls()
@@ -137,114 +145,143 @@ func refuseSet(s *nft.Set) error {
 	return nil
 }
 
-func (ix *index) add(info RuleInfo) uint32 {
-	info.ID = uint32(len(ix.rules)) + 1
-	ix.rules = append(ix.rules, info)
-	return info.ID
+// info returns what an id stands for, but for a rule's text; nil: there is no such id.
+func (ix *index) info(id uint32) *RuleInfo {
+	if id == 0 || id > ix.ids {
+		return nil
+	}
+	at := sort.Search(len(ix.chains), func(i int) bool { return ix.chains[i].first > id })
+	if at < len(ix.chains) && ix.chains[at].policy == id {
+		ref := ix.chains[at]
+		return &RuleInfo{ID: id, Pos: ref.chain.Pos, Family: ref.table.Family, Table: ref.table.Name, Chain: ref.chain.Name, Text: ref.policyText, Policy: true}
+	}
+	ref := ix.chains[at-1]
+	r := ref.chain.Rules[id-ref.first]
+	return &RuleInfo{ID: id, Pos: r.Pos, Family: ref.table.Family, Table: ref.table.Name, Chain: ref.chain.Name, Rule: r}
 }
 
 // number gives the statements of a chain their numbers and notes its calls.
 func (ix *index) number(ref *chainRef) error {
 	same := map[string]int{}
-	for i, r := range ref.chain.Rules {
+	ref.owns = ix.next()
+	for i, r := range ref.rules {
 		id := ref.first + uint32(i)
-		for _, st := range r.Stmts {
-			ix.remember(ref, r, st, same)
-			if err := ix.exprs(ref, r, st, same); err != nil {
+		if r.known {
+			if err := ix.take(ref, id, &r.has); err != nil {
 				return err
 			}
-			switch st := st.(type) {
-			case *nft.Assign:
-				ix.setsProto = ix.setsProto || writesProto(st.Left)
-			case *nft.Counter:
-				ix.slots[st] = uint32(len(ix.counters))
-				ix.counters = append(ix.counters, counterRef{rule: id, stmt: st})
-			case *nft.Log:
-				ix.slots[st] = uint32(len(ix.logs))
-				if st.Level == "audit" {
-					return errorf(st.Pos, "log level audit is not supported: there is no audit subsystem")
+			continue
+		}
+		if err := ix.statements(ref, id, r, same); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statements gives the statements of a rule their numbers, and notes in the rule
+// what it has, for take.
+func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]int) error {
+	first, calls, track, proto := ix.next(), len(ref.calls), ix.conntrk, ix.setsProto
+	ix.named, ix.conntrk, ix.setsProto, r.known = ix.named[:0], 0, false, true
+	for _, st := range r.src.Stmts {
+		ix.remember(ref, r, st, same)
+		if err := ix.exprs(ref, r, st, same); err != nil {
+			return err
+		}
+		switch st := st.(type) {
+		case *nft.Assign:
+			ix.setsProto = ix.setsProto || writesProto(st.Left)
+		case *nft.Counter:
+			ix.counters = append(ix.counters, counterRef{rule: id, stmt: st})
+		case *nft.Log:
+			if st.Level == "audit" {
+				return errorf(st.Pos, "log level audit is not supported: there is no audit subsystem")
+			}
+			spec := LogSpec{Prefix: st.Prefix, Level: st.Level, Group: st.Group, Rule: id}
+			if spec.Level == "" {
+				spec.Level = "warn"
+			}
+			ix.logs = append(ix.logs, spec)
+		case *nft.NAT:
+			ix.conntrk |= trackFlags(ref.table.Family) // a chain of type nat alone does not
+			ix.nats = append(ix.nats, natRef{st, ref.table.Family})
+		case *nft.Match:
+			if s, ok := st.Right.(*nft.SetRef); ok {
+				if s.Set == nil {
+					return errorf(st.Pos, "set is not resolved")
 				}
-				spec := LogSpec{Prefix: st.Prefix, Level: st.Level, Group: st.Group, Rule: id}
-				if spec.Level == "" {
-					spec.Level = "warn"
+				if err := refuseSet(s.Set); err != nil {
+					return err
 				}
-				ix.logs = append(ix.logs, spec)
-			case *nft.NAT:
-				ix.conntrk |= trackFlags(ref.table.Family) // a chain of type nat alone does not
-				ix.slots[st] = uint32(len(ix.nats))
-				ix.nats = append(ix.nats, natRef{st, ref.table.Family})
-			case *nft.Match:
-				if s, ok := st.Right.(*nft.SetRef); ok {
-					if s.Set == nil {
-						return errorf(st.Pos, "set is not resolved")
-					}
-					if err := refuseSet(s.Set); err != nil {
-						return err
-					}
-					if s.Set.Map {
-						return errorf(st.Pos, "a map as a set is not supported")
-					}
-					if err := ix.use(s.Set, ref); err != nil {
-						return err
-					}
+				if s.Set.Map {
+					return errorf(st.Pos, "a map as a set is not supported")
 				}
-			case *nft.VMap:
-				if st.Set == nil {
-					return errorf(st.Pos, "map is not resolved")
+				if err := ix.use(s.Set, ref); err != nil {
+					return err
 				}
+			}
+		case *nft.VMap:
+			r.known = false // its elements' calls are not noted
+			if st.Set == nil {
+				return errorf(st.Pos, "map is not resolved")
+			}
+			if err := refuseSet(st.Set); err != nil {
+				return err
+			}
+			if err := ix.use(st.Set, ref); err != nil {
+				return err
+			}
+			for _, el := range st.Set.Elements {
+				if err := ref.call(el.Verdict); err != nil {
+					return err
+				}
+			}
+		case *nft.SetUpdate:
+			r.again = true // what its elements have is numbered in the order of rules
+			if err := ix.dynamic(ref.table, st.Set, st.Stmts); err != nil {
+				return err
+			}
+			for _, own := range st.Stmts {
+				if _, counts := own.(*nft.ConnLimit); counts {
+					ix.conntrk |= trackFlags(ref.table.Family)
+				}
+			}
+		case *nft.Extension:
+			impl, ok := st.Impl.(Extension)
+			if !ok {
+				return refusal(st)
+			}
+			ix.exts = append(ix.exts, impl)
+			ix.conntrk |= trackFlags(ref.table.Family) // it may ask for the connection
+		case *nft.Verdict:
+			if err := ref.call(st); err != nil {
+				return err
+			}
+		case *nft.ObjectRef:
+			if st.Set != nil {
 				if err := refuseSet(st.Set); err != nil {
 					return err
 				}
 				if err := ix.use(st.Set, ref); err != nil {
 					return err
 				}
-				for _, el := range st.Set.Elements {
-					if err := ref.call(el.Verdict); err != nil {
-						return err
-					}
-				}
-			case *nft.SetUpdate:
-				if err := ix.dynamic(ref.table, st.Set, st.Stmts); err != nil {
-					return err
-				}
-				for _, own := range st.Stmts {
-					if _, counts := own.(*nft.ConnLimit); counts {
-						ix.conntrk |= trackFlags(ref.table.Family)
-					}
-				}
-			case *nft.Extension:
-				impl, ok := st.Impl.(Extension)
-				if !ok {
-					return refusal(st)
-				}
-				ix.slots[st] = uint32(len(ix.exts))
-				ix.exts = append(ix.exts, impl)
-				ix.conntrk |= trackFlags(ref.table.Family) // it may ask for the connection
-			case *nft.Verdict:
-				if err := ref.call(st); err != nil {
-					return err
-				}
-			case *nft.ObjectRef:
-				if st.Set != nil {
-					if err := refuseSet(st.Set); err != nil {
-						return err
-					}
-					if err := ix.use(st.Set, ref); err != nil {
-						return err
-					}
-				}
-				if st.Kind >= nft.ObjHelper && st.Kind <= nft.ObjSynproxy {
-					ix.conntrk |= trackFlags(ref.table.Family)
-				}
-			case *nft.ConnLimit, *nft.Synproxy:
+			}
+			if st.Kind >= nft.ObjHelper && st.Kind <= nft.ObjSynproxy {
 				ix.conntrk |= trackFlags(ref.table.Family)
 			}
+		case *nft.ConnLimit, *nft.Synproxy:
+			ix.conntrk |= trackFlags(ref.table.Family)
 		}
 	}
+	r.known = r.known && !r.remembers
+	r.note(ix, first, ref.calls[calls:])
+	ix.conntrk, ix.setsProto = ix.conntrk|track, ix.setsProto || proto
 	return nil
 }
 
 func (ix *index) use(s *nft.Set, ref *chainRef) error {
+	ix.named = append(ix.named, s)
 	if changes(s) {
 		return ix.dynamic(ref.table, s, nil)
 	}
@@ -267,7 +304,7 @@ func (ref *chainRef) call(v *nft.Verdict) error {
 	if to.chain.Base != nil {
 		return errorf(v.Pos, "chain %s is a base chain and cannot be called", v.Chain)
 	}
-	ref.calls = append(ref.calls, call{to, v.Pos})
+	ref.calls = append(ref.calls, call{to, v})
 	return nil
 }
 
@@ -286,14 +323,14 @@ func (ix *index) checkCalls() error {
 		deepest := 1
 		for _, c := range ref.calls {
 			if depth[c.to.number] == open {
-				return 0, errorf(c.pos, "chain %s calls itself: loop", c.to.chain.Name)
+				return 0, errorf(c.verdict.Pos, "chain %s calls itself: loop", c.to.chain.Name)
 			}
 			d, err := visit(c.to)
 			if err != nil {
 				return 0, err
 			}
 			if ref.policy != 0 && d >= stackDepth {
-				return 0, errorf(c.pos, "more than %d nested calls", stackDepth-1)
+				return 0, errorf(c.verdict.Pos, "more than %d nested calls", stackDepth-1)
 			}
 			deepest = max(deepest, d+1)
 		}
@@ -321,7 +358,7 @@ func trackFlags(f nft.Family) uint64 {
 }
 
 // exprs numbers what the expressions of a statement need.
-func (ix *index) exprs(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[string]int) error {
+func (ix *index) exprs(ref *chainRef, r *rule, st nft.Stmt, same map[string]int) error {
 	var failed error
 	for _, root := range operands(st) {
 		walkExpr(root, func(e nft.Expr) {
@@ -330,6 +367,7 @@ func (ix *index) exprs(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[string]
 				ix.conntrk |= trackFlags(ref.table.Family)
 			case *nft.Numgen:
 				if !e.Random {
+					r.remembers = true
 					ix.exprSlots[e] = uint32(len(ix.states))
 					ix.states = append(ix.states, stateRef{identity: identity(ref, r, same), stmt: st})
 				}

@@ -7,19 +7,32 @@ import (
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
-// rule is one rule between tree and image: the guard of its leading matches and
-// its steps.
+// rule is one rule between tree and image, as it is wherever it stands: the guard
+// of its leading matches and its steps. Rulesets share it, and once it is ready
+// nobody writes to it.
 type rule struct {
-	id    uint32
+	src   *nft.Rule
 	guard guard // what nft puts before everything else, as for `reject with tcp reset`
 	steps []step
+	plain plain    // what a classifier can know of it
+	hash  [32]byte // of what it says, for the cache
+
+	has       has
+	known     bool   // has is all that it brings into an index
+	ready     bool   // guard, steps and plain are there
+	again     bool   // its steps hold in one ruleset only
+	remembers bool   // it has a state
+	identity  string // of its states
 }
 
-// step is an instruction whose data is not yet placed. A pure step has no
+// step is an instruction whose data is not yet placed. Of what is numbered in the
+// order of rules, arg is the number within the rule: its counters, logs, NAT
+// statements and extensions. A pure step has no
 // effect but to end the rule, so pure steps side by side may change places.
 type step struct {
 	ins
 	words []uint64
+	of    any // what arg shall be the number of, see index.numberOf; nil: arg is right as it is
 	pure  bool
 }
 
@@ -29,20 +42,39 @@ type lowering struct {
 	ports *ports
 	ref   *chainRef
 	out   *rule
+	n     ordinals // of what the rule has so far
 }
 
-func (lw *lowering) rule(id uint32, r *nft.Rule) (*rule, error) {
-	lw.out = &rule{id: id}
-	for _, st := range r.Stmts {
+// rule makes a rule ready.
+func (lw *lowering) rule(r *rule) error {
+	lw.out, lw.n = r, ordinals{}
+	for _, st := range r.src.Stmts {
 		if err := lw.stmt(st); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return lw.out, nil
+	for i := range r.steps {
+		if s := &r.steps[i]; !s.covered() {
+			s.neg |= testOpen
+		}
+	}
+	r.plain, r.ready = r.plainOf(!lw.ix.setsProto), true
+	return nil
 }
 
 func (lw *lowering) add(op uint8, arg uint32, flag uint8) {
 	lw.out.steps = append(lw.out.steps, step{ins: ins{op: op, arg: arg, flag: flag}})
+}
+
+// named adds a step that is about something with a number.
+func (lw *lowering) named(op uint8, of any) {
+	lw.out.steps = append(lw.out.steps, step{ins: ins{op: op}, of: of})
+}
+
+// own adds a step about the next one of what the rule has of a kind.
+func (lw *lowering) own(op uint8, n *uint32) {
+	lw.add(op, *n, 0)
+	*n++
 }
 
 // load adds a pure step that reads an operand.
@@ -75,19 +107,23 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		if err := lw.keys(st.Pos, st.Left, st.Set); err != nil {
 			return err
 		}
-		lw.add(opVMap, lw.ix.setOf[st.Set].number, 0)
+		lw.named(opVMap, st.Set)
 	case *nft.Verdict:
 		op, to, err := verdictOp(st, lw.ref.names)
 		if err != nil {
 			return err
 		}
-		if op != opNext {
+		switch op {
+		case opNext:
+		case opJump, opGoto:
+			lw.named(op, st)
+		default:
 			lw.add(op, to, 0)
 		}
 	case *nft.Counter:
-		lw.add(opCounter, lw.ix.slots[st], 0)
+		lw.own(opCounter, &lw.n.counters)
 	case *nft.Log:
-		lw.add(opLog, lw.ix.slots[st], 0)
+		lw.own(opLog, &lw.n.logs)
 	case *nft.NAT:
 		return lw.nat(st)
 	case *nft.Assign:
@@ -107,7 +143,7 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 	case *nft.Mangle:
 		return lw.mangle(st)
 	case *nft.Extension:
-		lw.add(opExtension, lw.ix.slots[st], 0)
+		lw.own(opExtension, &lw.n.exts)
 	case *nft.Notrack:
 		lw.add(opNotrack, 0, 0)
 	case *nft.ObjectRef:
@@ -146,7 +182,7 @@ func (lw *lowering) object(st *nft.ObjectRef) error {
 		if err := lw.keys(st.Pos, st.Key, st.Set); err != nil {
 			return err
 		}
-		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opObject, arg: lw.ix.setOf[st.Set].number, flag: uint8(st.Kind)}})
+		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opObject, flag: uint8(st.Kind)}, of: st.Set})
 		return nil
 	}
 	if st.Object != nil {
@@ -164,7 +200,7 @@ func (lw *lowering) object(st *nft.ObjectRef) error {
 			lw.synproxy(st.Object.Synproxy)
 			return nil
 		case nft.ObjCounter:
-			lw.add(opCounter, lw.ix.slots[st.Object.Counter], 0)
+			lw.named(opCounter, st.Object.Counter)
 			return nil
 		case nft.ObjLimit:
 			return lw.state(st.Object.Limit)
@@ -177,11 +213,11 @@ func (lw *lowering) object(st *nft.ObjectRef) error {
 
 // state is a statement with a memory.
 func (lw *lowering) state(st nft.Stmt) error {
-	in := ins{op: opQuota, arg: lw.ix.slots[st]}
+	in := ins{op: opQuota}
 	switch st := st.(type) {
 	case *nft.Limit:
 		var err error
-		if in, err = limitIns(st, in.arg); err != nil {
+		if in, err = limitIns(st, 0); err != nil {
 			return err
 		}
 	case *nft.Quota:
@@ -189,11 +225,11 @@ func (lw *lowering) state(st nft.Stmt) error {
 			in.flag = 1
 		}
 	case *nft.ConnLimit:
-		in = connLimitIns(st, in.arg)
+		in = connLimitIns(st, 0)
 	case *nft.Last:
 		in.op = opLast
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: in})
+	lw.out.steps = append(lw.out.steps, step{ins: in, of: st})
 	return nil
 }
 
@@ -308,7 +344,7 @@ func (lw *lowering) match(m *nft.Match) error {
 			lw.dynLookup(ref.Set, dynLookup+neg, 0)
 			return nil
 		}
-		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opLookup, arg: lw.ix.setOf[ref.Set].number, flag: neg}, pure: true})
+		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opLookup, flag: neg}, of: ref.Set, pure: true})
 		return nil
 	}
 	if c, ok := m.Right.(*nft.Const); ok && c.Name != "" {

@@ -128,7 +128,8 @@ func (lw *lowering) nat(st *nft.NAT) error {
 	if b := lw.ref.chain.Base; b != nil && b.Type != nft.TypeNAT {
 		return errorf(st.Pos, "nat statement in chain %s, which is not of type nat", lw.ref.chain.Name)
 	}
-	in := ins{op: opNAT, arg: lw.ix.slots[st]}
+	in := ins{op: opNAT, arg: lw.n.nats}
+	lw.n.nats++
 	n := uint8(0)
 	if st.Addr != nil {
 		words, err := lw.value(st.Pos, st.Addr, 0)

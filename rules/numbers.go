@@ -16,13 +16,13 @@ func (lw *lowering) numgen(pos nft.Pos, e *nft.Numgen, at uint8) (uint8, error) 
 	if e.Mod == 0 {
 		return 0, errorf(pos, "a modulus is at least 1")
 	}
-	in := ins{op: opNumgen, key: at, test: test{span: uint64(e.Mod), lo: uint64(e.Offset)}}
+	s := step{ins: ins{op: opNumgen, key: at, test: test{span: uint64(e.Mod), lo: uint64(e.Offset)}}}
 	if e.Random {
-		in.flag = 1
+		s.flag = 1
 	} else {
-		in.arg = lw.ix.exprSlots[e]
+		s.of = e
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: in})
+	lw.out.steps = append(lw.out.steps, s)
 	return 1, nil
 }
 

@@ -33,6 +33,9 @@ type Options struct {
 	// Store holds the memory of limits and quotas over generations and workers;
 	// without one Copy refuses rulesets that have any.
 	Store *Store
+	// Before is the ruleset that the tree was made from, as nft.Run does: what the
+	// trees share is not compiled again. nil: there is none.
+	Before *Ruleset
 	// Pool compiles chains and sets in parallel; nil compiles them in the
 	// caller's goroutine. Compile may itself run in the pool.
 	Pool *ants.Pool

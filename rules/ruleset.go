@@ -59,18 +59,15 @@ type CounterTotal struct {
 // Rule returns what an id from a Verdict stands for, nil for 0, PoisonedRule and
 // ids that do not exist. The result is the caller's own. It allocates.
 func (r *Ruleset) Rule(id uint32) *RuleInfo {
-	if id == 0 || uint64(id) > uint64(len(r.ix.rules)) {
-		return nil
-	}
-	info := r.ix.rules[id-1]
-	if !info.Policy {
+	info := r.ix.info(id)
+	if info != nil && !info.Policy {
 		info.Text = nft.RuleText(info.Family, info.Rule)
 	}
-	return &info
+	return info
 }
 
 // Rules returns the number of ids: they run from 1 to Rules().
-func (r *Ruleset) Rules() int { return len(r.ix.rules) }
+func (r *Ruleset) Rules() int { return int(r.ix.ids) }
 
 // LogSpec returns what an id from Env.Logs stands for; the zero value if there
 // is none.

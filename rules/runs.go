@@ -2,6 +2,9 @@ package rules
 
 import (
 	"math/bits"
+	"sync/atomic"
+
+	"github.com/panjf2000/ants/v2"
 
 	"github.com/sluice-net/sluice/rules/classify"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -22,48 +25,50 @@ const (
 // names. The rules' bodies ask what it left open.
 type ruleRun struct {
 	from, n int
-	words   []uint64 // of the classifier
-	word6   [2]uint8 // which 32 bits of IPv6 addresses it looks at
-	answers []uint64 // of each rule: bit i: the classifier has asked step i
+	finder  *finder
 }
+
+// finder is the classifier of a run and what it was made of. It is immutable.
+type finder struct {
+	rules []*nft.Rule
+	words []uint64
+	word6 [2]uint8 // which 32 bits of IPv6 addresses it looks at
+	anew  *rebuild // to take its place; nil: it has room for more rules
+}
+
+// rebuild is a finder that is built while others of about the same rules, which
+// are patched ones, are in force.
+type rebuild struct{ done atomic.Pointer[finder] }
 
 // plain is what a classifier can know of a rule.
 type plain struct {
 	box     classify.Box
 	wide    [2]*[4][2]uint32 // bounds of the words of IPv6 addresses
-	answers uint64
-	weak    bool // lets every packet through
+	answers uint64           // bit i: the classifier asks step i
+	weak    bool             // lets every packet through
 }
 
-// findRuns returns the runs of a chain's rules. Two rules side by side that a
-// classifier can say nothing about end a run; one alone only costs a lookup.
-func findRuns(rules []*rule, minRun int, fixedProto bool) ([]ruleRun, error) {
+// findRuns returns the runs of a chain's rules, without finders. Two rules side by
+// side that a classifier can say nothing about end a run; one alone only costs a
+// lookup.
+func findRuns(rules []*rule, minRun int) []ruleRun {
 	if len(rules) < minRun {
-		return nil, nil
-	}
-	var runs []ruleRun
-	all := make([]plain, len(rules))
-	start, last, strong := -1, -1, 0
-	finish := func() error {
-		if strong >= minRun {
-			r, err := newRun(all, start, last+1)
-			if err != nil {
-				return err
-			}
-			runs = append(runs, r)
-		}
-		start, strong = -1, 0
 		return nil
 	}
-	for i, r := range rules {
-		p := &all[i]
-		*p = r.plain(fixedProto)
-		if start >= 0 && (p.weak && last < i-1 || i-start == classify.MaxRules) {
-			if err := finish(); err != nil {
-				return nil, err
-			}
+	var runs []ruleRun
+	start, last, strong := -1, -1, 0
+	finish := func() {
+		if strong >= minRun {
+			runs = append(runs, ruleRun{from: start, n: last + 1 - start})
 		}
-		if !p.weak {
+		start, strong = -1, 0
+	}
+	for i, r := range rules {
+		weak := r.plain.weak
+		if start >= 0 && (weak && last < i-1 || i-start == classify.MaxRules) {
+			finish()
+		}
+		if !weak {
 			if start < 0 {
 				start = i
 			}
@@ -71,38 +76,68 @@ func findRuns(rules []*rule, minRun int, fixedProto bool) ([]ruleRun, error) {
 			strong++
 		}
 	}
-	return runs, finish()
+	finish()
+	return runs
 }
 
-func newRun(all []plain, from, to int) (ruleRun, error) {
-	r := ruleRun{from: from, n: to - from}
-	for d := range r.word6 {
-		r.word6[d] = tellingWord(all[from:to], d)
+// patch makes a finder of one of other rules, nil if there is too much that is new.
+// It may start a job in a pool that builds one for later.
+func (f *finder) patch(rules []*rule, src []*nft.Rule, pool *ants.Pool) *finder {
+	if f.anew != nil {
+		if built := f.anew.done.Load(); built != nil {
+			f = built
+		}
 	}
-	boxes := make([]classify.Box, r.n)
-	for i := range boxes {
-		p := &all[from+i]
-		boxes[i] = p.box
-		for d, w := range p.wide {
+	words, ok := classify.Patch(f.words, boxesOf(rules, f.word6), places(f.rules, src))
+	if !ok {
+		return nil
+	}
+	out := &finder{rules: src, words: words, word6: f.word6, anew: f.anew}
+	// Free is negative for a pool without limit.
+	if out.anew == nil && 2*classify.Room(words) <= classify.MostRoom && pool != nil && pool.Free() != 0 {
+		anew := &rebuild{}
+		if pool.Submit(func() {
+			if built, err := newFinder(rules, src); err == nil {
+				anew.done.Store(built)
+			}
+		}) == nil {
+			out.anew = anew
+		}
+	}
+	return out
+}
+
+func newFinder(rules []*rule, src []*nft.Rule) (*finder, error) {
+	f := &finder{rules: src}
+	for d := range f.word6 {
+		f.word6[d] = tellingWord(rules, d)
+	}
+	var err error
+	f.words, err = classify.Build(boxesOf(rules, f.word6))
+	return f, err
+}
+
+func boxesOf(rules []*rule, word6 [2]uint8) []classify.Box {
+	boxes := make([]classify.Box, len(rules))
+	for i, r := range rules {
+		boxes[i] = r.plain.box
+		for d, w := range r.plain.wide {
 			if w != nil {
-				b := w[r.word6[d]]
+				b := w[word6[d]]
 				boxes[i].Lo[d], boxes[i].Hi[d] = b[0], b[1]
 			}
 		}
-		r.answers = append(r.answers, p.answers)
 	}
-	var err error
-	r.words, err = classify.Build(boxes)
-	return r, err
+	return boxes
 }
 
 // tellingWord returns the word of IPv6 addresses that tells most rules apart.
-func tellingWord(rules []plain, d int) uint8 {
+func tellingWord(rules []*rule, d int) uint8 {
 	best, most := 0, -1
 	for j := range 4 {
 		seen := map[[2]uint32]bool{}
 		for i := range rules {
-			if w := rules[i].wide[d]; w != nil {
+			if w := rules[i].plain.wide[d]; w != nil {
 				seen[w[j]] = true
 			}
 		}
@@ -113,10 +148,10 @@ func tellingWord(rules []plain, d int) uint8 {
 	return uint8(best)
 }
 
-// plain takes from a rule's leading steps what a classifier can ask. Tests of
+// plainOf takes from a rule's leading steps what a classifier can ask. Tests of
 // what may differ between packets of a flow are left to the body, for plans to
 // take notice of.
-func (r *rule) plain(fixedProto bool) plain {
+func (r *rule) plainOf(fixedProto bool) plain {
 	p := plain{box: classify.Any()}
 	g := r.guard
 	for i := range r.steps[:r.lead()] {

@@ -21,18 +21,21 @@ type stateRef struct {
 // objects once, their numbers. An object's identity is its name; that of a
 // statement is its rule's text and how many rules of the chain before it say
 // the same. What the statement has counted is no part of it.
-func (ix *index) remember(ref *chainRef, r *nft.Rule, st nft.Stmt, same map[string]int) {
+func (ix *index) remember(ref *chainRef, r *rule, st nft.Stmt, same map[string]int) {
 	if _, ok := newState(st); !ok {
 		return
 	}
+	r.remembers = true
 	ix.state(st, identity(ref, r, same))
 }
 
 // identity names something of a rule that remembers.
-func identity(ref *chainRef, r *nft.Rule, same map[string]int) string {
-	key := fmt.Sprintf("%d %s %s %s", ref.table.Family, ref.table.Name, ref.chain.Name, nft.RuleIdentity(ref.table.Family, r))
-	same[key]++
-	return fmt.Sprintf("%s %d", key, same[key])
+func identity(ref *chainRef, r *rule, same map[string]int) string {
+	if r.identity == "" {
+		r.identity = fmt.Sprintf("%d %s %s %s", ref.table.Family, ref.table.Name, ref.chain.Name, nft.RuleIdentity(ref.table.Family, r.src))
+	}
+	same[r.identity]++
+	return fmt.Sprintf("%s %d", r.identity, same[r.identity])
 }
 
 // object gives an object of a table its number, of a state, counter or policy.

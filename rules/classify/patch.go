@@ -61,6 +61,9 @@ func Patch(index []uint64, boxes []Box, was []int32) ([]uint64, bool) {
 	return words, true
 }
 
+// MostRoom is the largest Room of any index.
+const MostRoom = mostSpares * lanes
+
 // Room returns how many rules Patch can still put into an index.
 func Room(index []uint64) (n int) {
 	h := head(index)

@@ -1,0 +1,233 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// Much of a ruleset that was compiled before holds for the next one: rules, sets
+// and whole chains that are the very same in both trees, by pointer, as nft.Run
+// leaves what a text does not touch. What a rule comes to does not depend on
+// where it stands: the numbers of what it names, which do, are put in when its
+// chain gets its place in an image. So a ruleset is word by word what it would be
+// without an earlier one, but for the random seeds of its hash tables and
+// classifiers, which find the same.
+
+// world is what a rule's steps depend on besides the rule itself.
+type world struct {
+	ports   *ports
+	helpers map[*nft.Object]uint32 // what opHelper takes
+	minRun  int                    // rules that get a classifier, at least
+	hashed  bool                   // rules have their hash, for the cache
+}
+
+// same says whether rules of one world hold in the other. Objects are the same or
+// their rules are not.
+func (w *world) same(o *world) bool {
+	if w.minRun != o.minRun || w.hashed != o.hashed || !slices.Equal(w.ports.rows, o.ports.rows) {
+		return false
+	}
+	for object, arg := range w.helpers {
+		if before, ok := o.helpers[object]; ok && before != arg {
+			return false
+		}
+	}
+	return true
+}
+
+// remains is what there is of an earlier ruleset; nil: nothing.
+type remains struct {
+	ix     *index
+	chains map[chainName]*chainRef
+	was    map[*chainRef][]int32 // of a new chain: where its rules stood in the old one of that name; -1: nowhere
+}
+
+type chainName struct {
+	family       nft.Family
+	table, chain string
+}
+
+func (ref *chainRef) name() chainName {
+	return chainName{ref.table.Family, ref.table.Name, ref.chain.Name}
+}
+
+// newRemains returns what of an earlier ruleset, which may be nil, holds in a world.
+func newRemains(rs *Ruleset, w *world) *remains {
+	if rs == nil || !w.same(&rs.ix.world) {
+		return nil
+	}
+	old := &remains{ix: rs.ix, chains: map[chainName]*chainRef{}, was: map[*chainRef][]int32{}}
+	for _, ref := range rs.ix.chains {
+		old.chains[ref.name()] = ref
+	}
+	return old
+}
+
+// rules returns the rules of a chain, those of the old one where they still hold.
+func (old *remains) rules(ref *chainRef, w *world) []*rule {
+	out := make([]*rule, len(ref.chain.Rules))
+	var before *chainRef
+	if old != nil {
+		before = old.chains[ref.name()]
+	}
+	if before != nil && (before.chain.Base == nil) == (ref.chain.Base == nil) && (ref.chain.Base == nil || before.chain.Base.Type == ref.chain.Base.Type) {
+		was := places(before.chain.Rules, ref.chain.Rules)
+		old.was[ref] = was
+		for i, at := range was {
+			if at < 0 {
+				continue
+			}
+			switch r := before.rules[at]; {
+			case !r.ready || r.again:
+			case r.known:
+				out[i] = r
+			default: // its statements are walked again, and it may be others' too
+				again := *r
+				out[i] = &again
+			}
+		}
+	}
+	for i, r := range out {
+		if r == nil {
+			out[i] = &rule{src: ref.chain.Rules[i]}
+			if w.hashed {
+				h := canon{helpers: w.helpers}
+				h.rule(out[i].src)
+				out[i].hash = sha256.Sum256(h.b)
+			}
+		}
+	}
+	return out
+}
+
+// before returns the chain that one was before, and where its rules stood; nil if
+// nothing of it holds.
+func (old *remains) before(ref *chainRef) (*chainRef, []int32) {
+	if old == nil || old.was[ref] == nil {
+		return nil, nil
+	}
+	return old.chains[ref.name()], old.was[ref]
+}
+
+// set returns the block of a set, if there was one that still holds.
+func (old *remains) set(s *nft.Set) *block {
+	if old == nil || s.Verdicts || s.HoldsObjects || old.ix.setBlocks == nil {
+		return nil // verdicts and objects have numbers, which change
+	}
+	use, ok := old.ix.setOf[s]
+	if !ok {
+		return nil
+	}
+	return old.ix.setBlocks[use.number]
+}
+
+// renewPlain finds out anew what a classifier can know of rules that were made
+// ready for a ruleset in which it was something else.
+func (ix *index) renewPlain() {
+	for _, ref := range ix.chains {
+		for i, r := range ref.rules {
+			if r.ready {
+				again := *r
+				again.plain = again.plainOf(!ix.setsProto)
+				ref.rules[i] = &again
+			}
+		}
+	}
+}
+
+// places returns where each of list stands in old, -1 of what does not; only as
+// far as both have the same order.
+func places[T comparable](old, list []T) []int32 {
+	out := make([]int32, len(list))
+	front := 0
+	for front < min(len(old), len(list)) && old[front] == list[front] {
+		out[front] = int32(front)
+		front++
+	}
+	oldEnd, end := len(old), len(list)
+	for oldEnd > front && end > front && old[oldEnd-1] == list[end-1] {
+		oldEnd--
+		end--
+		out[end] = int32(oldEnd)
+	}
+	if front == end {
+		return out
+	}
+	at := make(map[T]int32, oldEnd-front)
+	for i, x := range old[front:oldEnd] {
+		at[x] = int32(front + i)
+	}
+	last := int32(front) - 1
+	for i, x := range list[front:end] {
+		out[front+i] = -1
+		if p, ok := at[x]; ok && p > last {
+			out[front+i], last = p, p
+		}
+	}
+	return out
+}
+
+// ordinals count what rules have, or are the numbers of the first ones.
+type ordinals struct{ counters, logs, nats, exts uint32 }
+
+// next returns the numbers of what comes next.
+func (ix *index) next() ordinals {
+	return ordinals{uint32(len(ix.counters)), uint32(len(ix.logs)), uint32(len(ix.nats)), uint32(len(ix.exts))}
+}
+
+// has is what a rule brings into an index.
+type has struct {
+	n        ordinals
+	counters []*nft.Counter
+	logs     []LogSpec
+	nats     []natRef
+	exts     []Extension
+	sets     []*nft.Set
+	calls    []*nft.Verdict
+	conntrk  uint64
+	proto    bool // it writes the protocol of an IP header
+}
+
+// note keeps what a rule has brought into an index since first.
+func (r *rule) note(ix *index, first ordinals, calls []call) {
+	h := has{conntrk: ix.conntrk, proto: ix.setsProto, sets: slices.Clone(ix.named)}
+	for _, c := range ix.counters[first.counters:] {
+		h.counters = append(h.counters, c.stmt)
+	}
+	h.logs = slices.Clone(ix.logs[first.logs:])
+	h.nats = slices.Clone(ix.nats[first.nats:])
+	h.exts = slices.Clone(ix.exts[first.exts:])
+	for _, c := range calls {
+		h.calls = append(h.calls, c.verdict)
+	}
+	h.n = ordinals{uint32(len(h.counters)), uint32(len(h.logs)), uint32(len(h.nats)), uint32(len(h.exts))}
+	r.has = h
+}
+
+// take brings into an index what a rule has.
+func (ix *index) take(ref *chainRef, id uint32, h *has) error {
+	for _, c := range h.counters {
+		ix.counters = append(ix.counters, counterRef{rule: id, stmt: c})
+	}
+	for _, l := range h.logs {
+		l.Rule = id
+		ix.logs = append(ix.logs, l)
+	}
+	ix.nats = append(ix.nats, h.nats...)
+	ix.exts = append(ix.exts, h.exts...)
+	for _, s := range h.sets {
+		if err := ix.use(s, ref); err != nil {
+			return err
+		}
+	}
+	for _, v := range h.calls {
+		if err := ref.call(v); err != nil {
+			return err
+		}
+	}
+	ix.conntrk |= h.conntrk
+	ix.setsProto = ix.setsProto || h.proto
+	return nil
+}
