@@ -55,7 +55,10 @@ func (in *input) start() error {
 	br := bufio.NewReaderSize(in.file, 1<<16)
 	magic, err := br.Peek(4)
 	if err != nil {
-		return fmt.Errorf("no capture file: shorter than four bytes: %w", err)
+		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+			return errors.New("no capture file: shorter than four bytes")
+		}
+		return err
 	}
 	if binary.LittleEndian.Uint32(magic) == ngSectionHeader {
 		r, err := pcapgo.NewNgReader(br, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})

@@ -78,21 +78,23 @@ func between(a, b *control.Profile) interval {
 			w.PerPacket += w.Stages[s]
 		}
 		w.Work = w.PerPacket * float64(w.Packets)
-		if account.Packets > 0 { // else the sample says nothing of how many rounds there were
-			w.Polling = float64(account.Idle) * nanos * float64(w.Packets) / float64(account.Packets)
-		}
 		w.Waiting = min(1, w.Waited/(seconds*1e9))
 		w.Idle = max(0, 1-w.Waiting-w.Work/(seconds*1e9))
-		if account.Bursts > 0 {
-			w.Interrupted = float64(account.Interrupted) * float64(w.Packets) / float64(max(account.Packets, 1))
-			w.Fill = float64(w.sampled) / float64(w.bursts)
-		}
 		if n := now.Established - was.Established; n > 0 {
 			w.Planned = float64(now.Planned-was.Planned) / float64(n)
 		}
 		w.Bursts = new(perf.Distribution)
 		w.Bursts.Add(now.Bursts)
 		w.Bursts.Sub(was.Bursts)
+		if account.Packets > 0 { // else the sample says nothing of how many rounds there were
+			// Of rounds with packets more are interrupted than of those without: they
+			// are longer. So what the sample stands for is counted with these.
+			whole := float64(w.Bursts.Count()) / float64(account.Bursts)
+			rounds := float64(w.Packets) / (float64(account.Packets) * max(whole, 1))
+			w.Polling = float64(account.Idle) * nanos * rounds
+			w.Interrupted = float64(account.Interrupted) * rounds
+			w.Fill = float64(w.sampled) / float64(w.bursts)
+		}
 		in.Workers = append(in.Workers, w)
 	}
 	in.rules(a, b)

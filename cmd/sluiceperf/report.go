@@ -129,9 +129,18 @@ func (w *workerInterval) outside() string {
 		return "no count of the kernel's to hold against the account"
 	}
 	n := float64(w.Packets)
-	return fmt.Sprintf("Of a packet, the account has %.1f ns of work and %.1f ns of polling, the kernel %.1f ns of CPU time: %+.1f %%; about %.0f bursts were interrupted and are left out",
+	text := fmt.Sprintf("Of a packet, the account has %.1f ns of work and %.1f ns of polling, the kernel %.1f ns of CPU time: %+.1f %%; about %.0f bursts were interrupted and are left out",
 		w.Work/n, w.Polling/n, w.CPU/n, 100*w.beside(), w.Interrupted)
+	if w.Work < busyShare*w.CPU {
+		text += fmt.Sprintf(". The box was mostly idle: only %.0f %% of its CPU time was work. Falling asleep and waking, which no account has, take much of the rest, "+
+			"so that the two differ; ns/packet and its stages hold, for bursts as small as these", 100*w.Work/w.CPU)
+	}
+	return text
 }
+
+// busyShare is the share of the workers' CPU time that has to be work for account
+// and kernel to be comparable.
+const busyShare = 0.5
 
 // beside is by how much the account is above what the kernel counted.
 func (w *workerInterval) beside() float64 { return (w.Work+w.Polling)/w.CPU - 1 }

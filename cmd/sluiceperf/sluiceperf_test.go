@@ -189,17 +189,32 @@ func TestRecordEndsEarly(t *testing.T) {
 	}
 }
 
+// TestMostlyIdle: of a box that had little to do it is said that account and
+// kernel differ for that, of one at work not.
+func TestMostlyIdle(t *testing.T) {
+	for _, work := range []float64{100, 900} {
+		w := workerInterval{Packets: 1, CPU: 1000, Work: work}
+		if idle := strings.Contains(w.outside(), "mostly idle"); idle != (work < 500) {
+			t.Errorf("%g of 1000: %s", work, w.outside())
+		}
+	}
+}
+
 // TestOneWorkerIsAll: what is said of all workers is what is said of the only one.
 func TestOneWorkerIsAll(t *testing.T) {
 	a := control.Profile{Rate: 1e9, Workers: []control.WorkerProfile{{Bursts: new(perf.Distribution)}}}
 	b := control.Profile{Rate: 1e9, Time: a.Time.Add(time.Second), Workers: []control.WorkerProfile{{
 		Bursts: new(perf.Distribution), RxPackets: 1000,
-		Stages: perf.Account{Names: []string{"one"}, Cycles: []uint64{5000}, Bursts: 10, Packets: 100, Interrupted: 30},
+		Stages: perf.Account{Names: []string{"one"}, Cycles: []uint64{5000}, Bursts: 10, Packets: 100, Interrupted: 30, Idle: 1000},
 	}}}
 	var times perf.Histogram
 	times.RecordMany(500, 40) // interrupted bursts have times too
 	b.Workers[0].Bursts.Add(times.Snapshot())
 	in := between(&a, &b)
+	// Of 40 bursts of the sample 10 were accounted: it stands for two fifths of all packets.
+	if w := &in.Workers[0]; w.Interrupted != 75 || w.Polling != 2500 {
+		t.Errorf("%g interrupted, %g ns of polling", w.Interrupted, w.Polling)
+	}
 	if t1, w := in.total(), &in.Workers[0]; t1.Fill != 10 || w.Fill != 10 || t1.PerPacket != w.PerPacket || t1.Work != w.Work {
 		t.Errorf("all %+v\nworker %+v", t1, w)
 	}

@@ -54,6 +54,16 @@ func (d *Document) Rows() (rows []Row) {
 			}
 		}
 	}
+	for i := range d.Runs {
+		for j := range d.Runs[i].Ports {
+			p := &d.Runs[i].Ports[j]
+			name := d.Runs[i].Name + "/port " + p.Name
+			add("run", name, 0, "corrupt", float64(p.Corrupt), "frames", -1)
+			add("run", name, 0, "misdirected", float64(p.Misdirected), "frames", -1)
+			add("run", name, 0, "of others", float64(p.Foreign), "frames", 0)
+			add("run", name, 0, "lost on its own receive rings", float64(p.RxLost()), "frames", -1)
+		}
+	}
 	for i := range d.Throughput {
 		t := &d.Throughput[i]
 		add("throughput", t.Subject, t.Size, "rate", t.PPS, "pps", 1)

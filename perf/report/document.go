@@ -102,6 +102,10 @@ type Port struct {
 	TxFull      uint64 `json:"tx_full"` // refused for want of room, and offered again
 }
 
+// RxLost returns how many frames came and found no room in the generator's own
+// rings: they are in the loss of streams.
+func (p *Port) RxLost() uint64 { return p.RxNoFrame + p.RxFull }
+
 // Total adds up the measured streams.
 func (r *Run) Total() (sent, received, lost uint64) {
 	for i := range r.Streams {

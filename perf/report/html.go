@@ -264,6 +264,19 @@ func (r *Run) html(p *page) {
 		rows = append(rows, row)
 	}
 	p.table([]string{"stream", "asked", "sent", "rate", "bits", "off by", "late p99", "received", "lost", "duplicates", "reordered"}, rows)
+	rows = nil
+	for i := range r.Ports {
+		o := &r.Ports[i]
+		kind := o.Driver
+		if o.Mode != "" {
+			kind += ", " + o.Mode + " mode"
+		}
+		rows = append(rows, []string{o.Name, kind, fmt.Sprint(o.TxFrames), fmt.Sprint(o.RxFrames), fmt.Sprint(o.Corrupt), fmt.Sprint(o.Misdirected),
+			fmt.Sprint(o.Foreign), fmt.Sprint(o.Stray), fmt.Sprint(o.RxLost()), fmt.Sprint(o.TxFull)})
+	}
+	if len(rows) > 0 {
+		p.table([]string{"port", "driver", "frames out", "frames in", "corrupt", "misdirected", "of others", "of an earlier run", "lost on its own receive rings", "waits for room to send"}, rows)
+	}
 	for _, n := range r.Notes {
 		p.para("Note: %s", n)
 	}

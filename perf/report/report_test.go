@@ -92,7 +92,7 @@ func TestHTML(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := b.String()
-	for _, id := range []string{`id="throughput"`, `id="bits"`, `id="latency"`, `id="loss"`} {
+	for _, id := range []string{`id="throughput"`, `id="bits"`, `id="latency"`, `id="loss"`, "lost on its own receive rings"} {
 		if !strings.Contains(text, id) {
 			t.Errorf("no plot with %s", id)
 		}

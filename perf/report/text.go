@@ -169,7 +169,7 @@ func (r *Run) text(t io.Writer) {
 			fmt.Fprintf(t, " (%s, %s mode)", p.Driver, p.Mode)
 		}
 		fmt.Fprintf(t, ": %d corrupt, %d misdirected, %d of others", p.Corrupt, p.Misdirected, p.Foreign)
-		if lost := p.RxNoFrame + p.RxFull; lost > 0 {
+		if lost := p.RxLost(); lost > 0 {
 			fmt.Fprintf(t, "; %d lost on its own receive rings", lost)
 		}
 		fmt.Fprint(t, "\n")

@@ -34,8 +34,7 @@ ip -n "$far" link set b0 up
 ip netns exec "$far" nft -f - <<'RULES'
 table netdev sink {
 	chain early {
-		type filter hook ingress device b0 priority 0
-		udp sport 0-65535 drop
+		type filter hook ingress device b0 priority 0; policy drop
 	}
 }
 RULES
