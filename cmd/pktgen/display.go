@@ -54,7 +54,7 @@ func (d *display) live(l *pktgen.Live) {
 	if d.quiet {
 		return
 	}
-	if l.Elapsed < d.last.Elapsed || len(l.Streams) != len(d.last.Streams) {
+	if l.Run != d.last.Run {
 		d.last = pktgen.Live{}
 	}
 	defer func() { d.last = *l }()

@@ -40,7 +40,7 @@ func newRun() *cobra.Command {
 			show := newDisplay(cmd.ErrOrStderr(), quiet)
 			d, err := p.execute(cmd.Context(), show)
 			show.end()
-			if d != nil && (err == nil || errors.Is(err, context.Canceled)) {
+			if d != nil && (err == nil || d.Found()) {
 				return errors.Join(err, out.write(d, cmd.OutOrStdout()))
 			}
 			return err

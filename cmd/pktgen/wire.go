@@ -75,21 +75,30 @@ func (w *world) after(d *report.Document) (notes []string) {
 			notes = append(notes, wire.name+" lost its carrier meanwhile")
 		}
 	}
-	for i := range d.Runs {
-		for j := range d.Runs[i].Streams {
-			s := &d.Runs[i].Streams[j]
-			if !s.Measured || s.Sent == 0 || s.Received > 0 || w.wire(w.port(s.From)) == nil || j >= len(w.load.Streams) {
-				continue
-			}
-			notes = append(notes, fmt.Sprintf("of stream %s nothing arrived: its frames went to the MAC %s. A router takes only those for its own (eth.dst), "+
-				"and passes them on only if its rules do and it knows the MAC of %s, for which pktgen does not answer ARP",
-				s.Name, w.load.Streams[j].Headers.DstMAC, w.load.Streams[j].Headers.Dst))
-		}
-		if len(notes) > 0 {
-			break // the runs of a method are alike
+	if !d.Found() || d.Passed() {
+		return notes
+	}
+	for i := range w.load.Streams {
+		s := &w.load.Streams[i]
+		if s.To != "" && s.Replay == nil && w.wire(w.port(s.From)) != nil {
+			notes = append(notes, nothing("stream "+s.Name, s.Headers.DstMAC, s.Headers.Dst))
 		}
 	}
+	if c := &w.client; c.Open > 0 && len(w.wires) > 0 {
+		dst := c.Servers4.First
+		if c.Mix[0].IPv6 {
+			dst = c.Servers6.First
+		}
+		notes = append(notes, nothing("the sessions", c.Gateway[:], dst))
+	}
 	return notes
+}
+
+// nothing says what may be the reason when nothing arrives.
+func nothing(of string, mac net.HardwareAddr, dst netip.Addr) string {
+	return fmt.Sprintf("of %s nothing arrived. The frames went to the MAC %s: a router takes only those for its own, which the profile can give, "+
+		"or the route to %s in the port's network namespace. It passes them on if its rules do and if it knows the MAC behind: "+
+		"pktgen answers no ARP, the kernel does for the port's own addresses", of, mac, dst)
 }
 
 // wire returns that of a port; nil: it is no interface.

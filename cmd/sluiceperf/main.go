@@ -112,5 +112,10 @@ func profiled(box *control.Client, f func(start control.Profile) error) (err err
 			}
 		}()
 	}
-	return f(start)
+	if err = f(start); err != nil {
+		if _, gone := box.Status(); gone != nil {
+			err = fmt.Errorf("the box has ended, or does not answer any more: %w", err)
+		}
+	}
+	return err
 }

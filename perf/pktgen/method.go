@@ -183,7 +183,7 @@ func (b *Bench) BackToBack(ctx context.Context, size int, most uint64, repeats i
 	result := report.BackToBack{Subject: b.Subject, Size: size, Repeats: max(repeats, 1), AtMost: true}
 	for range result.Repeats {
 		s, err := Search(ctx, 1, float64(most), 0.01, func(ctx context.Context, v float64) (bool, string, error) {
-			run, err := b.Trial(ctx, size, 0, 0, uint64(v))
+			run, err := b.Trial(ctx, size, 0, 0, max(uint64(v), 1)) // 0 would be without end
 			if err != nil {
 				return false, "", err
 			}

@@ -2,6 +2,7 @@ package pktgen
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 	"time"
@@ -83,6 +84,20 @@ func TestBackToBack(t *testing.T) {
 	}
 	if r, _ = b.BackToBack(context.Background(), 64, 100, 1); !r.AtMost || r.Frames != 100 {
 		t.Errorf("%+v, want all of 100", r)
+	}
+}
+
+// TestBackToBackOfNothing: the search does not end in a burst without end.
+func TestBackToBackOfNothing(t *testing.T) {
+	lose := subject(1e6, 0, 0)
+	b := Bench{Subject: "x", Time: time.Second, Trial: func(ctx context.Context, size int, pps float64, d time.Duration, frames uint64) (*report.Run, error) {
+		if d == 0 && frames == 0 {
+			return nil, errors.New("neither a time nor a number of frames")
+		}
+		return lose(ctx, size, pps, d, frames)
+	}}
+	if r, err := b.BackToBack(context.Background(), 64, 2000, 1); err != nil || r.Frames != 0 || r.AtMost {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -26,6 +26,7 @@ type Limits struct {
 
 // Live is the state of a run under way.
 type Live struct {
+	Run     uint32 // differs from that of the run before
 	Elapsed time.Duration
 	Streams []LiveStream
 	Ports   []LivePort
@@ -217,7 +218,7 @@ func (r *Rig) Stepped(load Load, quiet int, between func()) (*report.Run, error)
 
 // live reads the counters of a run under way.
 func (r *Rig) live(load *Load, elapsed time.Duration) *Live {
-	l := &Live{Elapsed: elapsed}
+	l := &Live{Run: r.run, Elapsed: elapsed}
 	for i := range load.Streams {
 		s := &load.Streams[i]
 		n, t := r.sender(s, i), r.tracker(s, i)

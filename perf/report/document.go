@@ -30,6 +30,38 @@ type Document struct {
 	Notes      []string     `json:"notes,omitempty"`
 }
 
+// Found says whether there is any result.
+func (d *Document) Found() bool {
+	return len(d.Runs)+len(d.Throughput)+len(d.Loss)+len(d.Latency)+len(d.BackToBack)+len(d.Searches)+len(d.Sessions) > 0
+}
+
+// Passed says whether anything at all arrived in what was measured.
+func (d *Document) Passed() bool {
+	for i := range d.Runs {
+		if _, received, _ := d.Runs[i].Total(); received > 0 {
+			return true
+		}
+	}
+	for i := range d.Throughput {
+		for _, t := range d.Throughput[i].Trials {
+			if t.Lost < t.Sent {
+				return true
+			}
+		}
+	}
+	for _, p := range d.Loss {
+		if p.Lost < p.Sent {
+			return true
+		}
+	}
+	for i := range d.Sessions {
+		if s := &d.Sessions[i]; s.Completed > 0 || s.Handshake != nil {
+			return true
+		}
+	}
+	return len(d.BackToBack) > 0 && d.BackToBack[0].Frames > 0
+}
+
 // Run is one load, sent once.
 type Run struct {
 	Name    string   `json:"name"`
