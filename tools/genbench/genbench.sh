@@ -7,7 +7,7 @@
 # the rounds. Needs root. Usage: genbench.sh [rounds]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-rounds=${1:-5} seconds=2
+rounds=${1:-5} seconds=4
 [[ $(id -u) -eq 0 ]] || { echo "genbench: SKIP-PRIVILEGE: needs root" >&2; exit 1; }
 [[ -x bin/pktgen ]] || { echo "genbench: no bin/pktgen (make build)" >&2; exit 1; }
 
@@ -81,7 +81,7 @@ if [[ -n $testpmd && $pages -lt 256 ]]; then echo 256 >/proc/sys/vm/nr_hugepages
 for _ in $(seq "$rounds"); do
 	round pktgen taskset -c 0 bin/pktgen run -q "$dir/pktgen.yaml"
 	if [[ -n $trafgen ]]; then
-		round trafgen ip netns exec "$near" taskset -c 0 trafgen -P1 -o a0 -i "$dir/trafgen.cfg" -n 1000000 -q --no-sock-mem
+		round trafgen ip netns exec "$near" taskset -c 0 trafgen -P1 -o a0 -i "$dir/trafgen.cfg" -n 3000000 -q --no-sock-mem
 	fi
 	if [[ -n $testpmd ]]; then
 		round testpmd ip netns exec "$near" timeout -s INT "$((seconds + 1))" dpdk-testpmd -l 0,1 --main-lcore 1 --no-pci --no-telemetry \

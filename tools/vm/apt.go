@@ -58,6 +58,24 @@ func newApt(ctx context.Context, dir, suite string) (*apt, error) {
 	return a, err
 }
 
+// fetching calls f with an apt of a suite and with the folder for what it fetches,
+// in the cache, which is removed afterwards: what is worth keeping is renamed.
+func fetching(ctx context.Context, cache, suite string, f func(a *apt, dir string) error) error {
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(cache, "fetch-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	a, err := newApt(ctx, filepath.Join(dir, "apt"), suite)
+	if err != nil {
+		return err
+	}
+	return f(a, dir)
+}
+
 // newest returns the release of the newest kernel.
 func (a *apt) newest(ctx context.Context) (string, error) {
 	out, err := command(ctx, "", "apt-cache", append(slices.Clone(a.options), "depends", "linux-image-"+flavour)...)
@@ -74,20 +92,20 @@ func (a *apt) newest(ctx context.Context) (string, error) {
 
 // unpack downloads packages and unpacks them into a folder.
 func (a *apt) unpack(ctx context.Context, root string, packages ...string) error {
-	args := append(append(slices.Clone(a.options), "-qq", "download"), packages...)
-	if _, err := command(ctx, a.dir, "apt-get", args...); err != nil {
-		return err
-	}
-	return unpackAll(ctx, a.dir, root)
+	return a.get(ctx, a.dir, root, packages, "download")
 }
 
 // unpackWhole does the same with all that the packages need.
 func (a *apt) unpackWhole(ctx context.Context, root string, packages ...string) error {
-	args := append(append(slices.Clone(a.options), "-qq", "-y", "--no-install-recommends", "--download-only", "install"), packages...)
-	if _, err := command(ctx, a.dir, "apt-get", args...); err != nil {
+	return a.get(ctx, filepath.Join(a.dir, "cache/archives"), root, packages, "-y", "--no-install-recommends", "--download-only", "install")
+}
+
+// get runs a command of apt-get that puts packages into a folder, and unpacks them.
+func (a *apt) get(ctx context.Context, from, root string, packages []string, args ...string) error {
+	if _, err := command(ctx, a.dir, "apt-get", slices.Concat(a.options, []string{"-qq"}, args, packages)...); err != nil {
 		return err
 	}
-	return unpackAll(ctx, filepath.Join(a.dir, "cache/archives"), root)
+	return unpackAll(ctx, from, root)
 }
 
 // unpackAll unpacks the packages of a folder and removes them.

@@ -71,46 +71,35 @@ func findImage(root string) string {
 
 // fetchKernel downloads the packages with apt, from an index of its own so that
 // the machine's sources stay as they are, and unpacks them. Nothing is installed.
-func fetchKernel(ctx context.Context, cache, want string) (*kernel, error) {
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(cache, "fetch-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir) // what is worth keeping has been renamed
-	a, err := newApt(ctx, filepath.Join(dir, "apt"), kernelSuite)
-	if err != nil {
-		return nil, err
-	}
-	if want == "" {
-		if want, err = a.newest(ctx); err != nil {
-			return nil, err
+func fetchKernel(ctx context.Context, cache, want string) (k *kernel, err error) {
+	err = fetching(ctx, cache, kernelSuite, func(a *apt, dir string) error {
+		if want == "" {
+			if want, err = a.newest(ctx); err != nil {
+				return err
+			}
 		}
-	}
-	root := filepath.Join(dir, "root")
-	if err := a.unpack(ctx, root, "linux-image-"+want); err != nil {
-		return nil, err
-	}
-	// From 7.x on image and modules are in packages of their own.
-	if findImage(root) == "" {
-		if err := a.unpack(ctx, root, "linux-binary-"+want, "linux-modules-"+want); err != nil {
-			return nil, err
+		root := filepath.Join(dir, "root")
+		if err := a.unpack(ctx, root, "linux-image-"+want); err != nil {
+			return err
 		}
-	}
-	if err := os.RemoveAll(filepath.Join(dir, "apt")); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "release"), []byte(want), 0o644); err != nil {
-		return nil, err
-	}
-	to := filepath.Join(cache, "kernel-"+want)
-	if err := os.RemoveAll(to); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(dir, to); err != nil {
-		return nil, err
-	}
-	return openKernel(to, want)
+		// From 7.x on image and modules are in packages of their own.
+		if findImage(root) == "" {
+			if err := a.unpack(ctx, root, "linux-binary-"+want, "linux-modules-"+want); err != nil {
+				return err
+			}
+		}
+		if err := os.RemoveAll(filepath.Join(dir, "apt")); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, "release"), []byte(want), 0o644); err != nil {
+			return err
+		}
+		to := filepath.Join(cache, "kernel-"+want)
+		if err := errors.Join(os.RemoveAll(to), os.Rename(dir, to)); err != nil {
+			return err
+		}
+		k, err = openKernel(to, want)
+		return err
+	})
+	return k, err
 }

@@ -45,23 +45,13 @@ func findPrograms(ctx context.Context, cache string) (*programs, error) {
 }
 
 func fetchPrograms(ctx context.Context, cache, to string) error {
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp(cache, "fetch-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir) // what is worth keeping has been renamed
-	a, err := newApt(ctx, filepath.Join(dir, "apt"), programSuite)
-	if err != nil {
-		return err
-	}
-	root := filepath.Join(dir, "root")
-	if err := a.unpackWhole(ctx, root, programPackages...); err != nil {
-		return err
-	}
-	return os.Rename(root, to)
+	return fetching(ctx, cache, programSuite, func(a *apt, dir string) error {
+		root := filepath.Join(dir, "root")
+		if err := a.unpackWhole(ctx, root, programPackages...); err != nil {
+			return err
+		}
+		return os.Rename(root, to)
+	})
 }
 
 // qemu makes the command of a machine. It runs with the libraries of its own
