@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -140,19 +141,23 @@ func (s *Server) cpuProfile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	if err := pprof.StartCPUProfile(w); err != nil {
+	var profile bytes.Buffer // w itself is flushed, while a goroutine of pprof writes
+	if err := pprof.StartCPUProfile(&profile); err != nil {
 		http.Error(w, err.Error(), http.StatusConflict)
 		return
 	}
-	defer pprof.StopCPUProfile()
 	ctx, end := context.WithTimeout(r.Context(), d)
 	defer end()
 	s.endCPU.Store(&end)
-	defer s.endCPU.Store(nil)
+	defer s.endCPU.CompareAndSwap(&end, nil) // another may have begun
 	if f, ok := w.(http.Flusher); ok {
 		f.Flush()
 	}
 	<-ctx.Done()
+	pprof.StopCPUProfile()
+	if _, err := profile.WriteTo(w); err != nil {
+		s.Log.Debug("CPU profile", zap.Error(err)) // the client has gone
+	}
 }
 
 // Profile returns where the workers' time went.
