@@ -14,7 +14,7 @@ import (
 const style = `body{font:15px/1.45 sans-serif;margin:2em auto;max-width:1080px;padding:0 1em;color:#222}
 h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em;border-bottom:1px solid #ccc}
 table{border-collapse:collapse;font-size:13px;margin:.6em 0}th,td{padding:.25em .7em;border:1px solid #ddd;text-align:right}
-th{background:#f3f3f3}td:first-child,th:first-child{text-align:left}.warn{color:#a33}.wide{overflow-x:auto}`
+th{background:#f3f3f3}td{white-space:nowrap}td:first-child,th:first-child{text-align:left}.warn{color:#a33}.wide{overflow-x:auto}`
 
 // page is a document on its way to HTML.
 type page struct{ strings.Builder }
