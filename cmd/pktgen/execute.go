@@ -64,7 +64,8 @@ func (p *profile) execute(ctx context.Context, show *display) (d *report.Documen
 	}
 	d = newDocument(p.Title)
 	d.Notes = append(d.Notes, w.notes...)
-	defer func() { d.Notes = append(d.Notes, w.after(d)...) }()
+	found := d // returns below may give none
+	defer func() { found.Notes = append(found.Notes, w.after(found)...) }()
 	if p.Sessions != nil {
 		defer func() { err = errors.Join(err, w.close()) }()
 		return d, p.sessions(ctx, w, d, show)

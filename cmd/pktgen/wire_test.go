@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -48,6 +49,14 @@ func TestWire(t *testing.T) {
 	}
 	if d := run("go to " + router.HardwareAddr.String() + ", the MAC of "); d.Runs[0].Streams[0].Received == 0 {
 		t.Errorf("nothing came through the router: %+v", d)
+	}
+	text, err := os.ReadFile(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zero := write(t, "z.yaml", strings.Replace(string(text), "interface: "+lab.ClientIf, "mode: zerocopy, interface: "+lab.ClientIf, 1))
+	if status, out, errs := command(t, "run", "-q", zero); status != exitFailed || out != "" || !strings.Contains(errs, "zero-copy") {
+		t.Errorf("zero-copy on veth: status %d, %s%s", status, out, errs)
 	}
 	if err := l.SetLink(lab.Router, lab.RouterIfC, false); err != nil {
 		t.Fatal(err)
