@@ -75,7 +75,15 @@ func (w *world) after(d *report.Document) (notes []string) {
 			notes = append(notes, wire.name+" lost its carrier meanwhile")
 		}
 	}
-	if !d.Found() || d.Passed() {
+	if !d.Found() {
+		return notes
+	}
+	for i := range d.Sessions {
+		if s := &d.Sessions[i]; len(w.wires) > 0 && s.Completed > 0 && s.TimedOut > s.Opened/10 {
+			notes = append(notes, "many connections timed out: if the box cannot learn the MACs of all clients and servers, "+arpHint)
+		}
+	}
+	if d.Passed() {
 		return notes
 	}
 	for i := range w.load.Streams {
@@ -94,11 +102,13 @@ func (w *world) after(d *report.Document) (notes []string) {
 	return notes
 }
 
+// arpHint says who answers for addresses.
+const arpHint = "the kernel answers to ARP for the ports' own addresses, and for whole nets after `ip route add local NET dev INTERFACE`"
+
 // nothing says what may be the reason when nothing arrives.
 func nothing(of string, mac net.HardwareAddr, dst netip.Addr) string {
 	return fmt.Sprintf("of %s nothing arrived. The frames went to the MAC %s: a router takes only those for its own, which the profile can give, "+
-		"or the route to %s in the port's network namespace. It passes them on if its rules do and if it knows the MAC behind: "+
-		"pktgen answers no ARP, the kernel does for the port's own addresses", of, mac, dst)
+		"or the route to %s in the port's network namespace. It passes them on if its rules do and if it learns the MAC behind: "+arpHint, of, mac, dst)
 }
 
 // wire returns that of a port; nil: it is no interface.
