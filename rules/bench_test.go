@@ -96,14 +96,16 @@ func manyRules(n int, same bool) *nft.Ruleset {
 
 func addrSet(n int, ranged bool) *nft.Set {
 	s := &nft.Set{Name: "s", Key: []*nft.Type{nft.TypeIPv4}}
+	var els []*nft.Element
 	for i := range n {
 		lo := binary.BigEndian.AppendUint32(nil, 0x0a000000+uint32(i)*16)
 		hi := lo
 		if ranged {
 			hi = binary.BigEndian.AppendUint32(nil, 0x0a000000+uint32(i)*16+7)
 		}
-		s.Elements = append(s.Elements, &nft.Element{Key: []nft.KeyPart{{Lo: lo, Hi: hi, PrefixLen: -1}}})
+		els = append(els, &nft.Element{Key: []nft.KeyPart{{Lo: lo, Hi: hi, PrefixLen: -1}}})
 	}
+	s.Elements = nft.ElementsOf(els...)
 	return s
 }
 

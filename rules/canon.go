@@ -302,8 +302,8 @@ func (w *canon) set(s *nft.Set) {
 	for i := range s.Data {
 		w.num(uint64(partOf(s, i)))
 	}
-	w.num(uint64(len(s.Elements)))
-	for _, el := range s.Elements {
+	w.num(uint64(s.Elements.Len()))
+	for el := range s.Elements.All() {
 		w.flag(el.Any)
 		w.parts(el.Key)
 		w.parts(el.Data)

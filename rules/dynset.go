@@ -57,7 +57,7 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 		d.data = uint32(dataWords(s))
 	}
 	if d.size == 0 {
-		d.size = max(65535, uint32(2*len(s.Elements)))
+		d.size = max(65535, uint32(2*s.Elements.Len()))
 	}
 	if d.size > 1<<24 {
 		return errorf(s.Pos, "set %s is too large to change: at most %d elements", s.Name, 1<<24)
@@ -65,7 +65,7 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 	if _, err := d.variant(stmts); err != nil {
 		return err
 	}
-	for _, el := range s.Elements {
+	for el := range s.Elements.All() {
 		if _, err := d.variant(el.Stmts); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (d *dynSpec) fill(ps *ports) error {
 	if err != nil {
 		return err
 	}
-	if !exact || desc.any != 0 || len(els) != len(d.set.Elements) {
+	if !exact || desc.any != 0 || len(els) != d.set.Elements.Len() {
 		return errorf(d.set.Pos, "set %s: timeouts and statements of ranges are not supported", d.set.Name)
 	}
 	d.elements, d.rows = els, data.words
@@ -178,7 +178,7 @@ func (d *dynSpec) begin(t *dynTable, before *dynSpec) {
 		}
 		if node, _ := t.find(b, el.lo); node == nil {
 			if node = t.insert(b, el.lo, 0); node != nil {
-				d.start(t, node, d.set.Elements[i], el.value)
+				d.start(t, node, d.set.Elements.At(i), el.value)
 			}
 		}
 		release(b)
@@ -352,7 +352,7 @@ func (r *Ruleset) Elements(s *nft.Set, nanos int64) []*nft.Element {
 	d := &r.ix.dyns[n]
 	t := r.store.table(d.table())
 	if t == nil {
-		return s.Elements
+		return s.Elements.List()
 	}
 	out := []*nft.Element{} // not nil: it changes, even if it is empty
 	for i := range t.buckets {

@@ -232,7 +232,7 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 			if err := ix.use(st.Set, ref); err != nil {
 				return err
 			}
-			for _, el := range st.Set.Elements {
+			for el := range st.Set.Elements.All() {
 				if err := ref.call(el.Verdict); err != nil {
 					return err
 				}

@@ -23,7 +23,7 @@ func (l *twin) members(s *nft.Set) map[string]*twinMember {
 	}
 	if l.sets[s] == nil {
 		l.sets[s] = map[string]*twinMember{}
-		for _, e := range s.Elements {
+		for e := range s.Elements.All() {
 			var key, data []*big.Int
 			for _, k := range e.Key {
 				key = append(key, new(big.Int).SetBytes(k.Lo))

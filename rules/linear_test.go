@@ -551,7 +551,7 @@ func (l *twin) match(m *nft.Match, p *packet.Packet) bool {
 func (l *twin) find(s *nft.Set, values []*big.Int) *nft.Element {
 	var any *nft.Element
 next:
-	for _, el := range s.Elements {
+	for el := range s.Elements.All() {
 		if el.Any {
 			any = el
 			continue

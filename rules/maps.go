@@ -20,7 +20,7 @@ func partOf(s *nft.Set, i int) int {
 	if i < len(s.DataExprs) && s.DataExprs[i] != nil {
 		return s.DataExprs[i].Bits()
 	}
-	for _, e := range s.Elements {
+	for e := range s.Elements.All() {
 		if i < len(e.Data) {
 			return 8 * len(e.Data[i].Lo)
 		}

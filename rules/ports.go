@@ -113,7 +113,7 @@ func (ps *ports) holds(m *nft.Match, value []byte) (bool, error) {
 	case *nft.Range:
 		inside = between(r.Lo, value, r.Hi)
 	case *nft.SetRef:
-		for _, el := range r.Set.Elements {
+		for el := range r.Set.Elements.All() {
 			if el.Any {
 				inside = true
 				continue

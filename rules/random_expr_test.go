@@ -62,13 +62,13 @@ func (g *gen) lookup(like ...nft.Expr) *nft.MapLookup {
 			el.Data = append(el.Data, nft.KeyPart{Lo: v, Hi: v, PrefixLen: -1})
 		}
 	}
-	for _, el := range s.Elements {
+	for el := range s.Elements.All() {
 		data(el)
 	}
 	if g.one(4) {
 		el := &nft.Element{Any: true}
 		data(el)
-		s.Elements = append(s.Elements, el)
+		s.Elements = nft.ElementsOf(append(s.Elements.List(), el)...)
 	}
 	return &nft.MapLookup{Key: key, Set: s}
 }
@@ -104,7 +104,7 @@ func (g *gen) natValues(n *nft.NAT) {
 		m := g.lookup(addr)
 		if g.one(2) {
 			m.Set.Ranges = true
-			for _, el := range m.Set.Elements {
+			for el := range m.Set.Elements.All() {
 				el.Data[0].Lo, el.Data[0].Hi = g.span(addr)
 			}
 		}

@@ -196,7 +196,7 @@ func (g *gen) set(verdicts bool) (nft.Expr, *nft.Set) {
 			el.Verdict = g.verdict()
 		}
 		seen[id] = true
-		s.Elements = append(s.Elements, el)
+		s.Elements = nft.ElementsOf(append(s.Elements.List(), el)...)
 	}
 	if len(parts) == 1 {
 		return parts[0], s
@@ -205,7 +205,7 @@ func (g *gen) set(verdicts bool) (nft.Expr, *nft.Set) {
 }
 
 func (g *gen) overlaps(s *nft.Set, el *nft.Element) bool {
-	for _, o := range s.Elements {
+	for o := range s.Elements.All() {
 		if bytes.Compare(o.Key[0].Lo, el.Key[0].Hi) <= 0 && bytes.Compare(el.Key[0].Lo, o.Key[0].Hi) <= 0 {
 			return true
 		}

@@ -35,14 +35,16 @@ func TestSets(t *testing.T) {
 				for _, n := range row.parts {
 					s.Key = append(s.Key, &nft.Type{Bits: 8 * n})
 				}
-				for seen := map[string]bool{}; len(s.Elements) < size; {
+				var els []*nft.Element
+				for seen := map[string]bool{}; len(els) < size; {
 					el := g.element(row.parts, row.ranged, size)
 					id := fmt.Sprintf("%x", el.Key)
 					if !seen[id] {
-						s.Elements = append(s.Elements, el)
+						els = append(els, el)
 					}
 					seen[id] = true
 				}
+				s.Elements = nft.ElementsOf(els...)
 				checkSet(t, g, s, row.parts, row.kinds[i])
 			}
 		})
@@ -105,17 +107,17 @@ func checkSet(t *testing.T, g *gen, s *nft.Set, parts []int, kind uint8) {
 		t.Fatal(err)
 	}
 	if b.set.kind != kind {
-		t.Fatalf("%d elements: kind %d, want %d", len(s.Elements), b.set.kind, kind)
+		t.Fatalf("%d elements: kind %d, want %d", s.Elements.Len(), b.set.kind, kind)
 	}
 	im := &Image{data: b.data, sets: []setDesc{b.set}}
 	found := 0
 	for range 2000 {
 		values := make([][]byte, len(parts))
 		for i, n := range parts {
-			values[i] = g.edge(n, len(s.Elements))
+			values[i] = g.edge(n, s.Elements.Len())
 		}
-		if len(s.Elements) > 0 && g.one(2) { // one that is there, at a border
-			el := pick(g, s.Elements...)
+		if s.Elements.Len() > 0 && g.one(2) { // one that is there, at a border
+			el := s.Elements.At(g.r.IntN(s.Elements.Len()))
 			for i := range values {
 				values[i] = pick(g, el.Key[i].Lo, el.Key[i].Hi)
 			}
@@ -135,7 +137,7 @@ func checkSet(t *testing.T, g *gen, s *nft.Set, parts []int, kind uint8) {
 		}
 		want := false
 	search:
-		for _, el := range s.Elements {
+		for el := range s.Elements.All() {
 			for i, v := range values {
 				if string(v) < string(el.Key[i].Lo) || string(v) > string(el.Key[i].Hi) {
 					continue search
@@ -145,14 +147,14 @@ func checkSet(t *testing.T, g *gen, s *nft.Set, parts []int, kind uint8) {
 			break
 		}
 		if got := im.lookup(0, &key) == setHit; got != want {
-			t.Fatalf("%d elements: %x found %v, want %v", len(s.Elements), values, got, want)
+			t.Fatalf("%d elements: %x found %v, want %v", s.Elements.Len(), values, got, want)
 		}
 		if want {
 			found++
 		}
 	}
-	if len(s.Elements) > 0 && found < 100 {
-		t.Errorf("%d elements: only %d keys were there", len(s.Elements), found)
+	if s.Elements.Len() > 0 && found < 100 {
+		t.Errorf("%d elements: only %d keys were there", s.Elements.Len(), found)
 	}
 }
 

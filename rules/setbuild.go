@@ -17,8 +17,8 @@ func partBits(s *nft.Set, i int) int {
 	if i < len(s.KeyExprs) && s.KeyExprs[i] != nil {
 		return s.KeyExprs[i].Bits()
 	}
-	if len(s.Elements) > 0 && i < len(s.Elements[0].Key) {
-		return 8 * len(s.Elements[0].Key[i].Lo)
+	if s.Elements.Len() > 0 && i < len(s.Elements.At(0).Key) {
+		return 8 * len(s.Elements.At(0).Key[i].Lo)
 	}
 	return 0
 }
@@ -73,10 +73,10 @@ func buildSet(b *block, s *nft.Set, ix *index, ps *ports) error {
 // elements reads the elements of a set. exact says that none is a range.
 func elements(s *nft.Set, d *setDesc, data *rows, ix *index, ps *ports) (els []element, exact bool, err error) {
 	exact = true
-	els = make([]element, 0, len(s.Elements))
-	words := make([]uint64, 0, 2*int(d.words)*len(s.Elements)) // of all keys: one piece of memory, not two for each element
+	els = make([]element, 0, s.Elements.Len())
+	words := make([]uint64, 0, 2*int(d.words)*s.Elements.Len()) // of all keys: one piece of memory, not two for each element
 next:
-	for _, e := range s.Elements {
+	for e := range s.Elements.All() {
 		value, err := elementValue(s, e, data, ix, ps)
 		if err != nil {
 			return nil, false, err

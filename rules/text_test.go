@@ -211,10 +211,10 @@ func TestErrors(t *testing.T) {
 	loop.Tables[0].Chains[2].Rules = []*nft.Rule{ruleOf(&nft.Verdict{Pos: at, Kind: nft.VerdictGoto, Chain: "A"})}
 	overlap := forward(nft.VerdictDrop, ruleOf(&nft.VMap{Pos: at, Left: field("tcp", "dport"), Set: &nft.Set{
 		Key: []*nft.Type{nft.TypeService}, Verdicts: true,
-		Elements: []*nft.Element{
-			{Pos: at, Key: []nft.KeyPart{{Lo: []byte{0, 1}, Hi: []byte{0, 9}}}, Verdict: dropStmt},
-			{Pos: at, Key: []nft.KeyPart{{Lo: []byte{0, 9}, Hi: []byte{0, 10}}}, Verdict: acceptStmt},
-		},
+		Elements: nft.ElementsOf(
+			&nft.Element{Pos: at, Key: []nft.KeyPart{{Lo: []byte{0, 1}, Hi: []byte{0, 9}}}, Verdict: dropStmt},
+			&nft.Element{Pos: at, Key: []nft.KeyPart{{Lo: []byte{0, 9}, Hi: []byte{0, 10}}}, Verdict: acceptStmt},
+		),
 	}}))
 	for _, row := range []struct {
 		name string

@@ -112,7 +112,7 @@ func matchesInvalid(m *nft.Match) bool {
 	case *nft.Const:
 		named = holdsInvalid(v.Data)
 	case *nft.SetRef:
-		for _, el := range v.Set.Elements {
+		for el := range v.Set.Elements.All() {
 			named = named || len(el.Key) > 0 && holdsInvalid(el.Key[0].Lo)
 		}
 	}
@@ -120,7 +120,7 @@ func matchesInvalid(m *nft.Match) bool {
 }
 
 func mapsInvalid(set *nft.Set) bool {
-	for _, el := range set.Elements {
+	for el := range set.Elements.All() {
 		if el.Verdict != nil && len(el.Key) > 0 && holdsInvalid(el.Key[0].Lo) && refuses(el.Verdict) {
 			return true
 		}

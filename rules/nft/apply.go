@@ -107,6 +107,7 @@ func (c *checker) nameByHandle(cmd *command, t *Table) {
 // renameChain is `rename chain t old new`.
 func (c *checker) renameChain(cmd *command, t *Table) {
 	c.checkName(&cmd.newName)
+	c.settleAll() // for new elements that go there
 	ch := c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end})
 	if t.chain(cmd.newName.text) != nil {
 		c.failToken(&cmd.newName, "Could not process rule: File exists")

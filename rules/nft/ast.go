@@ -441,7 +441,7 @@ type Set struct {
 	Timeout   uint64 // milliseconds; 0: none
 	GC        uint64 // milliseconds between collections of timed out elements; 0: none
 	Stmts     []Stmt // counter, limit, quota or ct count that each element has
-	Elements  []*Element
+	Elements  Elements
 
 	HoldsObjects bool // a map whose data are objects of ObjectKind
 	ObjectKind   ObjectKind
@@ -464,6 +464,8 @@ type Element struct {
 	Stmts   []Stmt    // as Set.Stmts, with values of its own
 	Comment string
 	empty   bool // Comment is written, but empty
+
+	at *raw // where it was written, until it is settled
 }
 
 // KeyPart is one field of an element's key: a value (Lo equals Hi) or a range.

@@ -14,16 +14,17 @@ type checker struct {
 	opt   ParseOptions
 
 	own       ownership
-	unsettled map[*Set]map[*Element]*raw // named sets with new elements, and where those were written
-	known     map[*Set]map[string]bool   // keys of the sets that something was created in
-	adding    bool                       // the command adds something
-	inserting bool                       // the rule being added was to be inserted
+	unsettled map[*Set][]*Element      // new elements of named sets, in order of the text
+	merged    []*Element               // made while a set is settled
+	known     map[*Set]map[string]bool // keys of the sets that something was created in
+	adding    bool                     // the command adds something
+	inserting bool                     // the rule being added was to be inserted
 }
 
 type span struct{ pos, end Pos }
 
 func newChecker(r reporter) *checker {
-	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, own: newOwnership(), unsettled: map[*Set]map[*Element]*raw{}, known: map[*Set]map[string]bool{}}
+	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, own: newOwnership(), unsettled: map[*Set][]*Element{}, known: map[*Set]map[string]bool{}}
 }
 
 // report records an error about r.
@@ -386,6 +387,7 @@ func (c *checker) applyChain(cmd *command, t *Table) {
 	case "flush":
 		c.flushChain(t, c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end}))
 	case "delete":
+		c.settleAll() // for new elements that go there
 		ch := t.chain(cmd.name.text)
 		if ch == nil {
 			c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
@@ -423,7 +425,7 @@ func (t *Table) verdicts(f func(*Verdict)) {
 }
 
 func setVerdicts(s *Set, f func(*Verdict)) {
-	for _, e := range s.Elements {
+	for e := range s.Elements.All() {
 		if e.Verdict != nil {
 			f(e.Verdict)
 		}

@@ -1,7 +1,5 @@
 package nft
 
-import "slices"
-
 var hookNames = map[string]Hook{
 	"prerouting": HookPrerouting, "input": HookInput, "forward": HookForward, "output": HookOutput,
 	"postrouting": HookPostrouting, "ingress": HookIngress, "egress": HookEgress,
@@ -179,10 +177,10 @@ func (c *checker) applySet(cmd *command, t *Table) {
 	case "flush":
 		s := c.ownSet(t, c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end}))
 		c.settleNamed(s)
-		if len(s.Elements) > 0 {
-			c.did(Change{Verb: "delete", Table: t, Set: s, Elements: s.Elements})
+		if s.Elements.Len() > 0 {
+			c.did(Change{Verb: "delete", Table: t, Set: s, Elements: s.Elements.List()})
 		}
-		s.Elements = nil
+		s.Elements = Elements{}
 		delete(c.known, s)
 	case "delete":
 		s := t.set(cmd.name.text)
@@ -348,59 +346,56 @@ func (s *Set) keyBits() []int {
 // already. Overlaps and order are settled when all commands have run, so that a
 // file may add elements one by one.
 func (c *checker) addElements(t *Table, s *Set, r *raw, create bool) {
-	places := c.unsettled[s]
-	if places == nil {
-		places = map[*Element]*raw{}
-		c.unsettled[s] = places
-	}
-	had := len(s.Elements)
-	c.elements(s, r, s.keyBits(), places)
-	for _, e := range s.Elements[had:] {
-		k := places[e]
+	fresh := c.elements(s, r, s.keyBits(), nil)
+	for _, e := range fresh {
 		if e.isInterval() && s.Flags&SetInterval == 0 {
 			kind := "range"
-			if key := keyOf(k); key.kind == rawPrefix || e.Key[0].PrefixLen >= 0 {
+			if key := keyOf(e.at); key.kind == rawPrefix || e.Key[0].PrefixLen >= 0 {
 				kind = "prefix"
 			}
-			at := *keyOf(k)
-			s.Elements = s.Elements[:had]
+			at := *keyOf(e.at)
 			c.fail(&at, "You must add 'flags interval' to your %s declaration if you want to add %s elements", map[bool]string{false: "set", true: "map"}[s.Map], kind)
 		}
 		if v := e.Verdict; v != nil && v.Chain != "" {
-			c.checkTarget(t, v, keyOf(k))
+			c.checkTarget(t, v, keyOf(e.at))
 		}
 		if s.HoldsObjects && t.object(s.ObjectKind, e.Object) == nil {
-			s.Elements = s.Elements[:had]
-			c.fail(k, "Could not process rule: %s", noEntry)
+			c.fail(e.at, "Could not process rule: %s", noEntry)
 		}
 	}
-	c.note(s, had, create)
-	c.did(Change{Verb: "add", Table: t, Set: s, Elements: slices.Clone(s.Elements[had:])})
+	c.note(s, fresh, create)
+	c.unsettled[s] = append(c.unsettled[s], fresh...)
+	c.did(Change{Verb: "add", Table: t, Set: s, Elements: fresh})
 }
 
-// note remembers the keys of the elements from had on, and with create refuses
-// those that are there already. Sets that nothing is created in are not kept.
-func (c *checker) note(s *Set, had int, create bool) {
+// note remembers the keys of new elements, and with create refuses those that are
+// there already. Sets that nothing is created in are not kept.
+func (c *checker) note(s *Set, fresh []*Element, create bool) {
 	known := c.known[s]
 	if known == nil {
 		if !create {
 			return
 		}
-		known = make(map[string]bool, len(s.Elements))
+		known = map[string]bool{}
 		c.known[s] = known
 		if s.Flags&SetAutoMerge == 0 { // what merges may be there already
-			for _, e := range s.Elements[:had] {
+			for _, e := range c.unsettled[s] {
 				known[e.keyText()] = true
+			}
+			if s.order() == nil { // where index is slow
+				for e := range s.Elements.All() {
+					known[e.keyText()] = true
+				}
 			}
 		}
 	}
 	if !create && s.Flags&SetAutoMerge != 0 {
 		return
 	}
-	for _, e := range s.Elements[had:] {
+	for _, e := range fresh {
 		key := e.keyText()
-		if create && known[key] {
-			c.report(keyOf(c.unsettled[s][e]), "Could not process rule: File exists")
+		if create && (known[key] || s.Flags&SetAutoMerge == 0 && s.order() != nil && s.index(e) >= 0) {
+			c.report(keyOf(e.at), "Could not process rule: File exists")
 		}
 		known[key] = true
 	}
@@ -420,21 +415,15 @@ func (c *checker) checkTarget(t *Table, v *Verdict, at *raw) {
 func (c *checker) deleteElements(t *Table, s *Set, r *raw) {
 	c.settleNamed(s)
 	delete(c.known, s)
-	gone := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
-	places := map[*Element]*raw{}
-	c.elements(gone, r, s.keyBits(), places)
-	for _, e := range gone.Elements {
-		found := false
-		for i, o := range s.Elements {
-			if sameKey(o, e) {
-				s.Elements = append(s.Elements[:i:i], s.Elements[i+1:]...)
-				found = true
-				break
-			}
+	like := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
+	gone := c.elements(like, r, s.keyBits(), nil)
+	for _, e := range gone {
+		i := s.index(e)
+		if i < 0 {
+			c.fail(keyOf(e.at), "Could not process rule: %s", noEntry)
 		}
-		if !found {
-			c.fail(keyOf(places[e]), "Could not process rule: %s", noEntry)
-		}
+		s.Elements = s.Elements.replace(i, i+1, nil)
+		e.at = nil
 	}
-	c.did(Change{Verb: "delete", Table: t, Set: s, Elements: gone.Elements})
+	c.did(Change{Verb: "delete", Table: t, Set: s, Elements: gone})
 }

@@ -44,8 +44,8 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 		}
 		s := k.anonymous(r, es, ts, false)
 		m.Right = &SetRef{Set: s}
-		if len(s.Elements) == 1 && len(es) == 1 && k.single(r) && !s.Elements[0].Any {
-			m.Right = partValue(ts[0], s.Elements[0].Key[0])
+		if s.Elements.Len() == 1 && len(es) == 1 && k.single(r) && !s.Elements.At(0).Any {
+			m.Right = partValue(ts[0], s.Elements.At(0).Key[0])
 			if ts[0].Bitmask && !n.given && masked(e) == nil {
 				m.Op = OpAny
 			}
@@ -298,7 +298,7 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 	if ref, set := m.Right.(*SetRef); set && (l4 || ether) && n.right.kind == rawSet && len(n.right.kids) > 0 {
 		// nft goes by the element written last.
 		last := n.right.kids[len(n.right.kids)-1]
-		for _, e := range ref.Set.Elements {
+		for e := range ref.Set.Elements.All() {
 			if keyOf(last).pos != e.Pos || len(e.Key) != 1 {
 				continue
 			}

@@ -147,6 +147,7 @@ func appendNew(list []string, name string) []string {
 
 // deleteObject takes an object or flowtable away.
 func (c *checker) deleteObject(cmd *command, t *Table) {
+	c.settleAll() // for new elements that name it
 	busy := false
 	uses := func(o *Object, f *Flowtable) {
 		for _, ch := range t.Chains {
@@ -162,7 +163,7 @@ func (c *checker) deleteObject(cmd *command, t *Table) {
 			}
 		}
 		for _, s := range t.Sets {
-			for _, e := range s.Elements {
+			for e := range s.Elements.All() {
 				busy = busy || o != nil && s.HoldsObjects && s.ObjectKind == o.Kind && e.Object == o.Name
 			}
 		}

@@ -280,22 +280,21 @@ func (k *ruleCheck) anonymous(r *raw, es []Expr, ts []*Type, vmap bool) *Set {
 
 // literal fills an anonymous set.
 func (k *ruleCheck) literal(r *raw, s *Set) *Set {
-	places := map[*Element]*raw{}
-	k.elements(s, r, s.keyBits(), places)
-	if len(s.Elements) == 0 {
+	els := k.elements(s, r, s.keyBits(), nil)
+	if len(els) == 0 {
 		k.fail(r, "Set is empty")
 	}
-	for _, e := range s.Elements {
+	for _, e := range els {
 		if e.isInterval() {
 			s.Flags |= SetInterval
 		}
 		if e.Verdict != nil && e.Verdict.Chain != "" {
-			k.checkTarget(k.table, e.Verdict, keyOf(places[e]))
+			k.checkTarget(k.table, e.Verdict, keyOf(e.at))
 		}
 		if s.HoldsObjects && k.table.object(s.ObjectKind, e.Object) == nil {
 			k.fail(r, "Could not process rule: %s", noEntry)
 		}
 	}
-	k.settle(s, places)
+	k.settle(s, els)
 	return s
 }

@@ -138,7 +138,7 @@ func setRefJSON(s *Set, opt *PrintOptions) any {
 	if s.Name != "" {
 		return "@" + s.Name
 	}
-	els := make([]any, len(s.Elements))
+	els := make([]any, s.Elements.Len())
 	for i, e := range opt.inRule(s) {
 		els[i] = elementJSON(s, e, opt)
 	}

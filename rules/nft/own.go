@@ -66,11 +66,7 @@ func (c *checker) ownChain(t *Table, ch *Chain) *Chain {
 
 // ownSet's copies are not yet what rules name: see redirect.
 func (c *checker) ownSet(t *Table, s *Set) *Set {
-	n := own(&c.own, t.Sets, c.own.sets, s)
-	if n != s {
-		n.Elements = slices.Clone(s.Elements)
-	}
-	return n
+	return own(&c.own, t.Sets, c.own.sets, s)
 }
 
 func (c *checker) ownFlowtable(t *Table, f *Flowtable) *Flowtable {
@@ -272,14 +268,15 @@ func (c *checker) rename(t *Table, ch *Chain, name string) *Chain {
 		return found
 	}
 	elements := func(s *Set) {
-		s.Elements = slices.Clone(s.Elements)
-		for i, e := range s.Elements {
+		els := s.Elements.List()
+		for i, e := range els {
 			if v := verdict(e.Verdict); v != e.Verdict {
 				n := *e
 				n.Verdict = v
-				s.Elements[i] = &n
+				els[i] = &n
 			}
 		}
+		s.Elements = ElementsOf(els...)
 	}
 	for _, s := range slices.Clone(t.Sets) {
 		if s.Verdicts && names(s) {

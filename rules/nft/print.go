@@ -63,7 +63,7 @@ func (o *PrintOptions) elements(s *Set) []*Element {
 			return now
 		}
 	}
-	return s.Elements
+	return s.Elements.List()
 }
 
 func (o *PrintOptions) handle(h uint64) string {

@@ -295,11 +295,11 @@ func impliedNetwork(family, f Family) *item {
 // impliedTypes is the match on an icmp type that an identifier needs.
 func impliedTypes(f *Field) *Match {
 	typ := LookupField(f.Proto, "type")
-	set := &Set{Key: []*Type{typ.T}}
+	var els []*Element
 	for _, v := range []byte{min(f.Types[0], f.Types[1]), max(f.Types[0], f.Types[1])} {
-		set.Elements = append(set.Elements, &Element{Pos: Pos{Col: slices.Index(f.Types, v)}, Key: []KeyPart{{Lo: []byte{v}, Hi: []byte{v}, PrefixLen: -1}}})
+		els = append(els, &Element{Pos: Pos{Col: slices.Index(f.Types, v)}, Key: []KeyPart{{Lo: []byte{v}, Hi: []byte{v}, PrefixLen: -1}}})
 	}
-	return &Match{Left: &Payload{Field: typ}, Right: &SetRef{Set: set}, icmpTypes: true}
+	return &Match{Left: &Payload{Field: typ}, Right: &SetRef{Set: &Set{Key: []*Type{typ.T}, Elements: ElementsOf(els...)}}, icmpTypes: true}
 }
 
 // says4 is the transport protocol an item states.

@@ -202,9 +202,9 @@ func flagMatchText(m *Match, mask *Masked, v *Const, th string, opt *PrintOption
 // inRule are the elements of a set in a rule.
 func (o *PrintOptions) inRule(s *Set) []*Element {
 	if !o.written || s.Flags&SetInterval != 0 {
-		return s.Elements
+		return s.Elements.List()
 	}
-	return slices.SortedStableFunc(slices.Values(s.Elements), func(a, b *Element) int {
+	return slices.SortedStableFunc(s.Elements.All(), func(a, b *Element) int {
 		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Col, b.Pos.Col))
 	})
 }

@@ -108,22 +108,22 @@ func (c *checker) nearObject(name string) string {
 func (c *checker) getElements(s *Set, cmd *command) *Set {
 	c.settleNamed(s)
 	asked := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
-	c.elements(asked, cmd.elements, s.keyBits(), map[*Element]*raw{})
-	have := s.Elements
+	have := s.Elements.List()
 	if c.opt.Elements != nil {
 		if live := c.opt.Elements(s); live != nil {
 			have = live
 		}
 	}
 	found := *s
-	found.Elements = nil
-	for _, e := range asked.Elements {
+	var els []*Element
+	for _, e := range c.elements(asked, cmd.elements, s.keyBits(), nil) {
 		i := slices.IndexFunc(have, func(o *Element) bool { return o.covers(e) })
 		if i < 0 {
 			c.failAt(span{cmd.pos, cmd.end}, "Could not process rule: %s", noEntry)
 		}
-		found.Elements = append(found.Elements, have[i])
+		els = append(els, have[i])
 	}
+	found.Elements = ElementsOf(els...)
 	return &found
 }
 

@@ -139,7 +139,7 @@ func (s *series) step() {
 			data = " : accept"
 		}
 		from := 100 * s.IntN(500)
-		for _, e := range set.Elements {
+		for e := range set.Elements.All() {
 			if int(getUint(e.Key[0].Lo))/100*100 == from {
 				return // would overlap
 			}
@@ -147,8 +147,8 @@ func (s *series) step() {
 		say("add element %s %s { %d%s, %d-%d%s }", in, set.Name, from, data, from+5, from+5+s.IntN(90), data)
 	case n < 90 && len(t.Sets) > 0:
 		set := pick(s, t.Sets)
-		if len(set.Elements) > 0 {
-			e := pick(s, set.Elements).Key[0]
+		if set.Elements.Len() > 0 {
+			e := pick(s, set.Elements.List()).Key[0]
 			data := ""
 			if set.Map {
 				data = " : accept"

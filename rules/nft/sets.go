@@ -2,23 +2,24 @@ package nft
 
 import (
 	"bytes"
-	"slices"
-	"sort"
 )
 
 // maxElements bounds what one file may put into its sets, variables spliced.
 const maxElements = 2 << 20
 
-// elements resolves the elements of a set literal into s, variables that are
-// sets spliced in.
-func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw) {
+// elements adds the elements of a set literal, as they are for s, to a list;
+// variables that are sets are spliced in.
+func (c *checker) elements(s *Set, r *raw, bits []int, to []*Element) []*Element {
+	if to == nil {
+		to = make([]*Element, 0, len(r.kids))
+	}
 	for _, k := range r.kids {
 		c.step(k)
 		if k.kind == rawSet {
-			c.elements(s, k, bits, places)
+			to = c.elements(s, k, bits, to)
 			continue
 		}
-		e, key := &Element{Pos: k.pos}, k
+		e, key := &Element{Pos: k.pos, at: k}, k
 		if k.kind == rawElem {
 			key = k.kids[0]
 			e.Comment, e.empty = textOf(k.comment)
@@ -27,12 +28,12 @@ func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw)
 			if k.kind == rawElem && (k.verdict != nil || len(k.kids) > 1) {
 				c.fail(key, "not supported: a set as a map's key")
 			}
-			c.elements(s, key, bits, places)
+			to = c.elements(s, key, bits, to)
 			continue
 		}
 		if key.kind == rawList && !(len(s.Key) == 1 && s.Key[0].Bitmask && k.kind != rawElem) {
 			// A variable that holds a list stands for its members.
-			c.elements(s, &raw{kind: rawSet, pos: key.pos, end: key.end, kids: key.kids}, bits, places)
+			to = c.elements(s, &raw{kind: rawSet, pos: key.pos, end: key.end, kids: key.kids}, bits, to)
 			continue
 		}
 		c.count++
@@ -45,9 +46,9 @@ func (c *checker) elements(s *Set, r *raw, bits []int, places map[*Element]*raw)
 		}
 		c.elementOptions(s, e, k)
 		c.elementData(s, e, k, key)
-		s.Elements = append(s.Elements, e)
-		places[e] = k
+		to = append(to, e)
 	}
+	return to
 }
 
 // elementOptions takes over an element's timeout and statements.
@@ -246,90 +247,6 @@ func sameData(a, b *Element) bool {
 	return true
 }
 
-// settle sorts the elements, drops repetitions, and merges or refuses those
-// that overlap. places gives where new ones were written.
-func (c *checker) settle(s *Set, places map[*Element]*raw) {
-	var all *Element
-	plain := make([]*Element, 0, len(s.Elements))
-	for _, e := range s.Elements {
-		if !e.Any {
-			plain = append(plain, e)
-			continue
-		}
-		if all != nil && !sameData(all, e) && places[e] != nil {
-			c.report(keyOf(places[e]), "Could not process rule: File exists")
-		}
-		all = e
-	}
-	s.Elements = plain
-	c.settleKeys(s, places)
-	if all != nil {
-		s.Elements = append(s.Elements, all)
-	}
-}
-
-// settleKeys settles what has keys.
-func (c *checker) settleKeys(s *Set, places map[*Element]*raw) {
-	if len(s.Elements) == 0 {
-		return
-	}
-	if len(s.Key) > 1 || s.Flags&SetInterval == 0 {
-		c.unique(s, places)
-		if len(s.Key) > 1 && s.Flags&SetInterval != 0 {
-			c.boxes(s, places)
-		}
-		if len(s.Key) == 1 || s.Flags&SetInterval == 0 {
-			listingOrder(s)
-		}
-		return
-	}
-	sort.SliceStable(s.Elements, func(i, j int) bool { return compareKeys(s.Elements[i], s.Elements[j]) < 0 })
-	merge := !s.Map && (s.Name == "" || s.Flags&SetAutoMerge != 0)
-	var out []*Element
-	for _, e := range s.Elements {
-		if len(out) == 0 {
-			out = append(out, e)
-			continue
-		}
-		last := out[len(out)-1]
-		k, l := &e.Key[0], &last.Key[0]
-		over := bytes.Compare(k.Lo, l.Hi) <= 0
-		switch {
-		case merge && (over || isNext(l.Hi, k.Lo)) && k.Name == "" && l.Name == "":
-			if bytes.Compare(k.Hi, l.Hi) <= 0 {
-				continue
-			}
-			m := *last
-			m.Key = []KeyPart{{Lo: l.Lo, Hi: k.Hi, PrefixLen: -1}}
-			if bytes.Equal(l.Lo, k.Lo) {
-				m.Key[0].PrefixLen = k.PrefixLen
-			}
-			places[&m] = places[last]
-			out[len(out)-1] = &m
-			continue
-		case over && k.Name == l.Name:
-			if sameKey(e, last) && sameData(e, last) {
-				continue
-			}
-			// The later one in the text is at fault.
-			bad, old := places[e], places[last]
-			if bad == nil || old != nil && bad.pos.before(old.pos) {
-				bad, old = old, bad
-			}
-			if bad == nil {
-				continue
-			}
-			c.report(keyOf(bad), "conflicting intervals specified")
-			if old != nil && keyOf(old).pos.before(keyOf(bad).pos) && old.pos.File == bad.pos.File && old.pos.Line == bad.pos.Line {
-				c.also(keyOf(old).pos, keyOf(old).end)
-			}
-			continue
-		}
-		out = append(out, e)
-	}
-	s.Elements = out
-}
-
 // keyOf is the key's own place in an element.
 func keyOf(r *raw) *raw {
 	if r.kind == rawElem {
@@ -350,105 +267,6 @@ func (e *Element) keyText() string {
 		b = append(append(append(append(b, k.Lo...), k.Hi...), k.Name...), 0)
 	}
 	return string(b)
-}
-
-// unique drops repeated keys; in a map they must not differ in what they give.
-// The order stays.
-func (c *checker) unique(s *Set, places map[*Element]*raw) {
-	seen := make(map[string]*Element, len(s.Elements))
-	out := s.Elements[:0]
-	for _, e := range s.Elements {
-		key := e.keyText()
-		old := seen[key]
-		if old == nil {
-			seen[key] = e
-			out = append(out, e)
-			continue
-		}
-		if k := places[e]; k != nil && !sameData(old, e) {
-			c.report(keyOf(k), "Could not process rule: File exists")
-		}
-	}
-	s.Elements = out
-}
-
-// maxBoxes bounds the elements whose overlaps are searched pair by pair.
-const maxBoxes = 4096
-
-// boxes refuses joined ranges of which a later one begins or ends inside an
-// earlier one, as the kernel does.
-func (c *checker) boxes(s *Set, places map[*Element]*raw) {
-	if len(s.Elements) > maxBoxes {
-		return
-	}
-	inside := func(e, o *Element, end bool) bool {
-		for i := range e.Key {
-			at := e.Key[i].Lo
-			if end {
-				at = e.Key[i].Hi
-			}
-			if bytes.Compare(at, o.Key[i].Lo) < 0 || bytes.Compare(at, o.Key[i].Hi) > 0 || e.Key[i].Name != o.Key[i].Name {
-				return false
-			}
-		}
-		return true
-	}
-	for n, e := range s.Elements {
-		for _, o := range s.Elements[:n] {
-			if !inside(e, o, false) && !inside(e, o, true) {
-				continue
-			}
-			if k := places[e]; k != nil {
-				c.report(keyOf(k), "Could not process rule: File exists")
-			}
-			break
-		}
-	}
-}
-
-// SortElements puts elements, which it may change, into the order in which nft
-// lists those of the set.
-func SortElements(s *Set, els []*Element) {
-	listingOrder(&Set{Key: s.Key, Elements: els})
-}
-
-// listingOrder sorts as nft lists: by value; names, and what is joined of
-// several, as numbers that begin with the lowest byte.
-func listingOrder(s *Set) {
-	if len(s.Key) == 1 && s.Key[0].Bitmask {
-		// Flags go by the lowest one of each element, later ones first.
-		slices.Reverse(s.Elements)
-		lowest := func(e *Element) uint64 { v := getUint(e.Key[0].Lo); return v & -v }
-		sort.SliceStable(s.Elements, func(i, j int) bool { return lowest(s.Elements[i]) < lowest(s.Elements[j]) })
-		return
-	}
-	if len(s.Key) == 1 && s.Key[0] != TypeIfname && s.Key[0] != TypeString {
-		sort.SliceStable(s.Elements, func(i, j int) bool { return compareKeys(s.Elements[i], s.Elements[j]) < 0 })
-		return
-	}
-	keys := make(map[*Element][]byte, len(s.Elements))
-	for _, e := range s.Elements {
-		var b []byte
-		for i, k := range e.Key {
-			if t := s.Key[i]; t.Host && t != TypeIfname && t != TypeString {
-				b = append(b, reversed(k.Lo)...)
-			} else {
-				b = append(b, k.Lo...)
-			}
-		}
-		keys[e] = reversed(b)
-	}
-	sort.SliceStable(s.Elements, func(i, j int) bool {
-		return bytes.Compare(keys[s.Elements[i]], keys[s.Elements[j]]) < 0
-	})
-}
-
-func reversed(b []byte) []byte {
-	out := make([]byte, len(b))
-	for i, c := range b {
-		out[len(b)-1-i] = c
-	}
-	return out
 }
 
 // isNext tells whether b is a plus one.
@@ -479,28 +297,4 @@ func prefixOf(lo, hi []byte) int {
 		}
 	}
 	return n
-}
-
-// settleNamed settles a named set that has new elements.
-func (c *checker) settleNamed(s *Set) {
-	places := c.unsettled[s]
-	if places == nil {
-		return
-	}
-	delete(c.unsettled, s)
-	if s.SizeGiven > 0 && len(s.Elements) > int(s.SizeGiven) {
-		if k := places[s.Elements[s.SizeGiven]]; k != nil {
-			c.report(keyOf(k), "Could not process rule: Too many open files in system: the set's size is %d", s.SizeGiven)
-		}
-	}
-	c.settle(s, places)
-}
-
-// settleAll settles every named set, at the end of the commands.
-func (c *checker) settleAll() {
-	for _, t := range c.rs.Tables {
-		for _, s := range t.Sets {
-			c.settleNamed(s)
-		}
-	}
 }

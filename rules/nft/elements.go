@@ -1,0 +1,176 @@
+package nft
+
+import (
+	"iter"
+	"slices"
+	"sort"
+)
+
+// Elements is a list of elements in the order of a listing. It is a value that
+// never changes: what makes another list of it shares the pieces that stay, so one
+// element more in a million costs a piece and the row of pieces. The zero value is
+// empty. Elements themselves must not be changed either.
+type Elements struct {
+	pieces [][]*Element // none empty
+	starts []int32      // number of the first element of each piece
+	n      int
+}
+
+const pieceSize = 512 // elements; pieces of a list that was changed have up to twice as many
+
+// ElementsOf makes a list of elements that are in order.
+func ElementsOf(list ...*Element) Elements {
+	var l Elements
+	for part := range slices.Chunk(list, pieceSize) {
+		l.add(part)
+	}
+	return l
+}
+
+func (l *Elements) add(piece []*Element) {
+	if len(piece) > 0 {
+		l.pieces, l.starts = append(l.pieces, piece), append(l.starts, int32(l.n))
+		l.n += len(piece)
+	}
+}
+
+// Len returns the number of elements.
+func (l Elements) Len() int { return l.n }
+
+// All visits the elements in order.
+func (l Elements) All() iter.Seq[*Element] {
+	return func(yield func(*Element) bool) {
+		for _, p := range l.pieces {
+			for _, e := range p {
+				if !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// List returns the elements in a slice that is the caller's own.
+func (l Elements) List() []*Element {
+	if l.n == 0 {
+		return nil
+	}
+	return slices.Concat(l.pieces...)
+}
+
+// At returns element i, 0 <= i < Len.
+func (l Elements) At(i int) *Element {
+	p := sort.Search(len(l.starts), func(p int) bool { return int(l.starts[p]) > i }) - 1
+	return l.pieces[p][i-int(l.starts[p])]
+}
+
+// search returns the number of the first element of which f is true, Len if there is
+// none; f must be false for all those before it and true for all behind.
+func (l Elements) search(f func(*Element) bool) int {
+	p := sort.Search(len(l.pieces), func(p int) bool { return f(l.pieces[p][len(l.pieces[p])-1]) })
+	if p == len(l.pieces) {
+		return l.n
+	}
+	return int(l.starts[p]) + sort.Search(len(l.pieces[p]), func(i int) bool { return f(l.pieces[p][i]) })
+}
+
+// replace returns the list with others in the place of the elements from i up to,
+// but not including, j.
+func (l Elements) replace(i, j int, others []*Element) Elements {
+	out := Elements{pieces: make([][]*Element, 0, len(l.pieces)+1), starts: make([]int32, 0, len(l.pieces)+1)}
+	var mixed []*Element // of the pieces that are not taken whole
+	flush := func() {
+		if len(mixed) < 2*pieceSize {
+			out.add(mixed)
+		} else {
+			for part := range slices.Chunk(mixed, pieceSize) {
+				out.add(part)
+			}
+		}
+		mixed = nil
+	}
+	put := false // others have been
+	for n, p := range l.pieces {
+		from, to := int(l.starts[n]), int(l.starts[n])+len(p)
+		if to < i || to == i && n+1 < len(l.pieces) || from > j || from == j && put {
+			flush()
+			out.add(p)
+			continue
+		}
+		mixed = append(mixed, p[:max(min(i-from, len(p)), 0)]...)
+		if !put {
+			mixed, put = append(mixed, others...), true
+		}
+		mixed = append(mixed, p[min(max(j-from, 0), len(p)):]...)
+	}
+	if !put {
+		mixed = append(mixed, others...)
+	}
+	flush()
+	return out
+}
+
+// Diff compares a list with an older one: the elements that only the older one has,
+// and those that only this one has, in order. Elements are the same by pointer. It
+// gives up, with ok false, when it would have to look at more than limit of them; what
+// both lists have made by the same changes is not looked at.
+func (l Elements) Diff(old Elements, limit int) (gone, fresh []*Element, ok bool) {
+	a, b := old.pieces, l.pieces
+	same := func(x, y []*Element) bool { return len(x) == len(y) && &x[0] == &y[0] }
+	for len(a) > 0 && len(b) > 0 && same(a[0], b[0]) {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 0 && len(b) > 0 && same(a[len(a)-1], b[len(b)-1]) {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	type piece struct {
+		first **Element
+		n     int
+	}
+	id := func(p []*Element) piece { return piece{&p[0], len(p)} }
+	olds := make(map[piece]bool, len(a))
+	for _, p := range a {
+		olds[id(p)] = true
+	}
+	left := map[*Element]bool{} // elements of the newer list in pieces that the older one has not
+	shared := map[piece]bool{}
+	for _, p := range b {
+		if olds[id(p)] {
+			shared[id(p)] = true
+			continue
+		}
+		if limit -= len(p); limit < 0 {
+			return nil, nil, false
+		}
+		for _, e := range p {
+			left[e] = true
+		}
+	}
+	kept := map[*Element]bool{}
+	for _, p := range a {
+		if shared[id(p)] {
+			continue
+		}
+		if limit -= len(p); limit < 0 {
+			return nil, nil, false
+		}
+		for _, e := range p {
+			if left[e] {
+				kept[e] = true
+			} else {
+				gone = append(gone, e)
+			}
+		}
+	}
+	for _, p := range b {
+		if shared[id(p)] {
+			continue
+		}
+		for _, e := range p {
+			if !kept[e] {
+				fresh = append(fresh, e)
+			}
+		}
+	}
+	return gone, fresh, true
+}
