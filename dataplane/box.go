@@ -3,7 +3,6 @@ package dataplane
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"runtime"
@@ -32,6 +31,7 @@ type Box struct {
 	table   *flowtable.Table
 	limiter *limiter
 	cookies cookies // of SYN proxies
+	chance  *rules.Chance
 	workers []*worker
 	pool    *ants.Pool
 	cache   *rules.Cache
@@ -63,13 +63,20 @@ func New(cfg Config) (b *Box, err error) {
 	if cfg.Clock == nil {
 		cfg.Clock = perf.NewClock()
 	}
+	var chance *rules.Chance
+	if cfg.Seed != 0 {
+		chance = rules.NewChance(cfg.Seed)
+	}
 	if cfg.Defrag.Key == [2]uint64{} {
-		cfg.Defrag.Key = [2]uint64{rand.Uint64(), rand.Uint64()}
+		cfg.Defrag.Key = [2]uint64{chance.Uint64(), chance.Uint64()}
+	}
+	if chance != nil && cfg.Conntrack.HashKey == [2]uint64{} {
+		cfg.Conntrack.HashKey = [2]uint64{chance.Uint64(), chance.Uint64()}
 	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
-	b = &Box{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.ICMPRate, cfg.ICMPBurst, cfg.ICMPGap), cookies: newCookies()}
+	b = &Box{cfg: cfg, log: cfg.Log, limiter: newLimiter(cfg.ICMPRate, cfg.ICMPBurst, cfg.ICMPGap), cookies: newCookies(chance), chance: chance}
 	defer func() {
 		if err != nil {
 			_ = b.Close() // memory that sockets of the ports still use goes with the process
@@ -89,7 +96,7 @@ func New(cfg Config) (b *Box, err error) {
 	if b.table, err = flowtable.New(cfg.Conntrack); err != nil {
 		return b, fmt.Errorf("conntrack: %w", err)
 	}
-	if b.store, err = rules.NewStore(b.table); err != nil {
+	if b.store, err = rules.NewStore(b.table, chance); err != nil {
 		return b, fmt.Errorf("memory of rules: %w", err)
 	}
 	if err = b.makeWorkers(); err != nil {
@@ -168,7 +175,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		return w, err
 	}
 	w.help = newHelp(b.cfg.Helpers, w.shard)
-	w.env.Shard, w.env.CPU, w.env.Route = w.shard, uint32(w.id), w.way
+	w.env.Shard, w.env.CPU, w.env.Route, w.env.Chance = w.shard, uint32(w.id), w.way, b.chance
 	w.plans.off = b.cfg.WalkAlways
 	if err = w.plans.reserve(); err != nil {
 		return w, err

@@ -62,6 +62,12 @@ type Config struct {
 
 	CompileCache int64 // bytes of earlier compiled generations to keep; 0: none
 
+	// Seed, if not 0, is what everything is drawn from that is otherwise left to
+	// chance: keys of hashes that are not given, cookies, the random numbers of
+	// rules. Driven by Drain with a clock of its own, the box then does the same in
+	// every run. Who knows it can foresee what a box does: not for running ones.
+	Seed uint64
+
 	Clock  *perf.Clock // nil: the real one
 	Log    *zap.Logger // nil: none
 	Trace  bool        // keep an Outcome for each packet (Drain only)

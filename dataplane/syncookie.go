@@ -2,10 +2,10 @@ package dataplane
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
 )
 
 // A cookie is the sequence number with which the box answers a client's SYN
@@ -33,9 +33,9 @@ var cookieSizes = [2][4]uint16{
 	{1280 - 60, 1480 - 60, 1500 - 60, 9000 - 60},
 }
 
-func newCookies() (c cookies) {
+func newCookies(chance *rules.Chance) (c cookies) {
 	for i := range c.keys {
-		c.keys[i] = rand.Uint64()
+		c.keys[i] = chance.Uint64()
 	}
 	return c
 }

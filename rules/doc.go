@@ -88,6 +88,7 @@
 //	registers.go     instructions that few rules have
 //	tlv.go           options, extension headers and chunks
 //	route.go         what rules ask of the routes
+//	chance.go        where random numbers come from
 //	numbers.go       numgen and hashes
 //	set.go           lookups
 //	cache.go         compiled rulesets of earlier generations

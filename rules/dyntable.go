@@ -2,7 +2,6 @@ package rules
 
 import (
 	"math/bits"
-	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 
@@ -59,13 +58,13 @@ const (
 	holdTries    = 1 << 20    // after which a worker gives up, as when the set is full
 )
 
-func newDynTable(size, stmts, key, data uint32) (*dynTable, error) {
+func newDynTable(size, stmts, key, data uint32, chance *Chance) (*dynTable, error) {
 	t := &dynTable{size: size, stmts: stmts, key: key, data: data}
 	t.buckets = 1 << bits.Len32(max(size, 2)-1)
 	var err error
 	t.words, err = offheap.MakeSparse[uint64](dynBuckets + int(t.buckets) + int(size)*int(t.node()))
 	if err == nil {
-		t.words[dynSeed], t.words[dynSeed+1] = rand.Uint64(), rand.Uint64()|1
+		t.words[dynSeed], t.words[dynSeed+1] = chance.Uint64(), chance.Uint64()|1
 	}
 	return t, err
 }

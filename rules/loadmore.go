@@ -2,7 +2,6 @@ package rules
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
@@ -17,7 +16,7 @@ func more(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 	case srcCPU:
 		return uint64(env.CPU), true
 	case srcRandom:
-		return uint64(rand.Uint32()), true
+		return uint64(env.Chance.Uint32()), true
 	case srcTime:
 		return uint64(env.Wall), true
 	case srcDay: // 1970 began on a Thursday, and weeks begin on a Sunday

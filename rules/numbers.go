@@ -3,7 +3,6 @@ package rules
 import (
 	"encoding/binary"
 	"math/bits"
-	"math/rand/v2"
 	"sync/atomic"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
@@ -30,7 +29,7 @@ func (lw *lowering) numgen(pos nft.Pos, e *nft.Numgen, at uint8) (uint8, error) 
 func (im *Image) numgen(in *ins, env *Env) bool {
 	mod := max(in.span, 1)
 	if in.flag != 0 {
-		env.key[in.key%keyWords] = in.lo + scale(rand.Uint32(), mod)
+		env.key[in.key%keyWords] = in.lo + scale(env.Chance.Uint32(), mod)
 		return true
 	}
 	cell := im.cell(in.arg)

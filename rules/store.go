@@ -25,6 +25,8 @@ type Store struct {
 	next  uint32
 	sets  map[string]*dynTable
 	flows *flowtable.Table
+
+	chance *Chance // seeds the hashes of sets
 }
 
 // cell is who uses one.
@@ -41,12 +43,13 @@ const (
 
 // NewStore makes an empty store for rules about the flows of a table; nil: no
 // rule counts flows or gives them timeouts. Its memory is given back by Close.
-func NewStore(flows *flowtable.Table) (*Store, error) {
+// chance seeds the hashes of sets that change; nil is the runtime's.
+func NewStore(flows *flowtable.Table, chance *Chance) (*Store, error) {
 	words, err := offheap.Make[uint64](maxCells * cellWords)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{words: words, cells: map[string]*cell{}, sets: map[string]*dynTable{}, flows: flows}, nil
+	return &Store{words: words, cells: map[string]*cell{}, sets: map[string]*dynTable{}, flows: flows, chance: chance}, nil
 }
 
 // Close gives the memory back. No image may be in use any more.
@@ -154,7 +157,7 @@ func (s *Store) tables(specs []dynSpec) ([]*dynTable, error) {
 		t := s.sets[id]
 		if t == nil {
 			var err error
-			if t, err = newDynTable(d.size, d.cells(), d.key, d.data); err != nil {
+			if t, err = newDynTable(d.size, d.cells(), d.key, d.data, s.chance); err != nil {
 				return nil, errors.Join(err, s.giveBack(specs[:i]))
 			}
 			if err := t.counts(d, s.flows); err != nil {

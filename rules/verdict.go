@@ -122,6 +122,7 @@ type Env struct {
 	Nanos    int64            // in: the same clock in nanoseconds, for limits
 	Wall     int64            // in: nanoseconds since 1970, for `meta time`
 	CPU      uint32           // in: the worker's number, for `meta cpu`
+	Chance   *Chance          // in: for `numgen random` and `meta random`; nil: the runtime's
 	Shard    *flowtable.Shard // in: the worker's, for `ct helper set` and `ct mark set`; nil: no flow has a shard
 	// Route asks the dataplane's routes about an address of a family, in network
 	// byte order; nil: there are none. It must not allocate. Rules that need it

@@ -23,7 +23,7 @@ func FuzzInput(f *testing.F) {
 		if err := os.WriteFile(name, file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		in, err := openInput(name, []byte{2, 0, 0, 0, 0, 1})
+		in, err := openInput(name, nil, []byte{2, 0, 0, 0, 0, 1})
 		if err != nil {
 			return
 		}

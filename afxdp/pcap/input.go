@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"time"
@@ -29,7 +30,7 @@ type packet struct {
 // input reads a capture file.
 type input struct {
 	name   string
-	file   *os.File
+	file   io.ReadCloser
 	link   layers.LinkType // of a classic pcap file
 	next   func() ([]byte, gopacket.CaptureInfo, error)
 	mixed  bool // pcapng: link types come with the packets
@@ -39,14 +40,19 @@ type input struct {
 	buf    []byte // frame made by a link type's converter
 }
 
-func openInput(name string, mac net.HardwareAddr) (*input, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
+// openInput opens the file of a name, or reads from, if there is any, under it.
+func openInput(name string, from io.Reader, mac net.HardwareAddr) (*input, error) {
+	file := io.NopCloser(from)
+	if from == nil {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		file = f
 	}
-	in := &input{name: name, file: f, mac: mac}
+	in := &input{name: name, file: file, mac: mac}
 	if err := in.start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), file.Close())
 	}
 	return in, nil
 }
@@ -54,10 +60,13 @@ func openInput(name string, mac net.HardwareAddr) (*input, error) {
 func (in *input) start() error {
 	br := bufio.NewReaderSize(in.file, 1<<16)
 	magic, err := br.Peek(4)
-	if err != nil {
-		if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-			return errors.New("no capture file: shorter than four bytes")
-		}
+	var path *fs.PathError
+	switch {
+	case err == io.EOF:
+		return errors.New("no capture file: shorter than four bytes")
+	case errors.As(err, &path):
+		return path.Err // a folder, for one; the caller names it
+	case err != nil:
 		return err
 	}
 	if binary.LittleEndian.Uint32(magic) == ngSectionHeader {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -25,10 +26,11 @@ const (
 
 // Config says what a port is like.
 type Config struct {
-	Name   string // empty: pcap
-	In     string // file to read, empty: nothing comes in
-	Out    string // file to write, made with the first queue; empty: what is sent is thrown away
-	Micros bool   // Out has microsecond stamps instead of nanosecond ones
+	Name   string    // empty: pcap
+	In     string    // file to read, empty: nothing comes in
+	From   io.Reader // read this, which In is then only the name of; nil: the file
+	Out    string    // file to write, made with the first queue; empty: what is sent is thrown away
+	Micros bool      // Out has microsecond stamps instead of nanosecond ones
 
 	MAC    net.HardwareAddr // nil: 02:00:00:00:00:01
 	MTU    int              // L3 bytes, 0: 1500
@@ -105,7 +107,7 @@ func (p *Port) open() (err error) {
 		p.ends = append(p.ends, e)
 	}
 	if cfg.In != "" {
-		if p.in, err = openInput(cfg.In, cfg.MAC); err != nil {
+		if p.in, err = openInput(cfg.In, cfg.From, cfg.MAC); err != nil {
 			return err
 		}
 		p.advance()

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -18,10 +18,16 @@ import (
 // header and two VLAN tags.
 const longestFrame = 65535 + 22
 
+// source is a capture to read: a file, or something open that has the name.
+type source struct {
+	name string
+	from io.Reader // nil: the file
+}
+
 // readCapture reads a whole capture file. Packets of link types without
 // Ethernet header get one; those that cannot be frames are left out and counted.
 func readCapture(file string, port uint8) (frames []captured, skipped int, err error) {
-	records, err := readRecords(file, port)
+	records, err := readRecords(source{name: file}, port)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -31,9 +37,9 @@ func readCapture(file string, port uint8) (frames []captured, skipped int, err e
 
 // readRecords is readCapture with every record of the file; those that are no
 // frames say why. With an error come the records before it.
-func readRecords(file string, port uint8) (frames []captured, err error) {
+func readRecords(file source, port uint8) (frames []captured, err error) {
 	p, err := pcap.OpenPort(pcap.Config{
-		Name: "capture", In: file, MTU: 65535, Frame: longestFrame,
+		Name: "capture", In: file.name, From: file.from, MTU: 65535, Frame: longestFrame,
 		OnSkip: func(s pcap.Skip) {
 			frames = append(frames, captured{at: s.Time, port: port, number: s.Number, refused: s.Reason})
 		},
@@ -78,11 +84,11 @@ func goesBack(frames []captured) *captured {
 // records into the order of their times; of those of one time, the first port's
 // come first. A file whose times go back keeps its own order, and is warned of.
 // An error comes with the records before it; without any if a file has none.
-func readCaptures(files [2]string, warn func(format string, args ...any)) ([]captured, error) {
+func readCaptures(files [2]source, warn func(format string, args ...any)) ([]captured, error) {
 	var lists [2][]captured
 	var broken error
 	for port, file := range files {
-		if file == "" {
+		if file.name == "" {
 			continue
 		}
 		frames, err := readRecords(file, uint8(port))
@@ -92,7 +98,7 @@ func readCaptures(files [2]string, warn func(format string, args ...any)) ([]cap
 		broken = errors.Join(broken, err)
 		if back := goesBack(frames); back != nil {
 			warn("%s: Warning: packet %d is earlier than packet %d: packets keep the order of the file, and the clock goes back with them",
-				file, back.number, back.number-1)
+				file.name, back.number, back.number-1)
 		}
 		for i := range frames {
 			frames[i].file = uint8(port)
@@ -203,9 +209,6 @@ type outputs struct{ files [2]*captureWriter }
 
 func createOutputs(names [2]string) (*outputs, error) {
 	o := &outputs{}
-	if names[0] != "" && names[0] == names[1] {
-		return nil, fmt.Errorf("--out and --out2 are the same file %s", names[0])
-	}
 	for port, name := range names {
 		if name == "" {
 			continue

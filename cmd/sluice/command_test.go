@@ -124,6 +124,8 @@ func TestUsageErrors(t *testing.T) {
 		{"replay without rules", "replay --in captures/irc.pcap", "--rules is missing"},
 		{"replay without capture", "replay --rules testdata/rules/home.nft", "--in is missing"},
 		{"replay with argument", "replay x", "unknown command"},
+		{"capture and rules by standard input", "replay --rules - --in -", "--rules and --in cannot both be standard input"},
+		{"output to standard output", base + "--out -", "--out -: standard output has the report"},
 		{"no workers", base + "--workers 0", "--workers 0: want 1 to"},
 		{"too many workers", base + "--workers 10000", "--workers 10000: want 1 to"},
 		{"workers no number", base + "--workers many", "invalid argument"},

@@ -21,7 +21,7 @@
 // (sluice run: flags, signals, log), nft.go, iptables.go, conntrack.go, status.go (clients of
 // a running box); support.go, doctor.go; input.go (reading rulesets), check.go, advice.go (what check
 // and run warn of), format.go; replay.go (flags, the box on two wires),
-// topology.go (its network, from flags), capture.go (files in and out), run.go
+// replayfiles.go (what it reads and writes), topology.go (its network, from flags), capture.go (files in and out), run.go
 // (which frames go in together), wire.go, rulelog.go (log statements), record.go
 // (what became of a packet), print.go; demo.go (the command and its course),
 // demobox.go (the router), democaptures.go, demoplay.go (captures through it),

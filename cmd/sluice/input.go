@@ -34,16 +34,32 @@ func (l *language) options() (nft.ParseOptions, error) {
 	return opt, nil
 }
 
-// readInput reads a file, or standard input for "-". The name is what error
-// texts call it.
+// standardInput is what error texts call it.
+const standardInput = "/dev/stdin"
+
+// maxRuleset bounds the bytes of a ruleset: a device may have no end.
+const maxRuleset = 256 << 20
+
+// readInput reads a ruleset from a file, or from standard input for "-". The name
+// is what error texts call it.
 func readInput(cmd *cobra.Command, file string) (name string, text []byte, err error) {
+	in := cmd.InOrStdin()
 	if file == "-" {
-		text, err = io.ReadAll(cmd.InOrStdin())
+		file = standardInput
+	} else {
+		f, err := os.Open(file)
 		if err != nil {
-			err = fmt.Errorf("read standard input: %w", err)
+			return file, nil, err
 		}
-		return "/dev/stdin", text, err
+		defer f.Close()
+		in = f
 	}
-	text, err = os.ReadFile(file)
-	return file, text, err
+	text, err = io.ReadAll(io.LimitReader(in, maxRuleset+1))
+	switch {
+	case err != nil:
+		return file, nil, err
+	case len(text) > maxRuleset:
+		return file, nil, fmt.Errorf("%s: longer than the %d MiB that a ruleset may have", file, maxRuleset>>20)
+	}
+	return file, text, nil
 }

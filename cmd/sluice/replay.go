@@ -76,6 +76,7 @@ With --json each line is one object with a field "type":
 Fields that do not apply are absent.`,
 		Example: `  sluice replay --rules home.nft --addr wan=203.0.113.1/24 --in lan.pcap --in2 wan.pcap
   sluice replay --rules home.nft --in both.pcap --inside 192.168.0.0/16
+  tcpdump -i eth0 -c 100 -w - | sluice replay --rules home.nft --in -
   sluice replay --rules home.nft --in lan.pcap --json | jq 'select(.verdict == "drop")'
   sluice replay --rules fw.nft --in a.pcap --addr lan=10.0.0.1/24 --addr wan=192.0.2.2/30 \
       --route "default via 192.0.2.1 dev wan" --out to-wan.pcap --out2 to-lan.pcap`,
@@ -84,8 +85,8 @@ Fields that do not apply are absent.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.rules, "rules", "", "the ruleset, a `FILE` or -")
-	f.StringVar(&o.in[0], "in", "", "`CAPTURE` that arrives on the first port")
-	f.StringVar(&o.in[1], "in2", "", "`CAPTURE` that arrives on the second port")
+	f.StringVar(&o.in[0], "in", "", "`CAPTURE` that arrives on the first port, or -")
+	f.StringVar(&o.in[1], "in2", "", "`CAPTURE` that arrives on the second port, or -")
 	f.StringArrayVar(&o.inside, "inside", nil, "the captures show both directions: what comes from `PREFIX` arrives on the first port, the rest on the second (may be repeated)")
 	f.StringVar(&o.out[1], "out", "", "write what leaves by the second port (what --in brings, mostly) to `CAPTURE`")
 	f.StringVar(&o.out[0], "out2", "", "write what leaves by the first port to `CAPTURE`")
@@ -124,17 +125,25 @@ func (o *replayOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return fmt.Errorf("--inside: %w", err)
 	}
+	files, err := o.files(cmd)
+	if err != nil {
+		return err
+	}
 	name, text, err := readInput(cmd, o.rules)
 	if err != nil {
 		return failed(err)
 	}
+	opt.Included = files.include
 	tree, err := nft.Parse(name, text, opt)
 	if err != nil {
 		fmt.Fprintln(cmd.ErrOrStderr(), err)
 		return errReported
 	}
+	if err := files.apart(); err != nil {
+		return err
+	}
 	warn := func(format string, args ...any) { fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
-	frames, broken := readCaptures(o.in, warn)
+	frames, broken := readCaptures(files.in, warn)
 	if len(frames) == 0 && broken != nil {
 		return failed(broken)
 	}
@@ -190,9 +199,8 @@ type rig struct {
 	total  totals
 }
 
-// replayKey is the hash key of a replay: a random one would be different in
-// every run.
-var replayKey = [2]uint64{0x736c75696365, 0x7265706c6179}
+// replaySeed stands for chance in a replay, which would be different in every run.
+const replaySeed = 0x7265706c6179
 
 // replayFlows is the size of the flow table: that of a large machine, whatever
 // machine this is.
@@ -213,7 +221,7 @@ func newRig(o *replayOptions, net *network, frames []captured, log *zap.Logger) 
 	cfg.Workers, cfg.Burst, cfg.Clock, cfg.Trace = o.workers, o.burst, r.clock, true
 	cfg.SamePorts, cfg.Log = true, log
 	cfg.Chunk, cfg.Frames = chunkFor(mtu), 4*maxRun
-	cfg.Conntrack.HashKey, cfg.Conntrack.Acct, cfg.Conntrack.Max = replayKey, true, replayFlows
+	cfg.Seed, cfg.Conntrack.Acct, cfg.Conntrack.Max = replaySeed, true, replayFlows
 	cfg.Routes, cfg.Neighbours = net.routes, net.neighbours
 	for port := range 2 {
 		w, err := newWire(net.names[port], byte(port), mtu, o.workers)

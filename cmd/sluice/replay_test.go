@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +75,41 @@ func TestReplayIsDeterministic(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReplayOfChance: what rules draw by chance is the same in every run too.
+func TestReplayOfChance(t *testing.T) {
+	rules := `table ip t {
+	set full {
+		type ipv4_addr . inet_service
+		size 3
+		flags dynamic,timeout
+		timeout 1ms
+	}
+	chain f {
+		type filter hook forward priority 0; policy drop;
+		update @full { ip saddr . udp dport }
+		numgen random mod 3 0 counter accept
+		meta random < 1000000000 counter accept
+	}
+}
+`
+	var frames []testFrame
+	for i := range 64 {
+		frames = append(frames, testFrame{i * 700, i % 2, frame.Build(frame.Ether{}, frame.IPv4{Src: "192.168.1.7", Dst: "198.51.100.1"},
+			frame.UDP{Src: 5000, Dst: uint16(i + 1)}, frame.Data("query"))})
+	}
+	base := fmt.Sprint(play(t, rules, frames))
+	for _, workers := range []string{"1", "1", "3"} {
+		if again := fmt.Sprint(play(t, rules, frames, "--workers", workers)); again != base {
+			t.Errorf("%s workers: %s", workers, difference(base, again))
+		}
+	}
+	for _, verdict := range []string{"verdict:accept", "verdict:drop"} {
+		if !strings.Contains(base, verdict) {
+			t.Errorf("%s never: nothing was drawn", verdict)
+		}
 	}
 }
 
@@ -226,13 +263,77 @@ func TestReplayCannotWrite(t *testing.T) {
 		says string
 	}{
 		{[]string{"--out", "/nonexistent/out.pcap"}, "no such file"},
-		{[]string{"--out", "x.pcap", "--out2", "x.pcap"}, "same file"},
 	} {
 		args := append([]string{"replay", "--rules", "testdata/rules/home.nft", "--in", "captures/irc.pcap"}, row.args...)
 		status, stdout, stderr := sluice(t, "", args...)
 		if status != exitFailed || stdout != "" || !strings.Contains(stderr, row.says) {
 			t.Errorf("%v: status %d, stdout %q, stderr %q", row.args, status, stdout, stderr)
 		}
+	}
+}
+
+// TestReplayKeepsItsInputs: nothing is written over a file that is read, nor two
+// captures into one file, by whatever names.
+func TestReplayKeepsItsInputs(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	capture, err := os.ReadFile("captures/ntp.pcap")
+	rules := "include \"part.nft\"\ntable ip t {\n}\n"
+	part := "table ip u {\n}\n"
+	if err := errors.Join(err, os.WriteFile(at("in.pcap"), capture, 0o600), os.WriteFile(at("d.nft"), []byte(rules), 0o600), os.WriteFile(at("part.nft"), []byte(part), 0o600),
+		os.Symlink("in.pcap", at("soft")), os.Link(at("in.pcap"), at("hard"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name string
+		args string // file names are those of the folder
+	}{
+		{"itself", "--in in.pcap --out in.pcap"},
+		{"second output", "--in in.pcap --out2 in.pcap"},
+		{"second input", "--in2 in.pcap --out in.pcap"},
+		{"symbolic link", "--in in.pcap --out soft"},
+		{"through a symbolic link", "--in soft --out in.pcap"},
+		{"hard link", "--in in.pcap --out hard"},
+		{"rules", "--in in.pcap --out d.nft"},
+		{"included rules", "--in in.pcap --out part.nft"},
+		{"both outputs", "--in in.pcap --out new.pcap --out2 new.pcap"},
+		{"both outputs by two names", "--in in.pcap --out ./new.pcap --out2 new.pcap"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			args := append([]string{"replay", "--rules", "d.nft"}, strings.Fields(row.args)...)
+			for i := 2; i < len(args); i += 2 {
+				args[i] = dir + "/" + args[i] // as it is: ./new.pcap is another name
+			}
+			status, stdout, stderr := sluice(t, "", args...)
+			if status != exitUsage || stdout != "" || !strings.Contains(stderr, "same file") {
+				t.Errorf("status %d, stdout %q, stderr %q", status, stdout, stderr)
+			}
+			for name, want := range map[string]string{"in.pcap": string(capture), "d.nft": rules, "part.nft": part} {
+				if got, err := os.ReadFile(at(name)); err != nil || string(got) != want {
+					t.Errorf("%s has changed: %v", name, err)
+				}
+			}
+			if _, err := os.Stat(at("new.pcap")); !os.IsNotExist(err) {
+				t.Errorf("an output file was made: %v", err)
+			}
+		})
+	}
+}
+
+// TestReplayStandardInput: a capture may come by it, as rules may.
+func TestReplayStandardInput(t *testing.T) {
+	capture, err := os.ReadFile("captures/ntp.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := []string{"replay", "--rules", "testdata/rules/home.nft", "--in"}
+	_, want, _ := sluice(t, "", append(base, "captures/ntp.pcap")...)
+	status, got, stderr := sluice(t, string(capture), append(base, "-")...)
+	if status != exitOK || got != want {
+		t.Errorf("status %d, stderr %q: %s", status, stderr, difference(want, got))
+	}
+	if status, _, stderr := sluice(t, "x", append(base, "-")...); status != exitFailed || !strings.Contains(stderr, "/dev/stdin: no capture file: shorter than four bytes") {
+		t.Errorf("status %d, %q", status, stderr)
 	}
 }
 

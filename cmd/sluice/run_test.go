@@ -115,7 +115,7 @@ func TestReadCapturesMerges(t *testing.T) {
 	}
 	var warnings []string
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
-	frames, err := readCaptures([2]string{write("a", 10, 20, 20, 50), write("b", 5, 20, 60)}, warn)
+	frames, err := readCaptures([2]source{{name: write("a", 10, 20, 20, 50)}, {name: write("b", 5, 20, 60)}}, warn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestReadCapturesMerges(t *testing.T) {
 		t.Errorf("%v, want %s; warnings %q", got, want, warnings)
 	}
 	back := write("c", 10, 20, 5, 6, 4)
-	if frames, err = readCaptures([2]string{back}, warn); err != nil || len(frames) != 5 {
+	if frames, err = readCaptures([2]source{{name: back}}, warn); err != nil || len(frames) != 5 {
 		t.Errorf("times that go back: %d frames, %v", len(frames), err)
 	}
 	if want := back + ": Warning: packet 3 is earlier than packet 2: packets keep the order of the file, and the clock goes back with them"; strings.Join(warnings, "\n") != want {

@@ -2,7 +2,8 @@
 //
 // A measurement takes minutes and its result is written at its end, so what would
 // be in the way is found out before it (Check), and a file that was there is
-// replaced by a whole one or not at all (Write).
+// replaced by a whole one or not at all (Write). What is written must not be what was
+// read, whatever the names say (Same).
 //
 // Functions may be called by any goroutine.
 //

@@ -35,6 +35,39 @@ func Check(names ...string) error {
 	return errors.Join(errs...)
 }
 
+// Same says whether two names stand for one regular file: by the same path, a link
+// of either kind, or, of a file that is not there yet, a place in one folder. What
+// cannot be found out, and every device and pipe, is not the same.
+func Same(a, b string) bool {
+	x, errA := os.Stat(a)
+	y, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return x.Mode().IsRegular() && os.SameFile(x, y)
+	}
+	a, b = followLinks(a), followLinks(b)
+	if !errors.Is(errA, fs.ErrNotExist) || !errors.Is(errB, fs.ErrNotExist) || filepath.Base(a) != filepath.Base(b) {
+		return false
+	}
+	x, errA = os.Stat(filepath.Dir(a))
+	y, errB = os.Stat(filepath.Dir(b))
+	return errA == nil && errB == nil && os.SameFile(x, y)
+}
+
+// followLinks returns where symbolic links lead, also if nothing is there yet.
+func followLinks(name string) string {
+	for range 40 { // as many as the kernel follows
+		to, err := os.Readlink(name)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(name), to)
+		}
+		name = to
+	}
+	return name
+}
+
 // try makes a file beside the one that would be written, and removes it.
 func try(name string) error {
 	f, err := beside(name)

@@ -58,6 +58,39 @@ func TestCheckChangesNothing(t *testing.T) {
 	}
 }
 
+// TestSame: names of one file are told whatever they look like.
+func TestSame(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(os.WriteFile(at("old"), nil, 0o600), os.WriteFile(at("other"), nil, 0o600), os.Link(at("old"), at("hard")),
+		os.Symlink("old", at("soft")), os.Symlink("new", at("to-new")), os.Mkdir(at("folder"), 0o700), os.Symlink("..", at("folder/up"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{at("old"), at("old"), true},
+		{at("old"), at("other"), false},
+		{at("old"), at("hard"), true},
+		{at("soft"), at("hard"), true},
+		{at("folder/up/old"), at("old"), true},
+		{at("new"), dir + "/./new", true},
+		{at("new"), at("folder/up/new"), true},
+		{at("new"), at("to-new"), true},
+		{at("new"), at("newer"), false},
+		{at("new"), at("folder/new"), false},
+		{at("new"), at("old"), false},
+		{at("none/new"), at("none/new"), false},
+		{os.DevNull, os.DevNull, false},
+		{dir, dir, false},
+	} {
+		if Same(c.a, c.b) != c.want || Same(c.b, c.a) != c.want {
+			t.Errorf("%s and %s: want %v", c.a, c.b, c.want)
+		}
+	}
+}
+
 // TestWrite: files keep their mode and their links, and stay as they were when
 // writing fails; devices stay devices.
 func TestWrite(t *testing.T) {

@@ -6,6 +6,7 @@ type ParseOptions struct {
 	IncludeDirs []string           // tried in order when an include is not absolute nor found beside its file
 	Defines     map[string]string  // name (without $) to text, as `nft -D`
 	NoInclude   bool               // refuse `include`
+	Included    func(file string)  // sees the name of every file that an include reads; nil: nobody does
 	Helpers     map[string][]uint8 // conntrack helpers beside the kernel's, and the transport protocols of each
 
 	// Elements returns the elements that a set which rules change has now, nil for

@@ -113,6 +113,9 @@ func (p *parser) parseInclude() {
 		if p.includes > maxIncludes {
 			p.fail(&arg, "too many included files, max %d", maxIncludes)
 		}
+		if p.opt.Included != nil {
+			p.opt.Included(files[i])
+		}
 		text, err := os.ReadFile(files[i])
 		if err != nil {
 			p.fail(&arg, "Could not open file \"%s\": %v", files[i], err)
