@@ -310,7 +310,8 @@ func (ref *chainRef) call(v *nft.Verdict) error {
 
 // checkCalls refuses loops and base chains from which calls nest deeper than the
 // kernel allows: with the base chain itself stackDepth chains. Goto counts like
-// jump, as in nft_chain_validate.
+// jump, as in nft_chain_validate, and as there chains that no base chain reaches
+// may do as they like: no packet enters them.
 func (ix *index) checkCalls() error {
 	const open = -1
 	depth := make([]int, len(ix.chains)) // chains on the longest way down, itself included; 0: not known
@@ -338,6 +339,9 @@ func (ix *index) checkCalls() error {
 		return deepest, nil
 	}
 	for _, ref := range ix.chains {
+		if ref.chain.Base == nil {
+			continue
+		}
 		if _, err := visit(ref); err != nil {
 			return err
 		}

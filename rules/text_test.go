@@ -242,6 +242,10 @@ func TestErrors(t *testing.T) {
 	if _, err := Compile(calls(15), Options{}); err != nil {
 		t.Errorf("15 nested calls: %v", err)
 	}
+	aside := parse(t, "table ip t {\nchain a { jump b; }\nchain b { counter goto a; }\nchain c { jump c; }\nchain f { type filter hook forward priority 0; counter accept; }\n}\n")
+	if _, err := Compile(aside, Options{}); err != nil {
+		t.Errorf("loops that no base chain reaches: %v", err)
+	}
 }
 
 func TestInterfaceErrors(t *testing.T) {
