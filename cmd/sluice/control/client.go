@@ -25,12 +25,17 @@ type Client struct {
 // ErrNoBox says that nobody answers at a socket.
 var ErrNoBox = errors.New("no box is running")
 
-// pingPatience is how long a box may take to say that it is there.
-const pingPatience = 10 * time.Second
+// ErrSilent says that a box does not answer.
+var ErrSilent = errors.New("does not answer")
+
+// patience is how long a box may take for a short answer, on a busy machine too:
+// a few milliseconds of work. A variable for the test.
+var patience = 5 * time.Second
 
 // Connect returns a client for the box at a path (empty: the one of this
 // network namespace). Errors: ErrNoBox, which says where it was looked for and
-// what to do; a box of another version.
+// what to do; ErrSilent, with the process that should have answered; a box of
+// another version.
 func Connect(given string) (*Client, error) {
 	name, err := path(given)
 	if err != nil {
@@ -43,9 +48,7 @@ func Connect(given string) (*Client, error) {
 		},
 	}
 	var who Ping
-	c.http.Timeout = pingPatience
 	err = c.get("ping", nil, &who)
-	c.http.Timeout = 0 // long listings take their time
 	switch {
 	case err == nil:
 		return c, nil
@@ -107,9 +110,14 @@ func (c *Client) doWith(ctx context.Context, method, what string, query url.Valu
 	return nil, problem
 }
 
-// decode reads an answer into value.
+// decode reads an answer into value, however long it takes.
 func (c *Client) decode(method, what string, query url.Values, body, value any) error {
-	answer, err := c.do(method, what, query, body)
+	return c.decodeWith(context.Background(), method, what, query, body, value)
+}
+
+// decodeWith is decode that ends with ctx.
+func (c *Client) decodeWith(ctx context.Context, method, what string, query url.Values, body, value any) error {
+	answer, err := c.doWith(ctx, method, what, query, body)
 	if err != nil {
 		return err
 	}
@@ -120,8 +128,16 @@ func (c *Client) decode(method, what string, query url.Values, body, value any) 
 	return nil
 }
 
+// get asks for something short: what takes longer than patience is ErrSilent.
 func (c *Client) get(what string, query url.Values, value any) error {
-	return c.decode(http.MethodGet, what, query, nil, value)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := c.decodeWith(ctx, http.MethodGet, what, query, nil, value)
+	// EAGAIN: too many clients wait already.
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.EAGAIN) {
+		return fmt.Errorf("control socket %s: the box there (pid %s) %w: it is stopped, or has no CPU", c.path, lockOwner(c.path+".lock"), ErrSilent)
+	}
+	return err
 }
 
 // copy sends an answer of text on as it comes. When ctx ends one that goes on,

@@ -111,11 +111,9 @@ func lockFile(name string) (*os.File, error) {
 			return nil, err
 		}
 		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-			owner := make([]byte, 20)
-			n, _ := f.ReadAt(owner, 0)
 			_ = f.Close()
 			if errors.Is(err, syscall.EWOULDBLOCK) {
-				return nil, fmt.Errorf("%w, pid %s", ErrRunning, strings.TrimSpace(string(owner[:n])))
+				return nil, fmt.Errorf("%w, pid %s", ErrRunning, lockOwner(name))
 			}
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}
@@ -135,6 +133,15 @@ func lockFile(name string) (*os.File, error) {
 		}
 		return f, nil
 	}
+}
+
+// lockOwner reads the process number that lockFile wrote.
+func lockOwner(name string) string {
+	text, err := os.ReadFile(name)
+	if pid := strings.TrimSpace(string(text)); err == nil && pid != "" {
+		return pid
+	}
+	return "not known"
 }
 
 func sameFile(f *os.File, name string) bool {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestClaim(t *testing.T) {
@@ -54,6 +55,22 @@ func TestClaimStale(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSilentBox: clients of a box that is there and does not answer are told.
+func TestSilentBox(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "box.sock")
+	s, err := Claim(name) // and no Serve
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	defer func(was time.Duration) { patience = was }(patience)
+	patience = 50 * time.Millisecond
+	want := fmt.Sprintf("control socket %s: the box there (pid %d) does not answer", name, os.Getpid())
+	if _, err := Connect(name); !errors.Is(err, ErrSilent) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 
