@@ -347,9 +347,11 @@ func setMACs(frame []byte, dst, src *[6]byte) {
 }
 
 // elsewhere hands a packet to the worker that owns its flow; false when that
-// is this one. Invalid and untracked packets have no flow: they stay.
+// is this one. Untracked packets have no flow: they stay, and so do invalid ones
+// unless they may meet an expectation.
 func (w *worker) elsewhere(t *tables, p *packet.Packet, came parcelKind) bool {
-	if p.Kind != flowtable.KindFlow && p.Kind != flowtable.KindError {
+	if p.Kind != flowtable.KindFlow && p.Kind != flowtable.KindError &&
+		(p.Kind != flowtable.KindInvalid || p.Hash == 0 || w.table.ExpectCount() == 0) {
 		return false
 	}
 	p.Foreign = came == parcelDirected || came == parcelDatagramDirected

@@ -24,6 +24,9 @@ type datagram struct {
 	linear bool   // Linux has put it into one piece by now to read it, as most helpers do (skb_linearize)
 	id     uint32 // IPv6: identification
 	kindAt int    // IPv6: where the type of the first header behind the fragment header stands now
+	// IPv6: the two for fragments that are cut anew, whose header stands farther
+	// back if headers came behind it that belong in front; anew 0: there is no way.
+	anew, anewKindAt int
 
 	pieces []afxdp.Desc // what was cut last
 }
@@ -92,6 +95,7 @@ func (d *datagram) join(w *worker, first *packet.Packet, list []defrag.Frag) []b
 	d.id = binary.BigEndian.Uint32(ext[4:])
 	d.kindAt = headerTypeAt(b[:d.room], l3)
 	b[d.kindAt] = ext[0]
+	d.anew, d.anewKindAt = fragmentPlace(b[:d.room+int(list[0].Payload)], l3)
 	binary.BigEndian.PutUint16(h[4:], uint16(total-ip6Header))
 	return b
 }
@@ -108,6 +112,34 @@ func headerTypeAt(b []byte, l3 int) int {
 	return at
 }
 
+// fragmentPlace returns where a fragment header belongs in the datagram at l3 of
+// b, of which the first fragment is there: behind the headers that routers read
+// (ip6_find_1stfragopt). kindAt is where the type of what follows stands; 0 is
+// no place.
+func fragmentPlace(b []byte, l3 int) (room, kindAt int) {
+	const hopByHop, routing, destination = 0, 43, 60
+	room, kindAt = l3+ip6Header, l3+6
+	routed := false
+	for room <= len(b) {
+		switch b[kindAt] {
+		case hopByHop:
+		case routing:
+			routed = true
+		case destination:
+			if routed {
+				return room, kindAt
+			}
+		default:
+			return room, kindAt
+		}
+		if room+2 > len(b) {
+			break
+		}
+		kindAt, room = room, room+int(b[room+1])*8+8
+	}
+	return 0, 0
+}
+
 func sumHeader(h []byte) {
 	h[10], h[11] = 0, 0
 	binary.BigEndian.PutUint16(h[10:], packet.Checksum(h, 0))
@@ -120,7 +152,7 @@ func sumHeader(h []byte) {
 func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 	d := &w.joined
 	parts := w.parts
-	l3, room := int(p.L3), d.room
+	l3, room, kindAt := int(p.L3), d.room, d.kindAt
 	if parts == nil {
 		room = l3 + int(p.Data[l3]&15)*4
 	}
@@ -128,12 +160,21 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 	if total := int(p.End) - l3; p.Family == flowtable.FamilyIPv6 && mtu > 0 && total <= mtu && total <= d.most {
 		return w.oneFrame(p) // it fits, and nobody has to know
 	}
+	step := 0 // 0: as they came
+	again := parts == nil || len(payload) != d.size || mtu > 0 && (d.most > mtu || d.linear || w.pulled(p))
+	if p.Family == flowtable.FamilyIPv6 && mtu > 0 && (again || d.anew != d.room) {
+		if again, room, kindAt = true, d.anew, d.anewKindAt; room == 0 {
+			w.stats.Drops[packet.DropIPv6Extension]++
+			w.freeWhole(p)
+			return nil
+		}
+		payload = p.Data[room:p.End]
+	}
 	repeat := room - l3 // bytes of headers in each fragment
 	if p.Family == flowtable.FamilyIPv6 {
 		repeat += fragHeader
 	}
-	step := 0 // 0: as they came
-	if parts == nil || len(payload) != d.size || mtu > 0 && (d.most > mtu || d.linear || w.pulled(p)) {
+	if again {
 		if parts != nil && d.most < mtu {
 			mtu = d.most // nothing larger than what came
 			if p.Family == flowtable.FamilyIPv6 {
@@ -170,7 +211,7 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 		copy(f[l3+repeat:], payload[at:at+n])
 		more := at+n < len(payload)
 		if p.Family == flowtable.FamilyIPv6 {
-			w.head6(f, l3, room, at, more)
+			w.head6(f, l3, room, kindAt, at, more)
 		} else {
 			head4(f[l3:room], n, at, more)
 		}
@@ -223,12 +264,13 @@ func head4(h []byte, n, at int, more bool) {
 	sumHeader(h)
 }
 
-// head6 does the same for IPv6, whose fragment header stands at room.
-func (w *worker) head6(f []byte, l3, room, at int, more bool) {
+// head6 does the same for IPv6, whose fragment header stands at room and its
+// type at kindAt.
+func (w *worker) head6(f []byte, l3, room, kindAt, at int, more bool) {
 	const fragment = 44
 	ext := f[room : room+fragHeader]
-	ext[0], ext[1] = f[w.joined.kindAt], 0
-	f[w.joined.kindAt] = fragment
+	ext[0], ext[1] = f[kindAt], 0
+	f[kindAt] = fragment
 	word := uint16(at)
 	if more {
 		word |= 1

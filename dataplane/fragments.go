@@ -20,9 +20,13 @@ func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
 			return
 		}
 	}
+	if came == parcelOwned || came == parcelDirected {
+		w.alone(t, p, came)
+		return
+	}
 	w.stats.Fragments++
-	if headless(p) {
-		w.alone(t, p)
+	if packet.Headless(p) {
+		w.alone(t, p, came)
 		return
 	}
 	switch res, list := w.frags.Add(p, w.now); res {
@@ -31,33 +35,24 @@ func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
 		w.refuse(list, packet.DropFragment)
 	case defrag.Alone:
 		w.refuse(list, packet.DropFragment)
-		w.alone(t, p)
+		w.alone(t, p, came)
 	case defrag.Complete:
 		w.datagram(t, list, p.Flags&packet.FlagLocal, parcelNone)
 	}
 }
 
-// alone walks an IPv6 fragment that reassembly leaves alone, as invalid. Linux
-// tracks a first one that says it is not the last, though its length is odd.
-func (w *worker) alone(t *tables, p *packet.Packet) {
-	p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonMalformed
+// alone walks an IPv6 fragment that is not gathered: a first one as if it were
+// all of a datagram, which its checksum mostly belies, any other as invalid.
+func (w *worker) alone(t *tables, p *packet.Packet, came parcelKind) {
+	if p.Flags&packet.FlagLaterFrag != 0 {
+		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonMalformed
+	} else {
+		packet.ReadAlone(p, w.table)
+		if len(w.out) > 1 && w.elsewhere(t, p, came) {
+			return
+		}
+	}
 	w.whole(t, p)
-}
-
-// headless says that p is a first fragment of IPv6 without the whole transport
-// header, which Linux leaves alone (ipv6frag_thdr_truncated; RFC 8200 section 4.5).
-func headless(p *packet.Packet) bool {
-	if p.Family != flowtable.FamilyIPv6 || p.Flags&packet.FlagLaterFrag != 0 || p.L4 <= p.Frag {
-		return false
-	}
-	need := 1
-	switch p.Proto {
-	case flowtable.ProtoTCP:
-		need = 20
-	case flowtable.ProtoUDP, flowtable.ProtoICMPv6:
-		need = 8
-	}
-	return int(p.L4)+need > int(p.End)
 }
 
 // datagram walks the fragments of one whole datagram, first fragment first.

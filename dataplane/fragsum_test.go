@@ -21,14 +21,15 @@ func TestChecksumOfFragments(t *testing.T) {
 		name   string
 		layers []frame.Layer
 		free   bool // has no checksum: nothing can be wrong
+		anew   bool // is cut anew, since headers behind the fragment header belong in front of it: 1280 bytes fit into one
 	}{
-		{"udp", []frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2}}, false},
-		{"udp without", []frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2, Sum: frame.SumZero}}, true},
-		{"icmp", []frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.ICMP{Type: 8, ID: 5}}, false},
-		{"tcp", []frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.TCP{Src: 1, Dst: 2, Flags: "S"}}, false},
-		{"udp over IPv6", []frame.Layer{frame.IPv6{Src: "fd00:a::2", Dst: "2001:db8::1"}, frame.UDP{Src: 1, Dst: 2}}, false},
-		{"icmpv6", []frame.Layer{frame.IPv6{Src: "fd00:a::2", Dst: "2001:db8::1"}, frame.ICMPv6{Type: 128, ID: 5}}, false},
-		{"behind destination options", []frame.Layer{frame.IPv6{Src: "fd00:a::2", Dst: "2001:db8::1"}, frame.Ext{Kind: frame.DestOpts}, frame.UDP{Src: 1, Dst: 2}}, false},
+		{"udp", []frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2}}, false, false},
+		{"udp without", []frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2, Sum: frame.SumZero}}, true, false},
+		{"icmp", []frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.ICMP{Type: 8, ID: 5}}, false, false},
+		{"tcp", []frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.TCP{Src: 1, Dst: 2, Flags: "S"}}, false, false},
+		{"udp over IPv6", []frame.Layer{frame.IPv6{Src: "fd00:a::2", Dst: "2001:db8::1"}, frame.UDP{Src: 1, Dst: 2}}, false, false},
+		{"icmpv6", []frame.Layer{frame.IPv6{Src: "fd00:a::2", Dst: "2001:db8::1"}, frame.ICMPv6{Type: 128, ID: 5}}, false, false},
+		{"behind destination options", []frame.Layer{frame.IPv6{Src: "fd00:a::2", Dst: "2001:db8::1"}, frame.Ext{Kind: frame.DestOpts}, frame.UDP{Src: 1, Dst: 2}}, false, true},
 	} {
 		for _, size := range []int{99, 100} {
 			payload := make([]byte, size)
@@ -51,6 +52,9 @@ func TestChecksumOfFragments(t *testing.T) {
 					}
 					n.box.Drain()
 					want := len(parts)
+					if c.anew {
+						want = 1
+					}
 					if wrong >= 0 && !c.free {
 						want = 0
 					}

@@ -143,8 +143,7 @@ func (s *Shard) Child(n uint32) *Child { return &s.cold.child[n] }
 // expected makes the new flow of entry n a child, if it is announced.
 func (s *Shard) expected(n uint32, now uint32) bool {
 	e := &s.entries[n]
-	used, ok := s.expect.match(&e.Tuple, now, &s.scratch)
-	if !ok {
+	if !s.takeExpected(&e.Tuple, now) {
 		return false
 	}
 	x := &s.scratch
@@ -152,13 +151,22 @@ func (s *Shard) expected(n uint32, now uint32) bool {
 	s.table.adopt(x, 1)
 	e.Status |= StatusExpected
 	e.Mark = x.Mark
-	s.stats.ExpectNew++
 	if x.Assign != 0 {
 		s.attach(n, x.Assign)
 	}
+	return true
+}
+
+// takeExpected finds what is expected of a tuple, into s.scratch, and uses it up.
+func (s *Shard) takeExpected(tu *Tuple, now uint32) bool {
+	used, ok := s.expect.match(tu, now, &s.scratch)
+	if !ok {
+		return false
+	}
+	s.stats.ExpectNew++
 	if used {
 		s.stats.ExpectDelete++
-		s.expectEvent(EventExpectDestroy, x)
+		s.expectEvent(EventExpectDestroy, &s.scratch)
 	}
 	return true
 }

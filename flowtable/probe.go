@@ -4,7 +4,9 @@ package flowtable
 type Kind uint8
 
 const (
-	// KindInvalid: no tuple can be had (short, malformed, or non-first fragment).
+	// KindInvalid: short, malformed, checksum wrong, or a later fragment. With a
+	// Hash the tuple is known nevertheless: as the packet would begin a flow, it
+	// uses up what is expected.
 	KindInvalid Kind = iota
 	// KindFlow: Tuple is the packet's own.
 	KindFlow

@@ -27,8 +27,28 @@ func (s *Shard) Track(p *Probe, now uint32) Action {
 		if p.Reason == ReasonNone {
 			p.Reason = ReasonMalformed
 		}
+		if p.Hash != 0 && s.expect.count.Load() != 0 && s.spoil(p, now) {
+			return ActionForeign
+		}
 		return s.invalid(p)
 	}
+}
+
+// spoil lets an invalid packet that no flow has use up what is expected there:
+// Linux makes a packet's flow before it looks at the packet. True: it must go to
+// p.Owner.
+func (s *Shard) spoil(p *Probe, now uint32) (foreign bool) {
+	if p.Reason == ReasonICMPSum { // Tuple may be that of another packet
+		return false
+	}
+	if n, _, _ := s.search(p); n != 0 && !s.entries[n].expired(now) {
+		return false
+	}
+	if s.elsewhere(p) {
+		return true
+	}
+	s.takeExpected(&p.Tuple, now)
+	return false
 }
 
 // invalid counts p.Reason and lets the packet on without a flow.

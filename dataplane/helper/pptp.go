@@ -48,6 +48,7 @@ const pptpOK = 1
 // Offsets in a control message.
 const (
 	pptpFirst       = 12
+	pptpStopResult  = 12
 	pptpSecond      = 14
 	pptpStartResult = 14
 	pptpCallResult  = 16
@@ -67,6 +68,8 @@ func pptpScan(b []byte, m *pptpMessage) bool {
 	switch m.kind {
 	case pptpStartReply:
 		m.result = b[pptpStartResult]
+	case pptpStopReply:
+		m.result = b[pptpStopResult]
 	case pptpOutReply, pptpInReply:
 		m.result = b[pptpCallResult]
 	}
@@ -171,9 +174,10 @@ func (s *Session) pptpFromClient(c *pptpCall, m *pptpMessage) Verdict {
 	at := -1 // of the call id that NAT changes
 	switch m.kind {
 	case pptpStartRequest:
-		if c.session == pptpNone {
-			c.session = pptpRequested
+		if c.session != pptpNone {
+			return Accept
 		}
+		c.session = pptpRequested
 	case pptpStopRequest:
 		c.session = pptpStopping
 	case pptpOutRequest:
@@ -212,7 +216,7 @@ func (s *Session) pptpFromServer(c *pptpCall, m *pptpMessage) Verdict {
 	at := -1
 	switch m.kind {
 	case pptpStartReply:
-		if c.session == pptpNone {
+		if c.session != pptpRequested && c.session != pptpConfirmed {
 			return Accept
 		}
 		c.session = pptpFailed
@@ -220,7 +224,11 @@ func (s *Session) pptpFromServer(c *pptpCall, m *pptpMessage) Verdict {
 			c.session = pptpConfirmed
 		}
 	case pptpStopReply:
-		if c.session != pptpNone {
+		if c.session == pptpRequested || c.session == pptpConfirmed {
+			return Accept
+		}
+		c.session = pptpFailed
+		if m.result == pptpOK {
 			c.session = pptpNone
 		}
 	case pptpOutReply:
@@ -231,9 +239,7 @@ func (s *Session) pptpFromServer(c *pptpCall, m *pptpMessage) Verdict {
 		c.call = pptpNone
 		if m.result == pptpOK {
 			c.call, c.pac = pptpOutConfirmed, m.first
-			if !s.pptpExpect(c) {
-				return Drop
-			}
+			s.pptpExpect(c)
 		}
 	case pptpInRequest:
 		if c.session == pptpConfirmed {
@@ -245,9 +251,7 @@ func (s *Session) pptpFromServer(c *pptpCall, m *pptpMessage) Verdict {
 		}
 		at = pptpFirst
 		c.call = pptpInConfirmed
-		if !s.pptpExpect(c) {
-			return Drop
-		}
+		s.pptpExpect(c)
 	case pptpDisconnect:
 		c.call = pptpNone
 		s.pptpForget()
@@ -271,8 +275,9 @@ func (s *Session) pptpRewrite(at int, id uint16) Verdict {
 }
 
 // pptpExpect expects the tunnel of call c from both sides: whoever sends first
-// makes it.
-func (s *Session) pptpExpect(c *pptpCall) bool {
+// makes it. Nothing is expected when the connection has the keys of another call,
+// which is over only when the server says so.
+func (s *Session) pptpExpect(c *pptpCall) {
 	for dir := range uint8(2) {
 		t := &s.Tuples[dir]
 		x := s.Want(int(dir), flowtable.ProtoGRE, &t.Src, &t.Dst, 0)
@@ -285,15 +290,25 @@ func (s *Session) pptpExpect(c *pptpCall) bool {
 			x.Follow, x.Dir = FollowTunnel, dir
 		}
 		if s.Expect(int(dir)) != flowtable.ExpectOK {
-			return false
+			if dir == flowtable.Reply {
+				s.unexpect(0)
+			}
+			return
 		}
 	}
-	// Packets name the receiver's call id only; conntrack wants the sender's too.
-	table := s.Shard.Table()
-	c.forgetKeys(s.Shard, s.Entry)
+	if c.known && c.keys != c.pptpIDs || !c.known && !s.pptpKeys(c) {
+		s.unexpect(1)
+		s.unexpect(0)
+	}
+}
+
+// pptpKeys tells conntrack the keys of call c: packets name the receiver's call
+// id only, and it wants the sender's too.
+func (s *Session) pptpKeys(c *pptpCall) bool {
 	c.keys, c.known = c.pptpIDs, true
 	for dir := range 2 {
-		if !table.AddGREKey(&s.Wants[dir].Tuple) {
+		if !s.Shard.Table().AddGREKey(&s.Wants[dir].Tuple) {
+			c.forgetKeys(s.Shard, s.Entry)
 			return false
 		}
 	}

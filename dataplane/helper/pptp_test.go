@@ -48,10 +48,16 @@ func TestPPTPOutgoingCall(t *testing.T) {
 	b.demandKeys(9, 5)
 	b.keep(orig, pptpSay(pptpOutRequest, 6, 0, 0), tunnel) // another call: the tunnel goes on until it is connected
 	b.demandKeys(9, 5)
-	const second = "10.0.0.2:6 > 198.51.100.1:10 class 0\n198.51.100.1:10 > 10.0.0.2:6 class 0"
-	b.keep(reply, pptpSay(pptpOutReply, 10, 6, 1), second)
-	b.demandKeys(10, 6)
+	b.keep(reply, pptpSay(pptpOutReply, 10, 6, 1), "") // the keys are those of the call before, which nobody ended
+	b.demandKeys(10, 0)
+	b.demandKeys(9, 5)
+	b.keep(reply, pptpSay(pptpDisconnect, 9, 0, 1), "")
 	b.demandKeys(9, 0)
+	const second = "10.0.0.2:6 > 198.51.100.1:10 class 0\n198.51.100.1:10 > 10.0.0.2:6 class 0"
+	b.keep(orig, pptpSay(pptpOutRequest, 6, 0, 0), "")
+	b.keep(reply, pptpSay(pptpOutReply, 10, 6, 1), second)
+	b.keep(reply, pptpSay(pptpOutReply, 10, 6, 1), second) // once more
+	b.demandKeys(10, 6)
 	b.keep(reply, pptpSay(pptpDisconnect, 10, 0, 1), "")
 	b.demandKeys(10, 0)
 	b.keep(orig, pptpSay(pptpOutRequest, 5, 0, 0), "")

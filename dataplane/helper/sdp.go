@@ -20,6 +20,7 @@ type sdpBody struct {
 	hasOwner, hasSession bool
 	media                [sdpMost]sdpMedia
 	n                    int
+	start                int  // where "v=" stands
 	bad                  bool // a port that may not be, or media without an address
 }
 
@@ -45,8 +46,8 @@ func sdpScan(b []byte, off, end int, family uint8, d *sdpBody) bool {
 		}
 		at := off + 2
 		switch key := b[off]; {
-		case key == 'v':
-			started = true
+		case key == 'v' && !started:
+			started, d.start = true, off
 		case !started:
 		case key == 'm':
 			part = unread
@@ -133,10 +134,17 @@ func (s *Session) sdp(m *sipMessage) Verdict {
 			return Drop
 		}
 	}
-	if s.NAT && (!d.hasOwner || !s.sdpReplace(&d.owner, addr) || d.hasSession && !s.sdpReplace(&d.session, addr)) {
+	if s.NAT && (!d.hasOwner || !s.sdpReplace(&d.owner, addr) || d.hasSession && !s.sdpReplace(&d.session, addr) || !s.sdpLength(m)) {
 		return Drop
 	}
 	return Accept
+}
+
+// sdpLength writes how long the description really is, which the message must say.
+func (s *Session) sdpLength(m *sipMessage) bool {
+	start := s.body.start
+	size := uint32(m.end - start + s.Grown(start, m.end))
+	return m.hasLength && (size == m.bodySize || s.Replace(m.length.off, m.length.end-m.length.off, appendUint(s.Text(), size)))
 }
 
 // sdpReplace writes another address into an o= or c= line.

@@ -74,10 +74,6 @@ func (s *Session) sipMessage(m *sipMessage) Verdict {
 	if !s.sipHeaders(m) {
 		return Drop
 	}
-	if grown := s.Grown(m.body, m.end); grown != 0 && m.hasLength &&
-		!s.Replace(m.length.off, m.length.end-m.length.off, appendUint(s.Text(), uint32(int(m.bodySize)+grown))) {
-		return Drop
-	}
 	return Accept
 }
 

@@ -52,7 +52,7 @@ func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }
 // With DropNone either Family is FamilyNone (not IP: EtherType says what) or
 // the IP header is sound, the offsets lie within Data, and Kind says what
 // conntrack is to make of it. Tuple and Hash are filled for KindFlow and
-// KindError only. Malformed transport headers do not drop a packet: they make
+// KindError, and for KindInvalid if the ports are there. Malformed transport headers do not drop a packet: they make
 // it KindInvalid with a Reason, and rules decide, as in the kernel.
 //
 // t gives the hash and must not be nil. No allocation; safe for concurrent

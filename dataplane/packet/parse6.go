@@ -181,15 +181,55 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 		p.Reason = flowtable.ReasonMalformed
 		return DropNone
 	}
+	addresses6(p, h)
+	parseTransport(p, t, b[c.off:], total-c.off)
+	return DropNone
+}
+
+// addresses6 begins the tuple of p, whose fixed header is h.
+func addresses6(p *Packet, h []byte) {
 	le := binary.LittleEndian
 	le.PutUint64(p.Tuple.Src[:8], le.Uint64(h[8:16]))
 	le.PutUint64(p.Tuple.Src[8:], le.Uint64(h[16:24]))
 	le.PutUint64(p.Tuple.Dst[:8], le.Uint64(h[24:32]))
 	le.PutUint64(p.Tuple.Dst[8:], le.Uint64(h[32:40]))
-	p.Tuple.Proto = c.next
+	p.Tuple.Proto = p.Proto
 	p.Tuple.Family = flowtable.FamilyIPv6
-	parseTransport(p, t, b[c.off:], total-c.off)
-	return DropNone
+}
+
+// ReadAlone completes p, a first fragment of IPv6 as Parse has left it, as if it
+// were all of a datagram, which is how Linux tracks one that it does not gather.
+func ReadAlone(p *Packet, t *flowtable.Table) {
+	p.Flags &^= FlagFragment
+	switch p.Reason = flowtable.ReasonNone; p.Proto {
+	case extHopByHop, extRouting, extFragment, extAuth, extNone, extDest: // the chain is broken
+		p.Reason = flowtable.ReasonMalformed
+		return
+	}
+	addresses6(p, p.Data[p.L3:][:ip6Len])
+	h := p.Data[p.L4:p.End]
+	parseTransport(p, t, h, len(h))
+}
+
+// Headless says that p, as Parse has left it, is a first fragment of IPv6 without
+// the whole transport header, which Linux does not gather
+// (ipv6frag_thdr_truncated; RFC 8200 section 4.5).
+func Headless(p *Packet) bool {
+	if p.Family != flowtable.FamilyIPv6 || p.Flags&FlagLaterFrag != 0 {
+		return false
+	}
+	c := walkIPv6(p.Data[p.L3:p.End], true)
+	if c.end != walkFound {
+		return false
+	}
+	need := 1
+	switch c.next {
+	case protoTCP:
+		need = tcpLen
+	case protoUDP, protoICMPv6:
+		need = udpLen
+	}
+	return int(p.L3)+c.off+need > int(p.End)
 }
 
 // wireAddresses refuses the addresses that ip6_rcv_core refuses on a device

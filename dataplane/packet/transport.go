@@ -10,6 +10,8 @@ const (
 	sctpLen = 12
 	dccpLen = 12
 	pptpLen = 8
+
+	portsLen = 4
 )
 
 func hasPorts(proto uint8) bool {
@@ -71,7 +73,7 @@ func parseTransport(p *Packet, t *flowtable.Table, h []byte, l4len int) {
 	switch p.Proto {
 	case protoTCP:
 		if len(h) < tcpLen {
-			p.Reason = flowtable.ReasonTruncated
+			spoiled(p, t, h, flowtable.ReasonTruncated)
 			return
 		}
 		p.Flags |= FlagL4
@@ -84,8 +86,7 @@ func parseTransport(p *Packet, t *flowtable.Table, h []byte, l4len int) {
 		doff := int(h[12]>>4) * 4
 		if doff < tcpLen || doff > l4len {
 			p.L4Payload = p.L4 + tcpLen
-			p.Reason = flowtable.ReasonMalformed
-			clearTuple(p)
+			spoiled(p, t, h, flowtable.ReasonMalformed)
 			return
 		}
 		p.L4Payload = p.L4 + uint16(min(doff, len(h)))
@@ -95,7 +96,7 @@ func parseTransport(p *Packet, t *flowtable.Table, h []byte, l4len int) {
 		}
 	case protoUDP, protoUDPLite:
 		if len(h) < udpLen {
-			p.Reason = flowtable.ReasonTruncated
+			spoiled(p, t, h, flowtable.ReasonTruncated)
 			return
 		}
 		p.Flags |= FlagL4
@@ -103,11 +104,11 @@ func parseTransport(p *Packet, t *flowtable.Table, h []byte, l4len int) {
 		n := int(be16(h[4:6]))
 		// UDPLite: the field is the checksum's coverage, 0 means all.
 		if n > l4len || n < udpLen && (p.Proto == protoUDP || n != 0) {
-			p.Reason = flowtable.ReasonLength
+			spoiled(p, t, h, flowtable.ReasonLength)
 			return
 		}
 		if p.Proto == protoUDPLite && be16(h[6:8]) == 0 {
-			p.Reason = flowtable.ReasonChecksum // it must have one
+			spoiled(p, t, h, flowtable.ReasonChecksum) // it must have one
 			return
 		}
 		p.Tuple.SrcPort = be16(h[0:2])
@@ -189,5 +190,12 @@ const (
 	greManipLen = 8 // what Linux wants to see before it translates
 )
 
-// clearTuple takes back what a header that proved bad had put in the tuple.
-func clearTuple(p *Packet) { p.Tuple.SrcPort, p.Tuple.DstPort = 0, 0 }
+// spoiled makes p an invalid packet. Its ports say whose it would be, see
+// flowtable.KindInvalid.
+func spoiled(p *Packet, t *flowtable.Table, h []byte, why flowtable.Reason) {
+	p.Reason = why
+	if len(h) >= portsLen {
+		p.Tuple.SrcPort, p.Tuple.DstPort = be16(h[0:2]), be16(h[2:4])
+		p.Hash = t.Hash(&p.Tuple)
+	}
+}

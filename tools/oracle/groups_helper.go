@@ -52,6 +52,10 @@ func helpers() []*Script {
 		add("ftp in pieces", ftp+"> A len=1300 cuts=0-200,200-400,400-2000; ")
 		add("ftp wrong source", ftp+say(">", "PA", "PORT 10,77,11,2,19,136\r\n")+fmt.Sprintf("flow 1 from=wan src=1 dst=%s sport=20 dport=5000; > S f=1", box))
 		add("ftp used up", ftp+say(">", "PA", "PORT 10,77,11,2,19,136\r\n")+active("5000")+fmt.Sprintf("flow 3 from=wan src=0 dst=%s sport=21 dport=5000; > S f=3", box))
+		for _, broken := range []string{"S sum=bad", "cut 6 len=16", "cut 6 len=3", "S off=4", "A ack=@5 seq=@9"} {
+			add("ftp used up by "+broken, ftp+say(">", "PA", "PORT 10,77,11,2,19,136\r\n")+fmt.Sprintf("flow 1 from=wan src=0 dst=%s sport=20 dport=5000; > %s f=1; > S f=1", box, broken))
+		}
+		add("ftp error of the client", ftp+say(">", "PA", "EPRT |1|10.77.11.2|5000|\r\n")+say(">", "PA", "PORT 10,77,11,2,19,136\r\n")+say("<", "PA", "200 ok\r\n")+"> err 3/4 info=1400")
 		for _, text := range []string{"PORT 10,77,11,2,19", "PORT 10,77,11,2,19,136", "PORT x\r\n", "PORT 10,77,11,3,19,136\r\n", "PORT 10,77,11,2,19,136,1\r\n", "PORT 256,0,0,2,19,136\r\n",
 			"PORT  10,77,11,2,19,136\r\n", "PORT 10,77,11,2,0,0\r\n", "PORT 010,077,011,002,019,136\r\n", "PORT\r\n", "POR", "PORTX 10,77,11,2,19,136\r\n", "EPRT |2|fd77:a::2|5000|\r\n",
 			"EPRT |1|10.77.11.2||\r\n", "EPRT |1|10.77.11.2|5000\r\n", "EPRT !1!10.77.11.2!5000!\r\n", "EPRT 1110.77.11.215000\r\n", "EPRT", "NOOP\r\nPORT 10,77,11,2,19,136\r\n", "\r\nPORT 10,77,11,2,19,136\r\n"} {

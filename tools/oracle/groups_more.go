@@ -112,9 +112,16 @@ func pieces() []*Script {
 		row{"bad sum in pieces", "> udp len=1000 frag=400 sum=bad; > udp"},
 		row{"ttl in pieces", "> udp len=1000 frag=400 ttl=1; > udp len=1000 frag=400 ttl=2"},
 		row{"as large as can be", "> udp len=65507 frag=1200; < udp len=65507 frag=1200"},
+		row{"odd piece that says there is more", "> proto 200 len=101 cuts=0-101!; > proto 200 len=101 cuts=8-101!; < proto 200"},
+		row{"odd piece ends what there is", unchecked + "> udp len=1000 cuts=0-400; > udp len=1001 cuts=400-2000! fid=7; > udp len=1001 cuts=0-400,400-2000! fid=8; > udp"},
 		row{"with options", "> udp len=1000 ipopt; > udp len=600 ipopt frag=200"},
 	)
-	return bothFamilies(scripts(rows))
+	all := bothFamilies(scripts(rows))
+	var six []row
+	for _, ext := range []string{"hop", "dst", "route", "hop,dst", "dst,hop", "route,dst", "auth"} {
+		six = append(six, row{"behind " + ext, fmt.Sprintf("v6; > udp len=2000 frag=1200 ext=%s; < udp len=1000 frag=256 ext=%s order=2.3.0.1; > proto 59 frag=1200 ext=%s", ext, ext, ext)})
+	}
+	return append(all, scripts(six)...)
 }
 
 // translated are flows through NAT.

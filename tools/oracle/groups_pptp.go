@@ -52,6 +52,10 @@ func tunnels() []row {
 		add("call from the server", say("<", "PA", pptpText(9, 9, 0, 0))+say(">", "PA", pptpText(10, 5, 9, 1))+say("<", "PA", pptpText(11, 5, 0, 0)))
 		add("request without a session", say(">", "PA", pptpText(3, 0, 0, 0))+say("<", "PA", pptpText(4, 0, 0, 1))+request)
 		add("echo", say(">", "PA", pptpText(5, 0, 0, 0))+say("<", "PA", pptpText(6, 0, 0, 0)))
+		add("stopped", say(">", "PA", pptpText(3, 0, 0, 0))+say("<", "PA", "\x00\x10\x00\x01\x1a\x2b\x3c\x4d\x00\x04\x00\x00\x01\x00\x00\x00")+say("<", "PA", pptpText(2, 0, 0, 1))+
+			say(">", "PA", pptpText(1, 0, 0, 0))+say("<", "PA", pptpText(2, 0, 0, 1))+request+granted+fromClient)
+		add("stop that nobody asked for", say("<", "PA", pptpText(4, 0, 0, 1))+request+granted+fromClient)
+		add("started twice", say(">", "PA", pptpText(1, 0, 0, 0))+say("<", "PA", pptpText(2, 0, 0, 2))+request+granted)
 		add("short", say(">", "PA", pptpText(7, 5, 0, 0)[:100]))
 		add("not a message", say(">", "PA", "hello"))
 	}

@@ -75,6 +75,14 @@ func signalling() []row {
 		} {
 			add("description: "+v.name, say(">", "udp", sipInvite(sipAl, sipAl+":5060", strings.Replace(sdpText(sipAl, "30000"), v.from, v.to, 1)))+in)
 		}
+		whole := sipInvite(sipAl, sipAl+":5060", sdpText(sipAl, "30000"))
+		length := whole[strings.Index(whole, "Content-Length"):strings.Index(whole, "\r\n\r\n")]
+		for _, v := range []struct{ name, to string }{
+			{"none", "X: y"}, {"too large", "Content-Length: 1000"}, {"too small", "Content-Length: 10"}, {"zeros in front", "Content-Length: 000129"}, {"no number", "Content-Length: x"},
+		} {
+			add("length: "+v.name, say(">", "udp", strings.Replace(whole, length, v.to, 1))+in)
+		}
+		add("length: half a description", say(">", "udp", whole[:len(whole)-30])+in)
 		for _, v := range []struct{ name, text string }{
 			{"via of another port", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "UDP "+sipAl, "UDP "+sipAl+":5070", 1)},
 			{"via of another host", strings.Replace(sipInvite(sipAl, sipAl+":5060", ""), "UDP "+sipAl, "UDP 10.77.11.3:5060", 1)},

@@ -24,7 +24,7 @@ type stage struct {
 	text  bool               // the latest packet had data=
 	last  [2][]byte          // by side: the last frame that came out there
 	id    uint32             // of the latest fragmented datagram
-	rest  []pair.Frame       // all pieces of all fragmented datagrams, once
+	rest  []pair.Frame       // a piece for every fragmented datagram that ends what there is of it
 }
 
 func newStage(six bool, id uint32) *stage {
@@ -49,7 +49,7 @@ func (g *stage) flow(n int) *flow {
 func (g *stage) saw(n, dir int, out []pair.Frame) {
 	f := g.flow(n)
 	for _, o := range out {
-		if len(o.Data) < 21 || o.Data[12] != 0x86 || o.Data[20] != frame.FragHdr { // whose identifications differ: not to be quoted
+		if pair.FragmentAt(o.Data) == 0 { // whose identifications differ: not to be quoted
 			g.last[o.Side] = o.Data
 		}
 		side := f.from.Other()
@@ -459,8 +459,7 @@ func (g *stage) fragments(l *line, packet []byte, side pair.Side) ([][]byte, err
 	if packet[14]>>4 == 4 {
 		length = len(packet) - 14 - int(packet[14]&15)*4
 	}
-	var cut, plain []span
-	beyond := 0
+	var cut []span
 	if v := l.value("cuts", ""); v != "" {
 		var err error
 		if cut, err = parseSpans(v); err != nil {
@@ -471,11 +470,8 @@ func (g *stage) fragments(l *line, packet []byte, side pair.Side) ([][]byte, err
 				return nil, fmt.Errorf("%q: no piece begins at %d", l.text, s.from)
 			}
 		}
-		beyond = 16 // across whatever is there, and over its end
-		plain = spans(length+beyond, (length/2+7)&^7, 0)
 	} else if size > 0 {
 		cut = spans(length, size, overlap)
-		plain = spans(length, size, 0)
 	} else {
 		return [][]byte{packet}, nil
 	}
@@ -484,9 +480,7 @@ func (g *stage) fragments(l *line, packet []byte, side pair.Side) ([][]byte, err
 		id = int(g.id)
 	}
 	pieces := splitSpans(packet, uint32(id), cut)
-	for _, p := range splitSpans(append(packet, make([]byte, beyond)...), uint32(id), plain) {
-		g.rest = append(g.rest, pair.Frame{Side: side, Data: p})
-	}
+	g.rest = append(g.rest, pair.Frame{Side: side, Data: poison(packet, uint32(id))})
 	order := l.value("order", "")
 	if order == "" {
 		return pieces, nil

@@ -83,6 +83,17 @@ func splitSpans(b []byte, id uint32, pieces []span) [][]byte {
 	return out
 }
 
+// poison is a piece of the datagram in a frame for which the kernel throws away
+// what it has of it: one of no bytes, or of IPv6, where that does no harm, one
+// of odd length that is not the last.
+func poison(b []byte, id uint32) []byte {
+	if b[14]>>4 == 4 {
+		return splitSpans(b, id, []span{{}})[0]
+	}
+	odd := append(b[:54:54], make([]byte, 9)...)
+	return splitSpans(odd, id, []span{{from: 8, to: 9, lies: true}})[0]
+}
+
 // ones is the ones' complement sum of an even number of bytes.
 func ones(b []byte) uint16 {
 	var sum uint32

@@ -155,12 +155,11 @@ func (j *Judge) sameFrame(k, s []byte) bool {
 // sameFragment matches up the identifications of two IPv6 fragments and gives
 // sluice's the kernel's.
 func (j *Judge) sameFragment(k, s []byte) bool {
-	const at = 14 + 40 + 4 // sluice and the kernel both put the header right behind the fixed one
-	for _, b := range [][]byte{k, s} {
-		if len(b) < at+4 || b[12] != 0x86 || b[13] != 0xdd || b[20] != frame.FragHdr {
-			return true
-		}
+	at := FragmentAt(k)
+	if at == 0 || at != FragmentAt(s) {
+		return true
 	}
+	at += 4
 	ki, si := binary.BigEndian.Uint32(k[at:]), binary.BigEndian.Uint32(s[at:])
 	if was, ok := j.ids[si]; ok && was != ki && s[at-1]&^1|s[at-2] != 0 { // a first one may begin another datagram
 		return false
@@ -171,6 +170,25 @@ func (j *Judge) sameFragment(k, s []byte) bool {
 	j.ids[si] = ki
 	copy(s[at:at+4], k[at:at+4])
 	return true
+}
+
+// FragmentAt returns where the fragment header of an IPv6 frame stands, 0: nowhere.
+func FragmentAt(b []byte) int {
+	if len(b) < 14+40 || b[12] != 0x86 || b[13] != 0xdd {
+		return 0
+	}
+	kind, at := b[20], 14+40
+	for len(b) >= at+8 {
+		switch kind {
+		case frame.FragHdr:
+			return at
+		case frame.HopByHop, frame.Routing, frame.DestOpts:
+			kind, at = b[at], at+int(b[at+1])*8+8
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 // masked returns a frame without what may differ in what the box itself has

@@ -139,7 +139,7 @@ func (k *Kernel) build() error {
 		}
 	}
 	k.ask = arpRequest(Lan)
-	time.Sleep(50 * time.Millisecond) // multicast listener reports leave, which rules would count
+	time.Sleep(300 * time.Millisecond) // multicast listener reports leave, which rules would count
 	return nil
 }
 
