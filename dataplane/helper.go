@@ -64,6 +64,7 @@ func (w *worker) consult(p *packet.Packet, number uint8) bool {
 	if !s.Edited() {
 		return true
 	}
+	w.joined.linear = true // nf_nat_mangle_tcp_packet and its twin for UDP write in one piece
 	n, ok := s.Apply(w.help.payload)
 	grown := n - len(payload)
 	if !ok || !p.SetPayload(w.help.payload[:n]) {
@@ -77,7 +78,7 @@ func (w *worker) consult(p *packet.Packet, number uint8) bool {
 
 // linear says whether Linux puts a packet in one piece before the helper reads it.
 func linear(name string, proto uint8, s *helper.Session) bool {
-	if name == "tftp" || name == "irc" { // they copy what they look at
+	if name == "tftp" || name == "irc" || name == "pptp" { // they copy what they look at
 		return false
 	}
 	return proto != flowtable.ProtoTCP || s.Replied

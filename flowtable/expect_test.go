@@ -92,6 +92,49 @@ func TestExpectedChild(t *testing.T) {
 	checkExpectations(t, tb)
 }
 
+// TestSpoiledExpectation: a broken packet uses up what is expected of it, but
+// not one of a flow, nor one whose ports nobody knows.
+func TestSpoiledExpectation(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		change func(p *Probe)
+		left   int
+	}{
+		{"wrong checksum", func(p *Probe) { p.Reason = ReasonChecksum }, 0},
+		{"cut off behind the ports", func(p *Probe) { p.Reason = ReasonTruncated }, 0},
+		{"no ports", func(p *Probe) { p.Hash, p.Reason = 0, ReasonTruncated }, 1},
+		{"an ICMP error's tuple", func(p *Probe) { p.Reason = ReasonICMPSum }, 1},
+		{"other port", func(p *Probe) { p.Tuple.DstPort++; p.Reason = ReasonChecksum }, 1},
+		{"of a flow", func(p *Probe) { p.Tuple.SrcPort, p.Reason = 7, ReasonChecksum }, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			tb := withHelpers(t, nil)
+			s := tb.Shard(0)
+			m := master(t, tb, s, tuple(t, ProtoTCP, "10.9.1.2", 41021, "10.9.2.2", 21), ftpHelper)
+			pass(t, s, segment(tb, tuple(t, ProtoTCP, "10.9.1.2", 7, "10.9.2.2", 10000), tcpSYN), start)
+			if r := s.Expect(m, announce(t, ProtoTCP, "10.9.1.2", "10.9.2.2", 10000), start); r != ExpectOK {
+				t.Fatal(r)
+			}
+			p := segment(tb, tuple(t, ProtoTCP, "10.9.1.2", 999, "10.9.2.2", 10000), tcpSYN)
+			p.Kind = KindInvalid
+			row.change(&p)
+			if p.Hash != 0 {
+				p.Hash = tb.Hash(&p.Tuple)
+			}
+			if a := s.Track(&p, start); a != ActionAccept || p.Info != InfoInvalid || p.Entry != 0 {
+				t.Errorf("action %v, info %v, entry %d", a, p.Info, p.Entry)
+			}
+			if n := tb.ExpectCount(); n != row.left {
+				t.Errorf("%d expectations are left, want %d", n, row.left)
+			}
+			if st := s.Stats(); st.ExpectNew != uint64(1-row.left) || st.Invalid+st.Error != 1 {
+				t.Errorf("%+v", st)
+			}
+			checkExpectations(t, tb)
+		})
+	}
+}
+
 // checkExpectations verifies that every slot is in its owner's list of a master
 // that lives, or free, and that the counts agree.
 func checkExpectations(tb testing.TB, t *Table) {

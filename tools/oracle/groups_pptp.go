@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
 // pptpText is a control message of PPTP: call ids at 12 and 14, a result at 16,
@@ -56,6 +57,7 @@ func tunnels() []row {
 			say(">", "PA", pptpText(1, 0, 0, 0))+say("<", "PA", pptpText(2, 0, 0, 1))+request+granted+fromClient)
 		add("stop that nobody asked for", say("<", "PA", pptpText(4, 0, 0, 1))+request+granted+fromClient)
 		add("started twice", say(">", "PA", pptpText(1, 0, 0, 0))+say("<", "PA", pptpText(2, 0, 0, 2))+request+granted)
+		add("in pieces", strings.Replace(request, ";", " frag=48;", 1)+strings.Replace(granted, ";", " frag=24;", 1)+fromClient+"> PA len=1300 cuts=256-2000,32-144,0-32,144-256")
 		add("short", say(">", "PA", pptpText(7, 5, 0, 0)[:100]))
 		add("not a message", say(">", "PA", "hello"))
 	}
