@@ -7,6 +7,7 @@ import (
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -97,11 +98,13 @@ func (w *worker) adopt(t *tables) {
 	if ps.tables == t {
 		return
 	}
+	begin := perf.Cycles()
 	if ps.tables == nil || ps.tables.image != t.image {
 		ps.forget()
 	}
 	ps.tables = t
 	ps.restamp()
+	w.swaps.Record(perf.Cycles() - begin)
 }
 
 // forget makes all plans void.

@@ -24,9 +24,10 @@ type Profile struct {
 // WorkerProfile is one worker's. Stages and Bursts are of a sample of its
 // rounds, one in stageSample; Stats counts everything.
 type WorkerProfile struct {
-	Stages perf.Account
-	Bursts *perf.Distribution // cycles that bursts took
-	Stats  WorkerStats
+	Stages  perf.Account
+	Bursts  *perf.Distribution // cycles that bursts took
+	Adopted *perf.Distribution // cycles that it took, after each publish, to begin with the new tables
+	Stats   WorkerStats
 	// Thread is what the kernel says of the worker's thread, to hold against the
 	// account; zero while the worker is not started.
 	Thread perf.ThreadTime
@@ -145,7 +146,7 @@ func (b *Box) Profile() Profile {
 		costs = newCosts(b.rules)
 	}
 	for _, w := range b.workers {
-		one := WorkerProfile{Stages: w.stages.Snapshot(), Bursts: w.stages.Times()}
+		one := WorkerProfile{Stages: w.stages.Snapshot(), Bursts: w.stages.Times(), Adopted: w.swaps.Snapshot()}
 		if tid := w.tid.Load(); tid != 0 {
 			one.Thread, _ = perf.ReadThreadTime(int(tid)) // it may just have ended
 		}

@@ -2,81 +2,11 @@ package dataplane
 
 import (
 	"fmt"
-	"net"
-	"sync/atomic"
 	"testing"
 
-	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/tools/frame"
+	"github.com/sluice-net/sluice/tools/loop"
 )
-
-// loopPort is a port whose queues produce the same frames for ever and count
-// what is sent. For tests with running workers.
-type loopPort struct {
-	name   string
-	mac    net.HardwareAddr
-	queues []*loopQueue
-}
-
-type loopQueue struct {
-	frames [][]byte
-	next   int
-	limit  uint64 // frames to produce; 0: no limit
-	umem   *afxdp.UMEM
-	rx, tx atomic.Uint64
-	pause  *atomic.Bool
-}
-
-func newLoopPort(name string, mac byte, frames [][][]byte, pause *atomic.Bool) *loopPort {
-	p := &loopPort{name: name, mac: benchMAC(mac)}
-	for _, f := range frames {
-		p.queues = append(p.queues, &loopQueue{frames: f, pause: pause})
-	}
-	return p
-}
-
-func (p *loopPort) Name() string          { return p.name }
-func (p *loopPort) MAC() net.HardwareAddr { return p.mac }
-func (p *loopPort) MTU() int              { return 1500 }
-func (p *loopPort) Queues() int           { return len(p.queues) }
-func (p *loopPort) Close() error          { return nil }
-func (p *loopPort) Open(i int, u *afxdp.UMEM) (afxdp.Queue, error) {
-	p.queues[i].umem = u
-	return p.queues[i], nil
-}
-
-func (q *loopQueue) Recv(descs []afxdp.Desc) int {
-	if len(q.frames) == 0 || q.pause.Load() {
-		return 0
-	}
-	n := 0
-	for ; n < len(descs); n++ {
-		if q.limit > 0 && q.rx.Load()+uint64(n) == q.limit {
-			break
-		}
-		a, ok := q.umem.Alloc()
-		if !ok {
-			break
-		}
-		f := q.frames[q.next]
-		q.next = (q.next + 1) % len(q.frames)
-		copy(q.umem.Frame(a, uint32(len(f))), f)
-		descs[n] = afxdp.Desc{Addr: a, Len: uint32(len(f))}
-	}
-	q.rx.Store(q.rx.Load() + uint64(n))
-	return n
-}
-
-func (q *loopQueue) Send(descs []afxdp.Desc) int {
-	for _, d := range descs {
-		q.umem.Free(d.Addr)
-	}
-	q.tx.Store(q.tx.Load() + uint64(len(descs)))
-	return len(descs)
-}
-
-func (q *loopQueue) Flush()                      {}
-func (q *loopQueue) Stats() (s afxdp.QueueStats) { return s }
 
 // loopFrames are UDP packets of some flows, those of queue i first seen there.
 func loopFrames(queues, flows int) [][][]byte {
@@ -98,9 +28,8 @@ func loopFrames(queues, flows int) [][][]byte {
 // packets that went through.
 func TestSwapUnderLoad(t *testing.T) {
 	const swaps, workers = 1000, 2
-	var pause atomic.Bool
-	lan := newLoopPort("lan", 1, loopFrames(workers, 50), &pause)
-	wan := newLoopPort("wan", 2, make([][][]byte, workers), &pause)
+	lan := loop.New(loop.Config{Name: "lan", MAC: benchMAC(1), Frames: loopFrames(workers, 50)})
+	wan := loop.New(loop.Config{Name: "wan", MAC: benchMAC(2), Frames: make([][][]byte, workers)})
 	n := newNet(t, "", workers, func(c *Config) {
 		c.Trace, c.Clock = false, nil
 		c.Ports[0].Port, c.Ports[1].Port = lan, wan
@@ -113,14 +42,13 @@ func TestSwapUnderLoad(t *testing.T) {
 }
 `, i%250)
 	}
-	pause.Store(true) // count from the first counted generation on
 	if _, err := n.box.Load("swap.nft", text(0)); err != nil {
 		t.Fatal(err)
 	}
 	if err := n.box.Start(); err != nil {
 		t.Fatal(err)
 	}
-	pause.Store(false)
+	lan.Pause(false) // count from the first counted generation on
 	var counted [3]uint64
 	var judged uint64
 	for i := 1; i <= swaps; i++ {
@@ -133,7 +61,7 @@ func TestSwapUnderLoad(t *testing.T) {
 			counted[k] += c.Packets
 		}
 	}
-	pause.Store(true)
+	lan.Pause(true)
 	n.box.Stop()
 	n.box.Drain()
 	for k, c := range n.box.Counters() {
@@ -142,11 +70,7 @@ func TestSwapUnderLoad(t *testing.T) {
 	for _, w := range n.box.workers {
 		judged += w.next.Load().judged
 	}
-	var rx, tx uint64
-	for i := range workers {
-		rx += lan.queues[i].rx.Load()
-		tx += wan.queues[i].tx.Load()
-	}
+	rx, tx := lan.Received(), wan.Sent()
 	s := n.box.Stats().Total()
 	t.Logf("%d swaps, %d packets in, %d out, %d handed over, drops %v", swaps, rx, tx, s.HandoversIn, dropNames(&s))
 	if rx < swaps {

@@ -67,6 +67,7 @@ type worker struct {
 	routed   bool // the packet in work is behind prerouting
 	plans    plans
 	stages   *perf.Stages
+	swaps    perf.Histogram // cycles it took to begin with new tables
 	switches *perf.Switches // while it is profiled; nil: not to be had
 	charging bool           // this round's packets are clocked one by one, see profile.go
 	turn     uint32         // accounted rounds so far

@@ -108,7 +108,7 @@ func buildChain(ref *chainRef, ix *index, old *remains, pool *ants.Pool) error {
 			}
 		}
 	}
-	b.emitAll(ref.rules)
+	b.emitAll(ref.rules, before, was)
 	ref.block = b
 	return nil
 }

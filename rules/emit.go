@@ -12,6 +12,17 @@ type block struct {
 	runs  []ruleRun
 	fixes []fix
 	n     ordinals // of what its rules have
+	marks []mark   // of each rule, and of the end
+}
+
+// mark is where a rule's part of a block begins.
+type mark struct {
+	ins, data, fixes uint32
+	n                ordinals
+}
+
+func (b *block) mark() {
+	b.marks = append(b.marks, mark{uint32(len(b.ins)), uint32(len(b.data)), uint32(len(b.fixes)), b.n})
 }
 
 // fix is an instruction whose arg is the number of something that is not the chain's.
@@ -21,32 +32,42 @@ type fix struct {
 }
 
 // emitAll appends the rules of a chain, of which b.runs are found, and its end.
-func (b *block) emitAll(rules []*rule) {
-	steps := 0
-	for _, r := range rules {
-		steps += len(r.steps) + 1
+// before is the chain as it was, if there was one, and was where its rules stood.
+func (b *block) emitAll(rules []*rule, before *chainRef, was []int32) {
+	b.heads, b.marks = make([]head, 0, len(rules)+1), make([]mark, 0, len(rules)+1)
+	var old *block
+	if before != nil && before.block != nil {
+		old = before.block
+		const more = 64 // than it had: an edit or two
+		b.ins, b.data = make([]ins, 0, len(old.ins)+more), make([]uint64, 0, len(old.data)+more)
 	}
-	b.heads, b.ins = make([]head, 0, len(rules)+1), make([]ins, 0, steps+1)
 	seen := map[test]int{} // how many rules outside of runs ask the same
 	b.each(rules, func(_ int, r *rule, run, _ int) {
 		if run >= 0 {
 			return
 		}
-		for _, s := range r.steps[:r.lead()] {
+		for _, s := range r.steps[:r.lead] {
 			if s.op == opTest {
 				seen[s.test]++
 			}
 		}
 	})
 	b.each(rules, func(i int, r *rule, run, at int) {
-		if run >= 0 {
-			b.emitGate(r, uint32(i), run, at)
-		} else {
+		b.mark()
+		switch {
+		case run < 0:
 			b.emit(r, uint32(i), seen)
+		case old != nil && was[i] >= 0 && before.rules[was[i]] == r && old.heads[was[i]].src == srcGate:
+			b.gateHead(uint32(i), run, at)
+			b.copyBody(old, int(was[i]))
+		default:
+			b.gateHead(uint32(i), run, at)
+			b.emitBody(r, r.plain.answers) // asks what the run's classifier leaves open
 		}
 		n := &r.has.n
 		b.n = ordinals{b.n.counters + n.counters, b.n.logs + n.logs, b.n.nats + n.nats, b.n.exts + n.exts}
 	})
+	b.mark()
 	b.end()
 }
 
@@ -65,28 +86,38 @@ func (b *block) each(rules []*rule, f func(i int, r *rule, run, at int)) {
 	}
 }
 
-// emitGate appends a rule of a run: a gate and a body that asks what the run's
-// classifier leaves open.
-func (b *block) emitGate(r *rule, number uint32, run, at int) {
+// gateHead appends the head of a rule of a run.
+func (b *block) gateHead(number uint32, run, at int) {
 	h := head{rule: number, body: uint32(len(b.ins))}
 	h.test = test{src: srcGate, mask: uint64(run), lo: uint64(at)}
 	b.heads = append(b.heads, h)
-	b.emitBody(r, r.plain.answers)
 }
 
-// lead returns the number of pure steps a rule begins with.
-func (r *rule) lead() int {
-	n := 0
-	for n < len(r.steps) && r.steps[n].pure {
-		n++
+// copyBody appends what emitBody made of a rule of a run in an older block.
+func (b *block) copyBody(old *block, number int) {
+	from, to := &old.marks[number], &old.marks[number+1]
+	at, data := len(b.ins), uint32(len(b.data))
+	b.ins = append(b.ins, old.ins[from.ins:to.ins]...)
+	if from.data != to.data || from.n != to.n {
+		for i := at; i < len(b.ins); i++ {
+			in := &b.ins[i]
+			if n := b.n.of(in.op); n != nil {
+				in.arg += *n - *from.n.of(in.op)
+			} else if placed(in.op) {
+				in.arg += data - from.data
+			}
+		}
 	}
-	return n
+	b.data = append(b.data, old.data[from.data:to.data]...)
+	for _, f := range old.fixes[from.fixes:to.fixes] {
+		b.fixes = append(b.fixes, fix{f.at - from.ins + uint32(at), f.of})
+	}
 }
 
 // emit appends a rule: one head and its body. Of the tests the rule begins with
 // the one that will turn away most packets becomes the head.
 func (b *block) emit(r *rule, number uint32, seen map[test]int) {
-	lead := r.lead()
+	lead := r.lead
 	g, best, score := r.guard, -1, 0
 	for i := range r.steps[:lead] {
 		s := &r.steps[i]
@@ -114,25 +145,25 @@ func (b *block) emit(r *rule, number uint32, seen map[test]int) {
 // emitBody appends the steps of a rule but those of the first 64 whose bit is
 // set in answers: they hold already, and so does the guard of the leading ones.
 func (b *block) emitBody(r *rule, answers uint64) {
-	lead := r.lead()
 	for i := range r.steps {
 		if i < 64 && answers>>i&1 != 0 {
 			continue
 		}
-		s := r.steps[i]
-		if i < lead { // the head has asked for all of it
-			s.need, s.needMask = 0, 0
+		s := &r.steps[i]
+		b.ins = append(b.ins, s.ins)
+		in := &b.ins[len(b.ins)-1]
+		if i < r.lead { // the head has asked for all of it
+			in.need, in.needMask = 0, 0
 		}
 		if s.words != nil {
-			s.arg = uint32(len(b.data))
+			in.arg = uint32(len(b.data))
 			b.data = append(b.data, s.words...)
 		}
 		if s.of != nil {
-			b.fixes = append(b.fixes, fix{uint32(len(b.ins)), s.of})
+			b.fixes = append(b.fixes, fix{uint32(len(b.ins)) - 1, s.of})
 		} else if n := b.n.of(s.op); n != nil {
-			s.arg += *n
+			in.arg += *n
 		}
-		b.ins = append(b.ins, s.ins)
 		if ends(s.op) {
 			return
 		}

@@ -11,13 +11,14 @@ import (
 // of its leading matches and its steps. Rulesets share it, and once it is ready
 // nobody writes to it.
 type rule struct {
+	has   has // first, with what newIndex asks of every rule
 	src   *nft.Rule
 	guard guard // what nft puts before everything else, as for `reject with tcp reset`
 	steps []step
+	lead  int      // how many pure steps they begin with
 	plain plain    // what a classifier can know of it
 	hash  [32]byte // of what it says, for the cache
 
-	has       has
 	known     bool   // has is all that it brings into an index
 	ready     bool   // guard, steps and plain are there
 	again     bool   // its steps hold in one ruleset only
@@ -57,6 +58,9 @@ func (lw *lowering) rule(r *rule) error {
 		if s := &r.steps[i]; !s.covered() {
 			s.neg |= testOpen
 		}
+	}
+	for r.lead < len(r.steps) && r.steps[r.lead].pure {
+		r.lead++
 	}
 	r.plain, r.ready = r.plainOf(!lw.ix.setsProto), true
 	return nil

@@ -180,14 +180,15 @@ func (ix *index) next() ordinals {
 // has is what a rule brings into an index.
 type has struct {
 	n        ordinals
+	conntrk  uint64
+	proto    bool // it writes the protocol of an IP header
+	more     bool // than counters
 	counters []*nft.Counter
 	logs     []LogSpec
 	nats     []natRef
 	exts     []Extension
 	sets     []*nft.Set
 	calls    []*nft.Verdict
-	conntrk  uint64
-	proto    bool // it writes the protocol of an IP header
 }
 
 // note keeps what a rule has brought into an index since first.
@@ -203,13 +204,19 @@ func (r *rule) note(ix *index, first ordinals, calls []call) {
 		h.calls = append(h.calls, c.verdict)
 	}
 	h.n = ordinals{uint32(len(h.counters)), uint32(len(h.logs)), uint32(len(h.nats)), uint32(len(h.exts))}
+	h.more = len(h.logs)+len(h.nats)+len(h.exts)+len(h.sets)+len(h.calls) > 0
 	r.has = h
 }
 
 // take brings into an index what a rule has.
 func (ix *index) take(ref *chainRef, id uint32, h *has) error {
+	ix.conntrk |= h.conntrk
+	ix.setsProto = ix.setsProto || h.proto
 	for _, c := range h.counters {
 		ix.counters = append(ix.counters, counterRef{rule: id, stmt: c})
+	}
+	if !h.more {
+		return nil
 	}
 	for _, l := range h.logs {
 		l.Rule = id
@@ -227,7 +234,5 @@ func (ix *index) take(ref *chainRef, id uint32, h *has) error {
 			return err
 		}
 	}
-	ix.conntrk |= h.conntrk
-	ix.setsProto = ix.setsProto || h.proto
 	return nil
 }

@@ -154,7 +154,7 @@ func tellingWord(rules []*rule, d int) uint8 {
 func (r *rule) plainOf(fixedProto bool) plain {
 	p := plain{box: classify.Any()}
 	g := r.guard
-	for i := range r.steps[:r.lead()] {
+	for i := range r.steps[:r.lead] {
 		s := &r.steps[i]
 		g = g.and(guard{s.need, s.needMask})
 		if s.neg != 0 || i >= 64 {

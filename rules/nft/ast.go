@@ -110,6 +110,7 @@ type Rule struct {
 	Stmts    []Stmt
 	Comment  string
 	empty    bool // Comment is written, but empty
+	free     bool // it leads to no chain and may stand at any hook; noted by addRule
 
 	// Origin is the rule in the language it was written in, nil for this one. It
 	// is carried along, and means nothing here.

@@ -73,6 +73,7 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 			final = &span{x.word.pos, x.word.end}
 		}
 	}
+	r.free = standsAnywhere(r)
 	// As in the kernel, the sets written in a rule take handles before it does.
 	for _, st := range r.Stmts {
 		stmtSets(st, func(s *Set) {

@@ -39,23 +39,22 @@ type validation struct {
 	looped bool
 }
 
-// targets calls f for each chain the rule may go to.
-func (v *validation) targets(r *Rule, f func(ch *Chain, at span)) {
-	for _, st := range r.Stmts {
-		at := v.at(st)
-		visit := func(x *Verdict) {
-			if x.Chain == "" {
-				return
-			}
-			if ch := v.table.chain(x.Chain); ch != nil {
-				f(ch, at)
-			}
+// targets calls f for each chain the rule may go to, and the statement that says so.
+func (v *validation) targets(r *Rule, f func(ch *Chain, st Stmt)) {
+	visit := func(x *Verdict, st Stmt) {
+		if x.Chain == "" {
+			return
 		}
+		if ch := v.table.chain(x.Chain); ch != nil {
+			f(ch, st)
+		}
+	}
+	for _, st := range r.Stmts {
 		switch st := st.(type) {
 		case *Verdict:
-			visit(st)
+			visit(st, st)
 		case *VMap:
-			setVerdicts(st.Set, visit)
+			setVerdicts(st.Set, func(x *Verdict) { visit(x, st) })
 		}
 	}
 }
@@ -69,14 +68,19 @@ func (v *validation) loops(ch *Chain) int {
 	v.state[ch] = 1
 	deep := 0
 	for _, r := range ch.Rules {
-		v.targets(r, func(to *Chain, at span) {
+		if r.free {
+			continue
+		}
+		v.targets(r, func(to *Chain, st Stmt) {
 			if v.state[to] == 1 {
+				at := v.at(st)
 				v.errorf(at.pos, at.end, "Could not process rule: Too many links")
 				v.looped = true
 				return
 			}
 			d := v.loops(to) + 1
 			if d > maxJumps && d > deep && !v.looped && ch.Base != nil {
+				at := v.at(st)
 				v.errorf(at.pos, at.end, "Could not process rule: Too many links")
 			}
 			deep = max(deep, d)
@@ -94,6 +98,9 @@ func (v *validation) hook(ch *Chain, b *Base) {
 	}
 	v.seen[ch] = true
 	for _, r := range ch.Rules {
+		if r.free {
+			continue
+		}
 		for _, st := range r.Stmts {
 			ok := true
 			switch st := st.(type) {
@@ -118,13 +125,34 @@ func (v *validation) hook(ch *Chain, b *Base) {
 				ok = ok && (b.Hook > HookPostrouting || stmtHooks(st)>>b.Hook&1 != 0)
 			}
 			// One report is enough though several base chains reach it.
-			if at := v.at(st); !ok && !v.named[st] {
+			if !ok && !v.named[st] {
 				v.named[st] = true
+				at := v.at(st)
 				v.errorf(at.pos, at.end, "Could not process rule: Operation not supported")
 			}
 		}
-		v.targets(r, func(to *Chain, _ span) { v.hook(to, b) })
+		v.targets(r, func(to *Chain, _ Stmt) { v.hook(to, b) })
 	}
+}
+
+// standsAnywhere says that validation has nothing to ask of a rule, wherever it
+// stands. Few rules are others, and a rule is looked at with every change of its
+// table.
+func standsAnywhere(r *Rule) bool {
+	for _, st := range r.Stmts {
+		switch st := st.(type) {
+		case *NAT, *TProxy, *Synproxy, *Reject, *VMap:
+			return false
+		case *Verdict:
+			if st.Chain != "" {
+				return false
+			}
+		}
+		if stmtHooks(st) != atPre|atIn|atFwd|atOut|atEnd {
+			return false
+		}
+	}
+	return true
 }
 
 // InForce is what errors call the text of rules that were there before.

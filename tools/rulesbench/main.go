@@ -18,16 +18,52 @@ import (
 // headers is the length of a trace, as in dpdk-test-acl's own examples.
 const headers = 65536
 
+// options are the command line.
+type options struct {
+	dir, only   string
+	rounds, cpu int
+	alone       bool
+}
+
+// parts are what is measured, in this order.
+var parts = []struct {
+	name string
+	run  func(o *options) error
+}{
+	{"lookups", lookups},
+	{"load", load},
+	{"edits", edits},
+	{"swaps", swaps},
+}
+
 func main() {
-	dir := flag.String("sets", "../shared/corpora/classbench", "folder of *.rules files")
-	rounds := flag.Int("rounds", 3, "rounds; the median counts")
-	only := flag.String("run", "", "only sets whose name has this in it")
-	cpu := flag.Int("cpu", 1, "CPU to run on")
-	alone := flag.Bool("alone", false, "leave dpdk-test-acl out")
+	var o options
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	what := flag.String("what", strings.Join(names, ","), "what to measure")
+	flag.StringVar(&o.dir, "sets", "../shared/corpora/classbench", "folder of *.rules files")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
+	flag.StringVar(&o.only, "run", "", "only filter sets whose name has this in it")
+	flag.IntVar(&o.cpu, "cpu", 1, "CPU to look up on")
+	flag.BoolVar(&o.alone, "alone", false, "leave dpdk-test-acl out")
 	flag.Parse()
-	if err := run(*dir, *only, *rounds, *cpu, *alone); err != nil {
-		fmt.Fprintln(os.Stderr, "rulesbench:", err)
-		os.Exit(1)
+	wanted := strings.Split(*what, ",")
+	for _, w := range wanted {
+		if !slices.Contains(names, w) {
+			fmt.Fprintf(os.Stderr, "rulesbench: -what %s: there are %s\n", w, strings.Join(names, ", "))
+			os.Exit(2)
+		}
+	}
+	for _, p := range parts {
+		if !slices.Contains(wanted, p.name) {
+			continue
+		}
+		if err := p.run(&o); err != nil {
+			fmt.Fprintf(os.Stderr, "rulesbench: %s: %v\n", p.name, err)
+			os.Exit(1)
+		}
 	}
 }
 
@@ -37,20 +73,31 @@ type figures struct {
 	buildMS, bytes float64
 }
 
-func run(dir, only string, rounds, cpu int, alone bool) error {
-	files, err := filepath.Glob(filepath.Join(dir, "*"+only+"*.rules"))
+// lookups prints the table of filter sets. It has a thread for itself, which ends
+// with it, for it stays on one CPU.
+func lookups(o *options) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		done <- lookupsHere(o)
+	}()
+	return <-done
+}
+
+func lookupsHere(o *options) error {
+	files, err := filepath.Glob(filepath.Join(o.dir, "*"+o.only+"*.rules"))
 	if err != nil || len(files) == 0 {
-		return errors.Join(fmt.Errorf("no filter sets in %s", dir), err)
+		return errors.Join(fmt.Errorf("no filter sets in %s", o.dir), err)
 	}
-	runtime.LockOSThread()
+	cpu := o.cpu % runtime.NumCPU()
 	var set unix.CPUSet
-	set.Set(cpu % runtime.NumCPU())
+	set.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
 		return fmt.Errorf("CPU %d: %w", cpu, err)
 	}
 	var peer *peer
-	if !alone {
-		if peer, err = newPeer(cpu % runtime.NumCPU()); err != nil {
+	if !o.alone {
+		if peer, err = newPeer(cpu); err != nil {
 			fmt.Println("SKIPPED: nothing to compare with:", err)
 		}
 	}
@@ -70,7 +117,7 @@ func run(dir, only string, rounds, cpu int, alone bool) error {
 		}
 		var a, avx2, avx512 []figures
 		linear := ours.linear()
-		for range rounds {
+		for range o.rounds {
 			f, err := ours.measure()
 			if err != nil {
 				return err

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/sluice-net/sluice/dataplane"
+	"github.com/sluice-net/sluice/dataplane/route"
+	"github.com/sluice-net/sluice/tools/frame"
+	"github.com/sluice-net/sluice/tools/loop"
+)
+
+// world is a router between two ports in memory, with traffic from lan to wan.
+type world struct {
+	box      *dataplane.Box
+	lan, wan *loop.Port
+}
+
+// flows are how many each worker has.
+const flows = 256
+
+// newWorld starts a box with rules, paused. rate is frames a second for each
+// worker, 0 as many as it takes.
+func newWorld(rules string, workers int, rate float64, check bool) (*world, error) {
+	mac := func(last byte) []byte { return []byte{2, 0, 0, 0, 0, last} }
+	frames := make([][][]byte, workers)
+	for q := range frames {
+		for i := range flows {
+			frames[q] = append(frames[q], frame.Build(
+				frame.Ether{Src: frame.MAC(mac(0x10)), Dst: frame.MAC(mac(1))},
+				frame.IPv4{Src: fmt.Sprintf("10.0.0.%d", 2+i%20), Dst: "198.51.100.7"},
+				frame.UDP{Src: uint16(1000 + q*flows + i), Dst: 53}, frame.Zeros(20)))
+		}
+	}
+	w := &world{
+		lan: loop.New(loop.Config{Name: "lan", MAC: mac(1), Frames: frames, Rate: rate, Ring: 4096}),
+		wan: loop.New(loop.Config{Name: "wan", MAC: mac(2), Frames: make([][][]byte, workers)}),
+	}
+	cfg := dataplane.Default()
+	cfg.Workers, cfg.Stages, cfg.Check = workers, true, check
+	cfg.Conntrack.Max, cfg.CompileCache = 1<<16, 64<<20
+	cfg.Ports = []dataplane.PortConfig{
+		{Port: w.lan, Peer: -1, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}},
+		{Port: w.wan, Peer: -1, Addrs: []netip.Prefix{netip.MustParsePrefix("203.0.113.1/24")}},
+	}
+	gateway := netip.MustParseAddr("203.0.113.2")
+	cfg.Routes = []route.Route{{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Gateway: gateway, Port: 1}}
+	cfg.Neighbours = []route.Neighbour{{Port: 1, Addr: gateway, MAC: [6]byte(mac(0x20))}}
+	var err error
+	if w.box, err = dataplane.New(cfg); err != nil {
+		return nil, err
+	}
+	if _, err := w.box.Load("rules.nft", []byte(rules)); err == nil {
+		err = w.box.Start()
+	}
+	if err != nil {
+		_ = w.box.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *world) close() error {
+	w.lan.Pause(true)
+	w.box.Stop()
+	return w.box.Close()
+}
+
+// capacity is how many frames a second the workers take, each.
+func capacity(rules string, workers int) (float64, error) {
+	w, err := newWorld(rules, workers, 0, false)
+	if err != nil {
+		return 0, err
+	}
+	w.lan.Pause(false)
+	time.Sleep(200 * time.Millisecond)
+	began, start := w.lan.Received(), time.Now()
+	time.Sleep(time.Second)
+	rate := float64(w.lan.Received()-began) / time.Since(start).Seconds() / float64(workers)
+	return rate, w.close()
+}
+
+// rule is rule i of a chain, which no packet of the traffic satisfies. Some have
+// sets, if wanted.
+func rule(i int, sets bool) string {
+	net := fmt.Sprintf("10.%d.%d.0/24", 1+i>>8&127, i&255)
+	switch i % 5 {
+	case 0:
+		return fmt.Sprintf("ip saddr %s tcp dport %d counter accept", net, 1+i*7%65000)
+	case 1:
+		if !sets {
+			return fmt.Sprintf("ip saddr %s ip daddr 198.51.100.%d tcp dport %d accept", net, i%250, 1+i%60000)
+		}
+		return fmt.Sprintf("ip saddr %s ip daddr 198.51.100.%d tcp dport { %d, %d } accept", net, i%250, 1+i%60000, 5000+i%60000)
+	case 2:
+		return fmt.Sprintf("ip daddr 172.%d.%d.%d udp dport %d-%d drop", 16+i>>16&15, i>>8&255, i&255, 1+i%30000, 30001+i%30000)
+	case 3:
+		return fmt.Sprintf("ip saddr %s ip daddr 192.0.2.%d counter drop", net, i%250)
+	}
+	return fmt.Sprintf("tcp sport %d ip daddr %s ct state new counter accept", 1+i*3%65000, net)
+}
+
+// ruleset has a chain of n rules and behind them one for the traffic. Seeds make
+// others of the same kind.
+func ruleset(n, seed int, sets bool) string {
+	var b strings.Builder
+	b.WriteString("table inet filter {\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy drop;\n")
+	for i := range n {
+		fmt.Fprintf(&b, "\t\t%s\n", rule(i+seed*n, sets))
+	}
+	b.WriteString("\t\tudp dport 53 counter accept\n\t}\n}\n")
+	return b.String()
+}
