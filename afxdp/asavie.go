@@ -28,14 +28,14 @@ var asavieLock sync.Mutex
 // one: the panic is caught at the call, the queue counts as down and tries
 // again every downPause flushes.
 type asavieQueue struct {
-	xsk    *xdp.Socket
-	fd     int
-	worker *UMEM
-	limit  uint32
-	ring   int
-	zero   bool
-	closed bool
-	pause  int // flushes until a queue that is down transmits again
+	xsk     *xdp.Socket
+	fd      int
+	worker  *UMEM
+	longest *atomic.Uint32 // frame that the interface sends, bytes
+	ring    int
+	zero    bool
+	closed  bool
+	pause   int // flushes until a queue that is down transmits again
 
 	count         trafficCounters
 	kicks, panics perf.Counter
@@ -105,9 +105,9 @@ func (q *asavieQueue) Send(descs []Desc) int {
 	}
 	q.reap()
 	free := q.xsk.GetDescs(min(len(descs), q.xsk.NumFreeTxSlots()), false)
-	n, used, bytes := 0, 0, uint64(0)
+	n, used, bytes, longest := 0, 0, uint64(0), q.longest.Load()
 	for _, d := range descs {
-		if d.Len > q.limit || d.Len < shortestFrame {
+		if d.Len > longest || d.Len < shortestFrame {
 			q.worker.Free(d.Addr)
 			n++
 			continue

@@ -59,6 +59,7 @@ func (b *bundle) info() QueueInfo {
 		i := q.info()
 		t.ZeroCopy = t.ZeroCopy && i.ZeroCopy
 		t.Private = t.Private || i.Private
+		t.Pieces = t.Pieces || i.Pieces
 		t.Down = t.Down || i.Down
 		t.Kicks += i.Kicks
 		t.Again += i.Again

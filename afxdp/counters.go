@@ -12,6 +12,7 @@ import (
 // queue's worker only.
 type trafficCounters struct {
 	rxFrames, rxBytes perf.Counter
+	rxTooLong         perf.Counter // lost on the way into the worker's UMEM
 	txFrames, txBytes perf.Counter
 	txFull, txTooLong perf.Counter
 }
@@ -21,7 +22,7 @@ func (c *trafficCounters) stats(k unix.XDPStatistics) QueueStats {
 	return QueueStats{
 		RxFrames: c.rxFrames.Load(), RxBytes: c.rxBytes.Load(),
 		TxFrames: c.txFrames.Load(), TxBytes: c.txBytes.Load(),
-		RxNoFrame: k.Rx_dropped, RxFull: k.Rx_ring_full,
+		RxNoFrame: k.Rx_dropped + c.rxTooLong.Load(), RxFull: k.Rx_ring_full,
 		TxFull: c.txFull.Load(), TxTooLong: c.txTooLong.Load(),
 	}
 }

@@ -26,7 +26,9 @@
 // kernel has a frame from, so that closing the socket frees them all. All
 // sockets of a UMEM are in zero-copy mode or none is, as the kernel wants it; a
 // queue that cannot join gets memory of its own and copies, which Info tells and
-// the caller need not know. So does every queue of the asavie backend.
+// the caller need not know. So does every queue of the asavie backend, and every
+// queue of an interface whose frames may be longer than a page (MaxSingleMTU): the
+// kernel passes them in several pieces.
 //
 // What the interface's program does: IPv4 and IPv6 go to the socket of the
 // receive queue, or are dropped and counted when it has none; other EtherTypes
@@ -52,12 +54,12 @@
 // Limits: rings of up to 2^24 descriptors, pipes of up to 256 queues, frames as
 // long as MTU, Ethernet header and two VLAN tags unless a pipe is told otherwise.
 // Interfaces: rings of 64 to 65536, 1024 queues, 255 sockets per UMEM, frames no
-// larger than a page, no frames in several pieces, no checksum offload: local
+// larger than MaxChunk, no checksum offload: local
 // senders on a veth leave checksums unfinished, and descriptors do not say so.
 // The asavie backend opens a queue only once in the life of a process.
 //
 // Files in reading order: port.go, umem.go, ring.go, pipe.go, pipequeue.go,
-// steer.go, end.go; then for interfaces options.go, interface.go, link.go,
+// steer.go, end.go; then for interfaces options.go, interface.go, room.go, link.go,
 // program.go, registry.go, socket.go, kernelring.go, counters.go, queue.go,
 // bundle.go, private.go, asavie.go, poll.go, info.go, features.go, inspect.go,
 // selftest.go, silence.go, xdp_unsafe.go.

@@ -22,15 +22,11 @@ type End struct {
 // NewEnd opens queue i of a port with a UMEM of the given number of frames, at
 // least 256, which are large enough for the longest frames of a pipe.
 func NewEnd(p Port, i, frames int) (*End, error) {
-	chunk := 2048
 	longest := p.MTU() + etherRoom
 	if pp, ok := p.(*pipePort); ok {
 		longest = pp.pipe.cfg.Frame
 	}
-	for chunk-Headroom < longest {
-		chunk *= 2
-	}
-	u, err := NewUMEM(max(frames, 4*endBurst), chunk)
+	u, err := NewUMEM(max(frames, 4*endBurst), ChunkFor(longest))
 	if err != nil {
 		return nil, fmt.Errorf("end of %s: %w", p.Name(), err)
 	}

@@ -23,6 +23,7 @@ type QueueInfo struct {
 	ZeroCopy bool   // as XDP_OPTIONS reports
 	Reason   string // why not in zero-copy mode, where that was asked for
 	Private  bool   // frames are copied between a UMEM of the queue and the worker's
+	Pieces   bool   // long frames come and go in several pieces
 	Down     bool   // the last wakeup said that the interface is down or gone
 	Kicks    uint64
 	Again    uint64 // wakeups answered EAGAIN, EBUSY or ENOBUFS: tried again

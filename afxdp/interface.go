@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cilium/ebpf/link"
@@ -32,7 +33,9 @@ type Interface struct {
 	program  *xdpProgram
 	link     link.Link // nil: not attached
 	silence  silence
-	room     int // smallest frame that a queue has for receiving
+	pieces   bool          // frames of the MTU may come in several pieces
+	longest  atomic.Uint32 // frame that is sent, bytes; queues load it
+	room     int           // smallest frame that a queue has for receiving
 	closed   bool
 	warnings []string
 }
@@ -93,6 +96,10 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if i.channels, err = i.countChannels(); err != nil {
 		return nil, err
 	}
+	i.SetMTU(i.dev.mtu)
+	if err = i.choosePieces(); err != nil {
+		return nil, err
+	}
 	o, err := readOffloads(i.ctl, name)
 	if err != nil {
 		return nil, err
@@ -111,7 +118,7 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 			return nil, err
 		}
 	}
-	i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt.AllFrames)
+	i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt.AllFrames, i.pieces)
 	return i, err
 }
 
@@ -151,6 +158,10 @@ func (i *Interface) MAC() net.HardwareAddr { return slices.Clone(i.dev.mac) }
 // MTU returns the L3 bytes per frame at the time of opening.
 func (i *Interface) MTU() int { return i.dev.mtu }
 
+// SetMTU tells the queues that the interface has another MTU by now: frames that
+// are longer are not sent. Any goroutine.
+func (i *Interface) SetMTU(mtu int) { i.longest.Store(uint32(mtu + etherRoom)) }
+
 // Queues returns the number of queues.
 func (i *Interface) Queues() int { return i.opt.Queues }
 
@@ -181,7 +192,7 @@ func (i *Interface) Open(n int, u *UMEM) (Queue, error) {
 		return nil, fmt.Errorf("open %s queue %d: %w", i.name, n, err)
 	}
 	i.queues[n], i.umems[n] = q, u
-	if room := u.Room(); i.room == 0 || room < i.room {
+	if room := i.roomIn(u); i.room == 0 || room < i.room {
 		i.room = room
 	}
 	return q, nil
@@ -196,7 +207,7 @@ func (i *Interface) open(n int, u *UMEM) (*bundle, error) {
 	case i.queues[n] != nil:
 		return nil, errors.New("open already")
 	}
-	if err := checkRoom(i.name, i.dev.mtu, u); err != nil {
+	if err := i.checkRoom(u); err != nil {
 		return nil, err
 	}
 	b := &bundle{}
@@ -225,51 +236,32 @@ func (i *Interface) join(b *bundle, channel int, u *UMEM, opt Options) error {
 }
 
 func (i *Interface) newQueue(n int, u *UMEM, opt Options) (q ifQueue, fd int, err error) {
-	limit := uint32(i.dev.mtu + etherRoom)
 	if opt.Backend == BackendAsavie {
 		q, err := openAsavie(u, i.dev.index, n, opt)
 		if err != nil {
 			return nil, -1, err
 		}
-		q.limit = limit
+		q.longest = &i.longest
 		return q, q.fd, nil
 	}
-	s, err := openSocket(u, i.dev.index, n, opt)
-	if err == nil {
-		return &socketQueue{socket: s, limit: limit, busyPoll: opt.BusyPoll > 0}, s.fd, nil
-	}
-	if !errors.Is(err, errModeClass) {
-		return nil, -1, err
+	if !i.pieces && int(u.chunk) <= unix.Getpagesize() {
+		s, err := openSocket(u, i.dev.index, n, opt, false)
+		if err == nil {
+			return &socketQueue{socket: s, longest: &i.longest, busyPoll: opt.BusyPoll > 0}, s.fd, nil
+		}
+		if !errors.Is(err, errModeClass) {
+			return nil, -1, err
+		}
 	}
 	own, err := newPrivateUMEM(u, opt.Ring)
 	if err != nil {
 		return nil, -1, err
 	}
-	if s, err = openSocket(own, i.dev.index, n, opt); err != nil {
+	s, err := openSocket(own, i.dev.index, n, opt, i.pieces)
+	if err != nil {
 		return nil, -1, errors.Join(err, own.Close())
 	}
-	return &privateQueue{socketQueue: &socketQueue{socket: s, limit: limit, busyPoll: opt.BusyPoll > 0}, worker: u, own: own}, s.fd, nil
-}
-
-// checkRoom demands that a frame of the MTU with two VLAN tags fits into one
-// frame of the UMEM.
-func checkRoom(name string, mtu int, u *UMEM) error {
-	if mtu+etherRoom <= u.Room() {
-		return nil
-	}
-	chunk := 2 * int(u.chunk)
-	for chunk-Headroom < mtu+etherRoom {
-		chunk *= 2
-	}
-	other := fmt.Sprintf("or use frames of %d bytes", chunk)
-	if chunk > unix.Getpagesize() {
-		other = "and frames cannot be larger than a page"
-		if p := unix.Getpagesize(); int(u.chunk) < p {
-			other = fmt.Sprintf("or use frames of %d bytes and an MTU of %d", p, p-Headroom-etherRoom)
-		}
-	}
-	return fmt.Errorf("MTU of %d is too large for frames of %d bytes: lower it with `ip link set dev %s mtu %d`, %s",
-		mtu, u.chunk, name, u.Room()-etherRoom, other)
+	return &privateQueue{socketQueue: &socketQueue{socket: s, longest: &i.longest, busyPoll: opt.BusyPoll > 0}, worker: u, own: own}, s.fd, nil
 }
 
 // Attach puts the program on the interface, from when on frames arrive. Every

@@ -446,6 +446,12 @@ func TestBadLengths(t *testing.T) {
 			if k := ia.Info().Queues[0].Kernel; k.TxInvalid != 0 {
 				t.Errorf("%+v", k)
 			}
+			ia.SetMTU(1700) // as another program did meanwhile
+			addr, _ := l.u.Alloc()
+			if got := l.q.Send([]Desc{{Addr: addr, Len: 1700 + 14}}); got != 1 || l.q.Stats().TxFrames != 1 {
+				t.Errorf("a frame of the new MTU: %+v", l.q.Stats())
+			}
+			l.q.Flush()
 		})
 	}
 }

@@ -48,8 +48,9 @@ const (
 )
 
 // loadProgram loads the program for an interface with that many receive queues;
-// with all it classifies nothing and every frame goes to the socket.
-func loadProgram(queues int, all bool) (*xdpProgram, error) {
+// with all it classifies nothing and every frame goes to the socket, with pieces
+// it takes frames in several, of which it only ever looks into the first.
+func loadProgram(queues int, all, pieces bool) (*xdpProgram, error) {
 	p := &xdpProgram{}
 	var err error
 	fail := func(what string) (*xdpProgram, error) {
@@ -71,8 +72,12 @@ func loadProgram(queues int, all bool) (*xdpProgram, error) {
 	if err != nil {
 		return fail("make the map of counts")
 	}
+	var flags uint32
+	if pieces {
+		flags = unix.BPF_F_XDP_HAS_FRAGS
+	}
 	p.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "sluice", Type: ebpf.XDP, License: "Dual MIT/GPL",
+		Name: "sluice", Type: ebpf.XDP, License: "Dual MIT/GPL", Flags: flags,
 		Instructions: xdpInstructions(p.sockets.FD(), p.counter.FD(), all),
 	})
 	if err != nil {

@@ -45,13 +45,13 @@ func TestProgram(t *testing.T) {
 		{"ends in the second tag", macs + qinq + "\x81\x00\x00\x05\x08", xdpDrop, xdpDrop, 0, 1},
 	}
 	for _, socket := range []bool{false, true} {
-		p, err := loadProgram(1, false)
+		p, err := loadProgram(1, false, false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.close()
 		if socket {
-			q, err := openSocket(newTestUMEM(t, 1024), n.index("a1"), 0, testOptions(1))
+			q, err := openSocket(newTestUMEM(t, 1024), n.index("a1"), 0, testOptions(1), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,7 +137,7 @@ func TestProgramPasses(t *testing.T) {
 func TestProgramOfAWire(t *testing.T) {
 	n := newTestNet(t)
 	n.veth("a0", "a1", 1)
-	p, err := loadProgram(1, true)
+	p, err := loadProgram(1, true, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestProgramOfAWire(t *testing.T) {
 	if c := p.counts(); c.NoSocket != 1 {
 		t.Errorf("counts %+v", c)
 	}
-	q, err := openSocket(newTestUMEM(t, 1024), n.index("a1"), 0, testOptions(1))
+	q, err := openSocket(newTestUMEM(t, 1024), n.index("a1"), 0, testOptions(1), false)
 	if err != nil {
 		t.Fatal(err)
 	}

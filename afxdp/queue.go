@@ -12,7 +12,7 @@ import (
 // reference. A closed one receives and takes nothing.
 type socketQueue struct {
 	*socket
-	limit    uint32 // longest frame in bytes that the interface sends
+	longest  *atomic.Uint32 // frame that the interface sends, bytes
 	busyPoll bool
 	closed   bool
 	count    socketCounters
@@ -35,16 +35,26 @@ const shortestFrame = 14
 
 // Recv takes frames off the RX ring.
 func (q *socketQueue) Recv(descs []Desc) int {
+	n, bytes := q.take(descs)
+	if n > 0 {
+		q.count.rxFrames.Add(uint64(n))
+		q.count.rxBytes.Add(bytes)
+	}
+	return n
+}
+
+// take takes descriptors off the RX ring: frames, or pieces of frames where the
+// socket was bound for them. It returns how many and their bytes.
+func (q *socketQueue) take(descs []Desc) (n int, bytes uint64) {
 	if q.closed {
-		return 0
+		return 0, 0
 	}
 	r := &q.rx
 	have := r.peek(len(descs))
 	if have == 0 {
-		return 0
+		return 0, 0
 	}
 	holder, shift := q.umem.kernel.holder, q.umem.kernel.shift
-	n, bytes := 0, uint64(0)
 	for i := range uint32(have) {
 		d := r.slots[(r.own+i)&r.mask]
 		chunk := d.Addr >> shift
@@ -53,15 +63,13 @@ func (q *socketQueue) Recv(descs []Desc) int {
 			continue
 		}
 		holder[chunk] = 0
-		d.Options = 0
+		d.Options &= unix.XDP_PKT_CONTD
 		descs[n] = d
 		n++
 		bytes += uint64(d.Len)
 	}
 	r.release(have)
-	q.count.rxFrames.Add(uint64(n))
-	q.count.rxBytes.Add(bytes)
-	return n
+	return n, bytes
 }
 
 // Send puts frames into the TX ring; Flush tells the kernel, which takes a frame
@@ -77,9 +85,9 @@ func (q *socketQueue) Send(descs []Desc) int {
 		room = r.reserve(len(descs))
 	}
 	holder, shift := q.umem.kernel.holder, q.umem.kernel.shift
-	n, used, bytes := 0, 0, uint64(0)
+	n, used, bytes, longest := 0, 0, uint64(0), q.longest.Load()
 	for _, d := range descs {
-		if d.Len > q.limit || d.Len < shortestFrame {
+		if d.Len > longest || d.Len < shortestFrame {
 			q.umem.Free(d.Addr)
 			n++
 			continue

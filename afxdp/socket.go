@@ -29,6 +29,7 @@ type socket struct {
 	umem     *UMEM
 	slot     uint8 // in the UMEM's registry
 	joined   bool
+	pieces   bool // frames longer than a chunk come and go in several
 	wakeups  bool // the kernel sets the wakeup flags
 	zeroCopy bool
 	reason   string // why not zeroCopy, where that was tried
@@ -39,15 +40,17 @@ type socket struct {
 }
 
 // openSocket makes a socket on a queue, with frames in its fill ring before it
-// is bound: some drivers never receive when they find the ring empty then.
-func openSocket(u *UMEM, ifindex, queue int, opt Options) (s *socket, err error) {
+// is bound: some drivers never receive when they find the ring empty then. With
+// pieces, which no socket that shares its memory may have, frames may be longer
+// than a chunk.
+func openSocket(u *UMEM, ifindex, queue int, opt Options, pieces bool) (s *socket, err error) {
 	if err = u.prepare(); err != nil {
 		return nil, err
 	}
 	if u.kernel.living > 0 && (opt.Mode == ModeCopy && u.kernel.zeroCopy || opt.Mode == ModeZeroCopy && !u.kernel.zeroCopy) {
 		return nil, errModeClass
 	}
-	s = &socket{umem: u}
+	s = &socket{umem: u, pieces: pieces}
 	if s.fd, err = unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
 		return nil, explainSocket(err)
 	}
@@ -182,6 +185,9 @@ func (s *socket) bind(ifindex, queue int, opt Options) error {
 // bindMode binds in a mode, without the wakeup flag if the kernel or the driver
 // does not know it.
 func (s *socket) bindMode(sa *unix.SockaddrXDP, mode uint16) error {
+	if s.pieces {
+		mode |= unix.XDP_USE_SG
+	}
 	s.wakeups = true
 	sa.Flags = mode | unix.XDP_USE_NEED_WAKEUP
 	err := bindPatiently(s.fd, sa)

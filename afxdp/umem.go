@@ -6,6 +6,9 @@ import (
 	"github.com/sluice-net/sluice/perf/offheap"
 )
 
+// MinChunk is the smallest chunk, in bytes.
+const MinChunk = 2048
+
 // Headroom is kept free in front of every received frame for headers to come.
 const Headroom = 256
 
@@ -23,8 +26,8 @@ type UMEM struct {
 
 // NewUMEM makes frames chunks of chunk bytes (a power of two, 2048 or more).
 func NewUMEM(frames, chunk int) (*UMEM, error) {
-	if chunk < 2048 || chunk&(chunk-1) != 0 {
-		return nil, fmt.Errorf("umem: chunk of %d bytes: want a power of two, 2048 or more", chunk)
+	if chunk < MinChunk || chunk&(chunk-1) != 0 {
+		return nil, fmt.Errorf("umem: chunk of %d bytes: want a power of two, %d or more", chunk, MinChunk)
 	}
 	if frames < 1 || frames > 1<<26 {
 		return nil, fmt.Errorf("umem: %d frames: want 1 to %d", frames, 1<<26)
@@ -43,6 +46,17 @@ func NewUMEM(frames, chunk int) (*UMEM, error) {
 		free[i] = uint64(frames-1-i) * uint64(chunk)
 	}
 	return u, nil
+}
+
+// ChunkFor returns the size of chunk, a power of two, that has room for frames
+// of so many bytes.
+
+func ChunkFor(frame int) int {
+	chunk := MinChunk
+	for chunk-Headroom < frame {
+		chunk *= 2
+	}
+	return chunk
 }
 
 // HugePages says whether the frames are on pages of the hugetlb pool.

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-net/sluice/cmd/sluice/control"
+	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/flowtable/conntracktext"
@@ -220,7 +221,7 @@ func newRig(o *replayOptions, net *network, frames []captured, log *zap.Logger) 
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Burst, cfg.Clock, cfg.Trace = o.workers, o.burst, r.clock, true
 	cfg.SamePorts, cfg.Log = true, log
-	cfg.Chunk, cfg.Frames = chunkFor(mtu), 4*maxRun
+	cfg.Chunk, cfg.Frames = afxdp.ChunkForMTU(mtu), 4*maxRun
 	cfg.Seed, cfg.Conntrack.Acct, cfg.Conntrack.Max = replaySeed, true, replayFlows
 	cfg.Routes, cfg.Neighbours = net.routes, net.neighbours
 	for port := range 2 {

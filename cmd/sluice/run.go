@@ -140,15 +140,6 @@ func addresses(frames []captured) []netip.Addr {
 	return list
 }
 
-// chunkFor is the size of a UMEM chunk for frames of an MTU.
-func chunkFor(mtu int) int {
-	chunk := 2048
-	for chunk < mtu+512 { // headroom, Ethernet and two VLAN tags, a tag more to spare
-		chunk *= 2
-	}
-	return chunk
-}
-
 func sortLines(lines []string) { slices.Sort(lines) }
 
 func sortBy[T any, K cmp.Ordered](list []T, key func(T) K) {

@@ -136,6 +136,44 @@ func TestRunVariants(t *testing.T) {
 	}
 }
 
+// TestRunJumbo: frames longer than a page pass in several pieces, to the box
+// itself too; where the way on gets narrower their sender is told.
+func TestRunJumbo(t *testing.T) {
+	l := newTestLab(t)
+	const mtu, size = 9000, 8900
+	for _, end := range []struct{ node, port string }{{lab.Client, "c0"}, {lab.Router, "r0"}, {lab.Router, "r1"}, {lab.Server, "s0"}} {
+		if err := l.SetMTU(end.node, end.port, mtu); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := l.startBox(masquerading)
+	l.ping(lab.Client, lab.Server4)
+	large := func(to netip.Addr) {
+		t.Helper()
+		r, err := lab.Ping(l.NS(lab.Client), to, lab.PingConfig{Count: 5, Size: size, Interval: 10 * time.Millisecond})
+		if err != nil || r.Received != r.Sent {
+			t.Errorf("%d bytes to %v: %v %v", size, to, r, err)
+		}
+	}
+	large(lab.Server4)
+	large(lab.RouterC4)
+	large(lab.RouterC6)
+	if seen := l.echo("tcp"); seen.Addr() != lab.RouterS4 {
+		t.Errorf("the server sees %v", seen)
+	}
+	for _, end := range []struct{ node, port string }{{lab.Router, "r1"}, {lab.Server, "s0"}} {
+		if err := l.SetMTU(end.node, end.port, 1500); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.waitLog("MTU has changed")
+	if r, err := lab.Ping(l.NS(lab.Client), lab.Server4, lab.PingConfig{Count: 1, Size: size, Timeout: time.Second}); err != nil || r.Received != 0 {
+		t.Errorf("%d bytes that must not be cut into fragments passed a narrower way: %v %v", size, r, err)
+	}
+	large(lab.Server4) // the client knows by now
+	b.stop()
+}
+
 // TestRunEndsWhileStarting: told to end at any moment of its start, the box
 // leaves nothing behind.
 func TestRunEndsWhileStarting(t *testing.T) {

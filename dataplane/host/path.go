@@ -106,6 +106,9 @@ func (p *Path) SetMTU(mtu int) error {
 			return fmt.Errorf("host path of %s: set MTU %d on %s, %s: %w", p.ifname, mtu, p.pair.box, p.pair.kernel, err)
 		}
 	}
+	if p.port != nil {
+		p.port.SetMTU(mtu)
+	}
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 
 	"github.com/sluice-net/sluice/afxdp"
@@ -78,15 +77,11 @@ func (w *worker) open() (err error) {
 	if frames == 0 {
 		frames = 8192
 	}
-	if most := os.Getpagesize() - afxdp.Headroom; longest(w.port.Port) > most {
-		return fmt.Errorf("MTU of %d: frames have to fit into a page, so %d at most", w.port.Port.MTU(), most-(longest(w.port.Port)-w.port.Port.MTU()))
-	}
-	chunk := 2048
-	for chunk-afxdp.Headroom < longest(w.port.Port) {
-		chunk *= 2
+	if most := afxdp.MaxChunk - afxdp.Headroom; longest(w.port.Port) > most {
+		return fmt.Errorf("MTU of %d: it can be %d at most", w.port.Port.MTU(), most-(longest(w.port.Port)-w.port.Port.MTU()))
 	}
 	n := w.port.Port.Queues()
-	if w.umem, err = afxdp.NewUMEM(max(frames, n*frames/2), chunk); err != nil {
+	if w.umem, err = afxdp.NewUMEM(max(frames, n*frames/2), afxdp.ChunkFor(longest(w.port.Port))); err != nil {
 		return err
 	}
 	for i := range n {

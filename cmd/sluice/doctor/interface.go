@@ -46,13 +46,6 @@ func ReadInterface(name string) (Interface, error) {
 	return i, nil
 }
 
-// Room that frames have beside the MTU: headroom, Ethernet header, two tags.
-const (
-	frameRoom  = afxdp.Headroom + 22
-	smallFrame = 2048
-	largeFrame = 4096
-)
-
 // Check judges an interface for a machine with that many CPUs.
 func (i *Interface) Check(cpus int) []Finding {
 	f := &findings{about: i.Name}
@@ -162,14 +155,17 @@ func (i *Interface) checkQueues(f *findings, cpus int) {
 }
 
 func (i *Interface) checkMTU(f *findings) {
+	chunk := afxdp.ChunkForMTU(i.MTU)
+	single := fmt.Sprintf("ip link set dev %s mtu %d", i.Name, afxdp.MaxSingleMTU())
 	switch {
-	case i.MTU+frameRoom <= smallFrame:
-		f.add(OK, "", "MTU %d fits into frames of %d bytes", i.MTU, smallFrame)
-	case i.MTU+frameRoom <= largeFrame:
-		f.add(OK, "", "MTU %d takes frames of %d bytes, twice the memory", i.MTU, largeFrame)
+	case i.MTU <= afxdp.MaxSingleMTU():
+		f.add(OK, "", "MTU %d fits into frames of %d bytes", i.MTU, chunk)
+	case chunk > afxdp.MaxChunk:
+		f.add(Error, single, "MTU %d does not fit into a frame, which is no larger than %d bytes", i.MTU, afxdp.MaxChunk)
+	case i.FeaturesKnow && i.Features&afxdp.FeatureRxPieces == 0:
+		f.add(Error, single, "MTU %d needs frames in several pieces, which driver %q does not know", i.MTU, i.Driver)
 	default:
-		f.add(Error, fmt.Sprintf("ip link set dev %s mtu %d", i.Name, largeFrame-frameRoom),
-			"MTU %d does not fit into a frame, which is no larger than %d bytes; frames in several pieces are not supported", i.MTU, largeFrame)
+		f.add(Note, single, "MTU %d takes frames of %d bytes that come in several pieces and are copied: a smaller MTU is faster", i.MTU, chunk)
 	}
 }
 

@@ -117,8 +117,8 @@ func (s *Settings) Validate() error {
 	if err := s.Interface(1).Validate(); err != nil {
 		bad("ring", "%w", err)
 	}
-	if s.Chunk != 0 && (s.Chunk < minChunk || s.Chunk > maxChunk || s.Chunk&(s.Chunk-1) != 0) {
-		bad("chunk", "%d bytes: want %d or %d, or 0 to choose by the MTU", s.Chunk, minChunk, maxChunk)
+	if s.Chunk != 0 && (s.Chunk < afxdp.MinChunk || s.Chunk > afxdp.MaxChunk || s.Chunk&(s.Chunk-1) != 0) {
+		bad("chunk", "%d bytes: want a power of two from %d to %d, or 0 to choose by the MTU", s.Chunk, afxdp.MinChunk, afxdp.MaxChunk)
 	}
 	if s.Frames != 0 && len(s.Ports) > 0 {
 		if least := s.leastFrames(); s.Frames < least {

@@ -158,7 +158,7 @@ func TestSizes(t *testing.T) {
 	if got := s.FramesPerWorker(); got != 9000 {
 		t.Errorf("%d frames", got)
 	}
-	for mtu, want := range map[int]int{1500: 2048, 1770: 2048, 1771: 4096, 9000: 4096} {
+	for mtu, want := range map[int]int{1500: 2048, 1770: 2048, 1771: 4096, 3818: 4096, 9000: 16384, 16106: 16384, 60000: 16384} {
 		if got := s.ChunkFor(mtu); got != want {
 			t.Errorf("chunk %d for MTU %d", got, mtu)
 		}

@@ -1,15 +1,9 @@
 package settings
 
-import "os"
+import "github.com/sluice-net/sluice/afxdp"
 
 const (
 	hostRing = 1024 // descriptors in the rings of a host path
-
-	minChunk = 2048
-	maxChunk = 4096 // the kernel takes no frame larger than a page
-	// frameRoom is what a frame needs beside the MTU: headroom, Ethernet header,
-	// two VLAN tags.
-	frameRoom = 256 + 22
 
 	burst = 64
 	// spareFrames is for what is in no ring: the burst that is walking,
@@ -46,13 +40,10 @@ func (s *Settings) HasHostPath() bool { return s.hasHostPath() }
 // MTU for which no frame is large enough gets the largest: opening the port
 // then says what to do.
 func (s *Settings) ChunkFor(mtu int) int {
-	switch {
-	case s.Chunk != 0:
+	if s.Chunk != 0 {
 		return s.Chunk
-	case mtu+frameRoom <= minChunk:
-		return minChunk
 	}
-	return min(maxChunk, os.Getpagesize())
+	return min(afxdp.ChunkForMTU(mtu), afxdp.MaxChunk)
 }
 
 // WorkersFor returns the number of workers when the port with the fewest queues
