@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/flowtable/conntracktext"
