@@ -50,7 +50,6 @@ func NewUMEM(frames, chunk int) (*UMEM, error) {
 
 // ChunkFor returns the size of chunk, a power of two, that has room for frames
 // of so many bytes.
-
 func ChunkFor(frame int) int {
 	chunk := MinChunk
 	for chunk-Headroom < frame {

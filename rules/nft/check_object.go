@@ -90,10 +90,6 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 		if e.L3 = family(e.L3); e.L3 != FamilyIP && e.L3 != FamilyIP6 {
 			bad("Address family not supported by protocol")
 		}
-	case ObjSynproxy:
-		if !b.given["mss"] || !b.given["wscale"] {
-			bad("Invalid argument")
-		}
 	}
 	if old := t.object(b.kind, o.Name); old != nil {
 		if create {

@@ -94,6 +94,9 @@ func (p *parser) parseObject(name token, kind ObjectKind) *objectBlock {
 			continue
 		}
 		p.objectPart(b)
+		if kind == ObjHelper || kind == ObjTimeout || kind == ObjExpectation {
+			p.endStatement()
+		}
 	}
 }
 
@@ -120,7 +123,7 @@ func (p *parser) objectPart(b *objectBlock) {
 		}
 		o.Secmark = p.take().text
 	case ObjSynproxy:
-		p.synproxyPart(o.Synproxy)
+		p.synproxyObject(o.Synproxy)
 	case ObjHelper:
 		switch {
 		case p.accept("type"):
@@ -268,6 +271,31 @@ func (p *parser) timeoutPolicy(b *objectBlock) {
 	}
 }
 
+// synproxyObject reads the parameters of an object, whose order is fixed: a
+// separator may stand behind mss, and then must behind wscale.
+func (p *parser) synproxyObject(s *Synproxy) {
+	if !p.peek().is("mss") {
+		p.unexpected("")
+	}
+	p.synproxyPart(s)
+	apart := p.peek().isSeparator()
+	if apart {
+		p.take()
+	}
+	if !p.peek().is("wscale") {
+		p.unexpected(map[bool]string{true: "wscale", false: "newline or semicolon or wscale"}[apart])
+	}
+	p.synproxyPart(s)
+	if apart {
+		p.endStatement()
+	}
+	for _, flag := range []string{"timestamp", "sack-perm"} {
+		if p.peek().is(flag) {
+			p.synproxyPart(s)
+		}
+	}
+}
+
 // synproxyPart reads one parameter.
 func (p *parser) synproxyPart(s *Synproxy) {
 	number := func(limit int64) int64 {
@@ -319,6 +347,7 @@ func (p *parser) parseFlowtable(name token) *objectBlock {
 			}
 		case p.accept("counter"):
 			b.flow.Counter = true
+			return // nft wants no separator here
 		default:
 			p.unexpected("")
 		}

@@ -13,6 +13,7 @@ func (p *parser) parseSet(s *setBlock) {
 		case t.is("auto-merge"):
 			p.take()
 			s.flags |= SetAutoMerge
+			return // nft wants no separator here
 		case t.is("size"):
 			p.take()
 			s.size = uint64(p.takeNumber())
@@ -37,6 +38,7 @@ func (p *parser) parseSet(s *setBlock) {
 			} else {
 				s.elements = p.parseSetLiteral()
 			}
+			return // nor here
 		case t.is("timeout"):
 			p.take()
 			s.timeout = p.milliseconds()

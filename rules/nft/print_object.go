@@ -33,6 +33,9 @@ func objectLines(o *Object, opt *PrintOptions) []string {
 		return []string{`"` + o.Secmark + `"`}
 	case ObjSynproxy:
 		s := o.Synproxy
+		if !s.hasMSS {
+			return nil // an object may say nothing
+		}
 		out := []string{fmt.Sprintf("mss %d", s.MSS), fmt.Sprintf("wscale %d", s.Wscale)}
 		if s.Timestamp || s.SackPerm { // with the blank between them in any case, as nft
 			out = append(out, word(s.Timestamp, "timestamp")+" "+word(s.SackPerm, "sack-perm"))
