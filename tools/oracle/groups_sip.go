@@ -57,6 +57,7 @@ func signalling() []row {
 		outMedia := "flow 3 src=0 dst=0 sport=30000 dport=20000; > udp f=3 len=20; < udp f=3 len=20; "
 		ack := say(">", "udp", sipText("ACK sip:bob@"+sipBob+" SIP/2.0\nVia: SIP/2.0/UDP "+sipAl+":5060\nTo: <sip:bob@"+sipBob+">\nFrom: <sip:al@"+sipAl+":5060>\nCSeq: 314159 ACK", ""))
 		bye := say(">", "udp", sipText("BYE sip:bob@"+sipBob+" SIP/2.0\nVia: SIP/2.0/UDP "+sipAl+":5060\nTo: <sip:bob@"+sipBob+">\nFrom: <sip:al@"+sipAl+":5060>\nCSeq: 314160 BYE", ""))
+		add("error of the client", "> udp; < udp; > err 3/3")
 		add("call, media from outside first", invite+ok+ack+in+inControl)
 		add("call, media from inside first", invite+ok+ack+outMedia)
 		add("call, early media", invite+in)

@@ -12,6 +12,7 @@ var knownDifferences = []struct{ pattern, reason string }{
 	{"helper/helper-masquerade sip message: via of another port", "for Cisco phones that send from one port and listen on another, the kernel writes the Via's port also into other addresses; sluice does not know such phones"},
 	{"iptables/tcp 8[45]*", "TCPMSS of iptables gives a SYN without the option one; sluice, as nft does, only lowers what is there"},
 	{"helper/helper-masquerade ftp error of the client", "the kernel takes an ICMP error that travels as the client's packets do for TCP and adjusts what stands in place of its sequence numbers, which breaks the packet that it quotes; sluice leaves it whole"},
+	{"helper/* sip error of the client", "the kernel's helper for SIP takes such an error for a message and gives the flow its own timeout; sluice looks at what is UDP"},
 	{"helper/helper-masquerade pptp call from the server", "of a call that the server makes to a translated client, the kernel writes 0 as the client's call id; sluice leaves it"},
 }
 

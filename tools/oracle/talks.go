@@ -145,11 +145,9 @@ func (d dice) conversation(s *Script) {
 			if n > 0 && port == "1723" {
 				kind = "gre"
 			}
-			// Of what was adjusted no errors that travel as the client's packets do,
-			// see known.go.
 			line := d.packet(n, kind, s.Six)
-			if n == 0 && t.proto == "tcp" && (strings.HasPrefix(line, "> err") || strings.Contains(line, " ttl=")) {
-				continue
+			if strings.Contains(line, " err ") || strings.Contains(line, " ttl=") {
+				continue // errors may travel as the client's packets do, see known.go
 			}
 			s.Lines = append(s.Lines, line)
 		}
