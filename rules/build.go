@@ -35,10 +35,7 @@ func build(ix *index, old *remains, pool *ants.Pool) (*master, error) {
 			return
 		}
 		i -= len(ix.chains)
-		if ix.setBlocks[i] = old.set(ix.sets[i]); ix.setBlocks[i] == nil {
-			ix.setBlocks[i] = &block{}
-			errs[len(ix.chains)+i] = buildSet(ix.setBlocks[i], ix.sets[i], ix, ix.ports)
-		}
+		ix.setBlocks[i], errs[len(ix.chains)+i] = ix.setBlock(ix.sets[i], old)
 	})
 	for _, err := range errs {
 		if err != nil {
@@ -164,6 +161,11 @@ func link(ix *index, nats []natDesc) (*master, error) {
 		blocks = append(blocks, ref.block)
 	}
 	blocks = append(blocks, ix.setBlocks...)
+	for _, b := range ix.setBlocks { // numbered behind all of the sets
+		if b.now.block != nil {
+			blocks = append(blocks, b.now.block)
+		}
+	}
 	var hdr [hdrWords]uint64
 	hdr[hdrMagic] = imageMagic
 	hdr[hdrPorts] = uint64(ix.ports.none())
@@ -192,7 +194,7 @@ func link(ix *index, nats []natDesc) (*master, error) {
 	size := hdrWords
 	for sec, words := range [sectionCount]int{
 		secHeads: wordsIn[head](ix.heads), secIns: wordsIn[ins](code), secData: data,
-		secSets: wordsIn[setDesc](len(ix.sets)), secNAT: wordsIn[natDesc](len(nats)), secBase: wordsIn[BaseChain](len(base)),
+		secSets: wordsIn[setDesc](len(blocks) - len(ix.chains)), secNAT: wordsIn[natDesc](len(nats)), secBase: wordsIn[BaseChain](len(base)),
 		secRuns: wordsIn[runDesc](runs), secClassifiers: classifiers,
 	} {
 		if sec == secClassifiers {
@@ -208,6 +210,7 @@ func link(ix *index, nats []natDesc) (*master, error) {
 	p := placing{ix: ix, heads: view[head](m.words, secHeads), ins: view[ins](m.words, secIns), data: view[uint64](m.words, secData),
 		sets: view[setDesc](m.words, secSets), runs: view[runDesc](m.words, secRuns), classifiers: view[uint64](m.words, secClassifiers)}
 	p.interfaces()
+	p.changes = uint32(len(ix.sets))
 	for i, b := range blocks {
 		if i < len(ix.chains) {
 			p.chain(ix.chains[i], b)
@@ -215,6 +218,7 @@ func link(ix *index, nats []natDesc) (*master, error) {
 			p.set(b)
 		}
 	}
+	m.bulks = p.bulks
 	return m, nil
 }
 
@@ -227,6 +231,8 @@ type placing struct {
 	sets        []setDesc
 	runs        []runDesc
 	classifiers []uint64
+	bulks       []*bulk
+	changes     uint32 // number of the next set that says what has changed
 	at          struct{ head, ins, data, set, run, classifier uint32 }
 }
 
@@ -280,8 +286,17 @@ func (p *placing) chain(ref *chainRef, b *block) {
 func (p *placing) set(b *block) {
 	d := &p.sets[p.at.set]
 	*d = b.set
-	d.off += p.at.data
 	p.at.set++
+	if b.bulk != nil {
+		p.bulks = append(p.bulks, b.bulk)
+		d.bulk = uint32(len(p.bulks))
+		if b.now.block != nil {
+			d.changes = p.changes
+			p.changes++
+		}
+		return
+	}
+	d.off += p.at.data
 	p.at.data += uint32(copy(p.data[p.at.data:], b.data))
 }
 

@@ -54,7 +54,7 @@ func (c *Cache) get(key string) *master {
 // put waits until the cache has taken the image or refused it, so that the next
 // Compile of the same text finds it or never will.
 func (c *Cache) put(key string, m *master) {
-	c.c.Set(key, m, int64(len(m.words))*8)
+	c.c.Set(key, m, int64(m.bytes()))
 	c.c.Wait()
 }
 

@@ -303,6 +303,9 @@ func (w *canon) set(s *nft.Set) {
 		w.num(uint64(partOf(s, i)))
 	}
 	w.num(uint64(s.Elements.Len()))
+	if s.Elements.Len() >= bulkMin {
+		return // no ruleset with such a set is cached
+	}
 	for el := range s.Elements.All() {
 		w.flag(el.Any)
 		w.parts(el.Key)

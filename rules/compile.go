@@ -4,7 +4,19 @@ import "github.com/sluice-net/sluice/rules/nft"
 
 // master is a compiled ruleset as words; immutable once made, and so shared by
 // the rulesets that the cache hands it to. The collector frees it.
-type master struct{ words []uint64 }
+type master struct {
+	words []uint64
+	bulks []*bulk // entries of large sets, in the order of their numbers
+}
+
+// bytes is the size of it all.
+func (m *master) bytes() int {
+	n := len(m.words)
+	for _, b := range m.bulks {
+		n += len(b.words)
+	}
+	return 8 * n
+}
 
 // Compile turns a checked tree into a Ruleset. The tree must not be changed
 // afterwards. It takes no notice of handles and comments. Errors are *Error with
@@ -40,7 +52,8 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	}
 	rs := &Ruleset{Tree: tree, ix: ix, store: opt.Store}
 	var key string
-	if opt.Cache.on() {
+	cached := opt.Cache.on() && !ix.large()
+	if cached {
 		key = contentKey(tree, ix)
 		if m := opt.Cache.get(key); m != nil {
 			rs.master, rs.Cached = m, true
@@ -50,7 +63,7 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	if rs.master, err = build(ix, old, opt.Pool); err != nil {
 		return nil, err
 	}
-	if opt.Cache.on() {
+	if cached {
 		opt.Cache.put(key, rs.master)
 	}
 	return rs, nil

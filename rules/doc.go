@@ -70,6 +70,7 @@
 //	runs.go          which rules make a run, and what its classifier asks
 //	emit.go          steps to heads and bodies
 //	setbuild.go      elements to hash tables, intervals and lists
+//	bulk.go          large sets, which generations share
 //	reuse.go         what the ruleset before has of it already
 //	build.go         all of it in parallel, and linked into one master
 //	layout.go        sections, instructions and descriptors of an image

@@ -13,6 +13,9 @@ type block struct {
 	fixes []fix
 	n     ordinals // of what its rules have
 	marks []mark   // of each rule, and of the end
+
+	bulk *bulk   // the entries of a large set, which are not in data
+	now  changed // what has become of it
 }
 
 // mark is where a rule's part of a block begins.

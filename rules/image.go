@@ -14,10 +14,11 @@ import (
 type Image struct {
 	region   []uint64
 	counters []Counter
-	cells    []uint32 // of the states, in shared
-	shared   []uint64 // the store's
-	giveBack []func() // what the store gave
-	policies []uint16 // of flows' timeouts
+	cells    []uint32   // of the states, in shared
+	shared   []uint64   // the store's
+	giveBack []func()   // what the store gave
+	bulks    [][]uint64 // entries of large sets, shared
+	policies []uint16   // of flows' timeouts
 	dyns     []*dynTable
 	specs    []dynSpec // of dyns, the ruleset's
 	exts     []Extension

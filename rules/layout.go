@@ -32,7 +32,7 @@ const (
 )
 
 const (
-	imageMagic uint64 = 0x736c756963650002 // "sluice", layout 2
+	imageMagic uint64 = 0x736c756963650003 // "sluice", layout 3
 	poisonWord uint64 = 0xdbdbdbdbdbdbdbdb
 	flagTrack4 uint64 = 1 // conntrack sees IPv4
 	flagTrack6 uint64 = 2
@@ -215,12 +215,15 @@ type setDesc struct {
 	parts uint8 // of a concatenation
 	_     uint8
 	n     uint32 // entries
-	off   uint32 // in data
+	off   uint32 // in data, or in bulk memory
 	slots uint32 // of the hash table, a power of two
 	wide  uint32 // bit i: part i takes two words
 	rows  uint32 // where the data of a map begin, behind off
 	seed  [2]uint64
 	any   uint64 // value of the catch-all element, 0: none
+
+	bulk    uint32 // number of the memory that has the entries, from 1; 0: data has them
+	changes uint32 // number of the set that says what has changed; 0: nothing has
 }
 
 // natDesc is a NATSpec with sizes that the image can hold.

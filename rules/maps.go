@@ -89,30 +89,35 @@ func (r *rows) row(s *nft.Set, e *nft.Element, ps *ports) (uint64, error) {
 
 // mapData is opMap: it looks the key from word at on up and writes its row there.
 func (im *Image) mapData(in *ins, env *Env) bool {
-	d, row := im.rowOf(in, env)
-	if d == nil || uint64(row)+uint64(in.flag) > uint64(len(im.data)) || int(in.key)+int(in.flag) > keyWords {
+	row := im.rowOf(in, env)
+	if len(row) < int(in.flag) || int(in.key)+int(in.flag) > keyWords {
 		return false
 	}
-	copy(env.key[in.key:], im.data[row:row+uint32(in.flag)])
+	copy(env.key[in.key:], row[:in.flag])
 	return true
 }
 
-// rowOf looks up a key that need not begin at word 0; nil: there is none.
-func (im *Image) rowOf(in *ins, env *Env) (*setDesc, uint32) {
+// rowOf looks up a key that need not begin at word 0, and returns the words from its
+// row on; nil: there is none.
+func (im *Image) rowOf(in *ins, env *Env) []uint64 {
 	if uint64(in.arg) >= uint64(len(im.sets)) || in.key >= keyWords {
-		return nil, 0
+		return nil
 	}
-	d, key := &im.sets[in.arg], &env.key
+	key := &env.key
 	if in.key > 0 {
 		var moved [keyWords]uint64
 		copy(moved[:], env.key[in.key:])
 		key = &moved
 	}
-	value := im.lookup(in.arg, key)
+	d, value := im.lookupIn(in.arg, key)
 	if value == 0 {
-		return nil, 0
+		return nil
 	}
-	return d, d.off + d.rows + uint32(value)
+	words, at := im.memory(d), d.off+d.rows+uint32(value)
+	if uint64(at) > uint64(len(words)) {
+		return nil
+	}
+	return words[at:]
 }
 
 // What opNAT takes from the key words, in ins.flag: the address from the first

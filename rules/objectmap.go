@@ -39,11 +39,10 @@ func objectValue(s *nft.Set, e *nft.Element, data *rows, ix *index) (uint64, err
 
 // object is opObject.
 func (im *Image) object(in *ins, p *packet.Packet, env *Env, rule uint32) bool {
-	d, row := im.rowOf(in, env)
-	if d == nil || uint64(row)+5 > uint64(len(im.data)) {
+	w := im.rowOf(in, env)
+	if len(w) < 5 {
 		return false
 	}
-	w := im.data[row : row+5]
 	own := ins{arg: uint32(w[0]), flag: uint8(w[1]), test: test{mask: w[2], lo: w[3], span: w[4]}}
 	switch nft.ObjectKind(in.flag) {
 	case nft.ObjQuota:

@@ -78,8 +78,8 @@ func (r *Ruleset) LogSpec(id uint32) LogSpec {
 	return r.ix.logs[id]
 }
 
-// Bytes returns the size of one image, without counters.
-func (r *Ruleset) Bytes() int { return len(r.master.words) * 8 }
+// Bytes returns the size of one image, without counters, and of what all images share.
+func (r *Ruleset) Bytes() int { return r.master.bytes() }
 
 // Copy makes one worker's image: a copy of the master image and zeroed counters.
 // The caller owns it and gives it back with Free. It fails when there is no
@@ -110,8 +110,17 @@ func (r *Ruleset) Copy() (*Image, error) {
 	return im, nil
 }
 
-// remember gives an image what the store holds for it.
+// remember gives an image what it shares with others: large sets, and what the store
+// holds for it.
 func (r *Ruleset) remember(im *Image) (err error) {
+	for _, b := range r.master.bulks {
+		words, err := b.take()
+		if err != nil {
+			return err
+		}
+		im.bulks = append(im.bulks, words)
+		im.giveBack = append(im.giveBack, b.giveBack)
+	}
 	if len(r.ix.states) > 0 {
 		if im.cells, err = r.store.acquire(r.ix.states); err != nil {
 			return err

@@ -16,6 +16,7 @@ const (
 const (
 	linearMax         = 8
 	setHit     uint64 = 1 << 63 // in every value
+	setGone    uint64 = 1 << 62 // instead of one: the key is no longer in the set
 	setOpShift        = 32      // verdict maps: instruction, and its argument in the low half
 )
 
@@ -43,14 +44,41 @@ func (d *setDesc) hash(key []uint64) uint32 {
 // lookup returns the value of a key, with setHit, or 0. A descriptor that does
 // not fit data (the image was poisoned under the caller) finds nothing.
 func (im *Image) lookup(n uint32, key *[keyWords]uint64) uint64 {
+	_, value := im.lookupIn(n, key)
+	return value
+}
+
+// lookupIn is lookup, with the descriptor that the value is of.
+func (im *Image) lookupIn(n uint32, key *[keyWords]uint64) (*setDesc, uint64) {
 	if uint64(n) >= uint64(len(im.sets)) {
-		return 0
+		return nil, 0
 	}
 	d := &im.sets[n]
-	if value := im.find(d, key); value != 0 {
-		return value
+	if d.changes != 0 && uint64(d.changes) < uint64(len(im.sets)) {
+		c := &im.sets[d.changes]
+		switch value := im.find(c, key); value {
+		case 0:
+		case setGone:
+			return d, d.any
+		default:
+			return c, value
+		}
 	}
-	return d.any
+	if value := im.find(d, key); value != 0 {
+		return d, value
+	}
+	return d, d.any
+}
+
+// memory is where the entries of a set are, and the data of its map.
+func (im *Image) memory(d *setDesc) []uint64 {
+	if d.bulk == 0 {
+		return im.data
+	}
+	if uint64(d.bulk) > uint64(len(im.bulks)) {
+		return nil
+	}
+	return im.bulks[d.bulk-1]
 }
 
 // find is lookup without the catch-all element.
@@ -61,10 +89,11 @@ func (im *Image) find(d *setDesc, key *[keyWords]uint64) uint64 {
 		entries = uint64(d.slots)
 	}
 	size := entries * uint64(entryWords(d))
-	if w == 0 || w > keyWords || entries == 0 || uint64(d.off)+size > uint64(len(im.data)) {
+	data := im.memory(d)
+	if w == 0 || w > keyWords || entries == 0 || uint64(d.off)+size > uint64(len(data)) {
 		return 0
 	}
-	data := im.data[d.off : uint64(d.off)+size]
+	data = data[d.off : uint64(d.off)+size]
 	switch d.kind {
 	case setLinear:
 		if w == 1 {

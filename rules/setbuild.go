@@ -50,6 +50,13 @@ func buildSet(b *block, s *nft.Set, ix *index, ps *ports) error {
 	if err != nil {
 		return err
 	}
+	return b.fill(s, els, exact, &data)
+}
+
+// fill chooses the structure for elements and lays them down, behind them the data
+// of a map.
+func (b *block) fill(s *nft.Set, els []element, exact bool, data *rows) (err error) {
+	d := &b.set
 	d.seed = [2]uint64{rand.Uint64(), rand.Uint64() | 1}
 	switch {
 	case len(els) == 0:
@@ -144,35 +151,43 @@ func appendKey(key []uint64, pos nft.Pos, data []byte, wide bool) ([]uint64, err
 // of the same entries, where a value of 0 is a free slot.
 func (b *block) exact(s *nft.Set, els []element) error {
 	d := &b.set
-	slices.SortStableFunc(els, func(x, y element) int { return slices.Compare(x.lo, y.lo) })
-	unique := els[:0]
-	for _, el := range els {
-		if n := len(unique); n > 0 && slices.Equal(unique[n-1].lo, el.lo) {
-			if unique[n-1].value != el.value {
-				return errorf(el.pos, "element is in map %s already, with another verdict", s.Name)
-			}
-			continue
+	again := func(el, was element) error {
+		if was.value != el.value {
+			return errorf(el.pos, "element is in map %s already, with another verdict", s.Name)
 		}
-		unique = append(unique, el)
+		return nil
 	}
 	w := int(d.words) + 1
-	if len(unique) <= linearMax {
+	if len(els) <= linearMax {
 		d.kind = setLinear
-		for _, el := range unique {
+		slices.SortStableFunc(els, func(x, y element) int { return slices.Compare(x.lo, y.lo) })
+		for i, el := range els {
+			if i > 0 && slices.Equal(els[i-1].lo, el.lo) {
+				if err := again(el, els[i-1]); err != nil {
+					return err
+				}
+				continue
+			}
 			b.data = append(append(b.data, el.value), el.lo...)
 		}
 		return nil
 	}
 	d.kind = setHash
-	if len(unique) > 1<<26 {
+	if len(els) > 1<<26 {
 		return errorf(s.Pos, "set %s is too large", s.Name)
 	}
-	d.slots = 1 << bits.Len(uint(len(unique)*2-1)) // at most half full
+	d.slots = 1 << bits.Len(uint(len(els)*2-1)) // at most half full
 	b.data = make([]uint64, int(d.slots)*w)
-	for _, el := range unique {
+next:
+	for _, el := range els {
 		at := d.hash(el.lo) & (d.slots - 1)
-		for b.data[int(at)*w] != 0 {
-			at = (at + 1) & (d.slots - 1)
+		for ; b.data[int(at)*w] != 0; at = (at + 1) & (d.slots - 1) {
+			if entry := b.data[int(at)*w:][:w]; slices.Equal(entry[1:], el.lo) {
+				if err := again(el, element{value: entry[0]}); err != nil {
+					return err
+				}
+				continue next
+			}
 		}
 		b.data[int(at)*w] = el.value
 		copy(b.data[int(at)*w+1:], el.lo)

@@ -1,0 +1,212 @@
+package rules
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/sluice-net/sluice/perf/offheap"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// The entries of a large set lie in memory of their own, which no image has a copy
+// of: all workers read it, and all generations until a few per cent of the set have
+// changed. What has changed since is a small set in the image, asked first: keys
+// that were added, with their values, and keys that have gone, with setGone. So an
+// element more in a million costs a new small set.
+
+const (
+	bulkMin    = 1024 // elements of a set that gets memory of its own
+	bulkChange = 1024 // elements that may change before it is made anew; of smaller sets a quarter
+)
+
+// bulk is the entries of a set and the data of its map, as they were once.
+type bulk struct {
+	words []uint64 // immutable
+	els   nft.Elements
+
+	lock   sync.Mutex
+	region []uint64 // what workers read: the words off the Go heap
+	images int      // that read it
+}
+
+// take returns the words for an image to read. Each take needs a giveBack.
+func (m *bulk) take() ([]uint64, error) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if m.images == 0 {
+		region, err := offheap.Make[uint64](len(m.words))
+		if err != nil {
+			return nil, err
+		}
+		copy(region, m.words)
+		m.region = region
+	}
+	m.images++
+	return m.region, nil
+}
+
+func (m *bulk) giveBack() {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if m.images--; m.images == 0 {
+		_ = offheap.Free(m.region)
+		m.region = nil
+	}
+}
+
+// changed is what a set has become since its entries were laid down.
+type changed struct {
+	els         nft.Elements // all of them now
+	gone, fresh []*nft.Element
+	block       *block // the small set; nil: there is nothing to say
+}
+
+// inBulk says whether a set's entries get memory of their own. Those of verdict maps
+// and of maps to objects have numbers that change with the rules.
+func inBulk(s *nft.Set) bool {
+	return s.Elements.Len() >= bulkMin && !s.Verdicts && !s.HoldsObjects
+}
+
+// large says whether some set is too large to look through all of it for the cache.
+func (ix *index) large() bool {
+	return slices.ContainsFunc(ix.sets, func(s *nft.Set) bool { return s.Elements.Len() >= bulkMin }) ||
+		slices.ContainsFunc(ix.dyns, func(d dynSpec) bool { return d.set.Elements.Len() >= bulkMin })
+}
+
+// setBlock returns the block of a set: the one it had, one that only says what has
+// changed, or one that is made from all of its elements.
+func (ix *index) setBlock(s *nft.Set, old *remains) (*block, error) {
+	if b := old.set(s); b != nil {
+		return b, nil
+	}
+	if before := old.setNamed(ix.setOf[s].table, s); before != nil && inBulk(s) {
+		if b, err := before.follow(s, ix); b != nil || err != nil {
+			return b, err
+		}
+	}
+	b := &block{}
+	if err := buildSet(b, s, ix, ix.ports); err != nil {
+		return nil, err
+	}
+	if kind := b.set.kind; inBulk(s) && (kind == setHash || kind == setInterval1 || kind == setInterval2) {
+		b.bulk, b.data = &bulk{words: b.data, els: s.Elements}, nil
+		b.now = changed{els: s.Elements}
+	}
+	return b, nil
+}
+
+// setNamed returns the block that a set of this name and declaration had.
+func (old *remains) setNamed(t *nft.Table, s *nft.Set) *block {
+	if old == nil || s.Name == "" || old.ix.setBlocks == nil {
+		return nil
+	}
+	for i, o := range old.ix.sets {
+		in := old.ix.setOf[o].table
+		if o.Name != s.Name || in.Name != t.Name || in.Family != t.Family {
+			continue
+		}
+		if o.Flags != s.Flags || o.Map != s.Map || o.Ranges != s.Ranges || !slices.Equal(o.Key, s.Key) || !slices.Equal(o.Data, s.Data) ||
+			!slices.Equal(o.KeyExprs, s.KeyExprs) || !slices.Equal(o.DataExprs, s.DataExprs) {
+			return nil
+		}
+		return old.ix.setBlocks[i]
+	}
+	return nil
+}
+
+// follow makes of the block of an earlier set the one of what it has become; nil: too
+// much has changed.
+func (b *block) follow(s *nft.Set, ix *index) (*block, error) {
+	if b.bulk == nil {
+		return nil, nil
+	}
+	limit := min(bulkChange, b.bulk.els.Len()/4)
+	gone, fresh, ok := s.Elements.Diff(b.now.els, 64*bulkChange)
+	if all := func(e *nft.Element) bool { return e.Any }; !ok || slices.ContainsFunc(gone, all) || slices.ContainsFunc(fresh, all) {
+		return nil, nil // the catch-all element is laid down with the others
+	}
+	n := &block{set: b.set, bulk: b.bulk, now: changed{els: s.Elements, gone: slices.Clone(b.now.gone), fresh: b.now.fresh}}
+	taken := make(map[*nft.Element]bool, len(gone))
+	for _, e := range gone {
+		taken[e] = true
+	}
+	n.now.fresh = slices.DeleteFunc(slices.Clone(b.now.fresh), func(e *nft.Element) bool {
+		was := taken[e]
+		delete(taken, e)
+		return was
+	})
+	for _, e := range gone {
+		if taken[e] { // it is one of those laid down
+			n.now.gone = append(n.now.gone, e)
+		}
+	}
+	n.now.fresh = append(n.now.fresh, fresh...)
+	if len(n.now.gone)+len(n.now.fresh) > limit {
+		return nil, nil
+	}
+	return n, n.overlay(s, ix)
+}
+
+// overlay makes the small set of a block.
+func (b *block) overlay(s *nft.Set, ix *index) error {
+	o := &block{set: setDesc{words: b.set.words, parts: b.set.parts, wide: b.set.wide}}
+	var data rows
+	read := func(list []*nft.Element) ([]element, bool, error) {
+		of := *s
+		of.Elements = nft.ElementsOf(list...)
+		return elements(&of, &o.set, &data, ix, ix.ports)
+	}
+	gone, exactGone, err := read(b.now.gone)
+	if err != nil {
+		return err
+	}
+	for i := range gone {
+		gone[i].value = setGone
+	}
+	fresh, exact, err := read(b.now.fresh)
+	if err != nil {
+		return err
+	}
+	if gone = without(gone, fresh); len(gone)+len(fresh) == 0 {
+		return nil
+	}
+	b.now.block = o
+	return o.fill(s, append(fresh, gone...), exact && exactGone, &data)
+}
+
+// without cuts from ranges, in any order, what others, which do not overlap each
+// other, cover. Keys of several parts are whole or not there.
+func without(ranges, others []element) []element {
+	slices.SortFunc(others, func(x, y element) int { return slices.Compare(x.lo, y.lo) })
+	var out []element
+	for _, r := range ranges {
+		// The first other one that does not end before it.
+		i, _ := slices.BinarySearchFunc(others, r.lo, func(o element, lo []uint64) int { return slices.Compare(o.hi, lo) })
+		left := true
+		for ; left && i < len(others) && slices.Compare(others[i].lo, r.hi) <= 0; i++ {
+			o := others[i]
+			if slices.Compare(r.lo, o.lo) < 0 {
+				out = append(out, element{lo: r.lo, hi: beside(o.lo, -1), value: r.value, pos: r.pos})
+			}
+			if left = slices.Compare(o.hi, r.hi) < 0; left {
+				r.lo = beside(o.hi, 1)
+			}
+		}
+		if left {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// beside returns the number one before or one behind another of one or two words.
+func beside(n []uint64, step int64) []uint64 {
+	out := slices.Clone(n)
+	for i := len(out) - 1; i >= 0; i-- {
+		out[i] += uint64(step)
+		if step > 0 && out[i] != 0 || step < 0 && n[i] != 0 {
+			break
+		}
+	}
+	return out
+}
