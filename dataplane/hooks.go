@@ -122,7 +122,11 @@ func (w *worker) confirm(p *packet.Packet) bool {
 		return true
 	}
 	p.Entry, p.Ct = 0, nil
-	w.drop(p, packet.DropConfirm)
+	why := packet.DropConfirm
+	if p.Reason == flowtable.ReasonNoPort {
+		why = packet.DropNAT
+	}
+	w.drop(p, why)
 	return false
 }
 

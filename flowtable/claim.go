@@ -128,7 +128,7 @@ func (s *Shard) Confirm(p *Probe, now uint32) bool {
 		reply := s.nat[n].Reply
 		if !s.ClaimReply(n, &reply) {
 			s.stats.Drop++
-			return s.refuse(p, ReasonReplyTaken)
+			return s.refuse(p, ReasonNoPort)
 		}
 	}
 	moved := e.flags&flagMoved != 0

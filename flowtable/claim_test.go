@@ -140,7 +140,7 @@ func TestClaims(t *testing.T) {
 	if s.ReplyTuple(e.Entry) != w9 || claimed(w10) {
 		t.Error("proposed and not in place, or the claim before is still held")
 	}
-	if s.Confirm(&e, start) || s.stats.Drop != drops+1 || e.Entry != 0 {
+	if s.Confirm(&e, start) || s.stats.Drop != drops+1 || e.Entry != 0 || e.Reason != ReasonNoPort {
 		t.Error("a proposal that is taken is confirmed")
 	}
 	if !claimed(w9) {

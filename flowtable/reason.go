@@ -48,6 +48,7 @@ const (
 	ReasonIndexFull // both buckets of a tuple are full (`chaintoolong`)
 	ReasonClash     // another flow has one of the tuples (`insert_failed`)
 	ReasonDying     // the flow ended before its first packet was through (`insert_failed`)
+	ReasonNoPort    // every tuple that its translation could have chosen is in use (`insert_failed`)
 
 	// Only counted: what ClaimReply met.
 	ReasonReplyTaken    // the reply tuple belongs to another flow
@@ -96,6 +97,7 @@ var reasonNames = [reasons]string{
 	ReasonIndexFull:     "index-full",
 	ReasonClash:         "clash",
 	ReasonDying:         "dying",
+	ReasonNoPort:        "no-free-port",
 	ReasonReplyTaken:    "reply-taken",
 	ReasonDirectoryFull: "directory-full",
 	ReasonExpectFull:    "expect-full",

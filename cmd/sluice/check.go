@@ -27,7 +27,7 @@ standard input.
 Warns on standard error about rulesets that are legal but rarely meant.`,
 		Example: `  sluice check /etc/nftables.conf
   sluice check -v -D wan=eth0 home.nft office.nft`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, -1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt, err := lang.options()
 			if err != nil {

@@ -47,7 +47,7 @@ func newProc() *cobra.Command {
 /proc/net/nf_conntrack_expect would, for programs that read those. Workers
 stand for CPUs.`,
 		Example:   "  sluice proc stat",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		Args:      cobra.MatchAll(arguments(1, 1, "nf_conntrack, stat or expect"), cobra.OnlyValidArgs),
 		ValidArgs: []string{"nf_conntrack", "stat", "expect"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			box, err := control.Connect(path)

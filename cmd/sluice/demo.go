@@ -49,7 +49,7 @@ counted. Exit status 1 means that a check failed; it is named.`,
 		Example: `  sluice demo
   sluice demo --keep
   sluice demo --memory --for 60s --workers 4`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case length <= 0 || length > 24*time.Hour:

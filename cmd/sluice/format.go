@@ -31,7 +31,7 @@ delete. -w refuses a file that has any of these, unless --force is given.`,
 		Example: `  sluice fmt home.nft
   sluice fmt -w home.nft
   sluice fmt - <home.nft`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opt, err := lang.options()
 			if err != nil {

@@ -32,7 +32,7 @@ With --test nothing is changed; then a box need not run. Without FILE, standard
 input is read. --ipset gives the sets that rules name, as "ipset save" writes them;
 a set that is there in the table of nft needs no file.`,
 		Example: "  sluice " + tool + "-restore /etc/iptables/rules.v4\n  iptables-save | sluice " + tool + "-restore -c",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    arguments(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file := "-"
 			if len(args) == 1 {
@@ -100,7 +100,7 @@ func newIptablesSave(tool string) *cobra.Command {
 		Short: "print the tables of " + tool + " in the running box",
 		Long: `Prints the tables that ` + tool + `-restore loaded, as ` + tool + `-save (1.8.9) does. A
 table in which nft has made rules or chains of its own is named in a comment.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			box, err := control.Connect(path)
 			if err != nil {

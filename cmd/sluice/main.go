@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -52,7 +53,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	cmd, err := root.ExecuteC()
 	var work *failure
 	var own exitStatus
 	switch {
@@ -66,7 +67,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "sluice: %v\n", err)
 		return exitFailed
 	default:
-		fmt.Fprintf(stderr, "sluice: %v\nSee 'sluice help'.\n", err)
+		about := strings.TrimPrefix(cmd.CommandPath(), "sluice")
+		fmt.Fprintf(stderr, "sluice: %v\nSee 'sluice help%s'.\n", err, about)
 		return exitUsage
 	}
 }
@@ -95,11 +97,28 @@ Exit status: 0 success, 1 the command failed and says why, 2 wrong usage.`,
 	return root
 }
 
+// arguments wants at least some arguments, of which what names the first that is
+// missing, and at most some; max < 0: any number.
+func arguments(min, max int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < min:
+			return fmt.Errorf("%s is missing", what)
+		case max >= 0 && len(args) > max:
+			return fmt.Errorf("unexpected argument %q", args[max])
+		}
+		return nil
+	}
+}
+
+// noArguments is for commands that have flags only.
+var noArguments = arguments(0, 0, "")
+
 func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sluice %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return failed(err)

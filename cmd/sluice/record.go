@@ -66,6 +66,7 @@ type totals struct {
 	sent     [2]int
 
 	untranslated [2]map[bool]int    // dropped for want of a translation, by port in and whether the packet is IPv6
+	noPort       int                // of these, for want of a free port
 	held         map[uint32]*record // by serial
 }
 
@@ -88,6 +89,9 @@ func (t *totals) add(r *record) {
 	}
 	if r.drop == packet.DropNAT.String() && r.before != nil {
 		t.untranslated[r.port][r.before.Src.Is6()]++
+	}
+	if r.reason == flowtable.ReasonNoPort.String() {
+		t.noPort++
 	}
 	if r.verdict == verdictHeld {
 		t.held[r.serial] = r

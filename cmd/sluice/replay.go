@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/dataplane"
+	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/flowtable/conntracktext"
 	"github.com/sluice-net/sluice/perf"
@@ -53,8 +55,7 @@ A line for each packet, in order of arrival:
   is of --in and 2:NUMBER of --in2), seconds since the first packet, port in,
   verdict (accept, drop, reject, host: for the box itself, held: a fragment that
   waits for the others; it gets another line when it goes on),
-  the rule or policy that decided as FILE:LINE or the reason of the drop
-  (no-frame: the record is no Ethernet frame and never arrives),
+  the rule or policy that decided as FILE:LINE or the reason of the drop (below),
   ct state, port out, the packet, and after => what it was translated to
 
 A capture that is broken is played up to the break; the error follows, and the
@@ -74,14 +75,18 @@ With --json each line is one object with a field "type":
   counter     rule, packets, bytes
   connection  text
 
-Fields that do not apply are absent.`,
+Fields that do not apply are absent.
+
+Reasons of drops; some have a more exact one in parentheses:
+
+` + dropReasons(),
 		Example: `  sluice replay --rules home.nft --addr wan=203.0.113.1/24 --in lan.pcap --in2 wan.pcap
   sluice replay --rules home.nft --in both.pcap --inside 192.168.0.0/16
   tcpdump -i eth0 -c 100 -w - | sluice replay --rules home.nft --in -
   sluice replay --rules home.nft --in lan.pcap --json | jq 'select(.verdict == "drop")'
   sluice replay --rules fw.nft --in a.pcap --addr lan=10.0.0.1/24 --addr wan=192.0.2.2/30 \
       --route "default via 192.0.2.1 dev wan" --out to-wan.pcap --out2 to-lan.pcap`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	f := cmd.Flags()
@@ -99,6 +104,20 @@ Fields that do not apply are absent.`,
 	o.top.flags(cmd)
 	o.lang.flags(cmd)
 	return cmd
+}
+
+// dropReasons lists why a packet may go no further, a line each.
+func dropReasons() string {
+	var b strings.Builder
+	line := func(name, text string) { fmt.Fprintf(&b, "  %-16s %s\n", name, text) }
+	line(dropNoFrame, "the record is no Ethernet frame and never arrives")
+	line(dropTooLong, "longer than the MTU of the port allows, and never arrives")
+	for d := packet.DropNone + 1; d < packet.DropPoisoned; d++ {
+		if name := d.String(); name != dropNoFrame {
+			line(name, d.Text())
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (o *replayOptions) run(cmd *cobra.Command) error {
@@ -175,6 +194,9 @@ func (o *replayOptions) run(cmd *cobra.Command) error {
 	}
 	if err == nil {
 		err = r.finish(w)
+	}
+	if n := r.total.noPort; n > 0 {
+		warn("Warning: %s dropped as nat: no port was free for the translation: others have all that it may choose, or too many of them", amount(n, "packet"))
 	}
 	for _, text := range adviseAddresses(tree, net, r.total.untranslated) {
 		warn("%s", text)

@@ -113,6 +113,32 @@ func TestReplayOfChance(t *testing.T) {
 	}
 }
 
+// TestReplayWithoutFreePort: what finds no port is dropped by NAT and says so.
+func TestReplayWithoutFreePort(t *testing.T) {
+	rules := `table ip t {
+	chain n {
+		type nat hook postrouting priority srcnat;
+		oifname "wan" meta l4proto udp masquerade to :2000-2001
+	}
+}
+`
+	var frames []testFrame
+	for i := range 3 {
+		frames = append(frames, testFrame{i, 0, frame.Build(frame.Ether{}, frame.IPv4{Src: "192.168.1." + itoa(i+1), Dst: "198.51.100.1"},
+			frame.UDP{Src: 5000, Dst: 53}, frame.Data("query"))})
+	}
+	objects := play(t, rules, frames, "--addr", "wan=203.0.113.1/24")
+	for i, want := range []string{"accept <nil> <nil>", "accept <nil> <nil>", "drop nat no-free-port"} {
+		if o := objects[i]; fmt.Sprint(o["verdict"], " ", o["drop"], " ", o["reason"]) != want {
+			t.Errorf("packet %d: %v, want %s", i+1, o, want)
+		}
+	}
+	if status, text, _ := sluice(t, "", "help", "replay"); status != exitOK || !strings.Contains(text, "\n  nat              no port is free for its translation (no-free-port)") ||
+		!strings.Contains(text, "\n  no-frame         the record is no Ethernet frame") {
+		t.Errorf("help: status %d\n%s", status, text)
+	}
+}
+
 // testFrame is a frame and when and where it arrives.
 type testFrame struct {
 	micros int

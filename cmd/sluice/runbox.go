@@ -118,7 +118,7 @@ network namespace they run in.`,
 		Example: `  sluice run -c /etc/sluice/sluice.yaml
   sluice run --port eth0 --port eth1 --untrusted eth0 --rules home.nft
   sluice run --port eth0 --port eth1 --mode wire --rules filter.nft`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := f.settings(cmd)
 			switch {

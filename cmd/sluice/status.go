@@ -30,7 +30,7 @@ dropped and why, and whether the kernel's tables are followed. Rates are over
 the last second, all else counts since the box started.`,
 		Example: `  sluice status
   sluice status --json | jq .drops`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			box, err := control.Connect(path)
 			if err != nil {

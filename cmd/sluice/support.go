@@ -23,7 +23,7 @@ given. no: it is refused, for the reason given.
 
 Judged by "kernel oracle": what it does to packets was compared with the kernel's
 rules; "text only": its listing was compared with nft's.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			rows := support.Matrix()
 			if asJSON {

@@ -65,6 +65,11 @@ func (t *topology) parse() (*network, error) {
 		}
 		n.routes = append(n.routes, r)
 	}
+	for i := range n.routes {
+		if err := n.checkGateway(&n.routes[i]); err != nil {
+			return nil, fmt.Errorf("--route %q: %w", t.routes[i], err)
+		}
+	}
 	for _, text := range t.neigh {
 		nb, err := n.neighbour(strings.Fields(text))
 		if err != nil {
@@ -101,7 +106,7 @@ func (n *network) route(words []string) (route.Route, error) {
 		var err error
 		switch words[i] {
 		case "via":
-			r.Gateway, err = netip.ParseAddr(words[i+1])
+			r.Gateway, err = parseAddr(words[i+1])
 		case "dev":
 			r.Port, err = n.port(words[i+1])
 		default:
@@ -114,21 +119,58 @@ func (n *network) route(words []string) (route.Route, error) {
 	if r.Kind == route.Forward && r.Port == route.NoPort {
 		return r, errors.New("want dev NAME")
 	}
-	var err error
 	switch {
 	case destination == "default" && r.Gateway.Is6():
 		r.Prefix = netip.MustParsePrefix("::/0")
 	case destination == "default":
 		r.Prefix = netip.MustParsePrefix("0.0.0.0/0")
 	case strings.Contains(destination, "/"):
-		r.Prefix, err = netip.ParsePrefix(destination)
+		var err error
+		if r.Prefix, err = netip.ParsePrefix(destination); err != nil {
+			return r, fmt.Errorf("%q is no prefix, such as 192.0.2.0/24", destination)
+		}
 	default:
-		var addr netip.Addr
-		if addr, err = netip.ParseAddr(destination); err == nil {
-			r.Prefix = netip.PrefixFrom(addr, addr.BitLen())
+		addr, err := parseAddr(destination)
+		if err != nil {
+			return r, err
+		}
+		r.Prefix = netip.PrefixFrom(addr, addr.BitLen())
+	}
+	return r, nil
+}
+
+// parseAddr reads an address; the error says what was found in its place.
+func parseAddr(text string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return addr, fmt.Errorf("%q is no address", text)
+	}
+	return addr, nil
+}
+
+// checkGateway refuses the gateways that the kernel does (fib_check_nh): they must
+// be beside the box, by an address of the port or a route without gateway. A
+// link-local address always is.
+func (n *network) checkGateway(r *route.Route) error {
+	gw := r.Gateway
+	if !gw.IsValid() || r.Port == route.NoPort {
+		return nil
+	}
+	for _, addrs := range n.addrs {
+		if slices.ContainsFunc(addrs, func(p netip.Prefix) bool { return p.Addr() == gw }) {
+			return fmt.Errorf("gateway %v is the box itself", gw)
 		}
 	}
-	return r, err
+	beside := gw.Is6() && gw.IsLinkLocalUnicast() ||
+		slices.ContainsFunc(n.addrs[r.Port], func(p netip.Prefix) bool { return p.Contains(gw) }) ||
+		slices.ContainsFunc(n.routes, func(to route.Route) bool {
+			return to.Kind == route.Forward && to.Port == r.Port && !to.Gateway.IsValid() && to.Prefix.Contains(gw)
+		})
+	if !beside {
+		return fmt.Errorf("no address of %s covers gateway %v: give it one by --addr, or a route to the gateway: \"%v dev %s\"",
+			n.names[r.Port], gw, gw, n.names[r.Port])
+	}
+	return nil
 }
 
 func (n *network) neighbour(words []string) (route.Neighbour, error) {
@@ -137,7 +179,7 @@ func (n *network) neighbour(words []string) (route.Neighbour, error) {
 		return nb, errors.New("want ADDRESS lladdr MAC dev NAME")
 	}
 	var err error
-	if nb.Addr, err = netip.ParseAddr(words[0]); err != nil {
+	if nb.Addr, err = parseAddr(words[0]); err != nil {
 		return nb, err
 	}
 	mac, err := net.ParseMAC(words[2])

@@ -38,7 +38,7 @@ const (
 	DropCookie          // what it acknowledges to a SYN proxy is no cookie, or an old one
 	DropStolen          // an extension of the rules has taken what it wanted of it
 	DropConntrack       // no flow could be made (table full, tracker said drop)
-	DropConfirm         // the flow lost the race to be inserted
+	DropConfirm         // the new flow could not be entered
 	DropHelper          // a helper wants it again in one piece, or could not expect what it announces
 	DropNAT             // no free tuple, no address, or bytes that cannot be rewritten
 	DropFragment        // reassembly refused it: overlap, limit, or header not in the first fragment
@@ -51,49 +51,57 @@ const (
 	DropCount // number of values, DropNone included
 )
 
-var dropNames = [DropCount]string{
-	DropNone:            "none",
-	DropShort:           "short",
-	DropOversize:        "oversize",
-	DropIPVersion:       "ip-version",
-	DropIPHeader:        "ip-header",
-	DropIPChecksum:      "ip-checksum",
-	DropIPTruncated:     "ip-truncated",
-	DropIPAddress:       "ip-address",
-	DropIPv6Extension:   "ipv6-extension",
-	DropIPOptions:       "ip-options",
-	DropOtherHost:       "otherhost",
-	DropVLAN:            "vlan",
-	DropNonIP:           "non-ip",
-	DropMulticast:       "multicast",
-	DropNoRoute:         "no-route",
-	DropUnreachable:     "unreachable",
-	DropBlackhole:       "blackhole",
-	DropNoPort:          "no-port",
-	DropNoNeighbour:     "no-neighbour",
-	DropTTL:             "ttl",
-	DropMTU:             "mtu",
-	DropPolicy:          "policy",
-	DropReject:          "reject",
-	DropSynproxy:        "synproxy",
-	DropCookie:          "synproxy-cookie",
-	DropStolen:          "stolen",
-	DropConntrack:       "conntrack",
-	DropConfirm:         "confirm",
-	DropHelper:          "helper",
-	DropNAT:             "nat",
-	DropFragment:        "fragment",
-	DropFragmentTimeout: "fragment-timeout",
-	DropNoFrame:         "no-frame",
-	DropTxFull:          "tx-full",
-	DropHandoverFull:    "handover-full",
-	DropPoisoned:        "poisoned",
+var drops = [DropCount]struct{ name, text string }{
+	DropNone:            {"none", "it went on"},
+	DropShort:           {"short", "the frame ends inside its Ethernet, VLAN or IP header"},
+	DropOversize:        {"oversize", "longer than any IP packet"},
+	DropIPVersion:       {"ip-version", "the IP version contradicts the Ethernet type"},
+	DropIPHeader:        {"ip-header", "an impossible length of the IPv4 header"},
+	DropIPChecksum:      {"ip-checksum", "a wrong checksum of the IPv4 header"},
+	DropIPTruncated:     {"ip-truncated", "the IP header says more bytes than there are"},
+	DropIPAddress:       {"ip-address", "an address that may not be on the wire"},
+	DropIPv6Extension:   {"ipv6-extension", "malformed or too many IPv6 extension headers"},
+	DropIPOptions:       {"ip-options", "malformed IPv4 options, or a source route"},
+	DropOtherHost:       {"otherhost", "for another MAC address"},
+	DropVLAN:            {"vlan", "of a VLAN that no port is for"},
+	DropNonIP:           {"non-ip", "not IP"},
+	DropMulticast:       {"multicast", "multicast and broadcast are not forwarded"},
+	DropNoRoute:         {"no-route", "no route to the destination"},
+	DropUnreachable:     {"unreachable", "an unreachable or prohibit route"},
+	DropBlackhole:       {"blackhole", "a blackhole route"},
+	DropNoPort:          {"no-port", "the route leads to no port of the box"},
+	DropNoNeighbour:     {"no-neighbour", "the MAC address of the next hop is not known"},
+	DropTTL:             {"ttl", "its TTL or hop limit ran out"},
+	DropMTU:             {"mtu", "too long for the way out, and not to be fragmented"},
+	DropPolicy:          {"policy", "a rule or the policy of a chain said drop"},
+	DropReject:          {"reject", "a rule said reject"},
+	DropSynproxy:        {"synproxy", "a SYN proxy has taken it"},
+	DropCookie:          {"synproxy-cookie", "acknowledges no cookie of a SYN proxy"},
+	DropStolen:          {"stolen", "an extension of the rules has taken it"},
+	DropConntrack:       {"conntrack", "no connection could be made of it: table-full"},
+	DropConfirm:         {"confirm", "its new connection could not be entered: clash, dying, index-full, table-full"},
+	DropHelper:          {"helper", "a helper needs it in one piece, or cannot expect what it announces"},
+	DropNAT:             {"nat", "no port is free for its translation (no-free-port), no address to translate to, or nothing to translate in it"},
+	DropFragment:        {"fragment", "its fragments overlap, are too many or begin wrongly"},
+	DropFragmentTimeout: {"fragment-timeout", "other fragments did not come in time"},
+	DropNoFrame:         {"no-frame", "no memory for a copy or an answer"},
+	DropTxFull:          {"tx-full", "the port out could not take more"},
+	DropHandoverFull:    {"handover-full", "the worker it belongs to could not take more"},
+	DropPoisoned:        {"poisoned", "rules that are no longer in force"},
 }
 
 // String returns the reason's name as counters and logs show it.
 func (d Drop) String() string {
 	if d < DropCount {
-		return dropNames[d]
+		return drops[d].name
 	}
 	return "unknown"
+}
+
+// Text says the same to people who read a list of reasons: a line without a dot.
+func (d Drop) Text() string {
+	if d < DropCount {
+		return drops[d].text
+	}
+	return ""
 }
