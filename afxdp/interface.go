@@ -355,8 +355,8 @@ func (i *Interface) Check() error {
 	case index != i.dev.index:
 		return fmt.Errorf("interface %s was replaced by another of that name: restart to use it", i.name)
 	case i.room > 0 && mtu+etherRoom > i.room:
-		return fmt.Errorf("MTU of %s has grown to %d, longer than frames of %d bytes: lower it with `ip link set dev %s mtu %d`",
-			i.name, mtu, i.room, i.name, i.room-etherRoom)
+		return fmt.Errorf("MTU of %s has grown to %d, and its frames have room for an MTU of %d: lower it with `ip link set dev %s mtu %d`, or start again, with larger frames",
+			i.name, mtu, i.room-etherRoom, i.name, i.room-etherRoom)
 	}
 	if err := i.checkChannels(); err != nil {
 		return fmt.Errorf("channels of %s have changed: %w", i.name, err)

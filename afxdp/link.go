@@ -57,13 +57,22 @@ func lookUp(name string, ctl int) (device, error) {
 		}
 	}
 	if d.index == 0 {
-		return d, fmt.Errorf("no such interface in this network namespace: `ip link show` lists them: %w", unix.ENODEV)
+		return d, noInterface{}
 	}
 	if info, err := unix.IoctlGetEthtoolDrvinfo(ctl, name); err == nil {
 		d.driver = unix.ByteSliceToString(info.Driver[:])
 	}
 	return d, nil
 }
+
+// noInterface is unix.ENODEV in words that say what to do.
+type noInterface struct{}
+
+func (noInterface) Error() string {
+	return "no such interface in this network namespace: `ip link show` lists them"
+}
+
+func (noInterface) Unwrap() error { return unix.ENODEV }
 
 func linkName(attrs []syscall.NetlinkRouteAttr) string {
 	for _, a := range attrs {

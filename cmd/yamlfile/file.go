@@ -45,7 +45,7 @@ func Decode(name string, text []byte, to any) (*File, error) {
 
 // misfit returns a value of which the library does not say where it is wrong, and
 // what belongs there: a number with a fraction in place of a whole one, which it
-// cuts off, and a time that is none.
+// cuts off, a time that is none, and a text in place of settings.
 func misfit(node ast.Node, t reflect.Type) (bad ast.Node, want string) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -58,6 +58,9 @@ func misfit(node ast.Node, t reflect.Type) (bad ast.Node, want string) {
 	case *ast.StringNode:
 		if _, err := time.ParseDuration(n.Value); err != nil && t == reflect.TypeFor[time.Duration]() {
 			return n, wanted(t.String())
+		}
+		if want := example(t, n.Value); want != "" {
+			return n, want
 		}
 	case *ast.MappingNode:
 		for _, v := range n.Values {
@@ -85,6 +88,19 @@ func misfit(node ast.Node, t reflect.Type) (bad ast.Node, want string) {
 		}
 	}
 	return nil, ""
+}
+
+// example says how a text that stands where settings should be was probably
+// meant: as the first of them, if that is a text. Empty: t is something else.
+func example(t reflect.Type, text string) string {
+	if t.Kind() != reflect.Struct || t.NumField() == 0 || t.Field(0).Type.Kind() != reflect.String {
+		return ""
+	}
+	name, _, _ := strings.Cut(t.Field(0).Tag.Get("yaml"), ",")
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("settings by name, such as {%s: %s}", name, text)
 }
 
 func position(t *token.Token) string {

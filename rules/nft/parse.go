@@ -23,7 +23,11 @@ type reporter struct {
 func (r *reporter) errorf(pos, end Pos, format string, args ...any) {
 	e := &Error{Pos: pos, End: end, Msg: shorten(fmt.Sprintf(format, args...))}
 	if s := r.sources[pos.File]; s != nil && pos.Line >= 1 && pos.Line <= len(s.lines) {
-		e.Line = strings.TrimSuffix(s.lines[pos.Line-1], "\r")
+		line := s.lines[pos.Line-1]
+		if line == "" && pos.Line == len(s.lines) && pos.Line > 1 {
+			line = s.lines[pos.Line-2] // the end of the file, as nft shows it
+		}
+		e.Line = strings.TrimSuffix(line, "\r")
 	}
 	r.errs = append(r.errs, e)
 	if len(r.errs) >= maxErrors {

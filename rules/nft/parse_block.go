@@ -278,7 +278,9 @@ func (p *parser) block(one func()) {
 				return
 			}
 			if t.kind == tokEOF {
-				p.errorf(t.pos, t.end, "syntax error, unexpected end of file")
+				if n := len(p.errs); n == 0 || p.errs[n-1].Pos != t.pos { // once is enough for all open blocks
+					p.errorf(t.pos, t.end, "syntax error, unexpected end of file")
+				}
 				done = true
 				return
 			}

@@ -31,7 +31,7 @@ func checkPrivilege() error {
 		return err
 	}
 	if missing := missingCaps(caps); len(missing) > 0 {
-		return fmt.Errorf("%w (%s is missing)", errPrivilege, strings.Join(missing, ", "))
+		return fmt.Errorf("%w; missing: %s", errPrivilege, strings.Join(missing, ", "))
 	}
 	return nil
 }

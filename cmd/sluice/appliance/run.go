@@ -63,7 +63,12 @@ const patience = 200 * time.Millisecond
 // *control.ErrScript is about the rules and is laid out as nft does.
 func Run(ctx context.Context, set settings.Settings, opt Options) (err error) {
 	r := &running{set: set, opt: opt, log: opt.Log, began: time.Now()}
-	defer func() { err = errors.Join(err, r.down()) }()
+	var ending time.Time
+	defer func() {
+		if err = errors.Join(err, r.down()); err == nil && !ending.IsZero() {
+			r.log.Info("ended", zap.Duration("after", time.Since(ending).Round(time.Millisecond)))
+		}
+	}()
 	for {
 		err := r.up(ctx)
 		if err == nil {
@@ -84,6 +89,7 @@ func Run(ctx context.Context, set settings.Settings, opt Options) (err error) {
 	for {
 		select {
 		case <-ctx.Done():
+			ending = time.Now()
 			r.log.Info("ending")
 			return nil
 		case <-opt.Reload:
