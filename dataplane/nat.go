@@ -240,6 +240,12 @@ func samePrefix(a, b []byte, bits uint8) bool {
 // door took the one it had chosen at the same moment.
 const claimTries = 8
 
+// searchTries is how often it searches again when a search met no free port: one
+// looks at 240 of them, in four places, as Linux does, and a client that took a
+// thousand neighbouring ports can hold all four. A full pool costs each new flow
+// all of these searches.
+const searchTries = 2
+
 // setup gives half m of the flow its new values (nf_nat_setup_info) and claims
 // the reply tuple that follows from them. If none is free the packet goes on
 // with one that is taken.
@@ -250,7 +256,7 @@ func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) {
 		return
 	}
 	for try := 0; ; try++ {
-		chosen := w.choose(p, &current, m, spec, try)
+		chosen, exhausted := w.choose(p, &current, m, spec, try)
 		if chosen == current {
 			break
 		}
@@ -259,7 +265,7 @@ func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) {
 			p.Ct.Status |= m.status()
 			break
 		}
-		if try == claimTries || answer == reply { // nothing else can be chosen: confirm finds out, as in Linux
+		if exhausted && try >= searchTries || try == claimTries || answer == reply { // nothing else can be chosen: confirm finds out, as in Linux
 			w.shard.ProposeReply(p.Entry, &answer)
 			p.Ct.Status |= m.status()
 			break

@@ -13,17 +13,17 @@ import (
 // choose returns the tuple that the flow's original packets shall leave with,
 // in the order of get_unique_tuple: as it is when it fits and is free; else an
 // address of the range; its own port when free; else a port from the pool.
-// The result may be taken when the pool is exhausted: claiming it then fails. try
-// counts the times it failed: from then on the port is searched for, elsewhere
-// each time.
+// When the search meets no free port, exhausted is true and the result one that is
+// taken. try counts the times that claiming the result failed: from then on the
+// port is searched for, elsewhere each time.
 //
 // Reuse of a source's earlier mapping (find_appropriate_src) is left out: it
 // would need an index of sources over all workers, and changes the outcome
 // only for a source that had to be moved to another port before.
-func (w *worker) choose(p *packet.Packet, current *flowtable.Tuple, m manip, spec *rules.NATSpec, try int) flowtable.Tuple {
+func (w *worker) choose(p *packet.Packet, current *flowtable.Tuple, m manip, spec *rules.NATSpec, try int) (chosen flowtable.Tuple, exhausted bool) {
 	random := try > 0 || spec.Flags&(nft.NATRandom|nft.NATFullyRandom) != 0
 	if m == manipSrc && !random && w.fits(current, spec) && w.free(p, current) {
-		return *current
+		return *current, false
 	}
 	t := *current
 	if spec.HasAddr {
@@ -38,10 +38,10 @@ func (w *worker) choose(p *packet.Packet, current *flowtable.Tuple, m manip, spe
 		switch {
 		case spec.PortMin == 0:
 			if w.free(p, &t) {
-				return t
+				return t, false
 			}
 		case inRange(*halfPort(&t, m), spec) && (spec.PortMin == spec.PortMax || w.free(p, &t)):
-			return t
+			return t, false
 		}
 	}
 	return w.search(p, t, m, spec, try)
@@ -106,10 +106,10 @@ func pool(t *flowtable.Tuple, m manip, spec *rules.NATSpec) (first, count uint32
 // ones it prefers one whose answers reach this worker by themselves, unless
 // Config.SamePorts; which ports are legal, and how many are tried, does not
 // depend on that.
-func (w *worker) search(p *packet.Packet, t flowtable.Tuple, m manip, spec *rules.NATSpec, try int) flowtable.Tuple {
+func (w *worker) search(p *packet.Packet, t flowtable.Tuple, m manip, spec *rules.NATSpec, try int) (chosen flowtable.Tuple, exhausted bool) {
 	first, count := pool(&t, m, spec)
 	if count == 0 {
-		return t
+		return t, false
 	}
 	port := halfPort(&t, m)
 	seed := w.table.Hash(&p.Ct.Tuple) ^ uint64(try)<<32
@@ -129,17 +129,17 @@ func (w *worker) search(p *packet.Packet, t flowtable.Tuple, m manip, spec *rule
 				continue
 			}
 			if w.box.cfg.SamePorts || w.table.Owner(w.table.Hash(&t)) == w.id {
-				return t
+				return t, false
 			}
 			if !found {
 				fallback, found = t, true
 			}
 		}
 		if found {
-			return fallback
+			return fallback, false
 		}
 		if tries >= count || tries < 16 {
-			return t
+			return t, true
 		}
 	}
 }
