@@ -64,7 +64,8 @@ const (
 type plans struct {
 	off    bool     // Config.WalkAlways
 	list   []plan   // by number
-	slots  []uint16 // open hash of numbers, by the plans' contents
+	slots  []uint32 // open hash of numbers, by the plans' contents, each below the epoch it is of
+	epoch  uint32   // slots of others are free; never 0
 	used   uint32
 	tables *tables // those that now stands for
 	// Stamps count changes of the tables. Plans from before first are void; from
@@ -80,8 +81,8 @@ func (ps *plans) reserve() (err error) {
 	if ps.list, err = offheap.Make[plan](planMax + 1); err != nil {
 		return err
 	}
-	ps.slots, err = offheap.Make[uint16](planSlots)
-	ps.first, ps.now = 1, 1
+	ps.slots, err = offheap.Make[uint32](planSlots)
+	ps.first, ps.now, ps.epoch = 1, 1, 1
 	return err
 }
 
@@ -109,12 +110,19 @@ func (w *worker) adopt(t *tables) {
 
 // forget makes all plans void.
 func (ps *plans) forget() {
-	if ps.used > 0 {
-		clear(ps.slots)
-		ps.used = 0
-	}
+	ps.empty()
 	ps.first = ps.now + 1
 	ps.restamp()
+}
+
+// empty forgets the plans themselves. It is done in the midst of traffic, and so
+// leaves the slots as they are until the epochs have run out.
+func (ps *plans) empty() {
+	ps.used = 0
+	if ps.epoch++; ps.epoch > stampMax {
+		clear(ps.slots)
+		ps.epoch = 1
+	}
 }
 
 // restamp begins a new stamp. When there is none any more no packet has a plan
@@ -131,8 +139,8 @@ const sweepSlice = 64
 func (w *worker) sweepPlans() {
 	ps := &w.plans
 	if ps.sweep = w.shard.ForgetPlans(ps.sweep, sweepSlice); ps.sweep == 0 {
-		clear(ps.slots)
-		ps.used, ps.first, ps.now = 0, 1, 1
+		ps.empty()
+		ps.first, ps.now = 1, 1
 	}
 }
 
@@ -339,11 +347,11 @@ func (w *worker) learn(t *tables, p *packet.Packet, hop *route.Hop) {
 func (ps *plans) number(pl *plan) uint32 {
 	at := pl.hash()
 	for {
-		n := uint32(ps.slots[at%planSlots])
-		if n == 0 {
+		slot := ps.slots[at%planSlots]
+		if slot>>planBits != ps.epoch {
 			break
 		}
-		if ps.list[n] == *pl {
+		if n := slot & planMax; ps.list[n] == *pl {
 			return n
 		}
 		at++
@@ -353,7 +361,7 @@ func (ps *plans) number(pl *plan) uint32 {
 		at = pl.hash()
 	}
 	ps.used++
-	ps.slots[at%planSlots] = uint16(ps.used)
+	ps.slots[at%planSlots] = ps.epoch<<planBits | ps.used
 	ps.list[ps.used] = *pl
 	return ps.used
 }

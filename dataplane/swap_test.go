@@ -2,8 +2,11 @@ package dataplane
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
+	"github.com/sluice-net/sluice/rules/nft"
 	"github.com/sluice-net/sluice/tools/frame"
 	"github.com/sluice-net/sluice/tools/loop"
 )
@@ -82,6 +85,9 @@ func TestSwapUnderLoad(t *testing.T) {
 			lost += c
 		}
 	}
+	if s.Mixed != 0 {
+		t.Errorf("%d packets met two generations", s.Mixed)
+	}
 	if tx+lost != rx {
 		t.Errorf("%d in, %d out and %d dropped", rx, tx, lost)
 	}
@@ -92,6 +98,75 @@ func TestSwapUnderLoad(t *testing.T) {
 	}
 	if judged != tx {
 		t.Errorf("%d packets judged, want %d", judged, tx)
+	}
+	n.checkLedger()
+}
+
+// TestEditsUnderLoad edits rules one by one, and all of them, while a worker has
+// little to do: no frame is lost, and none meets two generations.
+func TestEditsUnderLoad(t *testing.T) {
+	const rules, edits = 2000, 60
+	lan := loop.New(loop.Config{Name: "lan", MAC: benchMAC(1), Frames: loopFrames(1, 50), Rate: 20000, Ring: 1 << 20})
+	wan := loop.New(loop.Config{Name: "wan", MAC: benchMAC(2), Frames: make([][][]byte, 1)})
+	n := newNet(t, "", 1, func(c *Config) {
+		c.Trace, c.Clock = false, nil
+		c.Ports[0].Port, c.Ports[1].Port = lan, wan
+	})
+	t.Logf("seed %d (repeat with -mutate.seed)", *mutateSeed)
+	r := rand.New(rand.NewPCG(*mutateSeed, 7))
+	rule := func() string {
+		return fmt.Sprintf("ip saddr 10.%d.%d.0/24 tcp dport %d counter drop", 1+r.IntN(200), r.IntN(256), 1+r.IntN(60000))
+	}
+	whole := func() []byte {
+		var b strings.Builder
+		b.WriteString("table inet t {\nchain f { type filter hook forward priority 0; policy drop;\n")
+		for range rules {
+			b.WriteString(rule() + "\n")
+		}
+		b.WriteString("counter accept\n}\n}\n")
+		return []byte(b.String())
+	}
+	if _, err := n.box.Load("whole.nft", whole()); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.box.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lan.Pause(false)
+	for i := range edits {
+		if i%20 == 19 {
+			if _, err := n.box.Load("whole.nft", whole()); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		chain := n.box.Rules().Tree.Tables[0].Chains[0]
+		command := fmt.Sprintf("insert rule inet t f index %d %s\n", r.IntN(len(chain.Rules)), rule())
+		if i%2 > 0 {
+			command = fmt.Sprintf("delete rule inet t f handle %d\n", chain.Rules[r.IntN(len(chain.Rules)-1)].Handle)
+		}
+		out, err := nft.Run(n.box.Rules().Tree, "edit", []byte(command), nft.ParseOptions{}, nft.PrintOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs, err := n.box.Compile(out.Rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.box.Publish(rs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lan.Pause(true)
+	n.box.Stop()
+	n.box.Drain()
+	s := n.box.Stats().Total()
+	t.Logf("%d edits, %d frames in, %d out, %d lost, %d mixed", edits, lan.Received(), wan.Sent(), lan.Lost(), s.Mixed)
+	if lan.Received() == 0 {
+		t.Fatal("no load")
+	}
+	if lan.Lost() != 0 || s.Mixed != 0 || wan.Sent() != lan.Received() {
+		t.Errorf("drops %v", dropNames(&s))
 	}
 	n.checkLedger()
 }

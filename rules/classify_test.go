@@ -28,25 +28,30 @@ func testSeed(t testing.TB) uint64 {
 // whether compiled or read by the twin: verdict, deciding rule, reject, NAT,
 // logs, marks and in the end every counter.
 func TestAgainstTwin(t *testing.T) {
-	seed := testSeed(t)
-	rounds := 400
-	if testing.Short() || offheap.RaceTwin {
-		rounds = 100
-	}
 	var hits [4]int
-	for round := range rounds {
-		g := &gen{r: rand.New(rand.NewPCG(seed, uint64(round))), tb: t}
-		compareWithTwin(t, g, round, 60, &hits)
-		if t.Failed() {
-			return
-		}
-	}
+	rounds := eachRound(t, 400, func(g *gen, round int) { compareWithTwin(t, g, round, 60, &hits) })
 	t.Logf("decisions of rules: drop %d, accept %d, reject %d, nat %d", hits[0], hits[1], hits[2], hits[3])
 	for code, n := range hits {
 		if n < rounds/20 {
 			t.Errorf("only %d decisions of rules were %v: the generator misses", n, Code(code))
 		}
 	}
+}
+
+// eachRound runs f with so many generators, or fewer where it is slow, until the
+// test has failed, and returns how many.
+func eachRound(t *testing.T, rounds int, f func(g *gen, round int)) int {
+	seed := testSeed(t)
+	if testing.Short() || offheap.RaceTwin {
+		rounds /= 4
+	}
+	for round := range rounds {
+		f(&gen{r: rand.New(rand.NewPCG(seed, uint64(round))), tb: t}, round)
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	return rounds
 }
 
 func FuzzClassify(f *testing.F) {

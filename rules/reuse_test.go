@@ -9,7 +9,6 @@ import (
 
 	"github.com/panjf2000/ants/v2"
 
-	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -72,11 +71,7 @@ func (e *editor) change(c *nft.Chain, pool []*nft.Rule) {
 // the ruleset before, and demands what compiling from nothing gives; and that
 // packets find what the twin finds.
 func TestEditsAgainstWhole(t *testing.T) {
-	seed := testSeed(t)
-	rounds, steps := 30, 30
-	if testing.Short() || offheap.RaceTwin {
-		rounds = 8
-	}
+	const steps = 30
 	pool, err := ants.NewPool(2)
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +84,7 @@ func TestEditsAgainstWhole(t *testing.T) {
 	defer cache.Close()
 	var hits [4]int
 	runs, patched, same := 0, 0, 0
-	for round := range rounds {
-		g := &gen{r: rand.New(rand.NewPCG(seed, uint64(round))), tb: t}
+	rounds := eachRound(t, 30, func(g *gen, round int) {
 		tree := g.tree()
 		if round%2 > 0 {
 			tree = parse(t, inChain(strings.Join(plainRules(g, 60+g.r.IntN(200)), "\n")))
@@ -138,7 +132,7 @@ func TestEditsAgainstWhole(t *testing.T) {
 			}
 			before = rs
 		}
-	}
+	})
 	t.Logf("decisions of rules: drop %d, accept %d; %d runs, %d of them patched; %d chains taken over whole", hits[0], hits[1], runs, patched, same)
 	if hits[0] < rounds || hits[1] < rounds || patched < rounds || runs-patched < rounds/4 || same < rounds {
 		t.Error("the generator misses")

@@ -2,32 +2,21 @@ package rules
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/sluice-net/sluice/flowtable"
-	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
 // TestRunsAgainstTwin demands of long chains, most of whose rules are plain, what
 // TestAgainstTwin demands of all kinds of rules in short ones.
 func TestRunsAgainstTwin(t *testing.T) {
-	seed := testSeed(t)
-	rounds := 60
-	if testing.Short() || offheap.RaceTwin {
-		rounds = 15
-	}
 	var hits [4]int
-	for round := range rounds {
-		g := &gen{r: rand.New(rand.NewPCG(seed, uint64(round))), tb: t}
+	rounds := eachRound(t, 60, func(g *gen, round int) {
 		tree := parse(t, inChain(strings.Join(plainRules(g, 30+g.r.IntN(60)), "\n")))
 		compareTree(t, g, tree, fmt.Sprintf("round %d", round), 60, &hits)
-		if t.Failed() {
-			return
-		}
-	}
+	})
 	t.Logf("decisions of rules: drop %d, accept %d", hits[0], hits[1])
 	if hits[0] < rounds || hits[1] < rounds {
 		t.Error("the generator misses")

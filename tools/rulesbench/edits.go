@@ -45,7 +45,7 @@ func edits(*options) error {
 }
 
 func editAll(w *world, workers int, rate float64) error {
-	w.lan.Pause(false)
+	w.pause(false)
 	r := rand.New(rand.NewPCG(1, 1))
 	var all, text, compile, copied, grace, cpu []time.Duration
 	for i := range editCount {
@@ -75,7 +75,7 @@ func editAll(w *world, workers int, rate float64) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 	fmt.Printf("%8d %9.0f | %8.2f %8.2f | %8.2f %8.2f %8.2f %8.2f %8.2f | %6d\n", workers, rate,
-		millis(all, 0.5), millis(all, 1), millis(text, 0.5), millis(compile, 0.5), millis(copied, 0.5), millis(grace, 0.5), millis(cpu, 0.5), w.lan.Lost())
+		millis(all, 0.5), millis(all, 1), millis(text, 0.5), millis(compile, 0.5), millis(copied, 0.5), millis(grace, 0.5), millis(cpu, 0.5), w.lost())
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 // times from their text and else by rulesets that are compiled already.
 const (
 	swapCount = 1000
-	swapGap   = 30 * time.Millisecond
+	swapGap   = 20 * time.Millisecond
 	textEvery = 20
 )
 
@@ -44,10 +44,10 @@ func swaps(o *options) error {
 			}
 		}
 		var with, without, taken perf.Distribution
-		w.lan.Pause(false)
+		w.pause(false)
 		time.Sleep(100 * time.Millisecond)
 		var spent time.Duration
-		lost := w.lan.Lost()
+		lost := w.lost()
 		for i := 0; i < swapCount; { // in turns, so that what else runs here meets both
 			spent += w.during(&with, &taken, func() {
 				for end := min(i+swapCount/10, swapCount); i < end && err == nil; i++ {
@@ -65,7 +65,7 @@ func swaps(o *options) error {
 			}
 			w.during(&without, nil, func() { time.Sleep(spent / time.Duration(i) * swapCount / 10) })
 		}
-		lost = w.lan.Lost() - lost
+		lost = w.lost() - lost
 		t := w.box.Stats().Total()
 		cycles := perf.CycleRate()
 		micros := func(d *perf.Distribution, q float64) float64 { return float64(cycles.Duration(d.Quantile(q))) / 1e3 }

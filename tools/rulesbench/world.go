@@ -12,31 +12,38 @@ import (
 	"github.com/sluice-net/sluice/tools/loop"
 )
 
-// world is a router between two ports in memory, with traffic from lan to wan.
+// world is a router between two ports in memory, with flows that are asked for on
+// lan and answered on wan.
 type world struct {
 	box      *dataplane.Box
 	lan, wan *loop.Port
 }
 
-// flows are how many each worker has.
-const flows = 256
+// flows are how many each worker has, all to one server.
+const (
+	flows  = 256
+	server = "198.51.100.7"
+)
 
 // newWorld starts a box with rules, paused. rate is frames a second for each
 // worker, 0 as many as it takes.
 func newWorld(rules string, workers int, rate float64, check bool) (*world, error) {
 	mac := func(last byte) []byte { return []byte{2, 0, 0, 0, 0, last} }
-	frames := make([][][]byte, workers)
-	for q := range frames {
+	ask, answer := make([][][]byte, workers), make([][][]byte, workers)
+	for q := range workers {
 		for i := range flows {
-			frames[q] = append(frames[q], frame.Build(
+			client, port := fmt.Sprintf("10.0.0.%d", 2+i%20), uint16(1000+q*flows+i)
+			ask[q] = append(ask[q], frame.Build(
 				frame.Ether{Src: frame.MAC(mac(0x10)), Dst: frame.MAC(mac(1))},
-				frame.IPv4{Src: fmt.Sprintf("10.0.0.%d", 2+i%20), Dst: "198.51.100.7"},
-				frame.UDP{Src: uint16(1000 + q*flows + i), Dst: 53}, frame.Zeros(20)))
+				frame.IPv4{Src: client, Dst: server}, frame.UDP{Src: port, Dst: 53}, frame.Zeros(20)))
+			answer[q] = append(answer[q], frame.Build(
+				frame.Ether{Src: frame.MAC(mac(0x20)), Dst: frame.MAC(mac(2))},
+				frame.IPv4{Src: server, Dst: client}, frame.UDP{Src: 53, Dst: port}, frame.Zeros(20)))
 		}
 	}
 	w := &world{
-		lan: loop.New(loop.Config{Name: "lan", MAC: mac(1), Frames: frames, Rate: rate, Ring: 4096}),
-		wan: loop.New(loop.Config{Name: "wan", MAC: mac(2), Frames: make([][][]byte, workers)}),
+		lan: loop.New(loop.Config{Name: "lan", MAC: mac(1), Frames: ask, Rate: rate / 2, Ring: 4096}),
+		wan: loop.New(loop.Config{Name: "wan", MAC: mac(2), Frames: answer, Rate: rate / 2, Ring: 4096}),
 	}
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Stages, cfg.Check = workers, true, check
@@ -48,6 +55,9 @@ func newWorld(rules string, workers int, rate float64, check bool) (*world, erro
 	gateway := netip.MustParseAddr("203.0.113.2")
 	cfg.Routes = []route.Route{{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Gateway: gateway, Port: 1}}
 	cfg.Neighbours = []route.Neighbour{{Port: 1, Addr: gateway, MAC: [6]byte(mac(0x20))}}
+	for i := range byte(20) {
+		cfg.Neighbours = append(cfg.Neighbours, route.Neighbour{Port: 0, Addr: netip.AddrFrom4([4]byte{10, 0, 0, 2 + i}), MAC: [6]byte(mac(0x10))})
+	}
 	var err error
 	if w.box, err = dataplane.New(cfg); err != nil {
 		return nil, err
@@ -62,8 +72,18 @@ func newWorld(rules string, workers int, rate float64, check bool) (*world, erro
 	return w, nil
 }
 
+// pause stops the traffic, or lets it come.
+func (w *world) pause(on bool) {
+	w.lan.Pause(on)
+	w.wan.Pause(on)
+}
+
+// received and lost are what the frames on both sides come to.
+func (w *world) received() uint64 { return w.lan.Received() + w.wan.Received() }
+func (w *world) lost() uint64     { return w.lan.Lost() + w.wan.Lost() }
+
 func (w *world) close() error {
-	w.lan.Pause(true)
+	w.pause(true)
 	w.box.Stop()
 	return w.box.Close()
 }
@@ -74,11 +94,11 @@ func capacity(rules string, workers int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	w.lan.Pause(false)
+	w.pause(false)
 	time.Sleep(200 * time.Millisecond)
-	began, start := w.lan.Received(), time.Now()
+	began, start := w.received(), time.Now()
 	time.Sleep(time.Second)
-	rate := float64(w.lan.Received()-began) / time.Since(start).Seconds() / float64(workers)
+	rate := float64(w.received()-began) / time.Since(start).Seconds() / float64(workers)
 	return rate, w.close()
 }
 
@@ -110,6 +130,6 @@ func ruleset(n, seed int, sets bool) string {
 	for i := range n {
 		fmt.Fprintf(&b, "\t\t%s\n", rule(i+seed*n, sets))
 	}
-	b.WriteString("\t\tudp dport 53 counter accept\n\t}\n}\n")
+	b.WriteString("\t\tip daddr " + server + " udp dport 53 counter accept\n\t\tip saddr " + server + " udp sport 53 counter accept\n\t}\n}\n")
 	return b.String()
 }
