@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,29 +35,13 @@ func (l *language) options() (nft.ParseOptions, error) {
 // standardInput is what error texts call it.
 const standardInput = "/dev/stdin"
 
-// maxRuleset bounds the bytes of a ruleset: a device may have no end.
-const maxRuleset = 256 << 20
-
 // readInput reads a ruleset from a file, or from standard input for "-". The name
 // is what error texts call it.
 func readInput(cmd *cobra.Command, file string) (name string, text []byte, err error) {
-	in := cmd.InOrStdin()
 	if file == "-" {
-		file = standardInput
-	} else {
-		f, err := os.Open(file)
-		if err != nil {
-			return file, nil, err
-		}
-		defer f.Close()
-		in = f
+		text, err = nft.ReadAll(standardInput, cmd.InOrStdin())
+		return standardInput, text, err
 	}
-	text, err = io.ReadAll(io.LimitReader(in, maxRuleset+1))
-	switch {
-	case err != nil:
-		return file, nil, err
-	case len(text) > maxRuleset:
-		return file, nil, fmt.Errorf("%s: longer than the %d MiB that a ruleset may have", file, maxRuleset>>20)
-	}
-	return file, text, nil
+	text, err = nft.ReadFile(file)
+	return file, text, err
 }

@@ -76,7 +76,7 @@
 //
 // 64 nested braces or parentheses, 16 nested includes and 1000 included files,
 // 128 statements in a rule, 15 nested jumps below a base chain, 255 bytes in a
-// name, 128 in a comment, 2 Mi elements and 8 Mi evaluated values in a file.
+// name, 128 in a comment, 2 Mi elements, 8 Mi evaluated values and 256 MiB in a file.
 //
 // # Files in reading order
 //
@@ -84,7 +84,7 @@
 //     with the compiler
 //   - types.go, symbols.go, values.go: types and names of values
 //   - fields.go, headers.go, keys.go: header fields, options, keys of meta and ct
-//   - options.go, errors.go: what Parse takes and how it fails
+//   - read.go, options.go, errors.go: reading a text, what Parse takes and how it fails
 //   - lex.go, words.go: tokens and reserved words
 //   - parse.go: the parser's frame and recovery after errors
 //   - parse_define.go: define and include

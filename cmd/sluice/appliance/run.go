@@ -113,7 +113,7 @@ func (r *running) later(f func() error) { r.undo = append(r.undo, f) }
 // reload reads the rules file again. Whatever is wrong with it, the rules in
 // force stay.
 func (r *running) reload() {
-	text, err := os.ReadFile(r.set.Rules)
+	text, err := nft.ReadFile(r.set.Rules)
 	if err != nil {
 		r.log.Error("rules not reloaded, those in force stay", zap.Error(err))
 		return

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -48,7 +47,7 @@ func (r *running) up(ctx context.Context) error {
 
 // readRules goes as far with the rules as is possible without a box.
 func (r *running) readRules() ([]byte, error) {
-	text, err := os.ReadFile(r.set.Rules)
+	text, err := nft.ReadFile(r.set.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("rules: %w", err)
 	}

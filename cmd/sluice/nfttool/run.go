@@ -93,9 +93,9 @@ func (r *Runner) read(file string, s *control.Script) error {
 	s.Name = file
 	if file == "-" || file == "/dev/stdin" {
 		s.Name = "/dev/stdin"
-		text, err = io.ReadAll(r.Stdin)
+		text, err = nft.ReadAll(s.Name, r.Stdin)
 	} else {
-		text, err = os.ReadFile(file)
+		text, err = nft.ReadFile(file)
 	}
 	s.Text = string(text)
 	var why *os.PathError
