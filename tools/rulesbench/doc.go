@@ -4,10 +4,11 @@
 //     scan, and dpdk-test-acl (Debian's dpdk) where it is installed, in turns, on
 //     the same filter sets in ClassBench's format and the same 65,536 headers drawn
 //     from each.
-//   - load: files of 1k, 10k and 100k rules, from text to packets judged by them,
-//     beside `nft -f` on the kernel, in turns (root).
-//   - edits: one rule put into 10,000 or taken out, with traffic, from the command
-//     to the end of the grace period.
+//   - load: files of 1k, 10k and 100k rules, and of sets of 100k and 1M elements,
+//     from text to packets judged by them, beside `nft -f` on the kernel, in turns
+//     (root).
+//   - edits: one rule put into 10,000 or taken out, and one element of a set of a
+//     million, with traffic, from the command to the end of the grace period.
 //   - swaps: 10,000 rules replaced a thousand times under traffic: packets lost,
 //     packets that met two generations, the workers' time for it, and burst times
 //     beside those of the same run without swaps.

@@ -133,3 +133,25 @@ func ruleset(n, seed int, sets bool) string {
 	b.WriteString("\t\tip daddr " + server + " udp dport 53 counter accept\n\t\tip saddr " + server + " udp sport 53 counter accept\n\t}\n}\n")
 	return b.String()
 }
+
+// setOf has a set of n addresses or ranges, which no packet of the traffic is in, and
+// rules that ask it.
+func setOf(n int, ranges bool) string {
+	var b strings.Builder
+	b.WriteString("table inet filter {\n\tset s {\n\t\ttype ipv4_addr\n")
+	if ranges {
+		b.WriteString("\t\tflags interval\n")
+	}
+	b.WriteString("\t\telements = {\n")
+	for i := range n {
+		at := 20<<24 + i*16
+		fmt.Fprintf(&b, "\t\t\t%d.%d.%d.%d", at>>24, at>>16&255, at>>8&255, at&255)
+		if ranges {
+			fmt.Fprintf(&b, "-%d.%d.%d.%d", at>>24, at>>16&255, at>>8&255, at&255+1)
+		}
+		b.WriteString(",\n")
+	}
+	b.WriteString("\t\t}\n\t}\n\tchain forward {\n\t\ttype filter hook forward priority filter; policy drop;\n")
+	b.WriteString("\t\tip saddr @s counter drop\n\t\tudp dport 53 counter accept\n\t}\n}\n")
+	return b.String()
+}
