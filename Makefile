@@ -109,7 +109,7 @@ bench-rfc2544: build deps ## RFC 2544 of the box and of the kernel, one report i
 bench-generators: build ## pktgen, trafgen and testpmd in turns on a veth, as far as they are installed (root)
 	tools/genbench/genbench.sh
 
-bench-rules: ## first of many rules: the classifier, a linear scan and dpdk-test-acl (if installed) in turns (RULESFLAGS='-run 1k -rounds 5')
+bench-rules: ## lookups, loads, edits and swaps of many rules and large sets, beside dpdk-test-acl and nft where they are (RULESFLAGS='-what load')
 	@tools/deps/deps.sh "dpdk-test-acl dpdk"
 	@mkdir -p bin
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/rulesbench ./tools/rulesbench
