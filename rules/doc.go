@@ -25,9 +25,8 @@
 // with the next head where a test of the body fails. Calls keep the next head on a
 // stack in Env; there is no recursion. A rule in a run has a gate for a head: there
 // the walk goes to the first rule from this one on that the run's classifier names, or
-// behind the run. What `ip saddr`, `tcp dport` or `reject
-// with tcp reset` imply about family and protocol is a guard, checked with the
-// head. A field that a packet does not have (ports of a later fragment, ct mark
+// behind the run. What `ip saddr` or `tcp dport` imply about family and protocol is
+// a guard, checked with the head. A field that a packet does not have (ports of a later fragment, ct mark
 // without an entry) ends the rule, whatever the operator, as nft's break does.
 //
 // # Who owns what

@@ -121,7 +121,7 @@ func (b *block) copyBody(old *block, number int) {
 // the one that will turn away most packets becomes the head.
 func (b *block) emit(r *rule, number uint32, seen map[test]int) {
 	lead := r.lead
-	g, best, score := r.guard, -1, 0
+	g, best, score := guard{}, -1, 0
 	for i := range r.steps[:lead] {
 		s := &r.steps[i]
 		g = g.and(guard{s.need, s.needMask})

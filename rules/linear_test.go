@@ -128,13 +128,6 @@ const leave outcome = -1
 
 func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 	for _, st := range r.Stmts {
-		if rej, ok := st.(*nft.Reject); ok && !rej.Bare {
-			if rej.Reset && p.Proto != 6 || rej.Proto == 1 && !rej.Reset && p.Family != 2 || rej.Proto == 58 && !rej.Reset && p.Family != 10 {
-				return goOn
-			}
-		}
-	}
-	for _, st := range r.Stmts {
 		switch st := st.(type) {
 		case *nft.Match:
 			if !l.match(st, p) {
@@ -166,6 +159,9 @@ func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 				return goOn
 			}
 		case *nft.Reject:
+			if !st.Bare && (st.Reset && p.Proto != 6 || st.Proto == 1 && !st.Reset && p.Family != 2 || st.Proto == 58 && !st.Reset && p.Family != 10) {
+				return goOn
+			}
 			l.rejectSpec(st, p)
 			l.decision = r
 			return rejected

@@ -7,20 +7,19 @@ import (
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
-// rule is one rule between tree and image, as it is wherever it stands: the guard
-// of its leading matches and its steps. Rulesets share it, and once it is ready
+// rule is one rule between tree and image, as it is wherever it stands.
+// Rulesets share it, and once it is ready
 // nobody writes to it.
 type rule struct {
 	has   has // first, with what newIndex asks of every rule
 	src   *nft.Rule
-	guard guard // what nft puts before everything else, as for `reject with tcp reset`
 	steps []step
 	lead  int      // how many pure steps they begin with
 	plain plain    // what a classifier can know of it
 	hash  [32]byte // of what it says, for the cache
 
 	known     bool   // has is all that it brings into an index
-	ready     bool   // guard, steps and plain are there
+	ready     bool   // steps and plain are there
 	again     bool   // its steps hold in one ruleset only
 	remembers bool   // it has a state
 	identity  string // of its states
@@ -262,21 +261,20 @@ func verdictOp(v *nft.Verdict, names map[string]*chainRef) (op uint8, to uint32,
 }
 
 func (lw *lowering) reject(st *nft.Reject) error {
-	// A rule that rejects for one family or protocol is no rule for the others:
-	// nft puts this test first, so that nothing is counted or logged that is not
-	// rejected.
+	// Of what a reject implies about family and protocol the checker has put a match
+	// in front of the rule, unless one asks for it already.
 	// By icmpx code: no-route, port-unreachable, host-unreachable, admin-prohibited.
 	v4, v6 := [4]uint8{0, 3, 1, 13}, [4]uint8{0, 4, 3, 1}
-	arg, flag := uint32(0), uint8(0)
+	arg, flag, g := uint32(0), uint8(0), guard{}
 	switch {
 	case st.Reset:
-		lw.out.guard = lw.out.guard.and(protoGuard(6))
+		g = protoGuard(6)
 		flag = 1
 	case st.Proto == 1 && !st.Bare:
-		lw.out.guard = lw.out.guard.and(familyGuard(nft.FamilyIP))
+		g = familyGuard(nft.FamilyIP)
 		arg = uint32(st.Code)
 	case st.Proto == 58 && !st.Bare:
-		lw.out.guard = lw.out.guard.and(familyGuard(nft.FamilyIP6))
+		g = familyGuard(nft.FamilyIP6)
 		arg = uint32(st.Code) << 8
 	case st.Bare:
 		arg = uint32(v4[1]) | uint32(v6[1])<<8
@@ -285,7 +283,7 @@ func (lw *lowering) reject(st *nft.Reject) error {
 	default:
 		return errorf(st.Pos, "reject with protocol %d code %d is not supported", st.Proto, st.Code)
 	}
-	lw.add(opReject, arg, flag)
+	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opReject, arg: arg, flag: flag, test: test{need: g.need, needMask: g.mask}}})
 	return nil
 }
 

@@ -153,7 +153,7 @@ func tellingWord(rules []*rule, d int) uint8 {
 // take notice of.
 func (r *rule) plainOf(fixedProto bool) plain {
 	p := plain{box: classify.Any()}
-	g := r.guard
+	g := guard{}
 	for i := range r.steps[:r.lead] {
 		s := &r.steps[i]
 		g = g.and(guard{s.need, s.needMask})

@@ -55,11 +55,7 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 		k.implied, k.here = nil, nil
 		c.ends[st] = span{pos, end}
 		r.Stmts = append(r.Stmts, st)
-		switch st.(type) {
-		case *Match, *VMap:
-		default:
-			k.effects = true
-		}
+		k.effects = k.effects || hasEffect(st)
 		switch x := sn.(type) {
 		case *verdictNode:
 			if x.verdict.Kind != VerdictContinue {
@@ -96,6 +92,23 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 		verb = "insert"
 	}
 	c.did(Change{Verb: verb, Table: t, Chain: ch, Rule: r})
+}
+
+// hasEffect says whether a statement leaves something behind: all but matches do,
+// and of those the ones that count in the elements of a set, or count on.
+func hasEffect(st Stmt) (yes bool) {
+	var left Expr
+	switch st := st.(type) {
+	case *Match:
+		left = st.Left
+	case *VMap:
+		left = st.Left
+	default:
+		return true
+	}
+	_, yes = left.(*Numgen)
+	stmtSets(st, func(s *Set) { yes = yes || s.Name != "" })
+	return yes
 }
 
 // impliesTypes says whether nft may add a match on two icmp types to a rule.

@@ -46,7 +46,7 @@ func exprHooks(e Expr) int {
 		case e.Result == FibAddrType && e.Flags&FibOif != 0:
 			return atFwd | atOut | atEnd
 		case e.Result == FibAddrType && e.Flags&FibIif == 0:
-			return -1
+			return atPre | atIn | atFwd | atOut | atEnd
 		}
 		return atPre | atIn | atFwd
 	case *RT:

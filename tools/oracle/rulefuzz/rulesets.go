@@ -19,7 +19,6 @@ type maker struct {
 	hook    string
 	number  int  // of the chain in work in calls; -1: a base chain
 	nats    bool // some rules translate
-	acted   bool // the rule in work has a statement
 	flows   int
 }
 
@@ -135,7 +134,6 @@ func (g *maker) rule() []string {
 		s.l3 = g.table.Family
 	}
 	unequal := false
-	g.acted = false
 	for range g.IntN(4) {
 		before := *s
 		m := g.match(s)
@@ -150,7 +148,6 @@ func (g *maker) rule() []string {
 	}
 	for range g.IntN(4) {
 		if st := g.statement(s); st != "" {
-			g.acted = true
 			r = append(r, st)
 		}
 		if g.chance(6) {

@@ -212,19 +212,16 @@ func (g *maker) last(s *scope) string {
 
 func (g *maker) reject(s *scope) string {
 	all := []string{"reject"}
-	// What a reject implies stands in front of the rule, unless the rule has asked
-	// for it: sluice puts it there in any case.
-	first := func(settled string) bool { return settled == "" || !g.acted }
-	if (s.l4 == "tcp" || s.l4 == "") && first(s.l4) {
+	if s.l4 == "tcp" || s.l4 == "" {
 		all = append(all, "reject with tcp reset")
 	}
 	if g.table.Family == "inet" {
 		all = append(all, "reject with icmpx "+pick(g.dice, "no-route", "port-unreachable", "host-unreachable", "admin-prohibited"))
 	}
-	if first(s.l3) && s.l3 != "ip6" && s.l3 != settled && g.table.Family != "ip6" {
+	if s.l3 != "ip6" && s.l3 != settled && g.table.Family != "ip6" {
 		all = append(all, "reject with icmp "+pick(g.dice, "net-unreachable", "host-unreachable", "prot-unreachable", "port-unreachable", "admin-prohibited"))
 	}
-	if first(s.l3) && s.l3 != "ip" && s.l3 != settled && g.table.Family != "ip" {
+	if s.l3 != "ip" && s.l3 != settled && g.table.Family != "ip" {
 		all = append(all, "reject with icmpv6 "+pick(g.dice, "no-route", "admin-prohibited", "addr-unreachable", "port-unreachable", "policy-fail", "reject-route"))
 	}
 	return pick(g.dice, all...)

@@ -1,0 +1,212 @@
+package dataplane
+
+import (
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// Chains below IP see frames: at the ingress of a port before anything else has
+// looked at them, and those of bridge tables where a frame crosses the wire.
+
+// bridgeSteps are the chains of bridge tables, around the steps at which a Linux
+// bridge would show its packets to IP's chains (enum nf_br_hook_priorities).
+type bridgeSteps struct {
+	before, after [2][]rules.BaseChain // at prerouting and at forward
+	leaving       []rules.BaseChain    // at postrouting: all before IP's
+}
+
+// The steps of bridgeSteps.
+const (
+	bridgeIn = iota
+	bridgeAcross
+)
+
+// below is what of tables is about frames; nil when there are no such chains.
+type below struct {
+	ingress [][]rules.BaseChain // by port
+	bridge  *bridgeSteps        // nil: none
+}
+
+// newBelow picks the chains for so many ports.
+func newBelow(im *rules.Image, ports int, wire bool) *below {
+	b := &below{ingress: make([][]rules.BaseChain, ports)}
+	used := false
+	for i := range b.ingress {
+		b.ingress[i] = im.Ingress(uint16(i))
+		used = used || len(b.ingress[i]) > 0
+	}
+	if wire {
+		br := &bridgeSteps{leaving: im.Base(rules.FamilyBridge, nft.HookPostrouting)}
+		for at, of := range []struct {
+			hook nft.Hook
+			last int32 // priority of what comes before IP's
+		}{{nft.HookPrerouting, 0}, {nft.HookForward, -1}} {
+			for _, c := range im.Base(rules.FamilyBridge, of.hook) {
+				if c.Priority <= of.last {
+					br.before[at] = append(br.before[at], c)
+				} else {
+					br.after[at] = append(br.after[at], c)
+				}
+			}
+			used = used || len(br.before[at])+len(br.after[at]) > 0
+		}
+		used = used || len(br.leaving) > 0
+		b.bridge = br
+	}
+	if !used {
+		return nil
+	}
+	return b
+}
+
+// receive takes packet i of a burst through the chains that see it as it came.
+// False: it is gone.
+func (w *worker) receive(t *tables, p *packet.Packet, i int) bool {
+	w.past = false
+	switch kind := w.kinds[i]; {
+	case kind&pastIngress != 0:
+		w.past, p.Mark = true, w.marks[i]
+		w.kinds[i] &^= pastIngress
+		return true
+	case kind != parcelNone || len(p.Data) < packet.EtherLen || w.drops[i] == packet.DropOversize:
+		return true
+	}
+	w.past, w.routed, w.unseen = true, false, true
+	defer func() { w.unseen = false }()
+	d := &w.drops[i]
+	if *d != packet.DropNone {
+		p.Sketch()
+	}
+	if !w.ours(p) {
+		p.Flags |= packet.FlagOtherHost
+	}
+	if chains := t.below.ingress[p.InPort]; len(chains) > 0 && !w.frames(t, chains, p, d, true) {
+		return false
+	}
+	if br := t.below.bridge; br != nil && len(br.before[bridgeIn]) > 0 && !w.frames(t, br.before[bridgeIn], p, d, true) {
+		return false
+	}
+	p.Flags &^= packet.FlagOtherHost
+	return true
+}
+
+// frames takes a frame, of which Parse said d, through chains below IP; early: it
+// has been nowhere yet, and what they change is read anew.
+func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d *packet.Drop, early bool) bool {
+	end, bytes := p.End, p.Bytes
+	whole := func() { p.End, p.Bytes = uint32(len(p.Data)), uint32(len(p.Data)-int(p.L3)) }
+	whole()
+	for i := range chains {
+		c := &chains[i]
+		if c.IPOnly && (p.Family == flowtable.FamilyNone || *d != packet.DropNone) {
+			continue
+		}
+		switch v := w.eval(t, c, p); v.Code {
+		case rules.Accept:
+			if v.Rule != c.PolicyID || p.Rule == 0 {
+				p.Rule = v.Rule
+			}
+		case rules.Reject:
+			p.Rule = v.Rule
+			p.End, p.Bytes = end, bytes
+			if c.IPOnly {
+				w.reject(t, p, w.env.Reject)
+				return false
+			}
+			w.rejectFrame(p, *d, w.env.Reject)
+			w.drop(p, packet.DropReject)
+			return false
+		case rules.Stolen:
+			p.Rule = v.Rule
+			w.drop(p, packet.DropStolen)
+			return false
+		default:
+			p.Rule = v.Rule
+			if v.Rule == rules.PoisonedRule {
+				w.drop(p, packet.DropPoisoned)
+			} else {
+				w.drop(p, packet.DropPolicy)
+			}
+			return false
+		}
+		if c.Writes && early {
+			end, bytes = w.reread(p, d)
+			whole()
+		}
+	}
+	p.End, p.Bytes = end, bytes
+	return true
+}
+
+// reread parses a frame that rules may have changed, and keeps what they said of
+// it.
+func (w *worker) reread(p *packet.Packet, d *packet.Drop) (end, bytes uint32) {
+	mark, rule, other := p.Mark, p.Rule, p.Flags&packet.FlagOtherHost
+	untracked := p.Info == flowtable.InfoUntracked
+	if *d = packet.Parse(p, w.table); *d != packet.DropNone {
+		p.Sketch()
+	}
+	p.Mark, p.Rule = mark, rule
+	p.Flags |= other
+	if untracked {
+		p.Kind, p.Info = flowtable.KindUntracked, flowtable.InfoUntracked
+	}
+	return p.End, p.Bytes
+}
+
+// rejectFrame answers a frame from where it came, in the name of whom it was for.
+func (w *worker) rejectFrame(p *packet.Packet, d packet.Drop, spec rules.RejectSpec) {
+	if d != packet.DropNone || p.Data[0]&1 != 0 || !p.ShouldRejectFrame() {
+		return
+	}
+	a, ok := w.answer()
+	if !ok {
+		return
+	}
+	n := 0
+	if spec.Reset {
+		n = packet.BuildTCPReset(a.Data, p)
+	} else {
+		n = packet.BuildUnreachable(a.Data, p, spec.Type, spec.Code)
+	}
+	if n == 0 {
+		w.umem.Free(a.Addr)
+		return
+	}
+	a.Data = a.Data[:n]
+	returnMACs(a.Data, p.Data)
+	w.transmit(int(p.InPort), a)
+}
+
+// bridged takes a packet through the chains of bridge tables at a step of its way
+// across the wire. What they ask may differ between packets of a flow: the packet
+// leaves no plan behind.
+func (w *worker) bridged(t *tables, chains []rules.BaseChain, p *packet.Packet) bool {
+	if len(chains) == 0 || p.Flags&packet.FlagLocal != 0 || p.InPort == packet.NoPort {
+		return true
+	}
+	w.plans.learning = false
+	d := packet.DropNone
+	return w.frames(t, chains, p, &d, false)
+}
+
+// crossBridge takes an IP packet over a wire that bridge tables watch.
+func (w *worker) crossBridge(t *tables, p *packet.Packet) {
+	br := t.below.bridge
+	if w.bridged(t, br.after[bridgeIn], p) && w.bridged(t, br.before[bridgeAcross], p) &&
+		w.hook(t, nft.HookForward, p) && w.bridged(t, br.after[bridgeAcross], p) && w.bridged(t, br.leaving, p) {
+		w.leave(t, p, nil)
+	}
+}
+
+// otherCrosses takes a frame that is not IP through what bridge tables watch.
+func (w *worker) otherCrosses(t *tables, p *packet.Packet) bool {
+	if t.below == nil || t.below.bridge == nil {
+		return true
+	}
+	br := t.below.bridge
+	return w.bridged(t, br.after[bridgeIn], p) && w.bridged(t, br.before[bridgeAcross], p) &&
+		w.bridged(t, br.after[bridgeAcross], p) && w.bridged(t, br.leaving, p)
+}

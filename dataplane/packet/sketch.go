@@ -1,0 +1,69 @@
+package packet
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/flowtable"
+)
+
+// Sketch fills in what chains below IP may read of a frame that Parse has refused:
+// the family by its EtherType and, of IPv4 with a sound length, the transport
+// protocol (nft_set_pktinfo_ipv4_validate, which verifies no checksum). The frame
+// is for them alone: it will be dropped.
+func (p *Packet) Sketch() {
+	if p.L3 == 0 || int(p.L3) > len(p.Data) {
+		return
+	}
+	b := p.Data[p.L3:]
+	switch p.EtherType {
+	case EtherIPv6:
+		p.Family = flowtable.FamilyIPv6
+	case EtherIPv4:
+		p.Family = flowtable.FamilyIPv4
+		if len(b) < ip4Len || b[0]>>4 != 4 {
+			return
+		}
+		if hl, total := int(b[0]&15)*4, int(be16(b[2:])); hl >= ip4Len && hl <= total && total <= len(b) {
+			p.Proto, p.L4 = b[9], p.L3+uint16(hl)
+			if be16(b[6:])&0x1fff != 0 {
+				p.Flags |= FlagLaterFrag
+			}
+		}
+	}
+}
+
+// BuildUnreachable writes into buf the frame of a destination unreachable that
+// answers orig in the name of whom it was sent to, as reject does below IP
+// (nf_reject_skb_v4_unreach). MACs are zero, to be filled on sending. It returns
+// the frame's length, 0 when buf is too small or orig is not IP.
+func BuildUnreachable(buf []byte, orig *Packet, typ, code uint8) int {
+	const most4, most6 = 536, 1220
+	var from, to [16]byte
+	orig.DstAddr(&from)
+	orig.SrcAddr(&to)
+	quote := orig.IP()
+	switch orig.Family {
+	case flowtable.FamilyIPv4:
+		quote = quote[:min(len(quote), most4)]
+		n := icmpLen + len(quote)
+		msg := beginIPv4(buf, n, protoICMP, &from, &to, 0, 0)
+		if msg == nil {
+			return 0
+		}
+		ip := buf[EtherLen : EtherLen+ip4Len]
+		binary.BigEndian.PutUint16(ip[6:], 0x4000) // don't fragment, which allows the id to be 0 (RFC 6864)
+		finishIPv4(ip)
+		putError(msg, typ, code, 0, quote, 0)
+		return EtherLen + ip4Len + n
+	case flowtable.FamilyIPv6:
+		quote = quote[:min(len(quote), most6)]
+		n := icmpLen + len(quote)
+		msg := beginIPv6(buf, n, protoICMPv6, &from, &to)
+		if msg == nil {
+			return 0
+		}
+		putError(msg, typ, code, 0, quote, pseudo6(buf, protoICMPv6, n))
+		return EtherLen + ip6Len + n
+	}
+	return 0
+}
