@@ -80,6 +80,9 @@ func (lw *lowering) store(st *nft.Assign, f *nft.Field, sum bool, n uint8) error
 	if f.Base > nft.BaseTransport || f.Length == 0 || int(f.Offset%8)+int(f.Length) > 128 || n > 2 {
 		return errorf(st.Pos, "%s is not supported: the field cannot be written in one piece", nft.StmtName(st))
 	}
+	if f.L3 == nft.FamilyARP {
+		lw.frame(packet.EtherARP)
+	}
 	g := familyGuard(f.L3)
 	if f.HasL4 {
 		g = g.and(protoGuard(f.L4))

@@ -171,8 +171,12 @@ func link(ix *index, nats []natDesc) (*master, error) {
 	hdr[hdrPorts] = uint64(ix.ports.none())
 	hdr[hdrIndex] = uint64(2 * len(ix.ports.rows))
 	hdr[hdrFlags] |= ix.conntrk
-	var base []BaseChain
-	for f, family := range []nft.Family{nft.FamilyIP, nft.FamilyIP6} {
+	base, devices, err := ingressChains(ix)
+	if err != nil {
+		return nil, err
+	}
+	hdr[hdrIngress] = uint64(len(base))
+	for f, family := range [spans]nft.Family{spanIPv4: nft.FamilyIP, spanIPv6: nft.FamilyIP6, spanBridge: nft.FamilyBridge} {
 		for h := range hooks {
 			hdr[hdrSpans+f*(hooks+1)+h] = uint64(len(base))
 			base = append(base, baseChains(ix, family, nft.Hook(h))...)
@@ -181,7 +185,7 @@ func link(ix *index, nats []natDesc) (*master, error) {
 	}
 
 	var code, data, runs, classifiers int
-	data = 3 * len(ix.ports.rows)
+	data = 3*len(ix.ports.rows) + len(devices)
 	for _, b := range blocks {
 		code, data, runs = code+len(b.ins), data+len(b.data), runs+len(b.runs)
 		for _, r := range b.runs {
@@ -209,7 +213,7 @@ func link(ix *index, nats []natDesc) (*master, error) {
 	copy(view[BaseChain](m.words, secBase), base)
 	p := placing{ix: ix, heads: view[head](m.words, secHeads), ins: view[ins](m.words, secIns), data: view[uint64](m.words, secData),
 		sets: view[setDesc](m.words, secSets), runs: view[runDesc](m.words, secRuns), classifiers: view[uint64](m.words, secClassifiers)}
-	p.interfaces()
+	p.interfaces(devices)
 	p.changes = uint32(len(ix.sets))
 	for i, b := range blocks {
 		if i < len(ix.chains) {
@@ -236,13 +240,13 @@ type placing struct {
 	at          struct{ head, ins, data, set, run, classifier uint32 }
 }
 
-func (p *placing) interfaces() {
+func (p *placing) interfaces(devices []uint64) {
 	rows := p.ix.ports.rows
 	for i := range rows {
 		p.data[2*i], p.data[2*i+1] = words(rows[i].name[:])
 		p.data[2*len(rows)+i] = uint64(rows[i].index)
 	}
-	p.at.data = uint32(3 * len(rows))
+	p.at.data = uint32(3*len(rows) + copy(p.data[3*len(rows):], devices))
 }
 
 func (p *placing) chain(ref *chainRef, b *block) {
@@ -327,18 +331,29 @@ func baseChains(ix *index, family nft.Family, hook nft.Hook) []BaseChain {
 	for i := len(ix.chains) - 1; i >= 0; i-- { // of one priority the newest comes first
 		ref := ix.chains[i]
 		b := ref.chain.Base
-		if b == nil || b.Hook != hook || ref.table.Dormant || ref.table.Family != family && ref.table.Family != nft.FamilyInet {
+		f := ref.table.Family
+		if b == nil || b.Hook != hook || ref.table.Dormant || f != family && (f != nft.FamilyInet || family == nft.FamilyBridge) {
 			continue
 		}
-		bc := BaseChain{Entry: ref.entry, Priority: b.Priority, NAT: b.Type == nft.TypeNAT, PolicyID: ref.policy}
-		if b.Count != nil {
-			bc.Count = ix.slots[b.Count] + 1
-		}
-		if b.Policy == nft.VerdictAccept {
-			bc.Policy = Accept
-		}
-		out = append(out, bc)
+		out = append(out, newBaseChain(ix, ref))
 	}
-	slices.SortStableFunc(out, func(a, b BaseChain) int { return cmp.Compare(a.Priority, b.Priority) })
+	sortChains(out)
 	return out
+}
+
+func newBaseChain(ix *index, ref *chainRef) BaseChain {
+	b := ref.chain.Base
+	bc := BaseChain{Entry: ref.entry, Priority: b.Priority, NAT: b.Type == nft.TypeNAT, PolicyID: ref.policy}
+	if b.Count != nil {
+		bc.Count = ix.slots[b.Count] + 1
+	}
+	if b.Policy == nft.VerdictAccept {
+		bc.Policy = Accept
+	}
+	return bc
+}
+
+// sortChains orders chains that stand newest first.
+func sortChains(list []BaseChain) {
+	slices.SortStableFunc(list, func(a, b BaseChain) int { return cmp.Compare(a.Priority, b.Priority) })
 }

@@ -68,6 +68,10 @@ func (w *canon) tree(tree *nft.Ruleset, chains []*chainRef) {
 			if b := c.Base; b != nil {
 				w.num(uint64(b.Type), uint64(b.Hook), uint64(b.Priority), uint64(b.Policy))
 				w.flag(b.Count != nil)
+				w.num(uint64(len(b.Devices)))
+				for _, d := range b.Devices {
+					w.str(d)
+				}
 			}
 			w.num(uint64(len(c.Rules)))
 			for _, r := range chains[0].rules {

@@ -40,7 +40,7 @@
 //
 // # Limits
 //
-// Tables of families inet, ip and ip6; the five hooks of IP; 15 nested calls as in
+// Tables of families inet, ip, ip6, netdev (ingress) and, on a wire, bridge; 15 nested calls as in
 // the kernel; keys of 32 words of 64 bits; 8 log statements for a packet (more are
 // counted in Env.LogsLost). What cannot mean anything for
 // forwarded packets (sockets, ipsec, traffic control) is refused by name and with
@@ -73,6 +73,7 @@
 //	reuse.go         what the ruleset before has of it already
 //	build.go         all of it in parallel, and linked into one master
 //	layout.go        sections, instructions and descriptors of an image
+//	link.go          chains below IP: the ingress of ports, bridge tables
 //	image.go         Image: base chains, poison, free
 //	image_unsafe.go  typed views of its words
 //	eval.go          the walk

@@ -34,6 +34,8 @@ func (w *walk) begin(p *packet.Packet) {
 			} else if transport(p) {
 				w.base[srcTransport] = uint(p.L4)
 			}
+		} else if p.L3 != 0 {
+			w.base[srcNetwork] = uint(p.L3) // ARP and such, which chains below IP see
 		}
 	}
 	if len(w.data) < 8 || p.Flags&packet.FlagLocal != 0 { // what the box itself sends gets its link header behind all rules

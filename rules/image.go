@@ -31,7 +31,8 @@ type Image struct {
 	nats  []natDesc
 	base  []BaseChain
 	runs  []runDesc
-	span  [2][hooks + 1]uint32 // base chains of [IPv4, IPv6] and hook: base[span[f][h]:span[f][h+1]]
+	span  [spans][hooks + 1]uint32 // base chains of a family and hook: base[span[f][h]:span[f][h+1]]
+	below uint32                   // base chains at the ingress of ports: base[:below]
 	ports uint32
 	names uint32
 	index uint32
@@ -70,7 +71,8 @@ func (im *Image) NeedsConntrack(family uint8) bool {
 	return im.Alive() && im.region[hdrFlags]&flag != 0
 }
 
-// Base returns the base chains for packets of an IP family at a hook, in the
+// Base returns the base chains for packets of an IP family, or for the frames that
+// FamilyBridge's chains see, at a hook, in the
 // order in which they see a packet: ascending priority, of equal ones the one
 // registered last first. The slice is the image's own: read only, valid as long
 // as the image. A dead image has one chain everywhere, which drops with
@@ -79,16 +81,11 @@ func (im *Image) Base(family uint8, hook nft.Hook) []BaseChain {
 	if !im.Alive() {
 		return poisonedBase
 	}
-	if hook >= hooks {
+	f := spanOf(family)
+	if hook >= hooks || f == spans {
 		return nil
 	}
-	switch family {
-	case flowtable.FamilyIPv4:
-		return im.base[im.span[0][hook]:im.span[0][hook+1]]
-	case flowtable.FamilyIPv6:
-		return im.base[im.span[1][hook]:im.span[1][hook+1]]
-	}
-	return nil
+	return im.base[im.span[f][hook]:im.span[f][hook+1]]
 }
 
 // Counters returns the image's counters, one for each counter statement in the

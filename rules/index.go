@@ -79,10 +79,8 @@ type setUse struct {
 func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
 	ix := &index{world: w, setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
 	for _, t := range tree.Tables {
-		switch t.Family {
-		case nft.FamilyInet, nft.FamilyIP, nft.FamilyIP6:
-		default:
-			return nil, errorf(t.Pos, "tables of family %s are not supported", nft.FamilyName(t.Family))
+		if t.Family == nft.FamilyARP {
+			return nil, errorf(t.Pos, "tables of family arp are not supported: the box's own stack answers ARP")
 		}
 		names := map[string]*chainRef{}
 		first := len(ix.chains)
@@ -103,8 +101,8 @@ func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
 				if b.Offload {
 					return nil, errorf(c.Pos, "chain %s: offload to hardware is not supported", c.Name)
 				}
-				if b.Hook >= hooks {
-					return nil, errorf(c.Pos, "hook %d is not supported", b.Hook)
+				if err := belowIP(ref); err != nil {
+					return nil, err
 				}
 				text := "policy accept"
 				if b.Policy == nft.VerdictDrop {
@@ -204,7 +202,11 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 			}
 			ix.logs = append(ix.logs, spec)
 		case *nft.NAT:
-			ix.conntrk |= trackFlags(ref.table.Family) // a chain of type nat alone does not
+			f := ref.table.Family // a chain of type nat alone does not
+			if st.Family == nft.FamilyIP || st.Family == nft.FamilyIP6 {
+				f = st.Family
+			}
+			ix.conntrk |= trackFlags(f)
 			ix.nats = append(ix.nats, natRef{st, ref.table.Family})
 		case *nft.Match:
 			if s, ok := st.Right.(*nft.SetRef); ok {
@@ -358,17 +360,22 @@ func trackFlags(f nft.Family) uint64 {
 	case nft.FamilyIP6:
 		return flagTrack6
 	}
+	if below(f) {
+		return 0
+	}
 	return flagTrack4 | flagTrack6
 }
 
 // exprs numbers what the expressions of a statement need.
 func (ix *index) exprs(ref *chainRef, r *rule, st nft.Stmt, same map[string]int) error {
-	var failed error
+	failed := withoutFlows(ref.table.Family, st)
 	for _, root := range operands(st) {
 		walkExpr(root, func(e nft.Expr) {
 			switch e := e.(type) {
 			case *nft.CT:
-				ix.conntrk |= trackFlags(ref.table.Family)
+				if ix.conntrk |= trackFlags(ref.table.Family); below(ref.table.Family) {
+					failed = noFlows(st, ref.table.Family, nft.ExprText(e))
+				}
 			case *nft.Numgen:
 				if !e.Random {
 					r.remembers = true
@@ -384,7 +391,9 @@ func (ix *index) exprs(ref *chainRef, r *rule, st nft.Stmt, same map[string]int)
 					failed = err
 					return
 				}
-				failed = ix.use(e.Set, ref)
+				if err := ix.use(e.Set, ref); err != nil {
+					failed = err
+				}
 			}
 		})
 	}

@@ -10,11 +10,12 @@ const (
 	hdrMagic = iota
 	hdrGeneration
 	hdrFlags
-	hdrPorts    // number of rows of the interface table without the one for "none"
-	hdrNames    // offset in data of the table of names, two words a row
-	hdrIndex    // offset in data of the table of interface indices
-	hdrSpans    // of base chains, see Image.span
-	hdrSections = hdrSpans + 2*(hooks+1)
+	hdrPorts                                 // number of rows of the interface table without the one for "none"
+	hdrNames                                 // offset in data of the table of names, two words a row
+	hdrIndex                                 // offset in data of the table of interface indices
+	hdrSpans                                 // of base chains, see Image.span
+	hdrIngress  = hdrSpans + spans*(hooks+1) // how many base chains are at the ingress of ports: the first
+	hdrSections = hdrIngress + 1
 	hdrWords    = hdrSections + 2*sectionCount
 )
 
@@ -251,9 +252,11 @@ type BaseChain struct {
 	Priority int32
 	NAT      bool // of type nat: only first packets of a flow walk it
 	Policy   Code
+	IPOnly   bool   // at ingress: other frames pass by
+	Writes   bool   // at ingress: the frame may be another one behind it
 	PolicyID uint32 // rule id of the policy
 	Count    uint32 // counter of the policy, plus 1; 0: none
-	_        uint32
+	ports    uint32 // at ingress: bits of the ports, in data
 }
 
 // Counter counts packets and their L3 bytes. One worker's image has its own

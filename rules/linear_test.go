@@ -159,9 +159,6 @@ func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 				return goOn
 			}
 		case *nft.Reject:
-			if !st.Bare && (st.Reset && p.Proto != 6 || st.Proto == 1 && !st.Reset && p.Family != 2 || st.Proto == 58 && !st.Reset && p.Family != 10) {
-				return goOn
-			}
 			l.rejectSpec(st, p)
 			l.decision = r
 			return rejected
@@ -267,10 +264,10 @@ func (l *twin) rejectSpec(st *nft.Reject, p *packet.Packet) {
 	switch {
 	case st.Reset:
 		l.reject = RejectSpec{Reset: true}
-	case st.Proto == 1 && !st.Bare:
-		l.reject = RejectSpec{Type: 3, Code: st.Code}
-	case st.Proto == 58 && !st.Bare:
+	case (st.Proto == 1 || st.Proto == 58) && v6:
 		l.reject = RejectSpec{Type: 1, Code: st.Code}
+	case st.Proto == 1 || st.Proto == 58:
+		l.reject = RejectSpec{Type: 3, Code: st.Code}
 	default:
 		code := st.Code
 		if st.Bare {

@@ -90,6 +90,9 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 		typ := operand{src: srcTransport, end: 1, mask: [2]uint64{0, 0xff}, guard: o.guard}
 		lw.load(opByteIn, typ, step{words: set})
 	}
+	if o.frame != 0 {
+		lw.frame(o.frame)
+	}
 	s.op, s.src, s.end = op, o.src, o.end
 	s.need, s.needMask = o.guard.need, o.guard.mask
 	if op != opTest {
@@ -97,6 +100,11 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 	}
 	s.pure = true
 	lw.out.steps = append(lw.out.steps, s)
+}
+
+// frame adds a pure step that asks for an EtherType, behind VLAN tags.
+func (lw *lowering) frame(etherType uint16) {
+	lw.load(opTest, operand{src: srcProtocol}, step{ins: ins{test: test{mask: 0xffff, lo: uint64(etherType)}}})
 }
 
 func (lw *lowering) stmt(st nft.Stmt) error {
@@ -260,22 +268,18 @@ func verdictOp(v *nft.Verdict, names map[string]*chainRef) (op uint8, to uint32,
 	return 0, 0, errorf(v.Pos, "verdict %d is not supported", v.Kind)
 }
 
+// reject lowers the verdict alone: what it implies about family and protocol the
+// checker has put in front of the rule as a match, unless the rule asks for it
+// already. Who asks for several families gets one code for all.
 func (lw *lowering) reject(st *nft.Reject) error {
-	// Of what a reject implies about family and protocol the checker has put a match
-	// in front of the rule, unless one asks for it already.
 	// By icmpx code: no-route, port-unreachable, host-unreachable, admin-prohibited.
 	v4, v6 := [4]uint8{0, 3, 1, 13}, [4]uint8{0, 4, 3, 1}
-	arg, flag, g := uint32(0), uint8(0), guard{}
+	arg, flag := uint32(0), uint8(0)
 	switch {
 	case st.Reset:
-		g = protoGuard(6)
 		flag = 1
-	case st.Proto == 1 && !st.Bare:
-		g = familyGuard(nft.FamilyIP)
-		arg = uint32(st.Code)
-	case st.Proto == 58 && !st.Bare:
-		g = familyGuard(nft.FamilyIP6)
-		arg = uint32(st.Code) << 8
+	case st.Proto == 1 || st.Proto == 58:
+		arg = uint32(st.Code) | uint32(st.Code)<<8
 	case st.Bare:
 		arg = uint32(v4[1]) | uint32(v6[1])<<8
 	case st.Proto == 255 && int(st.Code) < len(v4):
@@ -283,7 +287,7 @@ func (lw *lowering) reject(st *nft.Reject) error {
 	default:
 		return errorf(st.Pos, "reject with protocol %d code %d is not supported", st.Proto, st.Code)
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opReject, arg: arg, flag: flag, test: test{need: g.need, needMask: g.mask}}})
+	lw.add(opReject, arg, flag)
 	return nil
 }
 
@@ -356,7 +360,7 @@ func (lw *lowering) match(m *nft.Match) error {
 		}
 		m = &nft.Match{Pos: m.Pos, Left: m.Left, Op: m.Op, Right: &nft.Const{Data: binary.BigEndian.AppendUint32(nil, index), PrefixLen: -1}}
 	}
-	if !simple(m.Left) {
+	if !simple(m.Left) || lw.constantFamily(m.Left) {
 		return lw.matchValue(m)
 	}
 	o, err := newOperand(m.Pos, m.Left)

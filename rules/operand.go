@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -40,6 +41,7 @@ type operand struct {
 	mask  [2]uint64 // in place; mask[0] is the upper half of a wide value
 	guard guard
 	types []byte // icmp types, one of which the packet must have
+	frame uint16 // the EtherType that the frame must have; 0: any
 }
 
 // scalar returns an operand of one word that reads src.
@@ -106,7 +108,9 @@ func payloadOperand(pos nft.Pos, f *nft.Field) (operand, error) {
 	default:
 		return o, errorf(pos, "header field %s %s of %d bits is not supported", f.Proto, f.Name, bits)
 	}
-	o.guard = familyGuard(f.L3)
+	if o.guard = familyGuard(f.L3); f.L3 == nft.FamilyARP {
+		o.frame = packet.EtherARP
+	}
 	if f.HasL4 {
 		o.guard = o.guard.and(protoGuard(f.L4))
 	}

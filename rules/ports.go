@@ -47,9 +47,15 @@ func (ps *ports) none() int { return len(ps.rows) - 1 }
 
 // indexOf returns the index of the interface with a name.
 func (ps *ports) indexOf(name string) (uint32, bool) {
-	for i := range ps.rows {
-		if string(bytes.TrimRight(ps.rows[i].name[:], "\x00")) == name && name != "" {
-			return ps.rows[i].index, true
+	i, ok := ps.portOf(name)
+	return ps.rows[i].index, ok
+}
+
+// portOf returns the port with a name.
+func (ps *ports) portOf(name string) (int, bool) {
+	for i := range ps.rows[:ps.none()] {
+		if name != "" && string(bytes.TrimRight(ps.rows[i].name[:], "\x00")) == name {
+			return i, true
 		}
 	}
 	return 0, false

@@ -229,7 +229,7 @@ func TestErrors(t *testing.T) {
 		{"socket owner", parse(t, inChain("meta skuid 0 accept")), "test.nft:10:1: Error: meta skuid is not supported: forwarded packets have no local socket"},
 		{"nat in filter chain", forward(nft.VerdictDrop, ruleOf(&nft.NAT{Pos: at, Kind: nft.NATMasquerade})), "x.nft:3:7: Error: nat statement in chain forward"},
 		{"value too long", forward(nft.VerdictDrop, ruleOf(&nft.Match{Pos: at, Left: field("ip", "dscp"), Right: &nft.Const{Data: []byte{64}, PrefixLen: -1}})), "x.nft:3:7: Error: value 0x40 does not fit 6 bits"},
-		{"family", &nft.Ruleset{Tables: []*nft.Table{{Pos: at, Family: nft.FamilyBridge}}}, "x.nft:3:7: Error: tables of family bridge"},
+		{"family", &nft.Ruleset{Tables: []*nft.Table{{Pos: at, Family: nft.FamilyARP}}}, "x.nft:3:7: Error: tables of family arp"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			_, err := Compile(row.tree, Options{})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sluice-net/sluice/tools/oracle/pair"
 )
@@ -65,7 +66,7 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 		}
 		boxes = append(boxes, b)
 	}
-	judges := make([]pair.Judge, len(boxes))
+	judges, began := make([]pair.Judge, len(boxes)), time.Now()
 	nat := translates.MatchString(rules)
 	for i := range judges {
 		if nat { // a port that is taken is replaced by any other
@@ -98,11 +99,15 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 			}
 		}
 		for i := range boxes {
+			judges[i].Late = time.Since(began)
 			say(i, judges[i].Compare(&k, &outs[i]))
 		}
 	}
 	if len(o.Diffs) > 0 {
 		return o, nil
+	}
+	for i := range judges { // the box's clock stands
+		judges[i].Late = time.Since(began)
 	}
 	return o, p.remembered(boxes, judges, say)
 }

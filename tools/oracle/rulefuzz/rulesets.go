@@ -174,5 +174,6 @@ func mergeable(match string) bool {
 	case first == "meta" || first == "ct" || first == "fib" || strings.HasPrefix(first, "iif") || strings.HasPrefix(first, "oif"):
 		return false
 	}
-	return !strings.Contains(match, "{") && !strings.Contains(match, " @")
+	one := strings.Contains(match, "{") && !strings.Contains(match, ",") // nft makes a value of it
+	return (one || !strings.Contains(match, "{")) && !strings.Contains(match, " @")
 }

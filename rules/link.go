@@ -1,0 +1,146 @@
+package rules
+
+import (
+	"slices"
+
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// Chains that see frames below IP: those at the ingress of a port (tables netdev,
+// and inet at hook ingress), and tables of family bridge, whose frames are the ones
+// that cross a wire.
+
+// Families as index of Image.span.
+const (
+	spanIPv4 = iota
+	spanIPv6
+	spanBridge
+	spans
+)
+
+// FamilyBridge is the family to ask Base for the chains of bridge tables.
+const FamilyBridge = uint8(nft.FamilyBridge)
+
+// Ingress returns the chains that see every frame that a port receives, before
+// anything else does, in order. BaseChain.IPOnly says which want IP packets only,
+// BaseChain.Writes which may change the frame. It allocates, and is for whoever
+// makes the tables of a worker. A dead image has one chain, which drops.
+func (im *Image) Ingress(port uint16) []BaseChain {
+	if !im.Alive() {
+		return poisonedBase
+	}
+	var out []BaseChain
+	for _, c := range im.base[:im.below] {
+		if im.bit(c.ports, min(uint32(port), im.ports)) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Bridges says whether there are base chains of bridge tables.
+func (r *Ruleset) Bridges() bool {
+	return slices.ContainsFunc(r.ix.chains, func(c *chainRef) bool {
+		return c.table.Family == nft.FamilyBridge && c.chain.Base != nil && !c.table.Dormant
+	})
+}
+
+// belowIP refuses what chains below IP cannot do.
+func belowIP(ref *chainRef) error {
+	b := ref.chain.Base
+	if b == nil {
+		return nil
+	}
+	if b.Hook == nft.HookEgress {
+		return errorf(ref.chain.Pos, "hook egress is not supported: what leaves by a port has passed postrouting, nothing comes behind it")
+	}
+	return nil
+}
+
+// ingressChains returns the chains at the ingress of ports, and the ports' bits,
+// which stand behind the interfaces in the image's data.
+func ingressChains(ix *index) (out []BaseChain, devices []uint64, err error) {
+	rows := ix.ports.rows
+	for i := len(ix.chains) - 1; i >= 0; i-- { // of one priority the newest comes first
+		ref := ix.chains[i]
+		b := ref.chain.Base
+		if b == nil || b.Hook != nft.HookIngress || ref.table.Dormant {
+			continue
+		}
+		bc := newBaseChain(ix, ref)
+		bc.IPOnly = ref.table.Family == nft.FamilyInet
+		bc.Writes = writes(ref.table)
+		bits := make([]uint64, (len(rows)+63)/64)
+		bc.ports = uint32(3*len(rows) + len(devices))
+		for _, name := range b.Devices {
+			port, ok := ix.ports.portOf(name)
+			if !ok && ix.ports.none() > 0 {
+				return nil, nil, errorf(ref.chain.Pos, "chain %s: device %s is no port of this box", ref.chain.Name, name)
+			}
+			if ok {
+				bits[port/64] |= 1 << (port % 64)
+			}
+		}
+		out, devices = append(out, bc), append(devices, bits...)
+	}
+	sortChains(out)
+	return out, devices, nil
+}
+
+// writes says whether some rule of a table may change frames.
+func writes(t *nft.Table) bool {
+	for _, c := range t.Chains {
+		for _, r := range c.Rules {
+			for _, st := range r.Stmts {
+				switch st := st.(type) {
+				case *nft.ResetOption, *nft.Extension:
+					return true
+				case *nft.Assign:
+					switch st.Left.(type) {
+					case *nft.Payload, *nft.Raw, *nft.Option:
+						return true
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// withoutFlows refuses statements about connections in tables that see frames.
+func withoutFlows(f nft.Family, st nft.Stmt) error {
+	if !below(f) {
+		return nil
+	}
+	switch st := st.(type) {
+	case *nft.ConnLimit, *nft.Synproxy:
+		return noFlows(st, f, nft.StmtName(st))
+	case *nft.ObjectRef:
+		switch st.Kind {
+		case nft.ObjHelper, nft.ObjTimeout, nft.ObjExpectation, nft.ObjSynproxy:
+			return noFlows(st, f, nft.StmtName(st))
+		}
+	}
+	return nil
+}
+
+func noFlows(st nft.Stmt, f nft.Family, what string) error {
+	return errorf(st.Position(), "%s is not supported in tables of family %s: connections are known to chains of inet, which see the same packets", what, nft.FamilyName(f))
+}
+
+// below says whether a family's chains see frames below IP, without conntrack.
+func below(f nft.Family) bool { return f == nft.FamilyNetdev || f == nft.FamilyBridge }
+
+// spanOf is a family's index in Image.span, spans if it has none.
+func spanOf(family uint8) int {
+	switch family {
+	case flowtable.FamilyIPv4:
+		return spanIPv4
+	case flowtable.FamilyIPv6:
+		return spanIPv6
+	case FamilyBridge:
+		return spanBridge
+	}
+	return spans
+}
