@@ -88,7 +88,8 @@ func (w *worker) answerSource(t *tables, p *packet.Packet) (addr [16]byte, ok bo
 	var to [16]byte
 	p.SrcAddr(&to)
 	hop := t.routes.Lookup(p.Family, &to, p.Hash)
-	if hop.Kind != route.Forward || p.Family == flowtable.FamilyIPv6 {
+	// IPv6 prefers the device that it noted when it saw p.
+	if hop.Kind != route.Forward || p.Family == flowtable.FamilyIPv6 && !w.unseen {
 		return w.ports[p.InPort].source(p.Family, nil)
 	}
 	if hop.HasGateway {

@@ -100,7 +100,7 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 	whole()
 	for i := range chains {
 		c := &chains[i]
-		if c.IPOnly && (p.Family == flowtable.FamilyNone || *d != packet.DropNone) {
+		if c.IPOnly && !sized(p, *d) {
 			continue
 		}
 		switch v := w.eval(t, c, p); v.Code {
@@ -138,6 +138,16 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 	}
 	p.End, p.Bytes = end, bytes
 	return true
+}
+
+// sized says whether a frame is an IP packet that is all there, as
+// nft_do_chain_inet_ingress asks.
+func sized(p *packet.Packet, d packet.Drop) bool {
+	switch d {
+	case packet.DropShort, packet.DropIPVersion, packet.DropIPHeader, packet.DropIPTruncated:
+		return false
+	}
+	return p.Family != flowtable.FamilyNone
 }
 
 // reread parses a frame that rules may have changed, and keeps what they said of

@@ -33,7 +33,9 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 	}
 	for i := range pkts {
 		p := &pkts[i]
-		if d := w.drops[i]; d != packet.DropNone {
+		if t.below != nil && !w.receive(t, p, i) {
+			// a chain has made an end of it
+		} else if d := w.drops[i]; d != packet.DropNone {
 			w.drop(p, d)
 		} else {
 			p.Hint = w.hints[i]
@@ -62,7 +64,7 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 		return
 	}
 	if p.Family == flowtable.FamilyNone {
-		w.notIP(p)
+		w.notIP(t, p)
 		return
 	}
 	if !w.wire {
@@ -83,12 +85,15 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 }
 
 // notIP passes on what no rule sees: ARP and other EtherTypes.
-func (w *worker) notIP(p *packet.Packet) {
+func (w *worker) notIP(t *tables, p *packet.Packet) {
 	switch {
 	case p.Flags&packet.FlagLocal != 0:
 		p.OutPort = p.InPort
 	case w.wire:
 		p.OutPort = p.InPort ^ 1
+		if !w.otherCrosses(t, p) {
+			return
+		}
 	default:
 		w.toHost(p)
 		return
@@ -140,7 +145,9 @@ func (w *worker) output(t *tables, p *packet.Packet) {
 // cross takes a packet over the wire to the other port.
 func (w *worker) cross(t *tables, p *packet.Packet) {
 	p.OutPort = p.InPort ^ 1
-	if w.hook(t, nft.HookForward, p) {
+	if t.below != nil && t.below.bridge != nil {
+		w.crossBridge(t, p)
+	} else if w.hook(t, nft.HookForward, p) {
 		w.leave(t, p, nil)
 	}
 }
@@ -376,6 +383,8 @@ func (w *worker) elsewhere(t *tables, p *packet.Packet, came parcelKind) bool {
 func (w *worker) handOver(p *packet.Packet, owner int, kind parcelKind) {
 	if p.Flags&packet.FlagLocal != 0 {
 		kind |= fromHost
+	} else if w.past {
+		kind |= pastIngress
 	}
 	if !w.handOverWhole(p, owner, kind) {
 		w.drop(p, packet.DropHandoverFull)

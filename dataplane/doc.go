@@ -53,7 +53,7 @@
 // datagrams. At most waitHops next hops are waited for at once, with waitFrames
 // packets each; datagrams in fragments do not wait.
 //
-// Files in reading order: config.go, box.go, worker.go, burst.go, hooks.go,
+// Files in reading order: config.go, box.go, worker.go, burst.go, below.go, hooks.go,
 // plan.go, nat.go, natport.go, helper.go, answer.go, limiter.go, syncookie.go, synproxy.go, fragments.go, datagram.go,
 // waiting.go, handover.go, tables.go, publish.go, mailbox.go, walk.go, tool.go,
 // stats.go, profile.go,

@@ -19,16 +19,18 @@ const (
 	parcelDatagram                           // one fragment of a whole datagram, by hash
 	parcelDatagramDirected                   // the same, by the directory
 
-	fromHost parcelKind = 0x80 // a flag: the box's own stack sent it out by the port
+	fromHost    parcelKind = 0x80 // a flag: the box's own stack sent it out by the port
+	pastIngress parcelKind = 0x40 // a flag: chains below IP have seen it
 )
 
-// reason returns k without the flag.
-func (k parcelKind) reason() parcelKind { return k &^ fromHost }
+// reason returns k without the flags.
+func (k parcelKind) reason() parcelKind { return k &^ (fromHost | pastIngress) }
 
 // parcel describes a frame in a handover ring.
 type parcel struct {
 	bytes  uint32
 	serial uint32
+	mark   uint32 // with pastIngress
 	inPort uint16
 	kind   parcelKind
 	parts  uint8 // of a datagram: fragments that follow this one

@@ -60,6 +60,9 @@ func (b *Box) Compile(tree *nft.Ruleset) (*rules.Ruleset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile rules: %w", err)
 	}
+	if c := rs.Bridge(); c != nil && !b.cfg.Wire {
+		return nil, fmt.Errorf("compile rules: %v: Error: tables of family bridge are for mode wire: a router bridges nothing", c.Pos)
+	}
 	return rs, nil
 }
 
@@ -190,7 +193,7 @@ func (b *Box) copies(generation uint64, c change) ([]*tables, error) {
 	fresh := make([]*tables, len(b.workers))
 	errs := make([]error, len(b.workers))
 	b.parallel(len(b.workers), func(i int) {
-		fresh[i], errs[i] = newTables(generation, c, b.workers[i].next.Load())
+		fresh[i], errs[i] = newTables(generation, c, b.workers[i].next.Load(), b.cfg.Wire)
 		if b.profiling && errs[i] == nil && c.rules != nil {
 			fresh[i].costs = newCosts(c.rules)
 		}

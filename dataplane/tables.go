@@ -48,6 +48,7 @@ type tables struct {
 	track      [2]bool  // by familyIndex: some rule needs conntrack
 	early      bool     // a chain runs before conntrack, so a packet must be with its owner before
 	hooks      [2][5]hookSteps
+	below      *below // chains that see frames; nil: none
 
 	judged  uint64               // packets that walked while these were in force; written by the worker
 	blocked [maxBlockers]Blocker // rules because of which packets had no plan; written by the worker
@@ -71,11 +72,11 @@ type change struct {
 
 // newTables makes one worker's tables: copies of what changes, the rest from
 // old, which is nil the first time.
-func newTables(generation uint64, c change, old *tables) (*tables, error) {
+func newTables(generation uint64, c change, old *tables, wire bool) (*tables, error) {
 	t := &tables{generation: generation}
 	if old != nil { // all but judged, which its worker is still counting
 		t.generation, t.image, t.routes, t.track, t.early = old.generation, old.image, old.routes, old.track, old.early
-		t.ports, t.own4, t.nat, t.hooks = old.ports, old.own4, old.nat, old.hooks
+		t.ports, t.own4, t.nat, t.hooks, t.below = old.ports, old.own4, old.nat, old.hooks, old.below
 		if c.rules == nil {
 			t.costs = old.costs // the worker goes on counting in them
 		}
@@ -105,6 +106,7 @@ func newTables(generation uint64, c change, old *tables) (*tables, error) {
 		}
 		t.generation, t.image = generation, image
 		t.early, t.nat, t.hooks = false, false, [2][5]hookSteps{}
+		t.below = newBelow(image, len(t.ports), wire)
 		for f, family := range []uint8{flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
 			t.build(f, family)
 		}

@@ -48,6 +48,7 @@ type worker struct {
 	pkts   []packet.Packet
 	drops  []packet.Drop // what parse said of pkts
 	kinds  []parcelKind  // how pkts came
+	marks  []uint32      // of those with pastIngress
 	hashes []uint64      // of pkts, for the prefetch
 	hints  []uint32      // what the prefetch met; 0s when nothing is tracked
 	descs  []afxdp.Desc
@@ -65,6 +66,8 @@ type worker struct {
 	waiting  waitingList
 	wire     bool
 	routed   bool // the packet in work is behind prerouting
+	past     bool // chains below IP have seen it
+	unseen   bool // it is with them: IP has not looked at it
 	plans    plans
 	stages   *perf.Stages
 	swaps    perf.Histogram // cycles it took to begin with new tables
@@ -248,7 +251,7 @@ func (w *worker) fromWorker(t *tables, h *handover) bool {
 			break // the packets before it come first
 		}
 		if p := &w.pkts[n]; w.unpack(p, frame, m) {
-			w.kinds[n] = m.kind
+			w.kinds[n], w.marks[n] = m.kind, m.mark
 			n++
 		}
 	}

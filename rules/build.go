@@ -335,7 +335,9 @@ func baseChains(ix *index, family nft.Family, hook nft.Hook) []BaseChain {
 		if b == nil || b.Hook != hook || ref.table.Dormant || f != family && (f != nft.FamilyInet || family == nft.FamilyBridge) {
 			continue
 		}
-		out = append(out, newBaseChain(ix, ref))
+		bc := newBaseChain(ix, ref)
+		bc.Writes = family == nft.FamilyBridge && writes(ref.table)
+		out = append(out, bc)
 	}
 	sortChains(out)
 	return out

@@ -21,13 +21,6 @@ func simple(e nft.Expr) bool {
 	return false
 }
 
-// constantFamily says whether e is meta nfproto where that is the table's own
-// family, whatever the frame: below IP.
-func (lw *lowering) constantFamily(e nft.Expr) bool {
-	m, ok := e.(*nft.Meta)
-	return ok && m.Key == nft.MetaNfproto && below(lw.ref.table.Family)
-}
-
 // wordsOf is how many key words a value of so many bits takes.
 func wordsOf(bits int) uint8 {
 	if bits > 64 {
@@ -47,10 +40,6 @@ func (lw *lowering) pure(s step) {
 func (lw *lowering) value(pos nft.Pos, e nft.Expr, at uint8) (uint8, error) {
 	if at > keyWords-2 {
 		return 0, errorf(pos, "the expression is too long")
-	}
-	if lw.constantFamily(e) {
-		lw.pure(step{ins: ins{op: opConst, key: at, test: test{lo: uint64(lw.ref.table.Family)}}})
-		return 1, nil
 	}
 	if simple(e) {
 		o, err := newOperand(pos, e)

@@ -253,7 +253,7 @@ type BaseChain struct {
 	NAT      bool // of type nat: only first packets of a flow walk it
 	Policy   Code
 	IPOnly   bool   // at ingress: other frames pass by
-	Writes   bool   // at ingress: the frame may be another one behind it
+	Writes   bool   // below IP: the frame may be another one behind it
 	PolicyID uint32 // rule id of the policy
 	Count    uint32 // counter of the policy, plus 1; 0: none
 	ports    uint32 // at ingress: bits of the ports, in data

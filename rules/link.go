@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"slices"
-
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -39,11 +37,14 @@ func (im *Image) Ingress(port uint16) []BaseChain {
 	return out
 }
 
-// Bridges says whether there are base chains of bridge tables.
-func (r *Ruleset) Bridges() bool {
-	return slices.ContainsFunc(r.ix.chains, func(c *chainRef) bool {
-		return c.table.Family == nft.FamilyBridge && c.chain.Base != nil && !c.table.Dormant
-	})
+// Bridge returns the first base chain of a bridge table, nil if there is none.
+func (r *Ruleset) Bridge() *nft.Chain {
+	for _, c := range r.ix.chains {
+		if c.table.Family == nft.FamilyBridge && c.chain.Base != nil {
+			return c.chain
+		}
+	}
+	return nil
 }
 
 // belowIP refuses what chains below IP cannot do.

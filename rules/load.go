@@ -13,6 +13,7 @@ const (
 	pktHost       = 0
 	pktBroadcast  = 1
 	pktMulticast  = 2
+	pktOtherHost  = 3
 	allOnesMAC    = 1<<48 - 1
 	multicastMAC  = 1 << 40
 	expiresWindow = 1 << 31
@@ -29,7 +30,7 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 	case srcProtocol:
 		return uint64(p.EtherType), true
 	case srcPkttype:
-		return pkttype(p.Data), true
+		return pkttype(p), true
 	case srcIif:
 		return im.ifindex(p.InPort), true
 	case srcOif:
@@ -75,8 +76,10 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 }
 
 // pkttype tells by the destination address how the frame was sent. What the
-// receiver's own address is, rules do not know: all else was sent to the host.
-func pkttype(frame []byte) uint64 {
+// receiver's own address is, rules do not know: all else was sent to the host,
+// unless the packet says otherwise.
+func pkttype(p *packet.Packet) uint64 {
+	frame := p.Data
 	if len(frame) < 8 {
 		return pktHost
 	}
@@ -86,6 +89,9 @@ func pkttype(frame []byte) uint64 {
 		return pktBroadcast
 	case mac&multicastMAC != 0:
 		return pktMulticast
+	}
+	if p.Flags&packet.FlagOtherHost != 0 {
+		return pktOtherHost
 	}
 	return pktHost
 }

@@ -360,7 +360,7 @@ func (lw *lowering) match(m *nft.Match) error {
 		}
 		m = &nft.Match{Pos: m.Pos, Left: m.Left, Op: m.Op, Right: &nft.Const{Data: binary.BigEndian.AppendUint32(nil, index), PrefixLen: -1}}
 	}
-	if !simple(m.Left) || lw.constantFamily(m.Left) {
+	if !simple(m.Left) {
 		return lw.matchValue(m)
 	}
 	o, err := newOperand(m.Pos, m.Left)

@@ -23,6 +23,17 @@ func (p *Packet) ShouldReject() bool {
 	return p.Flags&FlagLaterFrag == 0 && p.answerable(false) && p.rejectSumOK()
 }
 
+// ShouldRejectFrame says whether a reject rule below IP may answer p: whoever the
+// addresses may be, and whatever ICMP it is but an unreachable
+// (nf_reject_skb_v4_unreach).
+func (p *Packet) ShouldRejectFrame() bool {
+	typ, _, ok := p.ICMPType()
+	if ok && typ == ICMPUnreachable && p.Proto == protoICMP || ok && typ == ICMPv6Unreachable && p.Proto == protoICMPv6 {
+		return false
+	}
+	return p.Flags&FlagLaterFrag == 0 && p.rejectSumOK()
+}
+
 // rejectSumOK verifies a checksum as Linux does before a reject
 // (nf_reject_verify_csum, nf_ip_checksum): none of protocols that it knows to
 // have another kind. Any other protocol is taken to have one over all its bytes,

@@ -14,6 +14,7 @@ const (
 	FlagLocal                          // made by the box itself
 	FlagRelatedError                   // an ICMP error whose inner packet gave Probe.Tuple
 	FlagBroadcast                      // the destination is a directed broadcast address, as routing found
+	FlagOtherHost                      // for chains below IP: sent to another station
 )
 
 // Packet is one frame and what is known about it. A worker reuses one array of

@@ -29,6 +29,7 @@ type Sluice struct {
 	clock   *perf.Clock
 	start   time.Time
 	ports   [2]*port
+	ask     []byte          // the question of the kernel's barrier
 	turn    int             // number of frames so far
 	tables  iptables.Family // of the dump that was loaded; 0: none was
 	named   string          // the dump
@@ -40,7 +41,7 @@ var clockStart = time.Unix(1_700_000_000, 0)
 // NewSluice makes a box with the kernel's network. index are the numbers of
 // its interfaces, as iif compares them; see Kernel.Index.
 func NewSluice(workers int, index [2]int, c *Case) (*Sluice, error) {
-	s := &Sluice{workers: workers, clock: perf.NewVirtual(clockStart), start: time.Now()}
+	s := &Sluice{ask: arpRequest(Lan), workers: workers, clock: perf.NewVirtual(clockStart), start: time.Now()}
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Clock, cfg.SamePorts = workers, s.clock, true
 	cfg.Frames, cfg.HandoverSlots, cfg.Conntrack.Max = 512, 64, 1024
@@ -132,6 +133,7 @@ func (s *Sluice) Send(frames ...Frame) ([]Frame, error) {
 			s.box.Drain()
 		}
 	}
+	s.ports[Lan].put(0, s.ask) // chains at a port's ingress see the kernel's barrier too
 	s.box.Drain()
 	var out []Frame
 	for _, side := range []Side{Lan, Wan} {

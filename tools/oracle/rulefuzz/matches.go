@@ -73,6 +73,8 @@ func (g *maker) field(s *scope, keys bool) *field {
 // has says whether the chain can ask for a field.
 func (g *maker) has(f *field) bool {
 	switch {
+	case g.table.Family == "netdev" && strings.HasPrefix(f.text, "ct "):
+		return false
 	case g.table.Family == "ip" && f.l3 == "ip6", g.table.Family == "ip6" && f.l3 == "ip":
 		return false
 	case strings.HasPrefix(f.text, "fib"):
@@ -337,7 +339,7 @@ func (g *maker) computed(s *scope) string {
 
 // family is the rule's, where the table has both.
 func (s scope) family(table string) string {
-	if table == "inet" {
+	if table == "inet" || table == "netdev" {
 		return strings.Trim(s.l3, settled)
 	}
 	return table

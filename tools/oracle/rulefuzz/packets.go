@@ -158,7 +158,28 @@ func (g *maker) packet(f *flow) pair.Frame {
 		layers = append(layers, frame.IPv4{Src: src.String(), Dst: dst.String(), TTL: ttl, TTLZero: true, TOS: tos, ID: uint16(g.aim(kID).lo), DF: g.chance(2)})
 	}
 	layers = append(layers, g.transport(f, dir, sport, dport)...)
-	return pair.Frame{Side: side, Data: frame.Build(layers...)}
+	if g.frames {
+		layers = g.below(layers)
+	}
+	p := pair.Frame{Side: side, Data: frame.Build(layers...)}
+	if g.frames && g.chance(30) {
+		p.Data[24+g.IntN(2)] ^= 1 // of IPv4 the header's checksum
+	}
+	return p
+}
+
+// below makes some frames such as IP never sees: for another station, tagged, ARP.
+func (g *maker) below(layers []frame.Layer) []frame.Layer {
+	e := layers[0].(frame.Ether)
+	switch g.IntN(16) {
+	case 0:
+		e.Dst = frame.MAC{2, 0, 0, 0, 0, 0x77}
+	case 1:
+		return append([]frame.Layer{e, frame.VLAN{TCI: pick[uint16](g.dice, 1, 2, 0x2005)}}, layers[1:]...)
+	case 2:
+		return []frame.Layer{e, frame.ARP{Op: 2, SenderMAC: e.Src, TargetMAC: e.Dst, Sender: "10.77.11.77", Target: "10.77.11.78"}}
+	}
+	return append([]frame.Layer{e}, layers[1:]...)
 }
 
 // sideOf is the side that an address is behind.

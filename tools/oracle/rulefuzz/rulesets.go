@@ -19,6 +19,7 @@ type maker struct {
 	hook    string
 	number  int  // of the chain in work in calls; -1: a base chain
 	nats    bool // some rules translate
+	frames  bool // some rules see frames below IP
 	flows   int
 }
 
@@ -50,7 +51,7 @@ func Make(seed uint64, n int, opt Options) *Case {
 }
 
 func (g *maker) tableOf(n int, opt Options) {
-	g.table = &Table{Family: pick(g.dice, "inet", "inet", "inet", "ip", "ip6"), Name: fmt.Sprintf("t%d", n)}
+	g.table = &Table{Family: pick(g.dice, "inet", "inet", "inet", "ip", "ip6", "netdev"), Name: fmt.Sprintf("t%d", n)}
 	g.sets, g.objects, g.calls = nil, map[string][]string{}, nil
 	g.c.Tables = append(g.c.Tables, g.table)
 	g.hooks = []string{pick(g.dice, "forward", "prerouting", "forward")}
@@ -59,13 +60,23 @@ func (g *maker) tableOf(n int, opt Options) {
 			g.hooks = append(g.hooks, hook)
 		}
 	}
+	if g.table.Family == "netdev" {
+		g.hooks = []string{"ingress"}
+	} else if g.table.Family == "inet" && g.chance(8) {
+		g.hooks = append(g.hooks, "ingress")
+	}
 	type base struct{ hook, class, text string }
 	var bases []base
 	for _, hook := range g.hooks {
+		if hook == "ingress" {
+			bases = append(bases, base{hook, "filter", fmt.Sprintf("type filter hook ingress devices = { %s } priority %d; policy %s;",
+				pick(g.dice, `"lan"`, `"wan"`, `"lan", "wan"`), g.IntN(20)-10, pick(g.dice, "accept", "accept", "accept", "drop"))})
+			continue
+		}
 		prio := pick(g.dice, "0", "0", "filter", "-150", "-300", "10", "-99", "99", "101", "300", fmt.Sprint(g.IntN(400)-200))
 		bases = append(bases, base{hook, "filter", fmt.Sprintf("type filter hook %s priority %s; policy %s;", hook, strings.TrimSpace(prio), pick(g.dice, "accept", "accept", "accept", "drop"))})
 	}
-	if opt.NAT && g.chance(3) {
+	if opt.NAT && g.chance(3) && g.table.Family != "netdev" {
 		g.nats = true
 		if g.chance(2) {
 			bases = append(bases, base{"prerouting", "nat", "type nat hook prerouting priority dstnat; policy accept;"})
@@ -91,11 +102,21 @@ func (g *maker) tableOf(n int, opt Options) {
 
 func (g *maker) chain(c *Chain, class, hook string, number int) {
 	g.class, g.hook, g.number = class, hook, number
+	if hook == "ingress" {
+		g.frames = true
+		if number < 0 {
+			c.Rules = append(c.Rules, []string{"meta protocol arp accept"}) // the kernel's barrier
+		}
+	}
 	if g.chance(12) {
 		g.run(c)
 	}
 	for range 1 + g.IntN(pick(g.dice, 3, 8, 16)) {
-		c.Rules = append(c.Rules, g.rule())
+		r := g.rule()
+		for g.table.Family == "netdev" && strings.Contains(strings.Join(r, " "), "ct ") { // there are no flows
+			r = g.rule()
+		}
+		c.Rules = append(c.Rules, r)
 	}
 	g.table.Chains = append(g.table.Chains, c)
 }
@@ -103,7 +124,7 @@ func (g *maker) chain(c *Chain, class, hook string, number int) {
 // run gives a chain many plain rules one after the other.
 func (g *maker) run(c *Chain) {
 	ip, k := "ip", kIPv4
-	if g.table.Family == "ip6" || g.table.Family == "inet" && g.chance(3) {
+	if g.table.Family == "ip6" || g.both() && g.chance(3) {
 		ip, k = "ip6", kIPv6
 	}
 	for range 20 + g.IntN(200) {
@@ -127,10 +148,13 @@ func (g *maker) run(c *Chain) {
 	}
 }
 
+// both says whether the table sees IPv4 and IPv6.
+func (g *maker) both() bool { return g.table.Family == "inet" || g.table.Family == "netdev" }
+
 func (g *maker) rule() []string {
 	var r []string
 	s := &scope{}
-	if g.table.Family != "inet" {
+	if !g.both() {
 		s.l3 = g.table.Family
 	}
 	unequal := false

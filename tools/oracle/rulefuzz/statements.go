@@ -194,7 +194,7 @@ func (g *maker) last(s *scope) string {
 		if t := g.nat(s); t != "" {
 			return t
 		}
-	case n == 0 && g.class == "filter" && (g.hook == "forward" || g.hook == "prerouting"):
+	case n == 0 && g.class == "filter" && (g.hook == "forward" || g.hook == "prerouting" || g.hook == "ingress"):
 		return g.reject(s)
 	case n == 1:
 		f := g.field(s, true)
@@ -215,7 +215,7 @@ func (g *maker) reject(s *scope) string {
 	if s.l4 == "tcp" || s.l4 == "" {
 		all = append(all, "reject with tcp reset")
 	}
-	if g.table.Family == "inet" {
+	if g.both() {
 		all = append(all, "reject with icmpx "+pick(g.dice, "no-route", "port-unreachable", "host-unreachable", "admin-prohibited"))
 	}
 	if s.l3 != "ip6" && s.l3 != settled && g.table.Family != "ip6" {

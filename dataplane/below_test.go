@@ -1,0 +1,166 @@
+package dataplane
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/tools/frame"
+)
+
+// Frames for chains below IP, by name.
+var (
+	plainFrame = frame.Build(clientToBox, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
+	arpAsk     = frame.Build(clientToBox, frame.ARP{Sender: "10.0.0.2", Target: "10.0.0.1"})
+	tagged     = frame.Build(clientToBox, frame.VLAN{TCI: 0x2005}, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
+	elsewhere  = frame.Build(frame.Ether{Src: clientToBox.Src, Dst: frame.MAC(benchMAC(0x55))}, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
+)
+
+// TestIngress: chains at a port's ingress see what it receives, whatever becomes
+// of it, with one worker as with three.
+func TestIngress(t *testing.T) {
+	badSum := append([]byte(nil), plainFrame...)
+	badSum[24] ^= 1
+	for _, c := range []struct {
+		name   string
+		rule   string
+		frame  []byte
+		holds  bool
+		passes bool
+	}{
+		{"all frames", "accept", plainFrame, true, true},
+		{"arp", "arp operation request drop", arpAsk, true, false},
+		{"arp is not ip", "ip saddr 10.0.0.2 drop", arpAsk, false, false},
+		{"ip is not arp", "arp operation request drop", plainFrame, false, true},
+		{"addresses", "ip saddr 10.0.0.2 drop", plainFrame, true, false},
+		{"ports", "udp dport 2 drop", plainFrame, true, false},
+		{"tag", "vlan id 5 drop", tagged, true, false},
+		{"no tag", "vlan id 1280 drop", plainFrame, false, true}, // what IPv4 has at that place
+		{"behind the tag", "ip saddr 10.0.0.2 drop", tagged, true, false},
+		{"other station", "meta pkttype other drop", elsewhere, true, false},
+		{"own station", "meta pkttype other drop", plainFrame, false, true},
+		{"broken header", "udp dport 2 accept", badSum, true, false},
+		{"mark", "meta mark set 7", plainFrame, true, true},
+		{"rewritten", "ip daddr set 198.51.100.9", plainFrame, true, true},
+		{"untracked", "notrack", plainFrame, true, true},
+	} {
+		for _, workers := range []int{1, 3} {
+			t.Run(c.name, func(t *testing.T) {
+				n := newNet(t, `table netdev n {
+	chain i {
+		type filter hook ingress device "lan" priority 0; policy accept;
+		counter
+		`+strings.Replace(c.rule, " drop", " counter drop", 1)+`
+	}
+}
+table ip t {
+	chain f {
+		type filter hook prerouting priority 0; policy accept;
+		meta mark 7 counter
+		ip daddr 198.51.100.9 counter
+		ct state untracked counter
+	}
+}
+`, workers)
+				n.lan.put(c.frame)
+				n.runUntilIdle()
+				if got := len(n.wan.take()) == 1; got != c.passes {
+					t.Errorf("passed: %t, want %t", got, c.passes)
+				}
+				counters := n.box.Counters()
+				if counters[0].Packets != 1 || counters[0].Bytes != uint64(len(c.frame)-14-4*strings.Count(c.name, "tag")+4*strings.Count(c.name, "no tag")) {
+					t.Errorf("ingress counted %+v", counters[0])
+				}
+				seen := uint64(0)
+				for _, k := range counters[1:] {
+					seen += k.Packets
+				}
+				if strings.Contains(c.rule, "drop") || strings.Contains(c.rule, "set") || c.rule == "notrack" {
+					if seen != map[bool]uint64{true: 1}[c.holds] {
+						t.Errorf("the rule held %d times: %+v", seen, counters)
+					}
+				}
+				n.checkLedger()
+			})
+		}
+	}
+}
+
+// TestIngressOfOthers: a chain sees its own devices' frames only; a device that
+// is no port, and the other end of it, are refused.
+func TestIngressOfOthers(t *testing.T) {
+	n := newNet(t, "table netdev n {\nchain i {\ntype filter hook ingress device \"wan\" priority 0; policy drop;\n}\n}\n", 1)
+	n.lan.put(plainFrame)
+	n.box.Drain()
+	if len(n.wan.take()) != 1 {
+		t.Error("a chain of another device dropped")
+	}
+	for rules, want := range map[string]string{
+		"table netdev n {\nchain i {\ntype filter hook ingress device \"eth9\" priority 0;\n}\n}\n": "device eth9 is no port",
+		"table netdev n {\nchain i {\ntype filter hook egress device \"lan\" priority 0;\n}\n}\n":   "hook egress is not supported",
+		"table bridge n {\nchain i {\ntype filter hook forward priority 0;\n}\n}\n":                 "for mode wire",
+	} {
+		if _, err := n.box.Load("x", []byte(rules)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
+		}
+	}
+}
+
+// TestBridge: on a wire chains of bridge tables see every frame that crosses,
+// around IP's chains, and established packets as well.
+func TestBridge(t *testing.T) {
+	const rules = `table bridge b {
+	chain pre {
+		type filter hook prerouting priority dstnat; policy accept;
+		counter
+		ip saddr 10.0.0.2 meta mark set 3
+	}
+	chain f {
+		type filter hook forward priority filter; policy accept;
+		arp operation request counter drop
+		meta mark 4 counter
+	}
+	chain late {
+		type filter hook forward priority 10; policy accept;
+		meta mark 4 counter
+	}
+	chain post {
+		type filter hook postrouting priority srcnat; policy accept;
+		oifname "wan" counter
+	}
+}
+table inet i {
+	chain f {
+		type filter hook forward priority 0; policy accept;
+		ct state new,established meta mark 3 meta mark set 4 counter
+	}
+}
+`
+	n := newNet(t, rules, 1, func(c *Config) {
+		c.Wire = true
+		for i := range c.Ports {
+			c.Ports[i].Addrs = nil
+		}
+		c.Routes, c.Neighbours = nil, nil
+	})
+	const packets = 5
+	for range packets {
+		n.lan.put(plainFrame)
+		n.box.Drain()
+	}
+	n.lan.put(arpAsk)
+	n.box.Drain()
+	if got := len(n.wan.take()); got != packets {
+		t.Errorf("%d frames crossed", got)
+	}
+	want := []uint64{packets + 1, 1, 0, packets, packets, packets}
+	for i, k := range n.box.Counters() {
+		if k.Packets != want[i] {
+			t.Errorf("counter %d: %d packets, want %d", i, k.Packets, want[i])
+		}
+	}
+	if n.box.Stats().Total().Drops[packet.DropPolicy] != 1 {
+		t.Error("ARP was not dropped")
+	}
+	n.checkLedger()
+}
