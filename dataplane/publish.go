@@ -61,7 +61,7 @@ func (b *Box) Compile(tree *nft.Ruleset) (*rules.Ruleset, error) {
 		return nil, fmt.Errorf("compile rules: %w", err)
 	}
 	if c := rs.Bridge(); c != nil && !b.cfg.Wire {
-		return nil, fmt.Errorf("compile rules: %v: Error: tables of family bridge are for mode wire: a router bridges nothing", c.Pos)
+		return nil, fmt.Errorf("compile rules: %w", &rules.Error{Pos: c.Pos, Msg: "tables of family bridge are for mode wire: a router bridges nothing"})
 	}
 	return rs, nil
 }
