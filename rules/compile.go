@@ -46,7 +46,7 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 		return nil, err
 	}
 	for i := range ix.dyns {
-		if err := ix.dyns[i].fill(ports); err != nil {
+		if err := ix.dyns[i].fill(ports, old); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"math/bits"
 	"sync/atomic"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
@@ -17,7 +18,9 @@ type dynSpec struct {
 	data     uint32
 	timeout  uint64        // nanoseconds of elements that say nothing else; 0: for ever
 	runs     []elementRuns // what elements have: the set's own statements, and those of rules that add some
-	elements []element
+	elements []element     // that the text gives the set, with their data
+	gone     []element     // of nft.LiveEdit
+	fresh    []element
 	rows     []uint64 // data of elements
 }
 
@@ -57,7 +60,7 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 		d.data = uint32(dataWords(s))
 	}
 	if d.size == 0 {
-		d.size = max(65535, uint32(2*s.Elements.Len()))
+		d.size = max(65535, uint32(1)<<bits.Len(uint(2*s.Elements.Len()))) // few more do not make another one
 	}
 	if d.size > 1<<24 {
 		return errorf(s.Pos, "set %s is too large to change: at most %d elements", s.Name, 1<<24)
@@ -66,6 +69,11 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 		return err
 	}
 	for el := range s.Elements.All() {
+		if _, err := d.variant(el.Stmts); err != nil {
+			return err
+		}
+	}
+	for _, el := range d.edit().Fresh {
 		if _, err := d.variant(el.Stmts); err != nil {
 			return err
 		}
@@ -139,8 +147,16 @@ func (d *dynSpec) table() string {
 	return id
 }
 
-// fill reads the elements that the text gives a set.
-func (d *dynSpec) fill(ps *ports) error {
+// fill reads the elements that the text gives a set, if it is not the very set of an
+// earlier ruleset.
+func (d *dynSpec) fill(ps *ports, old *remains) error {
+	if old != nil {
+		if n, ok := old.ix.dynOf[d.set]; ok {
+			was := &old.ix.dyns[n]
+			d.elements, d.gone, d.fresh, d.rows = was.elements, was.gone, was.fresh, was.rows
+			return nil
+		}
+	}
 	var data rows
 	desc := setDesc{parts: uint8(len(d.set.Key))}
 	for i := range d.set.Key {
@@ -155,46 +171,103 @@ func (d *dynSpec) fill(ps *ports) error {
 	if !exact || desc.any != 0 || len(els) != d.set.Elements.Len() {
 		return errorf(d.set.Pos, "set %s: timeouts and statements of ranges are not supported", d.set.Name)
 	}
-	d.elements, d.rows = els, data.words
+	d.elements = els
+	for list, to := range map[*[]*nft.Element]*[]element{&d.edit().Gone: &d.gone, &d.edit().Fresh: &d.fresh} {
+		of := *d.set
+		of.Elements, of.Map = nft.ElementsOf(*list...), of.Map && to == &d.fresh // of those that go nobody says what they gave
+		if *to, exact, err = (elements(&of, &desc, &data, &index{}, ps)); err != nil {
+			return err
+		}
+		if !exact || desc.any != 0 || len(*to) != len(*list) {
+			return errorf(d.set.Pos, "set %s: timeouts and statements of ranges are not supported", d.set.Name)
+		}
+	}
+	d.rows = data.words
 	return nil
 }
 
-// begin puts the text's elements into a table, those that the text before had
-// not.
-func (d *dynSpec) begin(t *dynTable, before *dynSpec) {
-	old := map[string]bool{}
-	if before != nil {
-		for _, el := range before.elements {
-			old[fmt.Sprint(el.lo)] = true
-		}
+// edit is what the text does to elements that are there.
+func (d *dynSpec) edit() *nft.LiveEdit {
+	if d.set.Live == nil {
+		return &nft.LiveEdit{}
 	}
-	for i, el := range d.elements {
-		if old[fmt.Sprint(el.lo)] {
-			continue
+	return d.set.Live
+}
+
+// begin brings a table to what the text says: its elements, if nobody has used the
+// table before; else what the text does to those that are there, or, of a whole text,
+// its elements that the one before had not. Meanwhile packets go on changing the table.
+func (d *dynSpec) begin(t *dynTable, before *dynSpec) {
+	switch {
+	case before != nil && before.set == d.set:
+	case before != nil && d.set.Live != nil:
+		if d.set.Live.Flush {
+			t.flush()
 		}
-		b := t.hold(el.lo)
-		if b == nil {
-			continue
-		}
-		if node, _ := t.find(b, el.lo); node == nil {
-			if node = t.insert(b, el.lo, 0); node != nil {
-				d.start(t, node, d.set.Elements.At(i), el.value)
+		for _, el := range d.gone {
+			if b := t.hold(el.lo); b != nil {
+				if node, n := t.find(b, el.lo); node != nil {
+					t.remove(b, n)
+				}
+				release(b)
 			}
 		}
-		release(b)
+		for i, el := range d.fresh {
+			d.put(t, d.set.Live.Fresh[i], el, true)
+		}
+	default:
+		old := map[string]bool{}
+		if before != nil {
+			for _, el := range before.elements {
+				old[fmt.Sprint(el.lo)] = true
+			}
+		}
+		i := 0
+		for e := range d.set.Elements.All() {
+			if !old[fmt.Sprint(d.elements[i].lo)] {
+				d.put(t, e, d.elements[i], false)
+			}
+			i++
+		}
 	}
 }
 
-func (d *dynSpec) start(t *dynTable, node []uint64, e *nft.Element, value uint64) {
-	timeout := d.timeout
+// put puts an element into a table. One that is there stays; with again its time begins
+// anew, as the text says (nft_add_set_elem).
+func (d *dynSpec) put(t *dynTable, e *nft.Element, el element, again bool) {
+	b := t.hold(el.lo)
+	if b == nil {
+		return
+	}
+	node, _ := t.find(b, el.lo)
+	switch {
+	case node == nil:
+		if node = t.insert(b, el.lo, 0); node != nil {
+			d.start(t, node, e, el.value)
+		}
+	case again && node[nodeTimeout] > 0:
+		if timeout, left := d.times(e); timeout > 0 {
+			node[nodeTimeout], node[nodeEnd] = timeout, left|pending
+		}
+	}
+	release(b)
+}
+
+// times are how long an element stays, and how much of it is left; 0: for ever.
+func (d *dynSpec) times(e *nft.Element) (timeout, left uint64) {
+	timeout = d.timeout
 	if e.Timeout > 0 {
 		timeout = e.Timeout * 1e6
 	}
+	if e.Expires > 0 {
+		return timeout, e.Expires * 1e6
+	}
+	return timeout, timeout
+}
+
+func (d *dynSpec) start(t *dynTable, node []uint64, e *nft.Element, value uint64) {
+	timeout, left := d.times(e)
 	if node[nodeTimeout] = timeout; timeout > 0 {
-		left := timeout
-		if e.Expires > 0 {
-			left = e.Expires * 1e6
-		}
 		node[nodeEnd] = left | pending
 	}
 	if d.data > 0 {

@@ -281,6 +281,20 @@ func (t *dynTable) remove(b *uint64, n uint32) {
 	}
 }
 
+// flush frees all nodes.
+func (t *dynTable) flush() {
+	for i := range t.buckets {
+		b := t.holdBucket(i)
+		if b == nil {
+			continue
+		}
+		for n := uint32(atomic.LoadUint64(b)); n != 0; n = uint32(atomic.LoadUint64(b)) {
+			t.remove(b, n)
+		}
+		release(b)
+	}
+}
+
 // sweep frees dead nodes of some buckets, own among them, which the caller
 // holds, and says whether it found one. It passes by buckets that others hold.
 func (t *dynTable) sweep(own *uint64, now int64) bool {

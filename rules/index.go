@@ -216,9 +216,6 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 				if err := refuseSet(s.Set); err != nil {
 					return err
 				}
-				if s.Set.Map {
-					return errorf(st.Pos, "a map as a set is not supported")
-				}
 				if err := ix.use(s.Set, ref); err != nil {
 					return err
 				}

@@ -183,3 +183,28 @@ func TestHashIsKeyed(t *testing.T) {
 		t.Errorf("%d of %d elements have the same slot", same, used)
 	}
 }
+
+// TestMapAsSet looks keys of maps up as if they were sets, as the kernel lets rules do.
+func TestMapAsSet(t *testing.T) {
+	for _, row := range []struct{ name, decl string }{
+		{"map", "type ipv4_addr : mark\nelements = { 10.0.0.1 : 5 }"},
+		{"map of ranges", "type ipv4_addr : mark\nflags interval\nelements = { 10.0.0.0-10.0.0.1 : 5 }"},
+		{"verdict map", "type ipv4_addr : verdict\nelements = { 10.0.0.1 : drop }"},
+		{"map with timeouts", "type ipv4_addr : mark\nflags timeout\nelements = { 10.0.0.1 timeout 5s : 5 }"},
+	} {
+		for _, op := range []string{"", "!= "} {
+			text := "table inet t {\n map m {\n" + row.decl + "\n}\n chain c {\n type filter hook forward priority 0; policy drop;\nip saddr " + op + "@m accept\n}\n}\n"
+			w := newWorkers(t, 1, text, testStore(t))
+			for from, in := range map[string]bool{"10.0.0.1": true, "10.0.0.9": false} {
+				want := Drop
+				if in == (op == "") {
+					want = Accept
+				}
+				if got := w.eval(0, pk{src: from, dst: "10.0.1.1"}.packet(t), &Env{Nanos: second}); got != want {
+					t.Errorf("%s, %s%s: %v, want %v", row.name, op, from, got, want)
+				}
+			}
+			w.free(t)
+		}
+	}
+}

@@ -443,6 +443,7 @@ type Set struct {
 	GC        uint64 // milliseconds between collections of timed out elements; 0: none
 	Stmts     []Stmt // counter, limit, quota or ct count that each element has
 	Elements  Elements
+	Live      *LiveEdit // what the text that made this set does to elements that packets change; nil: nothing
 
 	HoldsObjects bool // a map whose data are objects of ObjectKind
 	ObjectKind   ObjectKind

@@ -15,6 +15,7 @@ type checker struct {
 
 	own       ownership
 	unsettled map[*Set][]*Element      // new elements of named sets, in order of the text
+	lives     map[*Set]*liveSet        // nil of those that packets do not change
 	merged    []*Element               // made while a set is settled
 	known     map[*Set]map[string]bool // keys of the sets that something was created in
 	adding    bool                     // the command adds something
@@ -24,7 +25,7 @@ type checker struct {
 type span struct{ pos, end Pos }
 
 func newChecker(r reporter) *checker {
-	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, own: newOwnership(), unsettled: map[*Set][]*Element{}, known: map[*Set]map[string]bool{}}
+	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, own: newOwnership(), lives: map[*Set]*liveSet{}, unsettled: map[*Set][]*Element{}, known: map[*Set]map[string]bool{}}
 }
 
 // report records an error about r.

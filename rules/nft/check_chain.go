@@ -177,8 +177,12 @@ func (c *checker) applySet(cmd *command, t *Table) {
 	case "flush":
 		s := c.ownSet(t, c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end}))
 		c.settleNamed(s)
-		if s.Elements.Len() > 0 {
-			c.did(Change{Verb: "delete", Table: t, Set: s, Elements: s.Elements.List()})
+		gone := s.Elements.List()
+		if l := c.live(s); l != nil {
+			gone = l.flush(s)
+		}
+		if len(gone) > 0 {
+			c.did(Change{Verb: "delete", Table: t, Set: s, Elements: gone})
 		}
 		s.Elements = Elements{}
 		delete(c.known, s)
@@ -363,7 +367,11 @@ func (c *checker) addElements(t *Table, s *Set, r *raw, create bool) {
 			c.fail(e.at, "Could not process rule: %s", noEntry)
 		}
 	}
-	c.note(s, fresh, create)
+	if l := c.live(s); l != nil {
+		l.add(c, s, fresh, create)
+	} else {
+		c.note(s, fresh, create)
+	}
 	c.unsettled[s] = append(c.unsettled[s], fresh...)
 	c.did(Change{Verb: "add", Table: t, Set: s, Elements: fresh})
 }
@@ -419,10 +427,16 @@ func (c *checker) deleteElements(t *Table, s *Set, r *raw) {
 	gone := c.elements(like, r, s.keyBits(), nil)
 	for _, e := range gone {
 		i := s.index(e)
-		if i < 0 {
+		there := i >= 0
+		if l := c.live(s); l != nil {
+			there = l.remove(e)
+		}
+		if !there {
 			c.fail(keyOf(e.at), "Could not process rule: %s", noEntry)
 		}
-		s.Elements = s.Elements.replace(i, i+1, nil)
+		if i >= 0 {
+			s.Elements = s.Elements.replace(i, i+1, nil)
+		}
 		e.at = nil
 	}
 	c.did(Change{Verb: "delete", Table: t, Set: s, Elements: gone})

@@ -101,8 +101,8 @@
 //   - check_rule.go, check_select.go, check_match.go, check_stmt.go, check_use.go:
 //     rules
 //   - check_value.go: values of each type
-//   - elements.go, sets.go, settle.go: lists of elements, what is written in them, their
-//     order, overlaps and merging
+//   - elements.go, sets.go, settle.go, live.go: lists of elements, what is written in them,
+//     their order, overlaps and merging, sets that packets change
 //   - validate.go, validate_expr.go: loops, depth, statements at the wrong hook
 //   - print.go, print_object.go, print_rule.go, print_use.go, print_value.go:
 //     the listing

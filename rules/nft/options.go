@@ -10,7 +10,7 @@ type ParseOptions struct {
 	Helpers     map[string][]uint8 // conntrack helpers beside the kernel's, and the transport protocols of each
 
 	// Elements returns the elements that a set which rules change has now, nil for
-	// other sets; for get.
+	// other sets; for get, and for commands that change such sets.
 	Elements func(*Set) []*Element
 
 	// Interface finds the index of an interface a rule names by iif or oif. A

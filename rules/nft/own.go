@@ -15,12 +15,13 @@ type ownership struct {
 	sets    map[*Set]*Set
 	objects map[*Object]*Object
 	flows   map[*Flowtable]*Flowtable
+	was     map[*Set]*Set // of which a copy was made
 }
 
 func newOwnership() ownership {
 	return ownership{
 		mine: map[any]bool{}, tables: map[*Table]*Table{}, chains: map[*Chain]*Chain{}, sets: map[*Set]*Set{},
-		objects: map[*Object]*Object{}, flows: map[*Flowtable]*Flowtable{},
+		objects: map[*Object]*Object{}, flows: map[*Flowtable]*Flowtable{}, was: map[*Set]*Set{},
 	}
 }
 
@@ -66,7 +67,12 @@ func (c *checker) ownChain(t *Table, ch *Chain) *Chain {
 
 // ownSet's copies are not yet what rules name: see redirect.
 func (c *checker) ownSet(t *Table, s *Set) *Set {
-	return own(&c.own, t.Sets, c.own.sets, s)
+	n := own(&c.own, t.Sets, c.own.sets, s)
+	if n != s {
+		n.Live = nil
+		c.own.was[n] = s
+	}
+	return n
 }
 
 func (c *checker) ownFlowtable(t *Table, f *Flowtable) *Flowtable {

@@ -161,7 +161,13 @@ func (c *checker) settleNamed(s *Set) {
 		return
 	}
 	delete(c.unsettled, s)
-	if at := int(s.SizeGiven) - s.Elements.Len(); s.SizeGiven > 0 && at >= 0 && at < len(fresh) {
+	if l := c.live(s); l != nil { // and that has looked at the size; the text has what is said last
+		for _, e := range fresh {
+			if i := s.index(e); i >= 0 {
+				s.Elements = s.Elements.replace(i, i+1, nil)
+			}
+		}
+	} else if at := int(s.SizeGiven) - s.Elements.Len(); s.SizeGiven > 0 && at >= 0 && at < len(fresh) {
 		c.report(keyOf(fresh[at].at), "Could not process rule: Too many open files in system: the set's size is %d", s.SizeGiven)
 	}
 	c.settle(s, fresh)
