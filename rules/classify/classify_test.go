@@ -2,6 +2,7 @@ package classify
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -65,14 +66,16 @@ func agree(t *testing.T, ix *Index, keys []Key, from uint32, want func(i int) ui
 	t.Helper()
 	out := make([]uint32, len(keys))
 	var s Scratch
-	ix.FirstBurst(keys, from, out, &s)
 	wrong := 0
-	for i := range keys {
-		w := want(i)
-		if one, slow := ix.First(&keys[i], from), ix.firstGo(&keys[i], from); out[i] != w || one != w || slow != w {
-			t.Errorf("key %d %+v from %d: rule %d in a burst, %d alone, %d without assembly, want %d", i, keys[i], from, int32(out[i]), int32(one), int32(slow), int32(w))
-			if wrong++; wrong > 5 {
-				t.FailNow()
+	for v := noVectors; v <= best; v++ {
+		ix.burst(v, keys, from, out, &s)
+		for i := range keys {
+			w := want(i)
+			if one := ix.first(v, &keys[i], from); out[i] != w || one != w {
+				t.Errorf("vectors %d: key %d %+v from %d: rule %d in a burst, %d alone, want %d", v, i, keys[i], from, int32(out[i]), int32(one), int32(w))
+				if wrong++; wrong > 5 {
+					t.FailNow()
+				}
 			}
 		}
 	}
@@ -174,6 +177,16 @@ func BenchmarkFirst(b *testing.B) {
 			b.ReportMetric(float64(b.N)*256/b.Elapsed().Seconds()/1e6, "M/s")
 			b.ReportMetric(float64(ix.Bytes())/1e3, "KB")
 		})
+		for v := noVectors; v < best; v++ {
+			b.Run(fmt.Sprintf("%s/burst/vectors%d", name, v), func(b *testing.B) {
+				i := 0
+				for b.Loop() {
+					ix.burst(v, keys[i:i+256], 0, out, &s)
+					i = (i + 256) & 65535
+				}
+				b.ReportMetric(float64(b.N)*256/b.Elapsed().Seconds()/1e6, "M/s")
+			})
+		}
 		b.Run(name+"/build", func(b *testing.B) {
 			for b.Loop() {
 				if _, err := Build(boxes); err != nil {

@@ -36,7 +36,8 @@
 //
 // # Limits
 //
-// MaxRules boxes. The assembly wants AVX-512; without it Go code does the same.
+// MaxRules boxes. There is assembly for AVX-512 and for AVX2; without either Go code
+// does the same.
 //
 // Files in reading order:
 //
@@ -47,7 +48,11 @@
 //	build.go           leaves, classes and rows
 //	patch.go           an index after an edit of the rules
 //	lookup.go          Index: First, FirstBurst, and the Go twin of the assembly
-//	lookup_amd64.go    whether there is assembly
-//	lookup_amd64.s     lookups with AVX-512
+//	lookup_amd64.go    which assembly there is
+//	lookup_amd64.s     all of it
+//	lookup_amd64.h     what AVX-512 and AVX2 have in common
+//	lookup512_amd64.h  what is done with AVX-512,
+//	lookup256_amd64.h  and with AVX2
+//	bodies_amd64.h     the lookups, in these words
 //	lookup_generic.go  for other machines
 package classify

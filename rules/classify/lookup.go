@@ -32,33 +32,58 @@ func (ix *Index) Rules() int { return int(head(ix.words).rules) }
 // Bytes returns the size of the index.
 func (ix *Index) Bytes() int { return len(ix.words) * 8 }
 
+// vectors is what lookups compare with.
+type vectors uint8
+
+const (
+	noVectors  vectors = iota // Go
+	vectors256                // AVX2
+	vectors512                // AVX-512
+)
+
 // First returns the id of the first rule whose box has the key, of those with
 // ids from from on; None if there is none.
-func (ix *Index) First(k *Key, from uint32) uint32 {
+func (ix *Index) First(k *Key, from uint32) uint32 { return ix.first(best, k, from) }
+
+func (ix *Index) first(v vectors, k *Key, from uint32) uint32 {
+	narrow := head(ix.words).stride == 1
 	switch {
-	case !vectors:
-		return ix.firstGo(k, from)
-	case head(ix.words).stride == 1:
+	case v == vectors512 && narrow:
 		return narrowFirst512(&ix.words[0], k, from)
+	case v == vectors512:
+		return first512(&ix.words[0], k, from)
+	case v == vectors256 && narrow:
+		return narrowFirst256(&ix.words[0], k, from)
+	case v == vectors256:
+		return first256(&ix.words[0], k, from)
 	}
-	return first512(&ix.words[0], k, from)
+	return ix.firstGo(k, from)
 }
 
 // FirstBurst is First for every key; out is as long as keys. It is faster than
 // as many calls of First, because nothing waits for the keys before.
 func (ix *Index) FirstBurst(keys []Key, from uint32, out []uint32, s *Scratch) {
+	ix.burst(best, keys, from, out, s)
+}
+
+func (ix *Index) burst(v vectors, keys []Key, from uint32, out []uint32, s *Scratch) {
 	out = out[:len(keys)]
+	narrow := head(ix.words).stride == 1
 	for len(keys) > 0 {
 		n := min(len(keys), burst)
 		switch {
-		case !vectors:
+		case v == vectors512 && narrow:
+			narrowBurst512(&ix.words[0], &keys[0], n, from, &out[0], s)
+		case v == vectors512:
+			burst512(&ix.words[0], &keys[0], n, from, &out[0], s)
+		case v == vectors256 && narrow:
+			narrowBurst256(&ix.words[0], &keys[0], n, from, &out[0], s)
+		case v == vectors256:
+			burst256(&ix.words[0], &keys[0], n, from, &out[0], s)
+		default:
 			for i := range n {
 				out[i] = ix.firstGo(&keys[i], from)
 			}
-		case head(ix.words).stride == 1:
-			narrowBurst512(&ix.words[0], &keys[0], n, from, &out[0], s)
-		default:
-			burst512(&ix.words[0], &keys[0], n, from, &out[0], s)
 		}
 		keys, out = keys[n:], out[n:]
 	}

@@ -4,9 +4,17 @@ package classify
 
 import "golang.org/x/sys/cpu"
 
-// vectors says whether this CPU can run the assembly.
-var vectors = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ &&
-	cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT
+// best is the widest vectors that this CPU has and there is assembly for.
+var best = func() vectors {
+	x := &cpu.X86
+	switch bits := x.HasBMI1 && x.HasBMI2 && x.HasPOPCNT; {
+	case bits && x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX512DQ:
+		return vectors512
+	case bits && x.HasAVX2:
+		return vectors256
+	}
+	return noVectors
+}()
 
 //go:noescape
 func first512(index *uint64, key *Key, from uint32) uint32
@@ -19,3 +27,15 @@ func narrowFirst512(index *uint64, key *Key, from uint32) uint32
 
 //go:noescape
 func narrowBurst512(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
+
+//go:noescape
+func first256(index *uint64, key *Key, from uint32) uint32
+
+//go:noescape
+func burst256(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
+
+//go:noescape
+func narrowFirst256(index *uint64, key *Key, from uint32) uint32
+
+//go:noescape
+func narrowBurst256(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)

@@ -2,7 +2,7 @@
 
 package classify
 
-const vectors = false
+const best = noVectors
 
 func first512(*uint64, *Key, uint32) uint32 { return none }
 
@@ -11,3 +11,11 @@ func burst512(*uint64, *Key, int, uint32, *uint32, *Scratch) {}
 func narrowFirst512(*uint64, *Key, uint32) uint32 { return none }
 
 func narrowBurst512(*uint64, *Key, int, uint32, *uint32, *Scratch) {}
+
+func first256(*uint64, *Key, uint32) uint32 { return none }
+
+func burst256(*uint64, *Key, int, uint32, *uint32, *Scratch) {}
+
+func narrowFirst256(*uint64, *Key, uint32) uint32 { return none }
+
+func narrowBurst256(*uint64, *Key, int, uint32, *uint32, *Scratch) {}
