@@ -29,6 +29,7 @@
 //	< err 3/4 info=1400       # ICMP error about the last frame that came out there
 //	> icmp 8/0 | sctp init | gre v=1 key=5 | proto 200 | raw HEX
 //	wait 2.1s
+//	nft add element inet o s { 1.1.1.1 }   # a command to both, then the listings
 //	reach ESTABLISHED         # the script is worth nothing unless the kernel is there
 //
 // # Differences

@@ -1,5 +1,7 @@
 package main
 
+import "strings"
+
 // features have a counter behind everything that rules can compute, set and
 // remember, and pass on frames that rules have changed.
 const features = `table inet o {
@@ -104,4 +106,68 @@ func ruleFeatures() []*Script {
 		row{"many ports", "rules features; > udp dport=91; > udp dport=92; > udp dport=93; > udp dport=91; > udp dport=81; > udp dport=93"},
 	)
 	return bothFamilies(scripts(rows))
+}
+
+// liveSets are sets that packets change, and commands.
+const liveSets = `table inet o {
+` + silent + `	set timed { type inet_service; size 4; flags dynamic,timeout; timeout 1h; }
+	set plain { type inet_service; size 4; flags dynamic; }
+	set given { type inet_service; flags timeout; timeout 1h; elements = { 81, 82 timeout 2h }; }
+	map marks { type inet_service : mark; size 4; flags dynamic; }
+	map still { type inet_service : mark; elements = { 81 : 1, 82 : 2 }; }
+	map ways { type inet_service : verdict; elements = { 81 : accept, 83 : drop }; }
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+		udp dport @timed counter
+		udp dport @plain counter
+		udp dport @given counter
+		udp dport @marks counter
+		udp dport @still counter
+		udp dport != @still counter
+		udp dport @ways counter
+		udp dport 80-89 add @timed { udp dport timeout 30m counter } counter
+		udp dport 80-89 add @plain { udp dport } counter
+		udp dport 80-89 add @marks { udp dport : 0x5 } counter
+	}
+}
+`
+
+// liveElements change by commands what packets have put into sets.
+func liveElements() []*Script {
+	const packets = "rules live; > udp dport=81; > udp dport=82; > udp dport=83; "
+	var rows []row
+	for _, set := range []string{"timed", "plain", "marks"} {
+		data, other := "", ""
+		if set == "marks" {
+			data, other = " : 0x5", " : 0x6"
+		}
+		set = "inet o " + set
+		again := "; > udp dport=81; > udp dport=82; > udp dport=84"
+		for _, c := range []string{
+			"delete element %s { 81 }", "delete element %s { 99 }", "delete element %s { 81, 99 }", "delete element %s { 81, 81 }",
+			"flush %s", "add element %s { 99DATA }", "add element %s { 81DATA }", "create element %s { 81DATA }", "create element %s { 99DATA }",
+			"add element %s { 97DATA, 98DATA }", "add element %s { 81OTHER }",
+			"delete element %s { 81 }; nft add element %s { 81DATA }", "flush %s; nft add element %s { 98DATA }",
+			"delete element %s { 82, 83 }; nft create element %s { 97DATA, 98DATA, 99DATA }",
+		} {
+			if data == "" && strings.Contains(c, "OTHER") {
+				continue
+			}
+			if strings.HasPrefix(c, "flush %s") {
+				kind := "set "
+				if data != "" {
+					kind = "map "
+				}
+				c = strings.Replace(c, "flush ", "flush "+kind, 1)
+			}
+			name := strings.NewReplacer("%s", set, "DATA", data, "OTHER", other, "; nft", ",").Replace(c)
+			text := strings.NewReplacer("%s", set, "DATA", data, "OTHER", other).Replace(c)
+			rows = append(rows, row{name, packets + "nft " + text + again})
+		}
+	}
+	rows = append(rows,
+		row{"add with a timeout", packets + "nft add element inet o timed { 81 timeout 2h }; > udp dport=81"},
+		row{"a text's element", packets + "nft add element inet o given { 82 }; nft add element inet o given { 81 timeout 3h }; > udp dport=81; nft delete element inet o given { 81 }; > udp dport=81"},
+		row{"another command", packets + "nft add rule inet o forwarded udp dport 81 counter; > udp dport=81; > udp dport=84"},
+	)
+	return scripts(rows)
 }

@@ -87,7 +87,7 @@ var rulesets = map[string]string{
 		iifname "wan" ip daddr 203.0.113.1 tcp dport { 21, 6667 } dnat ip to 10.77.11.2
 		iifname "wan" ip daddr 203.0.113.1 udp dport { 69, 5060 } dnat ip to 10.77.11.2
 	}`),
-	"features": features,
+	"features": features, "live": liveSets,
 	"counting": counting,
 	"reject": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `

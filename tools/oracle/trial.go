@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -296,10 +297,42 @@ func (c *court) direct(v *verdict, kernel *stage, boxes []*contender, text strin
 		}
 		time.Sleep(d)
 		c.compare(v, &pair.Outcome{}, boxes, nil, nil)
+	case "nft":
+		c.command(v, boxes, strings.TrimPrefix(text, "nft "))
+		if v.agreed() {
+			c.compare(v, &pair.Outcome{}, boxes, nil, nil)
+		}
 	case "reach": // the kernel's first entry has this state
 		v.err = c.reached(l.words)
 	default:
 		v.err = fmt.Errorf("%q: no such directive", text)
+	}
+}
+
+// remaining is how long an element still has, which differs between two listings.
+var remaining = regexp.MustCompile(` expires [0-9a-z]+`)
+
+// command runs a command of nft on both, and compares what they say to it and list.
+func (c *court) command(v *verdict, boxes []*contender, text string) {
+	c.steps++
+	refused := c.kernel.Change(text)
+	list, err := c.kernel.List()
+	if err != nil {
+		v.err = err
+		return
+	}
+	for _, b := range boxes {
+		b.Now(time.Now())
+		says := b.Change(text)
+		switch a, b := remaining.ReplaceAllString(list, ""), remaining.ReplaceAllString(b.List(), ""); {
+		case says != refused:
+			v.diffs = []string{fmt.Sprintf("kernel says %q, sluice %q", refused, says)}
+		case a != b:
+			v.diffs = []string{"kernel lists\n" + a + "sluice lists\n" + b}
+		}
+		if v.label = b.label(); len(v.diffs) > 0 {
+			return
+		}
 	}
 }
 
