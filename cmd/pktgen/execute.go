@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,7 @@ func (p *profile) execute(ctx context.Context, show *display) (d *report.Documen
 	defer func() { found.Notes = append(found.Notes, w.after(found)...) }()
 	if p.Sessions != nil {
 		defer func() { err = errors.Join(err, w.close()) }()
-		return d, p.sessions(ctx, w, d, show)
+		return d, interrupted(ctx, d, p.sessions(ctx, w, d, show))
 	}
 	rig, err := pktgen.NewRig(w.clock, w.ports...)
 	if err != nil {
@@ -78,7 +79,9 @@ func (p *profile) execute(ctx context.Context, show *display) (d *report.Documen
 	limits := p.limits()
 	limits.Watch = show.live
 	if w.method != nil {
-		return d, runMethod(ctx, rig, w, limits, d, show)
+		err := runMethod(ctx, rig, w, limits, d, show)
+		d.Notes = append(d.Notes, d.Doubts()...)
+		return d, interrupted(ctx, d, err)
 	}
 	one, err := rig.Run(ctx, w.load, limits)
 	if err != nil {
@@ -86,6 +89,16 @@ func (p *profile) execute(ctx context.Context, show *display) (d *report.Documen
 	}
 	d.Runs = append(d.Runs, *one)
 	return d, nil
+}
+
+// interrupted says in the result of a method that it was ended before its time,
+// which is no error: what it found before stands.
+func interrupted(ctx context.Context, d *report.Document, err error) error {
+	if ctx.Err() == nil || err != nil && !errors.Is(err, ctx.Err()) {
+		return err
+	}
+	d.Notes = append(d.Notes, "interrupted: ended before its time; what was not finished is left out or marked")
+	return nil
 }
 
 // writes are the files that the profile has written.
@@ -122,14 +135,32 @@ func (p *profile) sound(w *world) (err error) {
 		if err := w.load.Check(limits, w.ports...); err != nil {
 			return p.wrong("streams", "%w", err)
 		}
+		return p.bursts(w, limits.Duration)
 	case m.Kind == kindSoak && limits.Duration == 0:
 		return p.wrong("duration", "a soak needs one")
+	case m.Kind == kindSoak:
+		if err := w.load.Check(pktgen.Limits{Duration: m.Trial}, w.ports...); err != nil {
+			return p.wrong("streams", "%w", err)
+		}
+		return p.bursts(w, m.Trial)
 	default:
 		for _, size := range m.sizes {
 			load := w.load.ForTrial(size, 0, 0)
 			if err := load.Check(pktgen.Limits{Duration: m.Trial}, w.ports...); err != nil {
 				return p.wrong("method", "%w", err)
 			}
+		}
+	}
+	return nil
+}
+
+// bursts refuses those that are more than a stream's rate comes to in a run of so
+// long, 0: without end.
+func (p *profile) bursts(w *world, d time.Duration) error {
+	for i := range w.load.Streams {
+		s := &w.load.Streams[i]
+		if most := s.DueIn(d, w.port(s.From)); d > 0 && float64(s.Burst) > most {
+			return p.wrong(fmt.Sprintf("streams[%d].burst", i), "%d frames: in %v its rate comes to %.0f", s.Burst, d, most)
 		}
 	}
 	return nil
@@ -172,11 +203,26 @@ func (p *profile) method() (*method, error) {
 	default:
 		return nil, p.wrong("method.kind", "%q: want throughput, latency, loss, back-to-back, rfc2544, soak, connections or capacity", m.Kind)
 	}
+	for _, c := range []struct {
+		setting string
+		value   any
+		ok      bool // of a value that is there
+		want    string
+	}{
+		{"trial", m.Trial, m.Trial > 0, "more than 0"},
+		{"resolution", m.Resolution, m.Resolution > 0 && m.Resolution < 1, "a share above 0 and below 1"},
+		{"tolerance", m.Tolerance, m.Tolerance >= 0 && m.Tolerance < 1, "a share from 0 on, below 1"},
+		{"steps", m.Steps, m.Steps > 0, "1 or more"},
+		{"repeats", m.Repeats, m.Repeats > 0, "1 or more"},
+		{"least", m.Least, m.Least > 0, "more than 0"},
+		{"most", m.Most, m.Most > 0, "more than 0"},
+	} {
+		if path := "method." + c.setting; !c.ok && p.file.Has(path) {
+			return nil, p.wrong(path, "%v: want %s", c.value, c.want)
+		}
+	}
 	if m.Trial == 0 {
 		m.Trial = defaultTrial
-	}
-	if m.Trial < 0 || m.Resolution < 0 || m.Resolution >= 1 || m.Tolerance < 0 || m.Tolerance >= 1 || m.Steps < 0 || m.Repeats < 0 {
-		return nil, p.wrong("method", "trial, resolution, tolerance, steps and repeats want to be positive, shares below 1")
 	}
 	if m.Subject == "" {
 		m.Subject = p.Title
@@ -193,6 +239,9 @@ func (p *profile) method() (*method, error) {
 	if m.Most == 0 {
 		m.Most = 1e6
 	}
+	if m.Least > m.Most {
+		return nil, p.wrong("method.least", "%g: want no more than the most, %g", m.Least, m.Most)
+	}
 	m.sizes = pktgen.RFC2544Sizes()
 	switch s, err := parseSizes(m.Sizes); {
 	case m.Sizes != nil && (err != nil || s.Random):
@@ -201,6 +250,11 @@ func (p *profile) method() (*method, error) {
 		m.sizes = []int{0}
 	case m.Sizes != nil:
 		m.sizes = s.List
+	}
+	for i, size := range m.sizes {
+		if slices.Contains(m.sizes[:i], size) {
+			return nil, p.wrong("method.sizes", "%d stands there twice", size)
+		}
 	}
 	max, err := parseRate(m.MaxRate)
 	if err != nil || max.Unit > pktgen.PacketsPerSec {
@@ -229,19 +283,22 @@ func runBench(ctx context.Context, bench *pktgen.Bench, m *method, d *report.Doc
 		var found report.Throughput
 		var err error
 		if wants(kindThroughput) || wants(kindLatency) {
-			if found, err = bench.Throughput(ctx, size); err != nil {
-				return err
+			found, err = bench.Throughput(ctx, size)
+			if wants(kindThroughput) && len(found.Trials) > 0 {
+				d.Throughput = append(d.Throughput, found)
 			}
-		}
-		if wants(kindThroughput) {
-			d.Throughput = append(d.Throughput, found)
-		}
-		if wants(kindLatency) && found.Found {
-			l, err := bench.Latency(ctx, size, found.PPS, m.Repeats)
 			if err != nil {
 				return err
 			}
-			d.Latency = append(d.Latency, l)
+		}
+		if wants(kindLatency) && found.Found {
+			l, err := bench.Latency(ctx, size, found.PPS, m.Repeats)
+			if l.Sent > 0 {
+				d.Latency = append(d.Latency, l)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		if wants(kindLoss) {
 			points, err := bench.LossCurve(ctx, size, m.Steps)
@@ -285,5 +342,5 @@ func soak(ctx context.Context, rig *pktgen.Rig, w *world, limits pktgen.Limits, 
 	}
 	d.Notes = append(d.Notes, fmt.Sprintf("soak: %d of %d frames lost; the runs that follow are the first and those with loss", lost, sent))
 	d.Notes = append(d.Notes, bad...)
-	return nil
+	return ctx.Err()
 }

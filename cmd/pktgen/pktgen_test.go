@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/perf/report"
 )
@@ -174,7 +175,20 @@ func TestBadInput(t *testing.T) {
 		{"soak", "title: small", "method: {kind: soak}", "duration: a soak needs one"},
 		{"size of a method", "title: small", "method: {kind: throughput, sizes: [60, 64]}", "method: stream s: "},
 		{"highest rate", "title: small", "method: {kind: throughput, max_rate: 5 %}", "method.max_rate"},
-		{"resolution", "title: small", "method: {kind: throughput, resolution: 2}", "p.yaml:1:9: method: "},
+		{"resolution", "title: small", "method: {kind: throughput, resolution: 2}", "p.yaml:1:40: method.resolution: 2: want a share"},
+		{"resolution of nothing", "title: small", "method: {kind: throughput, resolution: 0}", "p.yaml:1:40: method.resolution: 0: want a share"},
+		{"trial of nothing", "title: small", "method: {kind: throughput, trial: 0s}", "p.yaml:1:35: method.trial: 0s: want more than 0"},
+		{"no steps", "title: small", "method: {kind: loss, steps: 0}", "p.yaml:1:29: method.steps: 0: want 1 or more"},
+		{"no repeats", "title: small", "method: {kind: latency, repeats: 0}", "p.yaml:1:34: method.repeats: 0: want 1 or more"},
+		{"least above most", "title: small", "method: {kind: back-to-back, least: 500, most: 50}", "p.yaml:1:37: method.least: 500: want no more than the most, 50"},
+		{"a size twice", "title: small", "method: {kind: loss, sizes: [64, 128, 64]}", "p.yaml:1:29: method.sizes: 64 stands there twice"},
+		{"to itself", "to: b", "to: a", "p.yaml:9:9: streams[0].to: \"a\""},
+		{"above the port's speed", "1 Mpps", "200 %", "p.yaml:10:11: streams[0].rate: \"200 %\": a port sends 100 %"},
+		{"skew without zipf", "count: 10}", "count: 10, skew: 2}", "p.yaml:16:42: streams[0].vary[0].skew: only order: zipf"},
+		{"loops without pcap", "size: 128", "loops: 3", "p.yaml:12:12: streams[0].loops"},
+		{"headers of a capture", "    count: 2000\n", "    pcap: none.pcap\n", "p.yaml:12:11: streams[0].size: the frames are those of the capture"},
+		{"burst", "    vary:\n      - {field: ip.src, count: 10}\n", "    burst: 1001\nduration: 1ms\n", "p.yaml:15:12: streams[0].burst: 1001 frames: in 1ms its rate comes to 1000"},
+		{"burst of a soak", "    vary:\n      - {field: ip.src, count: 10}\n", "    burst: 1001\nduration: 1s\nmethod: {kind: soak, trial: 1ms}\n", "p.yaml:15:12: streams[0].burst"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if !strings.Contains(small, c.from) {
@@ -212,5 +226,54 @@ func TestBadInput(t *testing.T) {
 	wire = strings.Replace(strings.Replace(wire, "  - {name: b, link: wire}\n", "", 1), "    to: b\n", "", 1)
 	if status, _, errs := command(t, "run", "-q", write(t, "p.yaml", wire)); status != exitFailed || !strings.Contains(errs, "p.yaml:4:26: ports[0].interface") {
 		t.Errorf("no such interface: %d %s", status, errs)
+	}
+}
+
+// TestIdlePcapPort: a capture that nothing is sent into is not emptied.
+func TestIdlePcapPort(t *testing.T) {
+	old := write(t, "old.pcap", "precious")
+	profile := strings.Replace(small, "streams:", "  - {name: c, pcap: "+old+"}\nstreams:", 1)
+	status, _, errs := command(t, "run", "-q", write(t, "p.yaml", profile))
+	if text, err := os.ReadFile(old); status != exitFailed || !strings.Contains(errs, "ports[2].pcap: nothing is sent from port c") || err != nil || string(text) != "precious" {
+		t.Errorf("status %d, %s; %q, %v", status, errs, text, err)
+	}
+}
+
+// TestInterrupted: a method that is ended says so, writes what it has, and is no
+// failure, also before anything was found.
+func TestInterrupted(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		after      time.Duration
+		want       string
+	}{
+		{"throughput before it began", small + "method: {kind: throughput, sizes: [64]}\n", 0, ""},
+		{"throughput", small + "method: {kind: throughput, sizes: [64], max_rate: 1 kpps, trial: 30ms, resolution: 0.000000001}\nsettle: 1ms\n", 500 * time.Millisecond, "ended before its time"},
+		{"connections before they began", talk + "method: {kind: connections}\n", 0, ""},
+		{"soak", small + "duration: 1h\nmethod: {kind: soak, trial: 50ms}\n", 300 * time.Millisecond, "soak: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			if c.after == 0 {
+				cancel()
+			} else {
+				time.AfterFunc(c.after, cancel)
+			}
+			var out, errs bytes.Buffer
+			status := run(ctx, []string{"run", "-q", write(t, "p.yaml", c.text)}, &out, &errs)
+			if status != exitOK || errs.Len() > 0 || !strings.Contains(out.String(), "interrupted: ended before its time") || !strings.Contains(out.String(), c.want) {
+				t.Errorf("status %d, %s\n%s", status, errs.String(), out.String())
+			}
+		})
+	}
+}
+
+// TestTolerance: what a trial may lose stands in the result.
+func TestTolerance(t *testing.T) {
+	text := strings.Replace(small, "drop: 0.5", "drop: 0.3", 1) + "settle: 1ms\nmethod: {kind: throughput, sizes: [64], max_rate: 1 kpps, trial: 100ms, tolerance: 0.9}\n"
+	status, out, errs := command(t, "run", "-q", write(t, "p.yaml", text))
+	if status != exitOK || !strings.Contains(out, "highest rate with at most 90 % lost") || strings.Contains(out, "without loss") {
+		t.Errorf("status %d, %s\n%s", status, errs, out)
 	}
 }

@@ -57,6 +57,9 @@ func parseRate(text string) (pktgen.Rate, error) {
 	if value <= 0 {
 		return r, fmt.Errorf("%q: want a rate above 0", text)
 	}
+	if r.Unit == pktgen.Percent && value > 100 {
+		return r, fmt.Errorf("%q: a port sends 100 %% of its speed at most", text)
+	}
 	return r, nil
 }
 

@@ -244,9 +244,14 @@ func (p *profile) sessions(ctx context.Context, w *world, d *report.Document, sh
 	}
 	trial := &rateTrial{stage: st, method: m, document: d, show: show, limits: map[float64]string{}}
 	s, err := pktgen.Search(ctx, m.Least, m.Most, resolution, trial.at)
-	s.Limit = trial.limit()
+	s.Limit, s.Cut = trial.limit(), err != nil
 	s.Subject, s.What, s.Unit = m.Subject, "new connections, all completed", "1/s"
-	d.Searches = append(d.Searches, s)
+	if m.Tolerance > 0 {
+		s.What = fmt.Sprintf("new connections, at least %.6g %% completed", 100*(1-m.Tolerance))
+	}
+	if len(s.Tried) > 0 {
+		d.Searches = append(d.Searches, s)
+	}
 	return err
 }
 
@@ -281,6 +286,9 @@ func (t *rateTrial) once(ctx context.Context, rate float64) (bool, string, error
 	c, m := t.client, t.method
 	c.Rate, c.Total = rate, 0
 	s, err := t.play(ctx, c, m.Trial, t.show, nil)
+	if err == nil {
+		err = ctx.Err() // half a trial is none
+	}
 	if err != nil {
 		return false, "", err
 	}

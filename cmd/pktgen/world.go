@@ -88,6 +88,14 @@ func (p *profile) build(probe bool) (w *world, err error) {
 		}
 		w.load.Streams = append(w.load.Streams, s)
 	}
+	for i := range p.Ports {
+		c := &p.Ports[i]
+		sends := slices.ContainsFunc(p.Streams, func(s streamProfile) bool { return s.From == c.Name }) ||
+			p.Sessions != nil && (p.Sessions.From == c.Name || p.Sessions.To == c.Name)
+		if c.Pcap != "" && !sends {
+			return w, p.wrong(fmt.Sprintf("ports[%d].pcap", i), "nothing is sent from port %s: the file would be left without a frame", c.Name)
+		}
+	}
 	switch {
 	case len(p.Streams) == 0 && p.Sessions == nil:
 		return w, p.wrong("streams", "neither streams nor sessions are given")
@@ -229,12 +237,25 @@ func (p *profile) stream(w *world, i int) (s pktgen.Stream, err error) {
 		if to = w.port(c.To); to == nil {
 			return s, p.wrong(path+".to", "there is no port %q", c.To)
 		}
+		if to == from && w.wire(to) == nil {
+			return s, p.wrong(path+".to", "%q: nothing comes back to the port that it is sent from: only an interface may have a box that sends it back", c.To)
+		}
 	}
 	if s.Rate, err = parseRate(c.Rate); err != nil {
 		return s, p.wrong(path+".rate", "%w", err)
 	}
 	if c.Pcap != "" {
+		for _, name := range []string{"size", "unsigned", "eth", "vlan", "ip", "udp", "tcp", "icmp", "vary"} {
+			if at := path + "." + name; p.file.Has(at) {
+				return s, p.wrong(at, "the frames are those of the capture, which nothing changes")
+			}
+		}
 		return s, p.replay(w, &s, c, path)
+	}
+	for _, name := range []string{"speed", "loops"} {
+		if at := path + "." + name; p.file.Has(at) {
+			return s, p.wrong(at, "this is for streams with a pcap")
+		}
 	}
 	if s.Sizes, err = parseSizes(c.Size); err != nil {
 		return s, p.wrong(path+".size", "%w", err)
@@ -278,6 +299,9 @@ func (p *profile) stream(w *world, i int) (s pktgen.Stream, err error) {
 		order, ok := map[string]pktgen.Order{"": pktgen.Sequential, "sequential": pktgen.Sequential, "random": pktgen.Random, "zipf": pktgen.Zipf}[v.Order]
 		if !ok {
 			return s, p.wrong(at+".order", "%q: want sequential, random or zipf", v.Order)
+		}
+		if order != pktgen.Zipf && p.file.Has(at+".skew") {
+			return s, p.wrong(at+".skew", "only order: zipf has one")
 		}
 		s.Vary = append(s.Vary, pktgen.Variation{Field: f, Count: v.Count, Step: v.Step, Order: order, Skew: v.Skew})
 	}

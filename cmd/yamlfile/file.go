@@ -132,6 +132,9 @@ func (f *File) WrongIn(path string, err error) error {
 	return fmt.Errorf("%s:1:1: %s: %w", f.name, path, err)
 }
 
+// Has says whether a setting is in the file, whatever its value.
+func (f *File) Has(path string) bool { return f != nil && f.find(path) != nil }
+
 // find returns where a setting's value begins, or nil.
 func (f *File) find(path string) *token.Token {
 	p, err := yaml.PathString("$." + path)

@@ -42,6 +42,9 @@ func (b *Bench) resolution() float64 {
 // for this size, MaxPPS at most. A shorter trial does for that.
 func (b *Bench) ceiling(ctx context.Context, size int) (float64, error) {
 	run, err := b.Trial(ctx, size, b.MaxPPS, max(b.Time/4, 50*time.Millisecond), 0)
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -69,7 +72,7 @@ func (b *Bench) trial(ctx context.Context, size int, pps float64) (t report.Tria
 		return t, nil, err
 	}
 	sent, _, lost := run.Total()
-	t = report.Trial{PPS: pps, Sent: sent, Lost: lost}
+	t = report.Trial{PPS: pps, Sent: sent, Lost: lost, CPU: run.CPUShare}
 	for i := range run.Streams {
 		t.SentPPS += run.Streams[i].SentPPS
 	}
@@ -83,10 +86,11 @@ func (b *Bench) trial(ctx context.Context, size int, pps float64) (t report.Tria
 }
 
 // Throughput is RFC 2544 section 26.1: the highest rate at which no frame is
-// lost, by binary search. Where even the generator's top speed loses nothing,
-// the result says that the generator was the limit.
+// lost, by binary search, in which one trial decides. Where even the generator's
+// top speed loses nothing, the result says that the generator was the limit. With
+// an error it is what was found before, which is marked as cut.
 func (b *Bench) Throughput(ctx context.Context, size int) (report.Throughput, error) {
-	result := report.Throughput{Subject: b.Subject, Size: size, LimitedBy: "subject"}
+	result := report.Throughput{Subject: b.Subject, Size: size, LimitedBy: "subject", Tolerance: b.Tolerance}
 	top, err := b.ceiling(ctx, size)
 	if err != nil {
 		return result, err
@@ -97,6 +101,8 @@ func (b *Bench) Throughput(ctx context.Context, size int) (report.Throughput, er
 	try := func(pps float64) (bool, error) {
 		t, run, err := b.trial(ctx, size, pps)
 		if err != nil {
+			result.Cut = true
+			result.Bits = result.PPS * float64(size) * 8
 			return false, err
 		}
 		result.Trials = append(result.Trials, t)
@@ -146,7 +152,7 @@ func (b *Bench) LossCurve(ctx context.Context, size int, steps int) ([]report.Lo
 		if err != nil {
 			return points, err
 		}
-		p := report.LossPoint{Subject: b.Subject, Size: size, PPS: t.SentPPS, Sent: t.Sent, Lost: t.Lost}
+		p := report.LossPoint{Subject: b.Subject, Size: size, PPS: t.SentPPS, Sent: t.Sent, Lost: t.Lost, CPU: t.CPU}
 		if t.Sent > 0 {
 			p.Ratio = float64(t.Lost) / float64(t.Sent)
 		}
@@ -163,13 +169,15 @@ func (b *Bench) LossCurve(ctx context.Context, size int, steps int) ([]report.Lo
 // Latency is RFC 2544 section 26.2 at a rate, which should be the throughput's:
 // the distribution over some trials.
 func (b *Bench) Latency(ctx context.Context, size int, pps float64, repeats int) (report.Latency, error) {
-	result := report.Latency{Subject: b.Subject, Size: size, PPS: pps, Distribution: &perf.Distribution{}}
+	result := report.Latency{Subject: b.Subject, Size: size, PPS: pps, Tolerance: b.Tolerance, Distribution: &perf.Distribution{}}
 	for range max(repeats, 1) {
 		t, run, err := b.trial(ctx, size, pps)
 		if err != nil {
 			return result, err
 		}
+		result.Sent += t.Sent
 		result.Lost += t.Lost
+		result.CPU = report.LowerCPU(result.CPU, t.CPU)
 		if d := run.Latency(); d != nil {
 			result.Distribution.Add(d)
 		}

@@ -17,6 +17,7 @@ type Replay struct {
 
 	frames []captured
 	bytes  []byte
+	runs   uint64 // by number: runs of which there are signed frames
 }
 
 // captured is a frame of a capture: its place in the bytes of all, and when it
@@ -45,7 +46,7 @@ func (r *Replay) Load() (skipped int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	r.frames, r.bytes = nil, nil
+	r.frames, r.bytes, r.runs = nil, nil, 0
 	var first time.Time
 	var d [1]afxdp.Desc
 	for {
@@ -62,6 +63,9 @@ func (r *Replay) Load() (skipped int, err error) {
 		b := umem.Frame(d[0].Addr, d[0].Len)
 		r.frames = append(r.frames, captured{len(r.bytes), len(b), max(0, int64(ts.Sub(first)))})
 		r.bytes = append(r.bytes, b...)
+		if run, signed := signedBy(b); signed {
+			r.runs |= 1 << run
+		}
 		umem.Free(d[0].Addr)
 	}
 	if err := port.Err(); err != nil {

@@ -26,15 +26,14 @@ func (r *Rig) result(load *Load, took time.Duration, cut bool) *report.Run {
 	for _, w := range r.workers {
 		p := report.Port{
 			Name: w.port.Name, Foreign: w.seen.foreign, Corrupt: w.seen.corrupt,
-			Stray: w.seen.stray, Misdirected: w.seen.misdirected,
+			RxFrames: w.taken, Stray: w.seen.stray, Misdirected: w.seen.misdirected, Unexpected: w.seen.unexpected,
 		}
 		for _, l := range w.lanes {
 			s := l.queue.Stats()
-			p.RxFrames += s.RxFrames
-			p.TxFrames += s.TxFrames
-			p.RxNoFrame += s.RxNoFrame
-			p.RxFull += s.RxFull
-			p.TxFull += s.TxFull
+			p.TxFrames += s.TxFrames - l.before.TxFrames
+			p.RxNoFrame += s.RxNoFrame - l.before.RxNoFrame
+			p.RxFull += s.RxFull - l.before.RxFull
+			p.TxFull += s.TxFull - l.before.TxFull
 		}
 		if f, ok := w.port.Port.(*afxdp.Interface); ok {
 			info := f.Info()
@@ -48,6 +47,10 @@ func (r *Rig) result(load *Load, took time.Duration, cut bool) *report.Run {
 	}
 	return run
 }
+
+// missedShare is the share of frames given up from which on a rate was too much,
+// and not only held up for a moment.
+const missedShare = 0.01
 
 func (r *Rig) streamResult(s *Stream, id int, took time.Duration, run *report.Run) report.Stream {
 	n, t := r.sender(s, id), r.tracker(s, id)
@@ -69,11 +72,19 @@ func (r *Rig) streamResult(s *Stream, id int, took time.Duration, run *report.Ru
 	if late := n.pace.late.Snapshot(); late.Count() > 0 {
 		one.LateMean, one.LateP50, one.LateP99, one.LateMax = late.Mean(), late.Quantile(0.5), late.Quantile(0.99), late.Max()
 	}
-	if one.AskedPPS > 0 && n.pace.missed > 0 {
-		run.Notes = append(run.Notes, fmt.Sprintf("stream %s: %s were asked for, %s were reached: %s",
-			s.Name, report.Rate(one.AskedPPS), report.Rate(one.SentPPS), "the generator or the port could not keep up"))
+	if missed := n.pace.missed; one.AskedPPS > 0 && missed > 0 {
+		what := "which were more than 10 ms late"
+		if float64(missed) > missedShare*float64(n.pace.slots) {
+			what += ": the generator or the port could not keep up"
+		}
+		run.Notes = append(run.Notes, fmt.Sprintf("stream %s: %d of %d frames were given up (%.2f %%), %s", s.Name, missed, n.pace.slots,
+			100*float64(missed)/float64(n.pace.slots), what))
 	}
-	if t == nil || !n.signed {
+	if s.Replay != nil && s.To != "" {
+		run.Notes = append(run.Notes, fmt.Sprintf("stream %s is sent from a capture: its frames are counted where they arrive, "+
+			"as of others or, where a generator had signed them, of other runs; loss and latency are not measured", s.Name))
+	}
+	if t == nil {
 		return one
 	}
 	t.settle()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/perf"
@@ -144,13 +145,22 @@ func (r *Rig) prepare(load *Load) error {
 	if err != nil {
 		return err
 	}
-	r.run = (r.run + 1) % maxRuns
+	if r.run, err = load.nextRun(r.run); err != nil {
+		return err
+	}
+	expected := make([]bool, len(load.Streams))
+	for i := range load.Streams {
+		expected[i] = load.Streams[i].measured()
+	}
 	for _, w := range r.workers {
 		if err := w.forget(); err != nil {
 			return err
 		}
 		w.run = r.run
-		w.seen = struct{ foreign, corrupt, stray, misdirected uint64 }{}
+		w.taken, w.seen, w.expected = 0, strangers{}, expected
+		for _, l := range w.lanes {
+			l.before = l.queue.Stats()
+		}
 		w.shown.foreign, w.shown.corrupt, w.shown.misdirected = perf.Counter{}, perf.Counter{}, perf.Counter{}
 		w.trackers = make([]*tracker, len(load.Streams))
 	}
@@ -188,6 +198,9 @@ func (r *Rig) add(s *Stream, id uint32, seed uint64, window int) error {
 	if !ok {
 		return fmt.Errorf("no port is called %q", s.To)
 	}
+	if !s.measured() {
+		return nil
+	}
 	r.workers[to].trackers[id], err = newTracker(window)
 	return err
 }
@@ -202,9 +215,32 @@ func (r *Rig) sender(s *Stream, id int) *sender {
 	return nil
 }
 
+// nextRun returns the number of the run that follows one. Frames of this load's
+// captures may be signed, by a generator that was recorded: no run has the number
+// of theirs, so that they count as frames of another run and never as a stream's.
+func (l *Load) nextRun(run uint32) (uint32, error) {
+	var taken uint64
+	measured := false
+	for i := range l.Streams {
+		if r := l.Streams[i].Replay; r != nil {
+			taken |= r.runs
+		}
+		measured = measured || l.Streams[i].measured()
+	}
+	for range maxRuns {
+		if run = (run + 1) % maxRuns; taken>>run&1 == 0 {
+			return run, nil
+		}
+	}
+	if measured {
+		return 0, errors.New("the captures to be sent hold signed frames of all runs: they cannot be told from those of streams that are measured: send them without such streams")
+	}
+	return run, nil
+}
+
 // tracker returns the tracker of a stream; nil when nobody expects it.
 func (r *Rig) tracker(s *Stream, id int) *tracker {
-	if s.To == "" {
+	if !s.measured() {
 		return nil
 	}
 	return r.workers[r.byName[s.To]].trackers[id]
@@ -259,6 +295,16 @@ func (l *Load) Check(limits Limits, ports ...*Port) error {
 		}
 	}
 	return limits.check(l)
+}
+
+// DueIn returns how many frames a stream's rate comes to in such a time on a port
+// that can send it; without end at top speed, and for a capture at its own speed.
+func (s *Stream) DueIn(d time.Duration, from *Port) float64 {
+	n, err := newSender(s, 0, 0, 0, longest(from.Port)+FCS, from.Speed)
+	if err != nil || n.pace.rate == 0 {
+		return math.Inf(1)
+	}
+	return n.pace.rate * d.Seconds()
 }
 
 // Check says whether a port can send a stream, without sending anything.

@@ -132,3 +132,84 @@ func TestRatesAreOverTheStreamsTime(t *testing.T) {
 		t.Errorf("%g seconds", s)
 	}
 }
+
+// TestEveryFrameCounted: each received frame is in exactly one count, also those
+// of captures, of which some were signed by a generator in a run of any number.
+func TestEveryFrameCounted(t *testing.T) {
+	const n = 300
+	stream := func(name, to string) Stream {
+		return Stream{Name: name, From: "a", To: to, Headers: udp4(), Sizes: FixedSize(64), Count: n, Rate: Rate{1e5, PacketsPerSec}}
+	}
+	replay := func(runs ...uint32) Stream {
+		r := &Replay{File: "memory", Loops: 1, Speed: 1}
+		for i := range n {
+			s := stream("captured", "b")
+			made, err := newSender(&s, 0, runs[i%len(runs)], 0, 1518, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, 1518)
+			b = b[:made.build(b, 0)]
+			run, signed := signedBy(b)
+			if !signed || run != runs[i%len(runs)] {
+				t.Fatalf("run %d, %v", run, signed)
+			}
+			r.runs |= 1 << run
+			r.frames = append(r.frames, captured{len(r.bytes), len(b), int64(i) * 1000})
+			r.bytes = append(r.bytes, b...)
+		}
+		return Stream{Name: "replay", From: "a", To: "b", Replay: r}
+	}
+	unsigned := stream("unsigned", "b")
+	unsigned.Unsigned = true
+	for _, c := range []struct {
+		name    string
+		streams []Stream
+		want    strangers
+	}{
+		{"measured", []Stream{stream("s", "b")}, strangers{}},
+		{"to nobody", []Stream{stream("s", "")}, strangers{unexpected: n}},
+		{"to another port", []Stream{stream("s", "a")}, strangers{misdirected: n}},
+		{"unsigned", []Stream{unsigned}, strangers{foreign: n}},
+		{"signed capture", []Stream{replay(1)}, strangers{stray: n}},
+		{"signed capture beside a stream", []Stream{stream("s", "b"), replay(1, 2, 3)}, strangers{stray: n}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clock := perf.NewVirtual(time.Unix(1e9, 0))
+			rig, _ := pair(t, clock, Impairments{}, 1024)
+			for round := range 2 { // the second counts anew
+				run, err := rig.Stepped(Load{Name: c.name, Streams: c.streams}, 2000, func() { clock.Advance(time.Microsecond) })
+				if err != nil {
+					t.Fatal(err)
+				}
+				var sent, known uint64
+				for i := range run.Streams {
+					s := &run.Streams[i]
+					sent += s.Sent
+					known += s.Received + s.Duplicates + s.TooLate
+					if s.Duplicates > 0 || s.Measured && c.want.misdirected == 0 && s.Received != n {
+						t.Errorf("round %d: %+v", round, s)
+					}
+				}
+				p := run.Ports[1]
+				got := strangers{foreign: p.Foreign, corrupt: p.Corrupt, stray: p.Stray, misdirected: p.Misdirected, unexpected: p.Unexpected}
+				if got != c.want || p.RxFrames != sent || run.Ports[0].TxFrames != sent {
+					t.Errorf("round %d: port %+v of %d sent, want %+v", round, p, sent, c.want)
+				}
+				if sum := known + p.Foreign + p.Corrupt + p.Stray + p.Misdirected + p.Unexpected; sum != p.RxFrames {
+					t.Errorf("round %d: %d in the counts, %d came in", round, sum, p.RxFrames)
+				}
+			}
+		})
+	}
+	every := make([]uint32, maxRuns)
+	for i := range every {
+		every[i] = uint32(i)
+	}
+	if _, err := (&Load{Streams: []Stream{stream("s", "b"), replay(every...)}}).nextRun(0); err == nil {
+		t.Error("a stream was to be told from a capture of all runs")
+	}
+	if _, err := (&Load{Streams: []Stream{replay(every...)}}).nextRun(0); err != nil {
+		t.Error(err)
+	}
+}

@@ -112,8 +112,9 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	phase.Store(2)
 	group.Wait()
 	run := r.result(&load, time.Duration(stop-start), ctx.Err() != nil)
-	if share := float64(got.Load()) / float64(max(lived.Load(), 1)); share < 0.97 {
-		run.Notes = append(run.Notes, fmt.Sprintf("the generator's threads got %.0f %% of a CPU: what else runs there is in rates and latencies", 100*share))
+	run.CPUShare = float64(got.Load()) / float64(max(lived.Load(), 1))
+	if run.CPUShare < report.LeastCPU {
+		run.Notes = append(run.Notes, fmt.Sprintf("the generator's threads got %.0f %% of a CPU: what else runs there is in rates and latencies", 100*run.CPUShare))
 	}
 	return run, nil
 }
@@ -223,7 +224,7 @@ func (r *Rig) live(load *Load, elapsed time.Duration) *Live {
 		s := &load.Streams[i]
 		n, t := r.sender(s, i), r.tracker(s, i)
 		one := LiveStream{Name: s.Name, Sent: n.shown.frames.Load(), SentBytes: n.shown.bytes.Load()}
-		if t != nil && n.signed {
+		if t != nil {
 			one.Expected = true
 			one.Received, one.Duplicates, one.Reordered = t.shown.frames.Load(), t.shown.duplicates.Load(), t.shown.reordered.Load()
 			d := t.latency.Snapshot()

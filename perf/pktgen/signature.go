@@ -57,8 +57,26 @@ const (
 // examine finds the signature of a received frame and checks it and the
 // checksums.
 func examine(b []byte, run uint32) (what kind, stream uint32, seq, t uint64) {
+	what, a, t := inspect(b)
+	switch {
+	case what != sound:
+		return what, 0, 0, 0
+	case uint32(a>>48)&(maxRuns-1) != run:
+		return stray, 0, 0, 0
+	}
+	return sound, uint32(a >> 54), a & seqMask, t
+}
+
+// signedBy returns the run of a sound frame, whichever it is.
+func signedBy(b []byte) (run uint32, signed bool) {
+	what, a, _ := inspect(b)
+	return uint32(a>>48) & (maxRuns - 1), what == sound
+}
+
+// inspect returns the signature's first word and time of a sound frame.
+func inspect(b []byte) (what kind, a, t uint64) {
 	if len(b) < 14+20+8+signatureBytes {
-		return foreign, 0, 0, 0
+		return foreign, 0, 0
 	}
 	at := 12
 	ethertype := binary.BigEndian.Uint16(b[at:])
@@ -78,11 +96,11 @@ func examine(b []byte, run uint32) (what kind, stream uint32, seq, t uint64) {
 	switch {
 	case ethertype == 0x0800:
 		if ip[0] != 0x45 || len(ip) < 20 {
-			return foreign, 0, 0, 0
+			return foreign, 0, 0
 		}
 		size := int(binary.BigEndian.Uint16(ip[2:]))
 		if size < 28 || size > len(ip) || binary.BigEndian.Uint16(ip[6:])&0x3fff != 0 {
-			return foreign, 0, 0, 0
+			return foreign, 0, 0
 		}
 		ok = fold(sum(ip[:20])) == 0xffff
 		proto = ip[9]
@@ -91,13 +109,13 @@ func examine(b []byte, run uint32) (what kind, stream uint32, seq, t uint64) {
 	case ethertype == 0x86dd && len(ip) >= 40+8+signatureBytes:
 		size := int(binary.BigEndian.Uint16(ip[4:]))
 		if size < 8 || 40+size > len(ip) {
-			return foreign, 0, 0, 0
+			return foreign, 0, 0
 		}
 		proto = ip[6]
 		l4 = ip[40 : 40+size]
 		total = sum(ip[8:40])
 	default:
-		return foreign, 0, 0, 0
+		return foreign, 0, 0
 	}
 	total += uint64(proto) + uint64(len(l4))
 	head := 8
@@ -109,23 +127,20 @@ func examine(b []byte, run uint32) (what kind, stream uint32, seq, t uint64) {
 		total = 0
 	case 58:
 	default:
-		return foreign, 0, 0, 0
+		return foreign, 0, 0
 	}
 	if len(l4) < head+signatureBytes {
-		return foreign, 0, 0, 0
+		return foreign, 0, 0
 	}
 	sig := l4[head : head+signatureBytes]
 	a, s := binary.BigEndian.Uint64(sig[2:]), binary.BigEndian.Uint64(sig[10:])
 	marked := binary.BigEndian.Uint16(sig) == magic
 	signed := s&(1<<24-1) == check(a, s>>24)
 	if !marked && !signed {
-		return foreign, 0, 0, 0
+		return foreign, 0, 0
 	}
 	if !marked || !signed || !ok || fold(total+sum(l4)) != 0xffff {
-		return corrupt, 0, 0, 0
+		return corrupt, 0, 0
 	}
-	if uint32(a>>48)&(maxRuns-1) != run {
-		return stray, 0, 0, 0
-	}
-	return sound, uint32(a >> 54), a & seqMask, s >> 24
+	return sound, a, s >> 24
 }

@@ -27,6 +27,9 @@ type Stream struct {
 	Replay   *Replay // frames of a capture, instead of Headers, Vary and Sizes
 }
 
+// measured says whether a port receives the stream and knows its frames.
+func (s *Stream) measured() bool { return s.To != "" && !s.Unsigned && s.Replay == nil }
+
 // total returns how many frames the stream has, 0: it goes on until the run's end.
 func (s *Stream) total() uint64 {
 	if s.Replay == nil || s.Replay.Loops == 0 {

@@ -16,17 +16,21 @@ type worker struct {
 
 	run      uint32
 	trackers []*tracker // by stream; nil: not for this port
+	expected []bool     // by stream: some port receives it
 	rx       [burstFrames]afxdp.Desc
 
-	seen struct { // frames that are no sound ones of a stream for this port
-		foreign, corrupt, stray, misdirected uint64
-	}
+	taken uint64 // frames that were examined
+	seen  strangers
 	shown struct{ foreign, corrupt, misdirected perf.Counter } // for readers
 }
+
+// strangers counts frames that are no sound ones of a stream for this port.
+type strangers struct{ foreign, corrupt, stray, misdirected, unexpected uint64 }
 
 // lane is a queue and what is to be sent on it.
 type lane struct {
 	queue   afxdp.Queue
+	before  afxdp.QueueStats // when the run began
 	senders []*sender
 	first   int // sender that is asked first
 	tx      [burstFrames]afxdp.Desc
@@ -66,12 +70,17 @@ func (w *worker) step(sending bool) (work bool) {
 // receive examines the first n frames of rx and frees them.
 func (w *worker) receive(n int) {
 	now := uint64(w.clock.Nanos())
+	w.taken += uint64(n)
 	for _, d := range w.rx[:n] {
 		what, stream, seq, t := examine(w.umem.Frame(d.Addr, d.Len), w.run)
 		w.umem.Free(d.Addr)
 		switch what {
 		case sound:
-			if int(stream) >= len(w.trackers) || w.trackers[stream] == nil {
+			if int(stream) >= len(w.expected) || !w.expected[stream] {
+				w.seen.unexpected++
+				continue
+			}
+			if w.trackers[stream] == nil {
 				w.seen.misdirected++
 				continue
 			}

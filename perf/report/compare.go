@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -15,21 +16,36 @@ type Difference struct {
 	Percent float64 // by which the second differs; 0 when the first is 0
 }
 
-// Compare pairs the figures of two documents by part, subject, size and name.
-// only lists figures that one of them lacks.
-func Compare(before, after *Document) (both []Difference, only []string) {
+// Compare pairs the figures of two documents by part, subject, stream or port,
+// size and name. In a part in which each of them has one subject, these are
+// compared whatever they are called: renamed says so. only lists figures that one
+// of the documents lacks.
+func Compare(before, after *Document) (both []Difference, renamed, only []string) {
 	type key struct {
-		part, subject, name string
-		size                int
+		part, subject, of, name string
+		size                    int
 	}
-	of := func(r *Row) key { return key{r.Part, r.Subject, r.Name, r.Size} }
+	rows, newer := before.Rows(), after.Rows()
+	first, second := oneSubject(rows), oneSubject(newer)
+	for _, r := range newer {
+		a, b := first[r.Part], second[r.Part]
+		if line := fmt.Sprintf("%s: the first result is of %q, the second of %q", r.Part, a, b); a != b && a != "" && b != "" && !slices.Contains(renamed, line) {
+			renamed = append(renamed, line)
+		}
+	}
+	of := func(r *Row) key {
+		k := key{r.Part, r.Subject, r.Of, r.Name, r.Size}
+		if first[r.Part] != "" && second[r.Part] != "" {
+			k.subject = ""
+		}
+		return k
+	}
 	old := map[key]float64{}
-	rows := before.Rows()
 	for i := range rows {
 		old[of(&rows[i])] = rows[i].Value
 	}
 	seen := map[key]bool{}
-	for _, r := range after.Rows() {
+	for _, r := range newer {
 		k := of(&r)
 		seen[k] = true
 		was, ok := old[k]
@@ -48,11 +64,25 @@ func Compare(before, after *Document) (both []Difference, only []string) {
 			only = append(only, fmt.Sprintf("only in the first: %s", rows[i].label()))
 		}
 	}
-	return both, only
+	return both, renamed, only
+}
+
+// oneSubject returns the subject of each part that has only one.
+func oneSubject(rows []Row) map[string]string {
+	one := map[string]string{}
+	for i := range rows {
+		r := &rows[i]
+		if was, ok := one[r.Part]; !ok {
+			one[r.Part] = r.Subject
+		} else if was != r.Subject {
+			one[r.Part] = ""
+		}
+	}
+	return one
 }
 
 func (r *Row) label() string {
-	s := r.Part + " " + r.Subject
+	s := r.Part + " " + r.whole()
 	if r.Size > 0 {
 		s += fmt.Sprintf(" %d", r.Size)
 	}
@@ -76,8 +106,11 @@ func inUnit(v float64, unit string) string {
 
 // WriteComparison writes a table of two documents' figures.
 func WriteComparison(w io.Writer, before, after *Document) error {
-	both, only := Compare(before, after)
+	both, renamed, only := Compare(before, after)
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	for _, line := range renamed {
+		fmt.Fprintln(t, line)
+	}
 	fmt.Fprint(t, "part\tsubject\tsize\tfigure\tfirst\tsecond\tchange\n")
 	for i := range both {
 		d := &both[i]
@@ -96,7 +129,7 @@ func WriteComparison(w io.Writer, before, after *Document) error {
 				change += " worse"
 			}
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Part, d.Subject, size, d.Name, inUnit(d.Before, d.Unit), inUnit(d.Value, d.Unit), change)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", d.Part, d.whole(), size, d.Name, inUnit(d.Before, d.Unit), inUnit(d.Value, d.Unit), change)
 	}
 	for _, line := range only {
 		fmt.Fprintln(t, line)

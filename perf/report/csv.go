@@ -12,6 +12,7 @@ import (
 type Row struct {
 	Part    string // run, throughput, loss, latency, back-to-back, search, sessions
 	Subject string
+	Of      string // the stream or port of it; empty: none
 	Size    int    // 0: none
 	Name    string // of the figure
 	Value   float64
@@ -21,8 +22,9 @@ type Row struct {
 
 // Rows returns all figures.
 func (d *Document) Rows() (rows []Row) {
+	of := ""
 	add := func(part, subject string, size int, name string, value float64, unit string, better int) {
-		rows = append(rows, Row{part, subject, size, name, value, unit, better})
+		rows = append(rows, Row{part, subject, of, size, name, value, unit, better})
 	}
 	times := func(part, subject string, size int, what string, d *perf.Distribution) {
 		if d == nil || d.Count() == 0 {
@@ -38,7 +40,8 @@ func (d *Document) Rows() (rows []Row) {
 		r := &d.Runs[i]
 		for j := range r.Streams {
 			s := &r.Streams[j]
-			name := r.Name + "/" + s.Name
+			name := r.Name
+			of = s.Name
 			add("run", name, 0, "asked", s.AskedPPS, "pps", 0)
 			add("run", name, 0, "sent", float64(s.Sent), "frames", 0)
 			add("run", name, 0, "rate", s.SentPPS, "pps", 1)
@@ -57,15 +60,23 @@ func (d *Document) Rows() (rows []Row) {
 	for i := range d.Runs {
 		for j := range d.Runs[i].Ports {
 			p := &d.Runs[i].Ports[j]
-			name := d.Runs[i].Name + "/port " + p.Name
+			name := d.Runs[i].Name
+			of = "port " + p.Name
+			add("run", name, 0, "frames in", float64(p.RxFrames), "frames", 0)
+			add("run", name, 0, "frames out", float64(p.TxFrames), "frames", 0)
 			add("run", name, 0, "corrupt", float64(p.Corrupt), "frames", -1)
 			add("run", name, 0, "misdirected", float64(p.Misdirected), "frames", -1)
+			add("run", name, 0, "of streams without receiver", float64(p.Unexpected), "frames", 0)
+			add("run", name, 0, "of other runs", float64(p.Stray), "frames", 0)
 			add("run", name, 0, "of others", float64(p.Foreign), "frames", 0)
 			add("run", name, 0, "lost on its own receive rings", float64(p.RxLost()), "frames", -1)
 		}
 	}
+	of = ""
 	for i := range d.Throughput {
 		t := &d.Throughput[i]
+		add("throughput", t.Subject, t.Size, "may lose", t.Tolerance, "", 0)
+		add("throughput", t.Subject, t.Size, "resolution", t.Resolution, "pps", 0)
 		add("throughput", t.Subject, t.Size, "rate", t.PPS, "pps", 1)
 		add("throughput", t.Subject, t.Size, "bits", t.Bits, "bit/s", 1)
 		times("throughput", t.Subject, t.Size, "latency", t.Latency)
@@ -73,6 +84,7 @@ func (d *Document) Rows() (rows []Row) {
 	for i := range d.Latency {
 		l := &d.Latency[i]
 		add("latency", l.Subject, l.Size, "offered", l.PPS, "pps", 0)
+		add("latency", l.Subject, l.Size, "lost", float64(l.Lost), "frames", -1)
 		times("latency", l.Subject, l.Size, "latency", l.Distribution)
 	}
 	for i, p := range d.Loss {
@@ -106,6 +118,14 @@ func (d *Document) Rows() (rows []Row) {
 	return rows
 }
 
+// whole is the subject with what is of it.
+func (r *Row) whole() string {
+	if r.Of == "" {
+		return r.Subject
+	}
+	return r.Subject + "/" + r.Of
+}
+
 // WriteCSV writes all figures, one a line, under a heading.
 func (d *Document) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
@@ -115,7 +135,7 @@ func (d *Document) WriteCSV(w io.Writer) error {
 		if r.Size > 0 {
 			size = fmt.Sprint(r.Size)
 		}
-		lines = append(lines, []string{r.Part, r.Subject, size, r.Name, fmt.Sprintf("%.10g", r.Value), r.Unit})
+		lines = append(lines, []string{r.Part, r.whole(), size, r.Name, fmt.Sprintf("%.10g", r.Value), r.Unit})
 	}
 	return out.WriteAll(lines)
 }

@@ -7,6 +7,6 @@
 // A Document is plain data; nothing here runs anything, and all functions may be
 // called from any goroutine as long as nobody changes the document.
 //
-// Files in reading order: document.go, text.go, csv.go, compare.go, plot.go,
+// Files in reading order: document.go, doubts.go, text.go, csv.go, compare.go, plot.go,
 // html.go.
 package report

@@ -64,11 +64,12 @@ func (d *Document) Passed() bool {
 
 // Run is one load, sent once.
 type Run struct {
-	Name    string   `json:"name"`
-	Seconds float64  `json:"seconds"`
-	Streams []Stream `json:"streams"`
-	Ports   []Port   `json:"ports"`
-	Notes   []string `json:"notes,omitempty"`
+	Name     string   `json:"name"`
+	Seconds  float64  `json:"seconds"`
+	Streams  []Stream `json:"streams"`
+	Ports    []Port   `json:"ports"`
+	CPUShare float64  `json:"generator_cpu_share,omitempty"` // of a CPU that each of the generator's threads got; 0: not known
+	Notes    []string `json:"notes,omitempty"`
 }
 
 // Stream is what became of a stream. Bytes and bits count frames with FCS; times
@@ -118,15 +119,18 @@ func (s *Stream) LossRatio() float64 {
 	return float64(s.Lost) / float64(s.Sent)
 }
 
-// Port is what a port counted. Queue counters are of all runs of a rig.
+// Port is what a port counted in a run. RxFrames is the sum of what its streams
+// received, with their duplicates and frames that were too late, and of the five
+// counts of other frames: each frame is in one of them.
 type Port struct {
 	Name        string `json:"name"`
 	Driver      string `json:"driver,omitempty"`
 	Mode        string `json:"mode,omitempty"`
 	Foreign     uint64 `json:"foreign"`     // frames of others
 	Corrupt     uint64 `json:"corrupt"`     // frames of a stream with changed bytes
-	Stray       uint64 `json:"stray"`       // frames of an earlier run
+	Stray       uint64 `json:"stray"`       // frames of another run, before this one or from a capture
 	Misdirected uint64 `json:"misdirected"` // sound frames for another port
+	Unexpected  uint64 `json:"unexpected"`  // sound frames of streams that no port receives
 	RxFrames    uint64 `json:"rx_frames"`
 	TxFrames    uint64 `json:"tx_frames"`
 	RxNoFrame   uint64 `json:"rx_no_frame"`
@@ -176,11 +180,13 @@ func (r *Run) Latency() *perf.Distribution {
 type Throughput struct {
 	Subject    string             `json:"subject"`
 	Size       int                `json:"size"`
-	PPS        float64            `json:"pps"`  // the highest rate without loss
+	PPS        float64            `json:"pps"`  // the highest rate with no more loss than Tolerance
 	Bits       float64            `json:"bits"` // per second, frames with FCS
 	Found      bool               `json:"found"`
 	LimitedBy  string             `json:"limited_by"` // "subject", or "generator" when it could send no more
 	Resolution float64            `json:"resolution_pps"`
+	Tolerance  float64            `json:"tolerance"`     // share of frames that a trial may lose; RFC 2544 wants 0
+	Cut        bool               `json:"cut,omitempty"` // the search ended before its time: PPS is the best so far
 	Trials     []Trial            `json:"trials"`
 	Latency    *perf.Distribution `json:"latency_ns,omitempty"` // at that rate
 }
@@ -192,6 +198,7 @@ type Trial struct {
 	Sent    uint64  `json:"sent"`
 	Lost    uint64  `json:"lost"`
 	Passed  bool    `json:"passed"`
+	CPU     float64 `json:"generator_cpu_share,omitempty"` // as in Run
 }
 
 // LossPoint is a point of the frame loss curve, RFC 2544 section 26.3.
@@ -202,6 +209,7 @@ type LossPoint struct {
 	Sent    uint64  `json:"sent"`
 	Lost    uint64  `json:"lost"`
 	Ratio   float64 `json:"loss_ratio"`
+	CPU     float64 `json:"generator_cpu_share,omitempty"` // as in Run
 }
 
 // Latency is the result of RFC 2544 section 26.2, with the whole distribution.
@@ -209,7 +217,10 @@ type Latency struct {
 	Subject      string             `json:"subject"`
 	Size         int                `json:"size"`
 	PPS          float64            `json:"pps"`
+	Sent         uint64             `json:"sent"`
 	Lost         uint64             `json:"lost"`
+	Tolerance    float64            `json:"tolerance"`                     // as in Throughput
+	CPU          float64            `json:"generator_cpu_share,omitempty"` // the least of the trials, as in Run
 	Distribution *perf.Distribution `json:"latency_ns"`
 }
 
@@ -232,6 +243,7 @@ type Search struct {
 	Found   bool    `json:"found"`
 	AtMost  bool    `json:"at_most"`         // the highest value that was tried passed
 	Limit   string  `json:"limit,omitempty"` // what the lowest value that failed was too much for: generator or subject
+	Cut     bool    `json:"cut,omitempty"`   // the search ended before its time: Value is the best so far
 	Tried   []Tried `json:"tried"`
 }
 

@@ -99,7 +99,7 @@ func (d *Document) throughputHTML(p *page) {
 		return
 	}
 	p.heading("Throughput against frame size (RFC 2544)")
-	p.para("The highest rate at which no more frames than allowed were lost.")
+	p.para("The highest rate %s.", d.lossAllowed())
 	var sizes []float64
 	for _, t := range d.Throughput {
 		if !slices.Contains(sizes, float64(t.Size)) {
@@ -120,9 +120,9 @@ func (d *Document) throughputHTML(p *page) {
 				p50, p99 = Nanos(t.Latency.Quantile(0.5)), Nanos(t.Latency.Quantile(0.99))
 			}
 		}
-		rows = append(rows, []string{t.Subject, fmt.Sprint(t.Size), rate, bits, t.LimitedBy, Rate(t.Resolution), p50, p99, fmt.Sprint(len(t.Trials))})
+		rows = append(rows, []string{t.Subject, fmt.Sprint(t.Size), rate, bits, t.LimitedBy, Rate(t.Resolution), mayLose(t.Tolerance), p50, p99, fmt.Sprint(len(t.Trials)) + cut(t.Cut)})
 	}
-	p.table([]string{"subject", "size", "rate", "bits", "limited by", "resolution", "latency p50", "p99", "trials"}, rows)
+	p.table([]string{"subject", "size", "rate", "bits", "limited by", "resolution", "may lose", "latency p50", "p99", "trials"}, rows)
 }
 
 // latencyCurve has the latency over 1/(1-q), so that each nine takes the same room.
@@ -218,7 +218,7 @@ func (d *Document) searchesHTML(p *page) {
 	}
 	for i := range d.Searches {
 		s := &d.Searches[i]
-		p.heading(s.Subject + ": " + s.What)
+		p.heading(s.Subject + ": " + s.What + cut(s.Cut))
 		switch {
 		case !s.Found:
 			p.para("No value passed.")
@@ -232,7 +232,7 @@ func (d *Document) searchesHTML(p *page) {
 		}
 		var rows [][]string
 		for _, t := range s.Tried {
-			rows = append(rows, []string{fmt.Sprintf("%.6g", t.Value), map[bool]string{true: "passed", false: "failed"}[t.Passed], t.Note})
+			rows = append(rows, []string{fmt.Sprintf("%.6g", t.Value), passed(t.Passed), t.Note})
 		}
 		p.table([]string{s.Unit, "result", ""}, rows)
 	}
@@ -272,10 +272,10 @@ func (r *Run) html(p *page) {
 			kind += ", " + o.Mode + " mode"
 		}
 		rows = append(rows, []string{o.Name, kind, fmt.Sprint(o.TxFrames), fmt.Sprint(o.RxFrames), fmt.Sprint(o.Corrupt), fmt.Sprint(o.Misdirected),
-			fmt.Sprint(o.Foreign), fmt.Sprint(o.Stray), fmt.Sprint(o.RxLost()), fmt.Sprint(o.TxFull)})
+			fmt.Sprint(o.Unexpected), fmt.Sprint(o.Stray), fmt.Sprint(o.Foreign), fmt.Sprint(o.RxLost()), fmt.Sprint(o.TxFull)})
 	}
 	if len(rows) > 0 {
-		p.table([]string{"port", "driver", "frames out", "frames in", "corrupt", "misdirected", "of others", "of an earlier run", "lost on its own receive rings", "waits for room to send"}, rows)
+		p.table([]string{"port", "driver", "frames out", "frames in", "corrupt", "misdirected", "of streams without receiver", "of other runs", "of others", "lost on its own receive rings", "waits for room to send"}, rows)
 	}
 	for _, n := range r.Notes {
 		p.para("Note: %s", n)

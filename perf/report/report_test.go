@@ -3,6 +3,8 @@ package report
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -59,8 +61,8 @@ func TestJSONThereAndBack(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	both, only := Compare(sample(1), sample(1.25))
-	if len(only) != 0 || len(both) == 0 {
+	both, renamed, only := Compare(sample(1), sample(1.25))
+	if len(only) != 0 || len(renamed) != 0 || len(both) == 0 {
 		t.Fatalf("%d pairs, unpaired: %v", len(both), only)
 	}
 	found := 0
@@ -80,7 +82,7 @@ func TestCompare(t *testing.T) {
 	}
 	less := sample(1)
 	less.BackToBack = nil
-	if _, only := Compare(sample(1), less); len(only) != 1 || !strings.Contains(only[0], "only in the first") {
+	if _, _, only := Compare(sample(1), less); len(only) != 1 || !strings.Contains(only[0], "only in the first") {
 		t.Errorf("unpaired: %v", only)
 	}
 }
@@ -132,5 +134,101 @@ func TestTextAndCSV(t *testing.T) {
 	}
 	if n := strings.Count(table.String(), "\n"); n != len(d.Rows())+1 {
 		t.Errorf("%d lines for %d figures", n, len(d.Rows()))
+	}
+}
+
+// TestCompareOtherTitles: results of two subjects, one in each, are compared
+// although they are called differently; where one has two, names decide.
+func TestCompareOtherTitles(t *testing.T) {
+	of := func(subject string, also ...string) *Document {
+		d := &Document{Runs: []Run{{Name: subject, Streams: []Stream{{Name: "s", Sent: 1}}, Ports: []Port{{Name: "p"}}}}}
+		for _, who := range append(also, subject) {
+			d.Throughput = append(d.Throughput, Throughput{Subject: who, Size: 64, PPS: 1000, Found: true})
+		}
+		return d
+	}
+	both, renamed, only := Compare(of("kernel"), of("sluice"))
+	if len(both) != len(of("kernel").Rows()) || len(only) != 0 || len(renamed) != 2 || !strings.Contains(renamed[0], `"kernel", the second of "sluice"`) {
+		t.Errorf("%d pairs, renamed %q, unpaired %q", len(both), renamed, only)
+	}
+	both, renamed, only = Compare(of("kernel"), of("sluice", "kernel"))
+	kernels := 0
+	for _, d := range both {
+		if d.Part == "throughput" && d.Subject == "kernel" {
+			kernels++
+		}
+	}
+	if len(renamed) != 1 || kernels == 0 || len(only) == 0 || strings.Contains(strings.Join(only, " "), "kernel") {
+		t.Errorf("two subjects in the second: %d of the kernel's, renamed %q, unpaired %q", kernels, renamed, only)
+	}
+}
+
+// TestTolerance: every form says what loss was allowed.
+func TestTolerance(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		tolerances []float64
+		want       string
+	}{
+		{"none", []float64{0, 0}, "highest rate without loss"},
+		{"half", []float64{0.5, 0.5}, "highest rate with at most 50 % lost"},
+		{"different", []float64{0, 0.01}, "highest rate with no more lost than allowed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := &Document{}
+			for i, share := range c.tolerances {
+				d.Throughput = append(d.Throughput, Throughput{Subject: "box", Size: 64 << i, PPS: 5, Resolution: 7, Found: true, Tolerance: share})
+			}
+			var text, page, table, back bytes.Buffer
+			if err := errors.Join(d.WriteText(&text), d.WriteHTML(&page), d.WriteCSV(&table), d.Write(&back)); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(text.String(), c.want) || !strings.Contains(page.String(), c.want) || !strings.Contains(text.String(), "7.0 pps") {
+				t.Errorf("no %q in\n%s\n%s", c.want, text.String(), page.String())
+			}
+			for _, share := range c.tolerances {
+				if line := fmt.Sprintf("may lose,%g,", share); !strings.Contains(table.String(), line) {
+					t.Errorf("no %q in\n%s", line, table.String())
+				}
+				if field := fmt.Sprintf(`"tolerance": %g`, share); !strings.Contains(back.String(), field) {
+					t.Errorf("no %q in\n%s", field, back.String())
+				}
+			}
+		})
+	}
+}
+
+// TestDoubts: what speaks against results is said, and nothing where nothing does.
+func TestDoubts(t *testing.T) {
+	sound := func() *Document {
+		return &Document{
+			Throughput: []Throughput{{Subject: "box", Size: 64, PPS: 31_400, Resolution: 700, Found: true, Trials: []Trial{{CPU: 1}, {CPU: 0.98}}}},
+			Latency:    []Latency{{Subject: "box", Size: 64, PPS: 31_400, Sent: 6275, CPU: 1}},
+			Loss:       []LossPoint{{Subject: "box", Size: 64, PPS: 66_700, Sent: 100, Lost: 1, Ratio: 0.01, CPU: 1}, {Subject: "box", Size: 64, PPS: 32_000, Sent: 100, CPU: 1}},
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*Document)
+		want   string
+	}{
+		{"sound", func(*Document) {}, ""},
+		{"busy in a trial", func(d *Document) { d.Throughput[0].Trials[1].CPU = 0.5 }, "the throughput the generator's threads got 50 %"},
+		{"busy in the curve", func(d *Document) { d.Loss[1].CPU = 0.25 }, "the loss curve the generator's threads got 25 %"},
+		{"busy in latency", func(d *Document) { d.Latency[0].CPU = 0.75 }, "the latency the generator's threads got 75 %"},
+		{"curve above", func(d *Document) { d.Loss[0].Lost, d.Loss[0].Ratio = 0, 0 }, "but the loss curve lost 0 of 100 at 66.7 kpps"},
+		{"curve of another size", func(d *Document) { d.Loss[0] = LossPoint{Subject: "box", Size: 128, PPS: 66_700, Sent: 100} }, ""},
+		{"curve above, with tolerance", func(d *Document) { d.Throughput[0].Tolerance = 0.01 }, "but the loss curve lost 1 of 100 at 66.7 kpps"},
+		{"loss in latency", func(d *Document) { d.Latency[0].Lost = 1001 }, "the latency run lost 1001 of 6275 at 31.4 kpps"},
+		{"allowed loss in latency", func(d *Document) { d.Latency[0].Lost, d.Latency[0].Tolerance = 62, 0.01 }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := sound()
+			c.change(d)
+			notes := d.Doubts()
+			if c.want == "" && len(notes) > 0 || c.want != "" && (len(notes) != 1 || !strings.Contains(notes[0], c.want)) {
+				t.Errorf("%q, want one with %q", notes, c.want)
+			}
+		})
 	}
 }

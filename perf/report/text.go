@@ -69,6 +69,42 @@ func latencies(d *perf.Distribution) string {
 	return b.String()
 }
 
+// lossAllowed says how much loss a trial of throughput might have.
+func (d *Document) lossAllowed() string {
+	for i := range d.Throughput {
+		if d.Throughput[i].Tolerance != d.Throughput[0].Tolerance {
+			return "with no more lost than allowed"
+		}
+	}
+	if d.Throughput[0].Tolerance == 0 {
+		return "without loss"
+	}
+	return fmt.Sprintf("with at most %s lost", mayLose(d.Throughput[0].Tolerance))
+}
+
+// mayLose writes a tolerance.
+func mayLose(share float64) string {
+	if share == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("%.6g %%", 100*share)
+}
+
+func passed(yes bool) string {
+	if yes {
+		return "passed"
+	}
+	return "failed"
+}
+
+// cut is what stands behind a search that was interrupted.
+func cut(yes bool) string {
+	if yes {
+		return ", ended before its time"
+	}
+	return ""
+}
+
 // WriteText writes the document for a terminal.
 func (d *Document) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
@@ -82,25 +118,26 @@ func (d *Document) WriteText(w io.Writer) error {
 		d.Runs[i].text(t)
 	}
 	if len(d.Throughput) > 0 {
-		fmt.Fprint(t, "\nthroughput (RFC 2544): highest rate without loss\nsubject\tsize\trate\tbit/s\tlimited by\tp50\tp99\ttrials\n")
+		fmt.Fprintf(t, "\nthroughput (RFC 2544): highest rate %s\nsubject\tsize\trate\tbit/s\tlimited by\tresolution\tmay lose\tp50\tp99\ttrials\n", d.lossAllowed())
 		for i := range d.Throughput {
 			r := &d.Throughput[i]
 			if !r.Found {
-				fmt.Fprintf(t, "%s\t%d\tnone found\t\t%s\t\t\t%d\n", r.Subject, r.Size, r.LimitedBy, len(r.Trials))
+				fmt.Fprintf(t, "%s\t%d\tnone found\t\t%s\t%s\t%s\t\t\t%d%s\n", r.Subject, r.Size, r.LimitedBy, Rate(r.Resolution), mayLose(r.Tolerance), len(r.Trials), cut(r.Cut))
 				continue
 			}
 			p50, p99 := "", ""
 			if r.Latency != nil {
 				p50, p99 = Nanos(r.Latency.Quantile(0.5)), Nanos(r.Latency.Quantile(0.99))
 			}
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%d\n", r.Subject, r.Size, Rate(r.PPS), Bits(r.Bits), r.LimitedBy, p50, p99, len(r.Trials))
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d%s\n", r.Subject, r.Size, Rate(r.PPS), Bits(r.Bits), r.LimitedBy, Rate(r.Resolution),
+				mayLose(r.Tolerance), p50, p99, len(r.Trials), cut(r.Cut))
 		}
 	}
 	if len(d.Latency) > 0 {
 		fmt.Fprint(t, "\nlatency\n")
 		for i := range d.Latency {
 			l := &d.Latency[i]
-			fmt.Fprintf(t, "%s, %d bytes at %s, %d lost: %s\n", l.Subject, l.Size, Rate(l.PPS), l.Lost, latencies(l.Distribution))
+			fmt.Fprintf(t, "%s, %d bytes at %s, %d of %d lost: %s\n", l.Subject, l.Size, Rate(l.PPS), l.Lost, l.Sent, latencies(l.Distribution))
 		}
 	}
 	if len(d.Loss) > 0 {
@@ -131,7 +168,10 @@ func (d *Document) WriteText(w io.Writer) error {
 		if s.Limit != "" {
 			value += ", limited by the " + s.Limit
 		}
-		fmt.Fprintf(t, "\n%s: %s: %s (%d values tried)\n", s.Subject, s.What, value, len(s.Tried))
+		fmt.Fprintf(t, "\n%s: %s: %s (%d values tried)%s\n", s.Subject, s.What, value, len(s.Tried), cut(s.Cut))
+		for _, one := range s.Tried {
+			fmt.Fprintf(t, "%.6g\t%s\t%s\n", one.Value, passed(one.Passed), one.Note)
+		}
 	}
 	for i := range d.Sessions {
 		d.Sessions[i].text(t)
@@ -168,7 +208,8 @@ func (r *Run) text(t io.Writer) {
 		if p.Driver != "" {
 			fmt.Fprintf(t, " (%s, %s mode)", p.Driver, p.Mode)
 		}
-		fmt.Fprintf(t, ": %d corrupt, %d misdirected, %d of others", p.Corrupt, p.Misdirected, p.Foreign)
+		fmt.Fprintf(t, ": %d in, %d out; of those in, %d corrupt, %d misdirected, %d of streams without receiver, %d of other runs, %d of others",
+			p.RxFrames, p.TxFrames, p.Corrupt, p.Misdirected, p.Unexpected, p.Stray, p.Foreign)
 		if lost := p.RxLost(); lost > 0 {
 			fmt.Fprintf(t, "; %d lost on its own receive rings", lost)
 		}

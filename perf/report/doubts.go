@@ -1,0 +1,70 @@
+package report
+
+import "fmt"
+
+// LeastCPU is the share of a CPU that each of the generator's threads has to get
+// for other programs not to be in what is measured.
+const LeastCPU = 0.97
+
+// Doubts returns what speaks against the results of RFC 2544's methods: a
+// generator that did not have its CPU, and trials that contradict each other.
+func (d *Document) Doubts() (notes []string) {
+	say := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	busy := func(what, subject string, size int, least float64) {
+		if least > 0 && least < LeastCPU {
+			say("%s, %d bytes: in the worst trial of %s the generator's threads got %.0f %% of a CPU: what else runs there is in rates, loss and latencies",
+				subject, size, what, 100*least)
+		}
+	}
+	for i := range d.Throughput {
+		t := &d.Throughput[i]
+		least := 0.0
+		for _, one := range t.Trials {
+			least = LowerCPU(least, one.CPU)
+		}
+		busy("the throughput", t.Subject, t.Size, least)
+		if best := d.bestOfCurve(t); best != nil {
+			say("%s, %d bytes: the throughput is %s, but the loss curve lost %d of %d at %s: trials do not repeat, and neither is what the subject can do",
+				t.Subject, t.Size, Rate(t.PPS), best.Lost, best.Sent, Rate(best.PPS))
+		}
+	}
+	for i := range d.Latency {
+		l := &d.Latency[i]
+		busy("the latency", l.Subject, l.Size, l.CPU)
+		if float64(l.Lost) > l.Tolerance*float64(l.Sent) {
+			say("%s, %d bytes: the latency run lost %d of %d at %s, which the throughput says it can do: that does not repeat, and what was lost is in no latency",
+				l.Subject, l.Size, l.Lost, l.Sent, Rate(l.PPS))
+		}
+	}
+	for i := 0; i < len(d.Loss); {
+		p, least := &d.Loss[i], 0.0
+		for ; i < len(d.Loss) && d.Loss[i].Subject == p.Subject && d.Loss[i].Size == p.Size; i++ {
+			least = LowerCPU(least, d.Loss[i].CPU)
+		}
+		busy("the loss curve", p.Subject, p.Size, least)
+	}
+	return notes
+}
+
+// bestOfCurve returns the loss curve's highest rate that would have passed, if it
+// is above the throughput by more than the search could miss; nil: it is not.
+func (d *Document) bestOfCurve(t *Throughput) (best *LossPoint) {
+	if t.Cut {
+		return nil
+	}
+	above := t.PPS + 2*t.Resolution
+	for i := range d.Loss {
+		if p := &d.Loss[i]; p.Subject == t.Subject && p.Size == t.Size && p.PPS > above && p.Sent > 0 && p.Ratio <= t.Tolerance {
+			best, above = p, p.PPS
+		}
+	}
+	return best
+}
+
+// LowerCPU returns the lower of two shares, where 0 is none.
+func LowerCPU(a, b float64) float64 {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
