@@ -168,7 +168,7 @@ func (w *worker) reread(p *packet.Packet, d *packet.Drop) (end, bytes uint32) {
 
 // rejectFrame answers a frame from where it came, in the name of whom it was for.
 func (w *worker) rejectFrame(p *packet.Packet, d packet.Drop, spec rules.RejectSpec) {
-	if d != packet.DropNone || p.Data[0]&1 != 0 || !p.ShouldRejectFrame() {
+	if d != packet.DropNone && d != packet.DropIPChecksum || p.Data[0]&1 != 0 || !p.ShouldRejectFrame() {
 		return
 	}
 	a, ok := w.answer()

@@ -25,8 +25,11 @@ func (p *Packet) Sketch() {
 		}
 		if hl, total := int(b[0]&15)*4, int(be16(b[2:])); hl >= ip4Len && hl <= total && total <= len(b) {
 			p.Proto, p.L4 = b[9], p.L3+uint16(hl)
+			p.L4Payload, p.End, p.Bytes = p.L4, uint32(int(p.L3)+total), uint32(total)
 			if be16(b[6:])&0x1fff != 0 {
 				p.Flags |= FlagLaterFrag
+			} else {
+				markHeader(p)
 			}
 		}
 	}

@@ -9,9 +9,10 @@ import (
 
 // Translate turns one command line of iptables, without the program's name, into
 // one of nft, as iptables-translate does. A rule that nft's language has nothing
-// for is a comment, and the error says why.
+// for is a comment, and the error says why; an error beside a command is what it
+// leaves out.
 func Translate(family Family, args []string) (string, error) {
-	table := "filter"
+	table, list := "filter", false
 	var words []word
 	line := strings.Builder{}
 	for i := 0; i < len(args); i++ {
@@ -19,6 +20,12 @@ func Translate(family Family, args []string) (string, error) {
 			i++
 			table = args[i]
 			continue
+		}
+		switch args[i] {
+		case "-L", "--list":
+			list = true
+		case "-S", "--list-rules":
+			return "", errorf(nft.Pos{File: "<cmdline>", Line: 1, Col: line.Len() + 1}, "Translation not implemented: -S prints what iptables-save does; nft lists with `nft list table`")
 		}
 		words = append(words, word{text: args[i], pos: nft.Pos{File: "<cmdline>", Line: 1, Col: line.Len() + 1}})
 		if strings.ContainsAny(args[i], " \t") {
@@ -31,15 +38,18 @@ func Translate(family Family, args []string) (string, error) {
 	if k == nil {
 		return "", errorf(nft.Pos{File: "<cmdline>", Line: 1, Col: 1}, "unable to initialize table '%s'", table)
 	}
-	cmd, err := parseCommand(family, words, nft.Pos{})
-	if err != nil {
-		return "", err
-	}
 	name := "ip"
 	if family == IPv6 {
 		name = "ip6"
 	}
 	name += " " + table
+	if list { // of one chain too
+		return "nft list table " + name, nil
+	}
+	cmd, err := parseCommand(family, words, nft.Pos{})
+	if err != nil {
+		return "", err
+	}
 	switch cmd.verb {
 	case 'N':
 		return fmt.Sprintf("nft add chain %s %s", name, cmd.chain.text), nil
@@ -52,14 +62,11 @@ func Translate(family Family, args []string) (string, error) {
 		return fmt.Sprintf("nft flush chain %s %s", name, cmd.chain.text), nil
 	case 'A', 'I':
 	default:
-		return "", errorf(cmd.pos, "Translation not implemented")
+		return "", errorf(cmd.pos, "Translation not implemented: -%c %s", cmd.verb, untranslated[cmd.verb])
 	}
 	verb := "add"
 	if cmd.verb == 'I' {
 		verb = "insert"
-	}
-	if cmd.arg.text != "" && cmd.arg.text != "1" {
-		return "", errorf(cmd.arg.pos, "Translation not implemented: a place among rules has no handle yet")
 	}
 	var out []string
 	for _, r := range cmd.rules {
@@ -77,7 +84,20 @@ func Translate(family Family, args []string) (string, error) {
 		}
 		out = append(out, strings.TrimRight(fmt.Sprintf("nft '%s rule %s %s %s", verb, name, cmd.chain.text, text), " ")+"'")
 	}
-	return strings.Join(out, "\n"), nil
+	if cmd.verb == 'I' && cmd.arg.text != "" && cmd.arg.text != "1" {
+		err = errorf(cmd.arg.pos, "place %s is left out: nft inserts in front, or by the handle of a rule in force", cmd.arg.text)
+	}
+	return strings.Join(out, "\n"), err
+}
+
+// untranslated says why nft's language has nothing for a command.
+var untranslated = map[byte]string{
+	'D': "needs the handle of a rule in force, which `nft -a list chain` shows",
+	'R': "needs the handle of a rule in force, which `nft -a list chain` shows",
+	'C': "asks about the rules in force, and nft has no such question",
+	'P': "belongs to the declaration of a base chain: `nft chain TABLE CHAIN { policy drop; }`",
+	'E': "is `nft rename chain TABLE CHAIN NAME` for chains that no base chain is",
+	'Z': "is `nft reset rules` in later versions of nft",
 }
 
 // hooksOf is where a rule stands that is alone: at a built-in chain's hook, or for

@@ -26,6 +26,7 @@ func TestTranslateAsTheTool(t *testing.T) {
 		{`-t raw -A PREROUTING -j CT --notrack`, `nft 'add rule ip raw PREROUTING counter notrack'`},
 		{`-A INPUT ! -p tcp`, `nft 'add rule ip filter INPUT ip protocol != tcp counter'`},
 		{`-N foo`, `nft add chain ip filter foo`},
+		{`-t nat -L PREROUTING -n`, `nft list table ip nat`},
 		{`-F INPUT`, `nft flush chain ip filter INPUT`},
 	} {
 		words, err := split(row[0], nft.Pos{})
@@ -91,5 +92,27 @@ func TestTranslationsAreNft(t *testing.T) {
 	}
 	if translated < 300 {
 		t.Errorf("only %d rules were translated", translated)
+	}
+}
+
+// TestTranslateSaysWhatItLeavesOut: what has no counterpart is named with the
+// reason, and what iptables-translate drops is said.
+func TestTranslateSaysWhatItLeavesOut(t *testing.T) {
+	for _, row := range []struct{ args, text, why string }{
+		{"-I INPUT 3 -p tcp -j ACCEPT", "nft 'insert rule ip filter INPUT ip protocol tcp counter accept'", "place 3 is left out"},
+		{"-I INPUT 1 -j ACCEPT", "nft 'insert rule ip filter INPUT counter accept'", ""},
+		{"-D INPUT 3", "", "-D needs the handle"},
+		{"-D INPUT -p tcp -j ACCEPT", "", "-D needs the handle"},
+		{"-R INPUT 1 -j DROP", "", "-R needs the handle"},
+		{"-P INPUT DROP", "", "-P belongs to the declaration"},
+		{"-C INPUT -j DROP", "", "-C asks"},
+		{"-E a b", "", "-E is"},
+		{"-Z INPUT", "", "-Z is"},
+		{"-S", "", "-S prints"},
+	} {
+		text, err := Translate(IPv4, strings.Fields(row.args))
+		if text != row.text || (err == nil) != (row.why == "") || err != nil && !strings.Contains(err.Error(), row.why) {
+			t.Errorf("%s: %q, error %v; want %q, %q", row.args, text, err, row.text, row.why)
+		}
 	}
 }

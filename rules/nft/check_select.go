@@ -113,6 +113,9 @@ func (k *ruleCheck) payload(r *raw, f *Field) {
 		k.needNetwork(r, f.L3, f.Proto)
 	}
 	if f.HasL4 {
+		if k.l3 == FamilyARP && !k.typeof {
+			k.conflict(r, "arp", f.Proto)
+		}
 		if k.l4 >= 0 && k.l4 != int(f.L4) {
 			k.conflict(r, k.l4Name, f.Proto)
 		}

@@ -2,6 +2,9 @@ package nft
 
 // nat checks snat, dnat, masquerade and redirect.
 func (k *ruleCheck) nat(n *natNode) Stmt {
+	if f := k.table.Family; f == FamilyBridge || f == FamilyNetdev {
+		k.failToken(&n.word, "NAT is only supported for IPv4/IPv6")
+	}
 	st := &NAT{Pos: n.pos, Kind: n.kind, Flags: n.flags, FamilyGiven: n.fam != 0, inet: k.table.Family == FamilyInet}
 	if n.fam != 0 && k.l3 != 0 && k.l3 != n.fam {
 		k.errorf(n.word.pos, n.word.end, "conflicting protocols specified: %s vs. %s. You must specify ip or ip6 family in nat statement", familyName(k.l3), familyName(n.fam))
@@ -263,7 +266,9 @@ func (k *ruleCheck) markValue(n *assignNode, r *raw) MangleValue {
 
 // tproxy checks tproxy.
 func (k *ruleCheck) tproxy(n *tproxyNode) Stmt {
-	k.notIn(&raw{pos: n.pos, end: n.end}, FamilyBridge, FamilyNetdev)
+	if f := k.table.Family; f == FamilyBridge || f == FamilyNetdev {
+		k.failAt(span{n.pos, n.end}, "tproxy is only supported for IPv4/IPv6/INET")
+	}
 	st := &TProxy{Pos: n.pos, Family: n.fam, table: k.table.Family}
 	if n.fam != 0 && k.l3 != 0 && k.l3 != n.fam {
 		k.errorf(n.word.pos, n.word.end, "conflicting protocols specified: %s vs. %s. You must specify ip or ip6 family in tproxy statement", familyName(k.l3), familyName(n.fam))

@@ -19,6 +19,8 @@ func in(kind, rule string) string {
 		base = "type nat hook prerouting priority -100;"
 	case "snat":
 		base = "type nat hook postrouting priority 100;"
+	case "ingress":
+		base = "type filter hook ingress device lo priority 0;"
 	case "user":
 		base = ""
 	}
@@ -70,6 +72,14 @@ var errorCases = []struct {
 	{"fib interface at postrouting", in("ip snat", "fib daddr oif 1"), "7:3-17: Could not process rule: Operation not supported", ""},
 	{"fib type by output interface at input", in("", "fib daddr . oif type local"), "7:3-28: Could not process rule: Operation not supported", ""},
 	{"packet type set at input", in("", "meta pkttype set unicast"), "7:3-26: Could not process rule: Operation not supported", ""},
+	{"fib type at ingress", in("inet ingress", "fib daddr type local"), "7:3-22: Could not process rule: Operation not supported", ""},
+	{"segment size of the route at ingress", in("inet ingress", "rt mtu 500"), "7:3-12: Could not process rule: Operation not supported", ""},
+	{"nat of frames", in("netdev ingress", "snat to 1.2.3.4"), "7:3-6: NAT is only supported for IPv4/IPv6", ""},
+	{"tproxy of frames", in("netdev ingress", "tproxy to :50"), "7:3-15: tproxy is only supported for IPv4/IPv6/INET", ""},
+	{"arp and a port", in("netdev ingress", "meta protocol { ip, arp } udp sport 5"), "7:29-37: conflicting protocols specified: arp vs. udp", ""},
+	{"arp and ip", in("netdev ingress", "meta protocol arp ip saddr 1.2.3.4"), "7:21-28: conflicting protocols specified: arp vs. ip", ""},
+	{"reject of arp", in("netdev ingress", "ether type arp reject"), "7:18-23: cannot reject this network family", ""},
+	{"reset of arp", in("", "ether type arp reject with tcp reset"), "7:18-23: conflicting protocols specified: arp vs. tcp", ""},
 	{"snat of no family", in("", "snat to 1.2.3.4"), "7:3-6: ip or ip6 must be specified with address for inet tables.", ""},
 	{"port without protocol", in("ip dnat", "dnat to 1.2.3.4:80"), "7:19-20: transport protocol mapping is only valid after transport protocol match", ""},
 	{"port after th", in("ip dnat", "th dport 5 dnat to :80"), "7:23-24: transport protocol mapping is only valid after transport protocol match", ""},

@@ -122,7 +122,7 @@ func (v *validation) hook(ch *Chain, b *Base) {
 				ok = b.Hook != HookPostrouting
 			}
 			if f := v.table.Family; f == FamilyIP || f == FamilyIP6 || f == FamilyInet {
-				ok = ok && (b.Hook > HookPostrouting || stmtHooks(st)>>b.Hook&1 != 0)
+				ok = ok && stmtHooks(st)>>b.Hook&1 != 0
 			}
 			// One report is enough though several base chains reach it.
 			if !ok && !v.named[st] {
@@ -148,7 +148,7 @@ func standsAnywhere(r *Rule) bool {
 				return false
 			}
 		}
-		if stmtHooks(st) != atPre|atIn|atFwd|atOut|atEnd {
+		if stmtHooks(st) != everywhere {
 			return false
 		}
 	}

@@ -6,12 +6,15 @@ const (
 	atFwd = 1 << HookForward
 	atOut = 1 << HookOutput
 	atEnd = 1 << HookPostrouting
+	atDev = 1 << HookIngress
+
+	everywhere = atPre | atIn | atFwd | atOut | atEnd | atDev
 )
 
 // stmtHooks returns the hooks of the IP families at which the kernel takes what
 // a statement reads and sets, as bits by Hook.
 func stmtHooks(st Stmt) int {
-	hooks := atPre | atIn | atFwd | atOut | atEnd
+	hooks := everywhere
 	visit := func(e Expr) { hooks &= exprHooks(e) }
 	switch st := st.(type) {
 	case *Match:
@@ -46,7 +49,7 @@ func exprHooks(e Expr) int {
 		case e.Result == FibAddrType && e.Flags&FibOif != 0:
 			return atFwd | atOut | atEnd
 		case e.Result == FibAddrType && e.Flags&FibIif == 0:
-			return atPre | atIn | atFwd | atOut | atEnd
+			return everywhere &^ atDev
 		}
 		return atPre | atIn | atFwd
 	case *RT:

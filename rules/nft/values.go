@@ -113,10 +113,6 @@ func classidText(v uint64) string {
 		return "none"
 	case v == 1<<32-1:
 		return "root"
-	case v>>16 == 0:
-		return fmt.Sprintf(":%x", v)
-	case v&0xffff == 0:
-		return fmt.Sprintf("%x:", v>>16)
 	}
 	return fmt.Sprintf("%x:%x", v>>16, v&0xffff)
 }
