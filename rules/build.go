@@ -28,15 +28,22 @@ func build(ix *index, old *remains, pool *ants.Pool) (*master, error) {
 		ix.renewPlain()
 	}
 	ix.setBlocks = make([]*block, len(ix.sets))
-	errs := make([]error, len(ix.chains)+len(ix.sets))
-	each(len(errs), pool, func(i int) {
-		if i < len(ix.chains) {
-			errs[i] = buildChain(ix.chains[i], ix, old, pool)
-			return
+	var work []func() error // what does not hold: for one edit there is nothing to share out
+	for _, ref := range ix.chains {
+		if ref.block = old.chain(ref); ref.block == nil {
+			work = append(work, func() error { return buildChain(ref, ix, old, pool) })
 		}
-		i -= len(ix.chains)
-		ix.setBlocks[i], errs[len(ix.chains)+i] = ix.setBlock(ix.sets[i], old)
-	})
+	}
+	for i, s := range ix.sets {
+		if ix.setBlocks[i] = old.set(s); ix.setBlocks[i] == nil {
+			work = append(work, func() (err error) {
+				ix.setBlocks[i], err = ix.setBlock(s, old)
+				return err
+			})
+		}
+	}
+	errs := make([]error, len(work))
+	each(len(work), pool, func(i int) { errs[i] = work[i]() })
 	for _, err := range errs {
 		if err != nil {
 			return nil, err // the first in the text's order, whatever the order of work
@@ -77,10 +84,6 @@ func each(n int, pool *ants.Pool, f func(int)) {
 // buildChain makes the block of a chain.
 func buildChain(ref *chainRef, ix *index, old *remains, pool *ants.Pool) error {
 	before, was := old.before(ref)
-	if before != nil && before.block != nil && slices.Equal(before.rules, ref.rules) {
-		ref.block = before.block
-		return nil
-	}
 	lw := lowering{ix: ix, ports: ix.ports, ref: ref}
 	for _, r := range ref.rules {
 		if r.ready {

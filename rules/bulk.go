@@ -73,12 +73,9 @@ func (ix *index) large() bool {
 		slices.ContainsFunc(ix.dyns, func(d dynSpec) bool { return d.set.Elements.Len() >= bulkMin })
 }
 
-// setBlock returns the block of a set: the one it had, one that only says what has
+// setBlock returns the block of a set that has changed: one that only says what has
 // changed, or one that is made from all of its elements.
 func (ix *index) setBlock(s *nft.Set, old *remains) (*block, error) {
-	if b := old.set(s); b != nil {
-		return b, nil
-	}
 	if before := old.setNamed(ix.setOf[s].table, s); before != nil && inBulk(s) {
 		if b, err := before.follow(s, ix); b != nil || err != nil {
 			return b, err

@@ -51,11 +51,13 @@ func (c *Cache) get(key string) *master {
 	return m
 }
 
-// put waits until the cache has taken the image or refused it, so that the next
+// put may wait until the cache has taken the image or refused it, so that the next
 // Compile of the same text finds it or never will.
-func (c *Cache) put(key string, m *master) {
+func (c *Cache) put(key string, m *master, wait bool) {
 	c.c.Set(key, m, int64(m.bytes()))
-	c.c.Wait()
+	if wait {
+		c.c.Wait()
+	}
 }
 
 // contentKey is the hash of all that a master image depends on. The rules have

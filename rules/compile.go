@@ -64,7 +64,7 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 		return nil, err
 	}
 	if cached {
-		opt.Cache.put(key, rs.master)
+		opt.Cache.put(key, rs.master, old == nil) // an edit is done sooner than the cache
 	}
 	return rs, nil
 }

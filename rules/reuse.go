@@ -111,6 +111,14 @@ func (old *remains) before(ref *chainRef) (*chainRef, []int32) {
 	return old.chains[ref.name()], old.was[ref]
 }
 
+// chain returns the block of a chain, if there was one that still holds.
+func (old *remains) chain(ref *chainRef) *block {
+	if before, _ := old.before(ref); before != nil && slices.Equal(before.rules, ref.rules) {
+		return before.block
+	}
+	return nil
+}
+
 // set returns the block of a set, if there was one that still holds.
 func (old *remains) set(s *nft.Set) *block {
 	if old == nil || s.Verdicts || s.HoldsObjects || old.ix.setBlocks == nil {
