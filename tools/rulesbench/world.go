@@ -62,7 +62,7 @@ func newWorld(rules string, workers int, rate float64, check bool) (*world, erro
 	if w.box, err = dataplane.New(cfg); err != nil {
 		return nil, err
 	}
-	if _, err := w.box.Load("rules.nft", []byte(rules)); err == nil {
+	if _, err = w.box.Load("rules.nft", []byte(rules)); err == nil {
 		err = w.box.Start()
 	}
 	if err != nil {
