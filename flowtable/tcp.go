@@ -74,6 +74,11 @@ func trackTCP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
 	next := tcpNext[dir][event][old]
 	switch next {
 	case tcpInvalid:
+		if e.Status&StatusSynproxy != 0 && old == TCPSynSent && event == eventACK && dir == Original && p.Seq == e.sides()[dir].end-1 {
+			if _, from := last.last(); from == Original {
+				return OutcomeAccept // a client that has heard the proxy and waits for the server asks whether it is there
+			}
+		}
 		p.Reason = ReasonTCPState
 		return OutcomeInvalid
 	case tcpIgnore:

@@ -201,11 +201,14 @@ func addresses6(p *Packet, h []byte) {
 // were all of a datagram, which is how Linux tracks one that it does not gather.
 func ReadAlone(p *Packet, t *flowtable.Table) {
 	p.Flags &^= FlagFragment
-	switch p.Reason = flowtable.ReasonNone; p.Proto {
-	case extHopByHop, extRouting, extFragment, extAuth, extNone, extDest: // the chain is broken
+	c := walkIPv6(p.Data[p.L3:p.End], true) // a header that is cut off hides no protocol (ipv6_skip_exthdr)
+	if c.end != walkFound {
 		p.Reason = flowtable.ReasonMalformed
 		return
 	}
+	p.Reason, p.Proto = flowtable.ReasonNone, c.next
+	p.L4 = uint16(min(uint32(p.L3)+uint32(c.off), p.End))
+	p.L4Payload = max(p.L4, p.L4Payload)
 	addresses6(p, p.Data[p.L3:][:ip6Len])
 	h := p.Data[p.L4:p.End]
 	parseTransport(p, t, h, len(h))

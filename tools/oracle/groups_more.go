@@ -121,6 +121,7 @@ func pieces() []*Script {
 	for _, ext := range []string{"hop", "dst", "route", "hop,dst", "dst,hop", "route,dst", "auth"} {
 		six = append(six, row{"behind " + ext, fmt.Sprintf("v6; > udp len=2000 frag=1200 ext=%s; < udp len=1000 frag=256 ext=%s order=2.3.0.1; > proto 59 frag=1200 ext=%s", ext, ext, ext)})
 	}
+	six = append(six, row{"half an authentication header", "v6; > proto 200 cuts=0-8,0-8,8-2000 ext=auth; > S f=1 cuts=0-8,8-2000 ext=auth; > udp f=2 len=20 cuts=0-8,8-2000 ext=dst,auth"})
 	return append(all, scripts(six)...)
 }
 

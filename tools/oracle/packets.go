@@ -21,14 +21,16 @@ type stage struct {
 	next  map[int]*[2]uint32 // TCP: next sequence number by flow and direction
 	far   map[int]*[2]*frame.Decoded
 	moved map[int]*[2]uint32 // TCP: by how much data= came out longer than it went in, by flow and direction
+	stamp map[int]*[2]uint32 // TCP: the timestamp that came out for the side whose packets go in this direction
 	text  bool               // the latest packet had data=
+	proxy bool               // a SYN proxy stands between them
 	last  [2][]byte          // by side: the last frame that came out there
 	id    uint32             // of the latest fragmented datagram
 	rest  []pair.Frame       // a piece for every fragmented datagram that ends what there is of it
 }
 
 func newStage(six bool, id uint32) *stage {
-	return &stage{flows: map[int]*flow{}, six: six, next: map[int]*[2]uint32{}, far: map[int]*[2]*frame.Decoded{}, moved: map[int]*[2]uint32{}, id: id}
+	return &stage{flows: map[int]*flow{}, six: six, next: map[int]*[2]uint32{}, far: map[int]*[2]*frame.Decoded{}, moved: map[int]*[2]uint32{}, stamp: map[int]*[2]uint32{}, id: id}
 }
 
 func (g *stage) flow(n int) *flow {
@@ -40,7 +42,7 @@ func (g *stage) flow(n int) *flow {
 	}
 	if g.next[n] == nil {
 		g.next[n] = &[2]uint32{f.iss[0], f.iss[1]}
-		g.far[n], g.moved[n] = &[2]*frame.Decoded{}, &[2]uint32{}
+		g.far[n], g.moved[n], g.stamp[n] = &[2]*frame.Decoded{}, &[2]uint32{}, &[2]uint32{}
 	}
 	return f
 }
@@ -57,13 +59,49 @@ func (g *stage) saw(n, dir int, out []pair.Frame) {
 			side = f.from
 		}
 		d, err := frame.Decode(o.Data)
-		if o.Side == side && err == nil && d.Inner == nil && d.Version != 0 && d.Offset == 0 {
+		if err != nil || d.Inner != nil || d.Version == 0 || d.Offset != 0 {
+			continue
+		}
+		if d.Proto == frame.ProtoTCP {
+			g.heard(n, dir, o.Side == side, d)
+		}
+		if o.Side == side {
 			g.far[n][dir] = d
-			if d.Proto == frame.ProtoTCP && g.text {
-				g.moved[n][dir] = d.Seq + uint32(len(d.Payload)) - g.next[n][dir]
-			}
 		}
 	}
+}
+
+// heard notes the numbers of a segment that came out after a packet of a flow, on
+// the far side or the one from which that came.
+func (g *stage) heard(n, dir int, far bool, d *frame.Decoded) {
+	from := dir // who sent it, or in whose name
+	if !far {
+		from = 1 - dir
+	}
+	if value, ok := timestamp(d.Options); ok {
+		g.stamp[n][1-from] = value
+	}
+	if far && g.text || g.proxy && (far || d.Flags == "SA") {
+		end := d.Seq + uint32(len(d.Payload)+strings.Count(d.Flags, "S")+strings.Count(d.Flags, "F"))
+		g.moved[n][from] = end - g.next[n][from]
+	}
+}
+
+// timestamp finds the value of the option.
+func timestamp(o []byte) (value uint32, ok bool) {
+	for len(o) > 1 && o[0] != 0 {
+		switch size := int(o[1]); {
+		case o[0] == 1:
+			o = o[1:]
+		case size < 2 || size > len(o):
+			return 0, false
+		case o[0] == 8 && size == 10:
+			return binary.BigEndian.Uint32(o[2:]), true
+		default:
+			o = o[size:]
+		}
+	}
+	return 0, false
 }
 
 // ends returns addresses and ports of a packet: those of the flow, or in reply
@@ -255,6 +293,9 @@ func (g *stage) transport(l *line, f *flow, n int, sport, dport uint16) ([]frame
 			return nil, fmt.Errorf("%q: want a protocol number", l.text)
 		}
 		p, err := strconv.Atoi(l.words[0])
+		if p == 47 { // whose version would stand where NAT writes what chance has chosen
+			sport, dport = f.sport, f.dport
+		}
 		head := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, sport), dport)
 		head = append(head, make([]byte, max(0, size-4))...)
 		return []frame.Layer{frame.Proto(p), frame.Data(head[:size])}, err
@@ -310,7 +351,7 @@ func (g *stage) tcp(l *line, f *flow, n int, sport, dport uint16, sum frame.Sum,
 	if off != 0 {
 		t.DataOffset = frame.Say(uint16(off))
 	}
-	if t.Options, err = tcpOptions(l, f.iss[you]); err != nil {
+	if t.Options, err = tcpOptions(l, f.iss[you], g.stamp[n][me]); err != nil {
 		return nil, err
 	}
 	if _, explicit := l.opts["seq"]; !explicit {
@@ -325,7 +366,7 @@ func (g *stage) tcp(l *line, f *flow, n int, sport, dport uint16, sum frame.Sum,
 	return []frame.Layer{t, data}, nil
 }
 
-func tcpOptions(l *line, peer uint32) (string, error) {
+func tcpOptions(l *line, peer, echo uint32) (string, error) {
 	var b []byte
 	if _, ok := l.opts["mss"]; ok {
 		n, err := l.number("mss", 0)
@@ -345,7 +386,7 @@ func tcpOptions(l *line, peer uint32) (string, error) {
 		b = append(b, 1, 1, 4, 2)
 	}
 	if l.flag("ts") {
-		b = append(b, 1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0)
+		b = binary.BigEndian.AppendUint32(append(b, 1, 1, 8, 10, 0, 0, 0, 1), echo)
 	}
 	if v := l.value("sack", ""); v != "" { // blocks A-B,C-D from the peer's initial number
 		blocks := strings.Split(v, ",")

@@ -87,8 +87,12 @@ var rulesets = map[string]string{
 		iifname "wan" ip daddr 203.0.113.1 tcp dport { 21, 6667 } dnat ip to 10.77.11.2
 		iifname "wan" ip daddr 203.0.113.1 udp dport { 69, 5060 } dnat ip to 10.77.11.2
 	}`),
-	"features": features, "live": liveSets,
-	"counting": counting,
+	"synproxy":            proxyTable("timestamp sack-perm", ""),
+	"synproxy-plain":      proxyTable("", ""),
+	"synproxy-masquerade": proxyTable("timestamp sack-perm", `chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
+	"features":            features,
+	"live":                liveSets,
+	"counting":            counting,
 	"reject": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
 		tcp dport 81 reject with tcp reset
@@ -133,6 +137,22 @@ func helperTable(nat string) string {
 `
 }
 
+// proxyTable has a SYN proxy for servers beyond the box and for one on it.
+func proxyTable(offers, nat string) string {
+	return `table inet o {
+	chain early { type filter hook prerouting priority raw; policy accept; tcp dport 80 tcp flags syn notrack; }
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+		tcp dport 80 ct state invalid,untracked synproxy mss 1400 wscale 7 ` + offers + `
+		ct state invalid drop
+	}
+	chain mine { type filter hook input priority 0; policy drop;
+		tcp dport 80 ct state invalid,untracked synproxy mss 1300 wscale 5 ` + offers + `
+	}
+	` + nat + `
+}
+`
+}
+
 // natTable observes and translates.
 func natTable(chains string) string {
 	return `table inet o {
@@ -147,14 +167,15 @@ func natTable(chains string) string {
 
 // free says, by ruleset, what NAT may choose by chance.
 var free = map[string]func(netip.Addr, uint16) bool{
-	"masquerade":        func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
-	"both":              func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
-	"helper-masquerade": func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
-	"snat-random":       func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
-	"snat":              func(a netip.Addr, port uint16) bool { return a == snat4 || a == snat6 },
-	"snat-range":        func(a netip.Addr, port uint16) bool { return a == snat4 && port >= 5000 && port <= 5003 },
-	"dnat":              func(netip.Addr, uint16) bool { return false },
-	"table-nat":         func(a netip.Addr, port uint16) bool { return a == snat4 || a == pair.Spare(1, false) },
+	"masquerade":          func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"both":                func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"synproxy-masquerade": func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"helper-masquerade":   func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"snat-random":         func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"snat":                func(a netip.Addr, port uint16) bool { return a == snat4 || a == snat6 },
+	"snat-range":          func(a netip.Addr, port uint16) bool { return a == snat4 && port >= 5000 && port <= 5003 },
+	"dnat":                func(netip.Addr, uint16) bool { return false },
+	"table-nat":           func(a netip.Addr, port uint16) bool { return a == snat4 || a == pair.Spare(1, false) },
 }
 
 var (

@@ -141,6 +141,9 @@ func (d dice) conversation(s *Script) {
 			s.Lines = append(s.Lines, d.one(t.child...)+fmt.Sprintf(" f=%d", 1+d.IntN(len(t.flows))))
 		default:
 			n := max(0, d.IntN(2*len(t.flows)+1)-len(t.flows))
+			if n == 0 && port == "5060" && translated {
+				continue // what goes untranslated is answered so, and messages would name ports of chance
+			}
 			kind := t.proto
 			if n > 0 && port == "1723" {
 				kind = "gre"

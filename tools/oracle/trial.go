@@ -82,7 +82,7 @@ func (c *court) play(s *Script) (v verdict) {
 	}
 	c.late = 0
 	first := c.ids
-	kernel := newStage(s.Six, first)
+	kernel := s.stage(first)
 	defer func() {
 		c.ids = kernel.id // IPv4 has 65536 of them, and the kernel keeps half a datagram for 30 s
 		if len(kernel.rest) > 0 && v.err == nil {
@@ -107,7 +107,7 @@ func (c *court) play(s *Script) (v verdict) {
 			return v
 		}
 		boxes = append(boxes, &contender{
-			Sluice: box, workers: workers, whole: i == len(c.workers), stage: newStage(s.Six, first), judge: pair.Judge{Free: free[s.Rules]},
+			Sluice: box, workers: workers, whole: i == len(c.workers), stage: s.stage(first), judge: pair.Judge{Free: free[s.Rules], Cookies: s.proxied()},
 		})
 	}
 	for at := 0; at < len(s.Lines); {
@@ -132,6 +132,14 @@ func (c *court) play(s *Script) (v verdict) {
 		}
 	}
 	return v
+}
+
+func (s *Script) proxied() bool { return strings.HasPrefix(s.Rules, "synproxy") }
+
+func (s *Script) stage(id uint32) *stage {
+	g := newStage(s.Six, id)
+	g.proxy = s.proxied()
+	return g
 }
 
 func (b *contender) label() string {

@@ -36,9 +36,14 @@ type Judge struct {
 	// what an old frame means is no longer the same for both.
 	Again bool
 
-	chance map[endpoint][]endpoint // sluice's to the kernel's, one for each flow that had it
-	ids    map[uint32]uint32       // of IPv6 fragments: sluice's to the kernel's, which chooses new ones
-	sent   [][2][]byte             // frames into the kernel and into sluice, of this comparison
+	// Cookies says that a SYN proxy answers for servers: the numbers that its
+	// cookies begin with and its timestamps are each side's own.
+	Cookies bool
+
+	chance map[endpoint][]endpoint  // sluice's to the kernel's, one for each flow that had it
+	ids    map[uint32]uint32        // of IPv6 fragments: sluice's to the kernel's, which chooses new ones
+	shown  map[connection][]numbers // what the proxy has shown to clients
+	sent   [][2][]byte              // frames into the kernel and into sluice, of this comparison
 }
 
 // Compare lists what differs between two outcomes, empty when nothing does.
@@ -149,7 +154,7 @@ func (j *Judge) sameFrame(k, s []byte) bool {
 		}
 		return j.sameFragment(k, s) && bytes.Equal(k, s)
 	}
-	return same() || j.learn(k, s) && same() || j.quotes(k, s) || j.passed(k, s)
+	return same() || j.learn(k, s) && same() || j.quotes(k, s) || j.passed(k, s) || j.Cookies && j.proxied(k, s)
 }
 
 // sameFragment matches up the identifications of two IPv6 fragments and gives

@@ -37,5 +37,5 @@
 // comparison. Entry, counter and frame formats are those of kernel 6.18.
 //
 // Files in reading order: plan.go (the network), kernel.go, ctnetlink.go, nft.go,
-// list.go, tables.go, sluice.go, port.go, entry.go, diff.go, chance.go.
+// list.go, tables.go, sluice.go, port.go, entry.go, diff.go, chance.go, cookie.go.
 package pair
