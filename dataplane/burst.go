@@ -78,6 +78,9 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 		w.fragment(t, p, came.reason())
 		return
 	}
+	if p.Proto == flowtable.ProtoGRE {
+		packet.Rekey(p, w.table)
+	}
 	if track && len(w.out) > 1 && w.elsewhere(t, p, came.reason()) {
 		return
 	}

@@ -77,7 +77,7 @@ func TestZonesShareReplies(t *testing.T) {
 		t.Fatal(b.Reason)
 	}
 	c := b
-	if s.Confirm(&b, start) || b.Reason != ReasonReplyTaken || tb.Count() != 1 {
+	if s.Confirm(&b, start) || b.Reason != ReasonNoPort || tb.Count() != 1 {
 		t.Fatalf("two flows with one reply tuple: %v", b.Reason)
 	}
 	s.Track(&c, start)

@@ -179,6 +179,18 @@ func greTuple(tu *flowtable.Tuple, t *flowtable.Table, h []byte) bool {
 	return true
 }
 
+// Rekey reads again what the PPTP helper knows of the call id in p, as Parse has
+// left it: a packet of the same burst may just have told.
+func Rekey(p *Packet, t *flowtable.Table) {
+	if p.Kind != flowtable.KindFlow || !hasCallID(p.Data[p.L4:p.End]) {
+		return
+	}
+	if key := t.GREKey(&p.Tuple); key != p.Tuple.SrcPort {
+		p.Tuple.SrcPort, p.Hint = key, 0
+		p.Hash = t.Hash(&p.Tuple)
+	}
+}
+
 // hasCallID says that the GRE header h is of version 1, and there up to the
 // call id.
 func hasCallID(h []byte) bool { return len(h) >= pptpLen && h[1]&greVersion == 1 }

@@ -181,6 +181,7 @@ func translated() []*Script {
 		row{"dnat udp", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=10; < udp len=10; > udp"},
 		row{"dnat whole address", "rules dnat; flow 0 v4 from=wan dst=203.0.113.201; flow 1 from=wan v6 dst=fd77:b::201; > udp; < udp; > icmp 8/0; < icmp 0/0; > S; < SA; > gre; < gre; > proto 200; < proto 200; > udp f=1; < udp f=1; > S f=1"},
 		row{"dnat errors", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=40; < err 3/3; < err 1/4; < udp len=40; > err 3/3; > err 1/4"},
+		row{"node information twice", "rules both; v6; > icmp 128/0 src=1; > icmp 128/0; > icmp 139/0; < icmp 140/0"},
 		row{"dnat pieces", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=1000 frag=400; < udp len=1000 frag=400"},
 		row{"hairpin", "rules hairpin; flow 0 v4 from=lan dst=203.0.113.1 dport=8080; > S via=lan; > udp f=1"},
 		row{"snat and dnat", "rules both; flow 0 v4 dst=203.0.113.201; > S; < SA; > A; > PA len=10; < A; < err 3/1; flow 1 v6 dst=fd77:b::201; > udp f=1; < udp f=1"},

@@ -49,6 +49,7 @@ func tunnels() []row {
 		add("other call id", request+granted+"flow 1 src=0 dst=0; > gre f=1 v=1 key=10 len=20; ")
 		add("link info", request+granted+fromClient+say("<", "PA", pptpText(15, uint16(id), 0, 0))+say(">", "PA", pptpText(15, 9, 0, 0)))
 		add("cleared", request+granted+say(">", "PA", pptpText(12, 5, 0, 0))+say("<", "PA", pptpText(13, 9, 0, 1))+fromClient)
+		add("ended by the server", request+granted+fromClient+say("<", "PA", pptpText(13, 9, 0, 1)))
 		add("error of the link", request+granted+say("<", "PA", pptpText(14, uint16(id), 0, 0)))
 		add("call from the server", say("<", "PA", pptpText(9, 9, 0, 0))+say(">", "PA", pptpText(10, 5, 9, 1))+say("<", "PA", pptpText(11, 5, 0, 0)))
 		add("request without a session", say(">", "PA", pptpText(3, 0, 0, 0))+say("<", "PA", pptpText(4, 0, 0, 1))+request)

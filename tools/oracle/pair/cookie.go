@@ -79,11 +79,12 @@ func (j *Judge) proxied(k, s []byte) bool {
 		j.shown[ks.connection] = all
 	case ks.flags == syn: // its acknowledgement, which is none, is the cookie
 		for _, n := range slices.Concat(slices.Collect(maps.Values(j.shown))...) {
-			if number(ks.ack)-number(ss.ack) == n.seq {
+			if number(ks.ack)-number(ss.ack) == n.seq && (ks.stamp == nil || number(ks.stamp[4:])-number(ss.stamp[4:]) == n.stamp) {
 				copy(ss.ack, ks.ack)
-				if ks.stamp != nil && number(ks.stamp[4:])-number(ss.stamp[4:]) == n.stamp {
+				if ks.stamp != nil {
 					copy(ss.stamp[4:], ks.stamp[4:])
 				}
+				break
 			}
 		}
 	case all == nil && ks.flags == ack && j.entered(synAck) && ks.stamp != nil:
