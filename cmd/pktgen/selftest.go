@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,8 +24,10 @@ func newSelftest() *cobra.Command {
 		Short: "measure links whose faults are known, and compare",
 		Long: `selftest sends over links in memory that lose, delay, reorder, duplicate and
 corrupt frames in a known way, and checks that the measurement gives back these
-figures: counts exactly, times within 1 % or 2 microseconds. As root it also
-sends over veth and compares with the kernel's counters and tcpdump.`,
+figures: counts exactly, times within 1 % or 2 microseconds. Times that are off while other
+programs take the CPU are measured again, and are too noisy, which is no success
+either, when that does not help. As root it also sends over veth and compares with
+the kernel's counters and tcpdump.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t := &selftest{to: cmd.OutOrStdout()}
@@ -36,19 +39,26 @@ sends over veth and compares with the kernel's counters and tcpdump.`,
 			} else {
 				t.veth(cmd.Context())
 			}
-			fmt.Fprintf(t.to, "%d passed, %d failed\n", t.passed, t.failed)
-			if t.failed > 0 {
-				return errors.New("the measurement is wrong")
-			}
-			return nil
+			fmt.Fprintf(t.to, "%d passed, %d failed, %d too noisy to judge\n", t.passed, t.failed, t.noisy)
+			return t.verdict()
 		},
 	}
 }
 
 // selftest counts checks.
 type selftest struct {
-	to             io.Writer
-	passed, failed int
+	to                    io.Writer
+	passed, failed, noisy int
+}
+
+func (t *selftest) verdict() error {
+	switch {
+	case t.failed > 0:
+		return errors.New("the measurement is wrong")
+	case t.noisy > 0:
+		return errors.New("too noisy: other programs took the CPU, and times could not be judged: run it again when the machine is quieter")
+	}
+	return nil
 }
 
 // check notes one comparison.
@@ -69,8 +79,50 @@ func (t *selftest) equal(name string, got, want uint64) {
 
 // near compares times: 1 % or 2 microseconds.
 func (t *selftest) near(name string, got, want float64) {
-	off := got - want
-	t.check(name, max(off, -off) <= max(want/100, 2000), "%s, known %s", report.Nanos(uint64(got)), report.Nanos(uint64(want)))
+	c := timing{name, got, want}
+	t.check(name, c.ok(), "%s", c)
+}
+
+// timing compares a time with the one that is known, in nanoseconds.
+type timing struct {
+	name      string
+	got, want float64
+}
+
+func (c timing) ok() bool {
+	off := c.got - c.want
+	return max(off, -off) <= max(c.want/100, 2000)
+}
+
+func (c timing) String() string {
+	return report.Nanos(uint64(c.got)) + ", known " + report.Nanos(uint64(c.want))
+}
+
+// timingTries is how often times are measured that are off on a busy machine.
+const timingTries = 6
+
+// timings compares the times that measure returns. busy says why the machine had
+// no time for the measurement; empty: it had, and what is off is wrong.
+func (t *selftest) timings(measure func() (list []timing, busy string, err error)) error {
+	for try := 1; ; try++ {
+		list, busy, err := measure()
+		if err != nil {
+			return err
+		}
+		off := slices.ContainsFunc(list, func(c timing) bool { return !c.ok() })
+		if off && busy != "" && try < timingTries {
+			continue
+		}
+		for _, c := range list {
+			if c.ok() || busy == "" {
+				t.check(c.name, c.ok(), "%s", c)
+				continue
+			}
+			t.noisy++
+			fmt.Fprintf(t.to, "NOISY  %s: %s: too noisy after %d attempts: %s\n", c.name, c, try, busy)
+		}
+		return nil
+	}
 }
 
 // testStream is a stream of many flows from port a to b.
@@ -149,25 +201,38 @@ func (t *selftest) memory() {
 // realTime runs on the system's clock. Both ends are stepped in turn by one
 // thread. What other programs take of the CPU delays frames beyond what the link
 // was told, so the least latency is compared with that, and the median with what
-// the link saw.
+// the link saw. Where that is off what the link was told too, the machine was busy.
 func (t *selftest) realTime(ctx context.Context) {
 	for _, delay := range []time.Duration{500 * time.Microsecond, 5 * time.Millisecond} {
 		name := fmt.Sprintf("real time, delay of %v", delay)
-		rig, did, end, err := link(perf.NewClock(), pktgen.Impairments{Delay: delay, Drop: 0.01, Seed: 6})
+		err := t.timings(func() ([]timing, string, error) {
+			rig, did, end, err := link(perf.NewClock(), pktgen.Impairments{Delay: delay, Drop: 0.01, Seed: 6})
+			if err != nil {
+				return nil, "", err
+			}
+			run, err := rig.Run(ctx, pktgen.Load{Name: name, Streams: []pktgen.Stream{testStream(20_000, 20_000, pktgen.FixedSize(64))}}, pktgen.Limits{Threads: 1})
+			if err = errors.Join(err, end()); err != nil {
+				return nil, "", err
+			}
+			s := &run.Streams[0]
+			t.equal(name+", sent", s.Sent, 20_000)
+			t.equal(name+", lost", s.Lost, did.Dropped)
+			seen := timing{"", float64(did.Delays.Snapshot().Quantile(0.5)), float64(delay)}
+			busy := ""
+			switch {
+			case run.CPUShare < report.LeastCPU:
+				busy = fmt.Sprintf("the generator's thread got %.0f %% of a CPU", 100*run.CPUShare)
+			case !seen.ok():
+				busy = fmt.Sprintf("the link itself delayed by %s", report.Nanos(uint64(seen.got)))
+			}
+			return []timing{
+				{name + ", least latency", float64(s.Latency.Quantile(0)), float64(delay)},
+				{name + ", latency p50", float64(s.Latency.Quantile(0.5)), seen.got},
+			}, busy, nil
+		})
 		if err != nil {
 			t.check(name, false, "%v", err)
-			continue
 		}
-		run, err := rig.Run(ctx, pktgen.Load{Name: name, Streams: []pktgen.Stream{testStream(20_000, 20_000, pktgen.FixedSize(64))}}, pktgen.Limits{Threads: 1})
-		if err = errors.Join(err, end()); err != nil {
-			t.check(name, false, "%v", err)
-			continue
-		}
-		s := &run.Streams[0]
-		t.equal(name+", sent", s.Sent, 20_000)
-		t.equal(name+", lost", s.Lost, did.Dropped)
-		t.near(name+", least latency", float64(s.Latency.Quantile(0)), float64(delay))
-		t.near(name+", latency p50", float64(s.Latency.Quantile(0.5)), float64(did.Delays.Snapshot().Quantile(0.5)))
 	}
 }
 

@@ -197,6 +197,9 @@ func result(client *traffic.Client, server *traffic.Server, places int, took tim
 		out.TransPerSec = float64(r.Answers) / seconds
 		out.Inspected = float64(r.Carried) * 8 / seconds
 	}
+	if h := client.Times().Late.Snapshot(); h.Count() > 0 {
+		out.Late = h
+	}
 	if h := client.Times().Connect.Snapshot(); h.Count() > 0 {
 		out.Handshake = h
 	}
@@ -264,9 +267,9 @@ type rateTrial struct {
 	limits   map[float64]string // by rate that failed: what it was too much for
 }
 
-// generatorTries is how often a trial is made in which the generator falls
-// behind: on a busy machine it does so for reasons of its own.
-const generatorTries = 3
+// rateTries is how often a rate is tried before it counts as too much: on a busy
+// machine a trial fails for reasons of its own.
+const rateTries = 3
 
 // rateSlack is the share of a trial's connections that the generator may be late
 // with: what was due in its last moments.
@@ -274,10 +277,14 @@ const rateSlack = 0.01
 
 // at passes when the connections were opened at that rate and all completed.
 func (t *rateTrial) at(ctx context.Context, rate float64) (passed bool, note string, err error) {
-	for range generatorTries {
-		if passed, note, err = t.once(ctx, rate); passed || err != nil || t.limits[rate] != "generator" {
+	tries := 1
+	for ; ; tries++ {
+		if passed, note, err = t.once(ctx, rate); passed || err != nil || tries == rateTries {
 			break
 		}
+	}
+	if tries > 1 {
+		note += fmt.Sprintf("; this was trial %d of %d, those before failed", tries, rateTries)
 	}
 	return passed, note, err
 }
@@ -295,7 +302,10 @@ func (t *rateTrial) once(ctx context.Context, rate float64) (bool, string, error
 	wanted := uint64(rate * s.Seconds)
 	sound := float64(s.Opened-s.Completed) <= m.Tolerance*float64(s.Opened)
 	passed := sound && float64(s.Opened)+1 >= (1-max(rateSlack, m.Tolerance))*float64(wanted)
-	note := fmt.Sprintf("%d of %d completed, %d failed, %d timed out", s.Completed, wanted, s.Failed, s.TimedOut)
+	note := fmt.Sprintf("%d of %d completed, %d failed, %d timed out, %d never opened", s.Completed, wanted, s.Failed, s.TimedOut, s.NotOpened)
+	if s.Late != nil {
+		note += fmt.Sprintf("; SYNs late by %s (p50), %s (p99)", report.Nanos(s.Late.Quantile(0.5)), report.Nanos(s.Late.Quantile(0.99)))
+	}
 	switch {
 	case passed:
 		delete(t.limits, rate)

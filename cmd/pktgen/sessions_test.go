@@ -97,6 +97,26 @@ func TestCapacityOfALossyLink(t *testing.T) {
 	}
 }
 
+// TestRateIsTriedAgain: one bad trial does not decide, and the result says how
+// many were made, what was never opened, and how late SYNs left.
+func TestRateIsTriedAgain(t *testing.T) {
+	text := strings.Replace(talk, "{name: wire}", "{name: wire, drop: 0.9, seed: 1}", 1) + "  timeout: 50ms\nmethod: {kind: connections, trial: 50ms, least: 400, most: 800}"
+	p, err := parseProfile("p.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := p.execute(context.Background(), newDisplay(io.Discard, true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := d.Searches[0]
+	for _, want := range []string{"this was trial 3 of 3", "never opened; SYNs late by"} {
+		if s.Found || len(s.Tried) == 0 || !strings.Contains(s.Tried[0].Note, want) {
+			t.Errorf("no %q in %+v", want, s)
+		}
+	}
+}
+
 func TestBadSessions(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
 		{"no port", "from: a", "from: x", "p.yaml:5:9: sessions.from"},

@@ -111,6 +111,8 @@ func (d *Document) Rows() (rows []Row) {
 		add("sessions", s.Subject, 0, "concurrent", float64(s.Concurrent), "connections", 1)
 		add("sessions", s.Subject, 0, "throughput", s.Inspected, "bit/s", 1)
 		add("sessions", s.Subject, 0, "failed", float64(s.Failed+s.TimedOut), "connections", -1)
+		add("sessions", s.Subject, 0, "never opened", float64(s.NotOpened), "connections", -1)
+		times("sessions", s.Subject, 0, "late", s.Late)
 		times("sessions", s.Subject, 0, "connect", s.Handshake)
 		times("sessions", s.Subject, 0, "first byte", s.FirstByte)
 		times("sessions", s.Subject, 0, "last byte", s.LastByte)

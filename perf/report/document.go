@@ -267,6 +267,7 @@ type Sessions struct {
 	TransPerSec  float64            `json:"transactions_per_second"`
 	Concurrent   uint64             `json:"concurrent_connections"` // the most at once
 	Inspected    float64            `json:"throughput_bits_per_second"`
+	Late         *perf.Distribution `json:"late_ns,omitempty"` // SYNs behind their time; nil: there is no rate
 	Handshake    *perf.Distribution `json:"handshake_ns,omitempty"`
 	FirstByte    *perf.Distribution `json:"time_to_first_byte_ns,omitempty"` // of an answer, since the request
 	LastByte     *perf.Distribution `json:"time_to_last_byte_ns,omitempty"`

@@ -168,6 +168,7 @@ func (d *Document) latencyHTML(p *page) {
 		}
 	}
 	for i := range d.Sessions {
+		add(d.Sessions[i].Subject+", SYN behind its time", d.Sessions[i].Late)
 		add(d.Sessions[i].Subject+", connect", d.Sessions[i].Handshake)
 		add(d.Sessions[i].Subject+", first byte of answer", d.Sessions[i].FirstByte)
 		add(d.Sessions[i].Subject+", last byte of answer", d.Sessions[i].LastByte)
@@ -240,9 +241,9 @@ func (d *Document) searchesHTML(p *page) {
 
 func (s *Sessions) html(p *page) {
 	p.heading("Sessions: " + s.Subject)
-	p.table([]string{"connections/s", "transactions/s", "at once", "throughput", "opened", "completed", "failed", "timed out", "seconds"}, [][]string{{
+	p.table([]string{"connections/s", "transactions/s", "at once", "throughput", "opened", "never opened", "completed", "failed", "timed out", "seconds"}, [][]string{{
 		fmt.Sprintf("%.1f", s.PerSecond), fmt.Sprintf("%.1f", s.TransPerSec), fmt.Sprint(s.Concurrent), Bits(s.Inspected),
-		fmt.Sprint(s.Opened), fmt.Sprint(s.Completed), fmt.Sprint(s.Failed), fmt.Sprint(s.TimedOut), fmt.Sprintf("%.3f", s.Seconds),
+		fmt.Sprint(s.Opened), fmt.Sprint(s.NotOpened), fmt.Sprint(s.Completed), fmt.Sprint(s.Failed), fmt.Sprint(s.TimedOut), fmt.Sprintf("%.3f", s.Seconds),
 	}})
 	for _, n := range s.Notes {
 		p.para("Note: %s", n)

@@ -225,6 +225,12 @@ func (s *Sessions) text(t io.Writer) {
 	fmt.Fprintf(t, "connections: %d opened, %d completed, %d failed, %d timed out; %.1f per second, %d at once at most\n",
 		s.Opened, s.Completed, s.Failed, s.TimedOut, s.PerSecond, s.Concurrent)
 	fmt.Fprintf(t, "transactions: %d; %.1f per second; inspected throughput %s\n", s.Transactions, s.TransPerSec, Bits(s.Inspected))
+	if s.NotOpened > 0 {
+		fmt.Fprintf(t, "never opened: %d\n", s.NotOpened)
+	}
+	if s.Late != nil {
+		fmt.Fprintf(t, "SYNs left late by: %s\n", latencies(s.Late))
+	}
 	if s.Handshake != nil {
 		fmt.Fprintf(t, "time to connect: %s\n", latencies(s.Handshake))
 	}

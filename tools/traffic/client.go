@@ -306,6 +306,9 @@ func (c *Client) start(slot uint32) {
 	default:
 		s.flow.dport = c.cfg.Ports[c.rnd.IntN(len(c.cfg.Ports))]
 	}
+	if c.cfg.Rate > 0 {
+		s.since = c.begin + int64(float64(c.started+c.behind)*1e9/c.cfg.Rate) // when it was due
+	}
 	c.started++
 	s.head = head{id: c.started*0x9e3779b97f4a7c15 ^ c.cfg.Seed, want: uint32(m.Answer)}
 	s.state = streaming

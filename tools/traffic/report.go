@@ -42,6 +42,7 @@ type Frames struct {
 
 // Times are how long things took, in nanoseconds to the client's step.
 type Times struct {
+	Late    perf.Histogram // TCP: SYN behind its time, where Rate gives it one
 	Connect perf.Histogram // TCP: SYN to SYN+ACK
 	First   perf.Histogram // TCP: request to the answer's first byte
 	Answer  perf.Histogram // TCP: request to the answer's last byte

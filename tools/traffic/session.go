@@ -200,6 +200,9 @@ func (c *Client) emit(s *session) bool {
 			if !c.segment(s, syn, 0) {
 				return false
 			}
+			if c.cfg.Rate > 0 {
+				c.times.Late.Record(uint64(max(c.now-s.since, 0)))
+			}
 			s.seq++
 			s.since = c.now
 			s.state = synWait
