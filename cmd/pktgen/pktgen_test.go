@@ -3,11 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sluice-net/sluice/perf/report"
 )
@@ -210,6 +214,7 @@ func TestBadInput(t *testing.T) {
 		{"--duration 0s: want more than 0", "--duration", "0s"},
 		{"--duration -5s: want more than 0", "--duration", "-5s"},
 		{"a.json: no such file or directory", "--json", "/does/not/exist/a.json"},
+		{"write -: want the name of a file", "--html", "-"},
 		{"two results", "--html", "/tmp/pktgen.test", "--csv", "/tmp/pktgen.test"},
 	} {
 		if status, out, errs := command(t, append([]string{"run", write(t, "p.yaml", small)}, c[1:]...)...); status != exitFailed || !strings.Contains(errs, c[0]) || out != "" {
@@ -275,5 +280,19 @@ func TestTolerance(t *testing.T) {
 	status, out, errs := command(t, "run", "-q", write(t, "p.yaml", text))
 	if status != exitOK || !strings.Contains(out, "highest rate with at most 90 % lost") || strings.Contains(out, "without loss") {
 		t.Errorf("status %d, %s\n%s", status, errs, out)
+	}
+}
+
+// TestWithin: what is to be done is said for the namespace in which it was found.
+func TestWithin(t *testing.T) {
+	busy := fmt.Errorf("remove it with `ip link set dev e0 xdp off`: %w", unix.EBUSY)
+	if err := within("f6a", busy); err.Error() != "remove it with `ip -n f6a link set dev e0 xdp off`: device or resource busy" || !errors.Is(err, unix.EBUSY) {
+		t.Error(err)
+	}
+	if err := within("", busy); err != busy {
+		t.Error(err)
+	}
+	if err := within("f6a", nil); err != nil {
+		t.Error(err)
 	}
 }

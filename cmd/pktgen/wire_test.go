@@ -58,6 +58,10 @@ func TestWire(t *testing.T) {
 	if status, out, errs := command(t, "run", "-q", zero); status != exitFailed || out != "" || !strings.Contains(errs, "zero-copy") {
 		t.Errorf("zero-copy on veth: status %d, %s%s", status, out, errs)
 	}
+	none := write(t, "n.yaml", strings.Replace(string(text), "interface: "+lab.ClientIf, "interface: nope", 1))
+	if status, _, errs := command(t, "check", none); status != exitFailed || !strings.Contains(errs, "no such interface in network namespace "+l.NS(lab.Client)+": `ip -n "+l.NS(lab.Client)+" link show`") {
+		t.Errorf("no such interface: status %d, %s", status, errs)
+	}
 	if err := l.SetLink(lab.Router, lab.RouterIfC, false); err != nil {
 		t.Fatal(err)
 	}

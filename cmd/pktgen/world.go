@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-net/sluice/afxdp"
@@ -206,7 +207,7 @@ func (p *profile) openInterface(port *pktgen.Port, c *portProfile, path string) 
 	if os.Geteuid() != 0 {
 		return p.wrong(path+".interface", "AF_XDP on %s needs root (or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF); links and pcap ports do not", c.Interface)
 	}
-	port.In = func(f func() error) error { return lab.Do(c.Netns, f) }
+	port.In = func(f func() error) error { return within(c.Netns, lab.Do(c.Netns, f)) }
 	port.Frames = 4 * o.Ring
 	port.Bursts = o.TxBudget / 64
 	err := port.In(func() error {
@@ -221,6 +222,27 @@ func (p *profile) openInterface(port *pktgen.Port, c *portProfile, path string) 
 	}
 	return nil
 }
+
+// elsewhere is an error from another network namespace, in words that say where
+// it was found and lead there.
+type elsewhere struct {
+	netns string
+	error
+}
+
+// within says that an error is from a network namespace; empty: from this one.
+func within(netns string, err error) error {
+	if err == nil || netns == "" {
+		return err
+	}
+	return elsewhere{netns, err}
+}
+
+func (e elsewhere) Error() string {
+	return strings.NewReplacer("this network namespace", "network namespace "+e.netns, "`ip link ", "`ip -n "+e.netns+" link ").Replace(e.error.Error())
+}
+
+func (e elsewhere) Unwrap() error { return e.error }
 
 func (p *profile) stream(w *world, i int) (s pktgen.Stream, err error) {
 	c, path := &p.Streams[i], fmt.Sprintf("streams[%d]", i)

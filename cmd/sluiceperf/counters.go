@@ -61,15 +61,15 @@ below 2 and to be the box's user.`,
 			}
 			before, err := box.Status()
 			if err != nil {
-				return err
+				return orEnded(box, err)
 			}
 			counts, took, err := countEvents(cmd.Context(), before.PID, length)
 			if err != nil {
-				return err
+				return orEnded(box, err)
 			}
 			after, err := box.Status()
 			if err != nil {
-				return err
+				return orEnded(box, err)
 			}
 			packets := received(&after) - received(&before)
 			var b bytes.Buffer

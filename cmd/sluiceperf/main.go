@@ -112,10 +112,16 @@ func profiled(box *control.Client, f func(start control.Profile) error) (err err
 			}
 		}()
 	}
-	if err = f(start); err != nil {
-		if _, gone := box.Status(); gone != nil {
-			err = fmt.Errorf("the box has ended, or does not answer any more: %w", err)
-		}
+	return orEnded(box, f(start))
+}
+
+// orEnded adds to an error that the box is gone, if it is.
+func orEnded(box *control.Client, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, gone := box.Status(); gone != nil {
+		return fmt.Errorf("the box has ended, or does not answer any more: %w", err)
 	}
 	return err
 }

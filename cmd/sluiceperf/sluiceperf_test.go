@@ -219,3 +219,17 @@ func TestOneWorkerIsAll(t *testing.T) {
 		t.Errorf("all %+v\nworker %+v", t1, w)
 	}
 }
+
+// TestRuleName: a rule stands there as it was written, without counts that are
+// those of the script and never change.
+func TestRuleName(t *testing.T) {
+	for _, c := range [][2]string{
+		{"tcp dport 22 counter packets 0 bytes 0 accept", "f.nft:3  tcp dport 22 counter accept"},
+		{"counter packets 7 bytes 512 drop", "f.nft:3  counter drop"},
+		{"counter name \"x\" accept", "f.nft:3  counter name \"x\" accept"},
+	} {
+		if got := ruleName(&control.RuleProfile{ID: 1, Place: "f.nft:3", Rule: c[0]}); got != c[1] {
+			t.Errorf("%q, want %q", got, c[1])
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -182,8 +183,11 @@ func ruleName(r *control.RuleProfile) string {
 	if r.ID == 0 {
 		return "(no rule was asked)"
 	}
-	return strings.TrimSpace(r.Place + "  " + r.Rule)
+	return strings.TrimSpace(r.Place + "  " + counterValues.ReplaceAllString(r.Rule, "counter"))
 }
+
+// counterValues are those that a rule's text begins with, not what it has counted.
+var counterValues = regexp.MustCompile(`\bcounter packets [0-9]+ bytes [0-9]+`)
 
 func writePorts(to io.Writer, ports []control.PortStatus) {
 	if len(ports) == 0 {

@@ -11,12 +11,17 @@ import (
 )
 
 // Check says whether files of these names could be written; empty names are left
-// out. It changes no file. A name that stands there twice is an error too.
+// out. It changes no file. A name that stands there twice is an error too, and so is
+// "-", which elsewhere is the output and here would be a file.
 func Check(names ...string) error {
 	var errs []error
 	taken := map[string]bool{}
 	for _, name := range names {
 		if name == "" {
+			continue
+		}
+		if name == "-" {
+			errs = append(errs, errors.New("write -: want the name of a file: /dev/stdout is the output, ./- a file of that name"))
 			continue
 		}
 		to, special, err := target(name)
