@@ -224,7 +224,7 @@ func (j *Judge) learn(k, s []byte) bool {
 		if ke == se || far.addr != farther.addr || !kx.icmp() && far != farther {
 			continue
 		}
-		if !j.may(ke, se) || j.came(0, ke.port) != j.came(1, se.port) {
+		if !j.may(ke, se) || len(j.chance[se]) == 0 && j.came(0, ke.port) != j.came(1, se.port) { // given again it may have come for the other flow
 			return false
 		}
 		for of, all := range j.chance {
