@@ -366,77 +366,31 @@ func trackFlags(f nft.Family) uint64 {
 // exprs numbers what the expressions of a statement need.
 func (ix *index) exprs(ref *chainRef, r *rule, st nft.Stmt, same map[string]int) error {
 	failed := withoutFlows(ref.table.Family, st)
-	for _, root := range operands(st) {
-		walkExpr(root, func(e nft.Expr) {
-			switch e := e.(type) {
-			case *nft.CT:
-				if ix.conntrk |= trackFlags(ref.table.Family); below(ref.table.Family) {
-					failed = noFlows(st, ref.table.Family, nft.ExprText(e))
-				}
-			case *nft.Numgen:
-				if !e.Random {
-					r.remembers = true
-					ix.exprSlots[e] = uint32(len(ix.states))
-					ix.states = append(ix.states, stateRef{identity: identity(ref, r, same), stmt: st})
-				}
-			case *nft.MapLookup:
-				err := errorf(st.Position(), "map is not resolved")
-				if e.Set != nil {
-					err = refuseSet(e.Set)
-				}
-				if err != nil {
-					failed = err
-					return
-				}
-				if err := ix.use(e.Set, ref); err != nil {
-					failed = err
-				}
+	nft.EachExpr(st, func(e nft.Expr) {
+		switch e := e.(type) {
+		case *nft.CT:
+			if ix.conntrk |= trackFlags(ref.table.Family); below(ref.table.Family) {
+				failed = noFlows(st, ref.table.Family, nft.ExprText(e))
 			}
-		})
-	}
-	return failed
-}
-
-// operands are the expressions of a statement.
-func operands(st nft.Stmt) []nft.Expr {
-	switch st := st.(type) {
-	case *nft.Match:
-		return []nft.Expr{st.Left}
-	case *nft.VMap:
-		return []nft.Expr{st.Left}
-	case *nft.Mangle:
-		return []nft.Expr{st.Left, st.Value.Src}
-	case *nft.NAT:
-		return []nft.Expr{st.Addr, st.Port}
-	case *nft.Assign:
-		return []nft.Expr{st.Left, st.Value}
-	case *nft.SetUpdate:
-		return []nft.Expr{st.Key, st.Data}
-	case *nft.ObjectRef:
-		return []nft.Expr{st.Key}
-	}
-	return nil
-}
-
-// walkExpr visits an expression and all that it is made of.
-func walkExpr(e nft.Expr, visit func(nft.Expr)) {
-	if e == nil {
-		return
-	}
-	visit(e)
-	switch e := e.(type) {
-	case *nft.Masked:
-		walkExpr(e.E, visit)
-	case *nft.Concat:
-		for _, part := range e.Es {
-			walkExpr(part, visit)
+		case *nft.Numgen:
+			if !e.Random {
+				r.remembers = true
+				ix.exprSlots[e] = uint32(len(ix.states))
+				ix.states = append(ix.states, stateRef{identity: identity(ref, r, same), stmt: st})
+			}
+		case *nft.MapLookup:
+			err := errorf(st.Position(), "map is not resolved")
+			if e.Set != nil {
+				err = refuseSet(e.Set)
+			}
+			if err != nil {
+				failed = err
+				return
+			}
+			if err := ix.use(e.Set, ref); err != nil {
+				failed = err
+			}
 		}
-	case *nft.Binop:
-		walkExpr(e.L, visit)
-		walkExpr(e.R, visit)
-	case *nft.MapLookup:
-		walkExpr(e.Key, visit)
-	case *nft.Hash:
-		walkExpr(e.E, visit)
-	}
+	})
+	return failed
 }

@@ -124,64 +124,6 @@ func impliesTypes(r *Rule) bool {
 	return found
 }
 
-// stmtSets calls f for each set a statement uses.
-func stmtSets(st Stmt, f func(*Set)) {
-	switch st := st.(type) {
-	case *VMap:
-		exprSets(st.Left, f)
-		f(st.Set)
-	case *Match:
-		exprSets(st.Left, f)
-		if ref, ok := st.Right.(*SetRef); ok {
-			f(ref.Set)
-		}
-	case *ObjectRef:
-		if st.Set != nil {
-			exprSets(st.Key, f)
-			f(st.Set)
-		}
-	case *Assign:
-		exprSets(st.Value, f)
-	case *NAT:
-		exprSets(st.Addr, f)
-		exprSets(st.Port, f)
-	case *TProxy:
-		exprSets(st.Addr, f)
-		exprSets(st.Port, f)
-	case *Dup:
-		exprSets(st.Addr, f)
-		exprSets(st.Device, f)
-	case *Forward:
-		exprSets(st.Addr, f)
-		exprSets(st.Device, f)
-	case *Queue:
-		exprSets(st.Queue, f)
-	case *SetUpdate:
-		exprSets(st.Key, f)
-		exprSets(st.Data, f)
-		f(st.Set)
-	}
-}
-
-func exprSets(e Expr, f func(*Set)) {
-	switch e := e.(type) {
-	case *MapLookup:
-		exprSets(e.Key, f)
-		f(e.Set)
-	case *Concat:
-		for _, x := range e.Es {
-			exprSets(x, f)
-		}
-	case *Masked:
-		exprSets(e.E, f)
-	case *Binop:
-		exprSets(e.L, f)
-		exprSets(e.R, f)
-	case *Hash:
-		exprSets(e.E, f)
-	}
-}
-
 func (k *ruleCheck) statement(sn stmtNode) Stmt {
 	switch n := sn.(type) {
 	case *matchNode:

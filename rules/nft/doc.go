@@ -103,7 +103,8 @@
 //   - check_value.go: values of each type
 //   - elements.go, sets.go, settle.go, live.go: lists of elements, what is written in them,
 //     their order, overlaps and merging, sets that packets change
-//   - validate.go, validate_expr.go: loops, depth, statements at the wrong hook
+//   - walk.go, validate.go, validate_expr.go: what statements are made of, loops,
+//     depth, statements at the wrong hook
 //   - print.go, print_object.go, print_rule.go, print_use.go, print_value.go:
 //     the listing
 //   - print_query.go, print_change.go: answers, and what was changed

@@ -158,33 +158,32 @@ func stateJSON(st Stmt, opt *PrintOptions) object {
 
 // limitJSON is a limit in a rule.
 func limitJSON(l *Limit) object {
-	rate, rateUnit := l.Rate, ""
-	burst, burstUnit := uint64(l.Burst), ""
-	if l.Bytes {
-		rate, rateUnit = byteUnit(rate)
-		burst, burstUnit = byteUnit(burst)
-	}
+	rate, burst, units := limitUnits(l)
 	o := object{{"rate", rate}, {"burst", burst}, {"per", unitName(l.Unit)}}
 	o.add(l.Over, "inv", true)
-	o.add(l.Bytes, "rate_unit", rateUnit)
-	o.add(l.Bytes, "burst_unit", burstUnit)
-	return o
+	return append(o, units...)
 }
 
 // limitObjectJSON is a limit of its own.
 func limitObjectJSON(l *Limit) object {
-	rate, rateUnit := l.Rate, "packets"
-	burst, burstUnit := uint64(l.Burst), "packets"
-	if l.Bytes {
-		rate, rateUnit = byteUnit(rate)
-		burst, burstUnit = byteUnit(burst)
-	}
+	rate, burst, units := limitUnits(l)
 	o := object{{"rate", rate}, {"per", unitName(l.Unit)}}
 	o.add(burst > 0, "burst", burst)
 	o.add(l.Over, "inv", true)
-	o.add(rateUnit != "packets", "rate_unit", rateUnit)
-	o.add(burst > 0 && burstUnit != "packets", "burst_unit", burstUnit)
-	return o
+	if burst == 0 && len(units) > 1 {
+		units = units[:1]
+	}
+	return append(o, units...)
+}
+
+// limitUnits are a limit's numbers, and of bytes their units.
+func limitUnits(l *Limit) (rate, burst uint64, units object) {
+	if !l.Bytes {
+		return l.Rate, uint64(l.Burst), nil
+	}
+	rate, rateUnit := byteUnit(l.Rate)
+	burst, burstUnit := byteUnit(uint64(l.Burst))
+	return rate, burst, object{{"rate_unit", rateUnit}, {"burst_unit", burstUnit}}
 }
 
 func unitName(seconds uint64) string {

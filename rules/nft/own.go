@@ -230,7 +230,10 @@ func (o *ownership) stmt(st Stmt) Stmt {
 // expr copies an expression that looks something up.
 func (o *ownership) expr(e Expr) Expr {
 	named := false
-	exprSets(e, func(s *Set) { named = named || o.sets[s] != nil })
+	eachExpr(e, func(part Expr) {
+		m, ok := part.(*MapLookup)
+		named = named || ok && o.sets[m.Set] != nil
+	})
 	if !named {
 		return e
 	}

@@ -15,28 +15,12 @@ const (
 // a statement reads and sets, as bits by Hook.
 func stmtHooks(st Stmt) int {
 	hooks := everywhere
-	visit := func(e Expr) { hooks &= exprHooks(e) }
-	switch st := st.(type) {
-	case *Match:
-		eachExpr(st.Left, visit)
-	case *VMap:
-		eachExpr(st.Left, visit)
-	case *Assign:
-		if m, ok := st.Left.(*Meta); ok && m.Key == MetaPkttype {
+	if set, ok := st.(*Assign); ok {
+		if m, ok := set.Left.(*Meta); ok && m.Key == MetaPkttype {
 			hooks &= atPre
 		}
-		eachExpr(st.Value, visit)
-	case *Mangle:
-		eachExpr(st.Value.Src, visit)
-	case *SetUpdate:
-		eachExpr(st.Key, visit)
-		eachExpr(st.Data, visit)
-	case *ObjectRef:
-		eachExpr(st.Key, visit)
-	case *NAT:
-		eachExpr(st.Addr, visit)
-		eachExpr(st.Port, visit)
 	}
+	EachExpr(st, func(e Expr) { hooks &= exprHooks(e) })
 	return hooks
 }
 
@@ -62,27 +46,4 @@ func exprHooks(e Expr) int {
 		return atPre | atIn | atFwd
 	}
 	return -1
-}
-
-// eachExpr visits an expression and all that it is made of.
-func eachExpr(e Expr, visit func(Expr)) {
-	if e == nil {
-		return
-	}
-	visit(e)
-	switch e := e.(type) {
-	case *Masked:
-		eachExpr(e.E, visit)
-	case *Concat:
-		for _, part := range e.Es {
-			eachExpr(part, visit)
-		}
-	case *Binop:
-		eachExpr(e.L, visit)
-		eachExpr(e.R, visit)
-	case *MapLookup:
-		eachExpr(e.Key, visit)
-	case *Hash:
-		eachExpr(e.E, visit)
-	}
 }
