@@ -247,7 +247,9 @@ func (p *profile) sessions(ctx context.Context, w *world, d *report.Document, sh
 	}
 	trial := &rateTrial{stage: st, method: m, document: d, show: show, limits: map[float64]string{}}
 	s, err := pktgen.Search(ctx, m.Least, m.Most, resolution, trial.at)
-	s.Limit, s.Cut = trial.limit(), err != nil
+	if s.Cut = err != nil; !s.Cut {
+		s.Limit = trial.limit() // a rate whose trials were ended is not one that failed
+	}
 	s.Subject, s.What, s.Unit = m.Subject, "new connections, all completed", "1/s"
 	if m.Tolerance > 0 {
 		s.What = fmt.Sprintf("new connections, at least %.6g %% completed", 100*(1-m.Tolerance))

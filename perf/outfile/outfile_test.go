@@ -42,6 +42,7 @@ func TestCheckChangesNothing(t *testing.T) {
 		{"twice", []string{at("new"), dir + "/./new"}, "two results"},
 		{"file and link", []string{at("old"), at("link")}, "two results"},
 		{"device", []string{os.DevNull, os.DevNull}, ""},
+		{"dash", []string{"-"}, "want the name of a file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := Check(c.names...)

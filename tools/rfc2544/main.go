@@ -103,6 +103,7 @@ func (o *options) run(ctx context.Context) (err error) {
 			}
 		}
 	}
+	d.Notes = append(d.Notes, d.Doubts()...)
 	return o.write(d)
 }
 
