@@ -95,6 +95,13 @@ func (w *worker) receive(t *tables, p *packet.Packet, i int) bool {
 // frames takes a frame, of which Parse said d, through chains below IP; early: it
 // has been nowhere yet, and what they change is read anew.
 func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d *packet.Drop, early bool) bool {
+	// IPv4's transport fields are read there in later fragments too.
+	later := packet.Flags(0)
+	if p.Family == flowtable.FamilyIPv4 {
+		later = p.Flags & packet.FlagLaterFrag
+		p.Flags &^= later
+	}
+	defer func() { p.Flags |= later }()
 	end, bytes := p.End, p.Bytes
 	whole := func() { p.End, p.Bytes = uint32(len(p.Data)), uint32(len(p.Data)-int(p.L3)) }
 	whole()
@@ -110,12 +117,14 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 			}
 		case rules.Reject:
 			p.Rule = v.Rule
-			p.End, p.Bytes = end, bytes
-			if c.IPOnly {
+			p.End, p.Bytes, p.Flags = end, bytes, p.Flags|later
+			switch {
+			case !c.IPOnly:
+				w.rejectFrame(p, *d, w.env.Reject)
+			case answered(p, *d, w.env.Reject.Reset):
 				w.reject(t, p, w.env.Reject)
 				return false
 			}
-			w.rejectFrame(p, *d, w.env.Reject)
 			w.drop(p, packet.DropReject)
 			return false
 		case rules.Stolen:
@@ -138,6 +147,15 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 	}
 	p.End, p.Bytes = end, bytes
 	return true
+}
+
+// answered says whether Linux answers what inet's ingress rejects: with a reset
+// only sound packets, with ICMP only what came to its own address.
+func answered(p *packet.Packet, d packet.Drop, reset bool) bool {
+	if reset {
+		return d == packet.DropNone
+	}
+	return (d == packet.DropNone || d == packet.DropIPChecksum) && p.Flags&packet.FlagOtherHost == 0
 }
 
 // sized says whether a frame is an IP packet that is all there, as

@@ -12,8 +12,10 @@ import (
 var (
 	plainFrame = frame.Build(clientToBox, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
 	arpAsk     = frame.Build(clientToBox, frame.ARP{Sender: "10.0.0.2", Target: "10.0.0.1"})
-	tagged     = frame.Build(clientToBox, frame.VLAN{TCI: 0x2005}, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
-	elsewhere  = frame.Build(frame.Ether{Src: clientToBox.Src, Dst: frame.MAC(benchMAC(0x55))}, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
+	// Its first bytes are no header, but chains below IP read them as one.
+	laterFragment = frame.Build(clientToBox, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1", Offset: 4}, frame.UDP{Src: 1, Dst: 2})
+	tagged        = frame.Build(clientToBox, frame.VLAN{TCI: 0x2005}, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
+	elsewhere     = frame.Build(frame.Ether{Src: clientToBox.Src, Dst: frame.MAC(benchMAC(0x55))}, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
 )
 
 // TestIngress: chains at a port's ingress see what it receives, whatever becomes
@@ -40,6 +42,7 @@ func TestIngress(t *testing.T) {
 		{"other station", "meta pkttype other drop", elsewhere, true, false},
 		{"own station", "meta pkttype other drop", plainFrame, false, true},
 		{"broken header", "udp dport 2 accept", badSum, true, false},
+		{"later fragment", "udp dport 2 drop", laterFragment, true, false},
 		{"mark", "meta mark set 7", plainFrame, true, true},
 		{"rewritten", "ip daddr set 198.51.100.9", plainFrame, true, true},
 		{"untracked", "notrack", plainFrame, true, true},

@@ -73,6 +73,8 @@ func (g *maker) field(s *scope, keys bool) *field {
 // has says whether the chain can ask for a field.
 func (g *maker) has(f *field) bool {
 	switch {
+	case strings.HasPrefix(f.text, "vlan"): // what else has a tag goes no further
+		return g.hook == "ingress"
 	case g.table.Family == "netdev" && strings.HasPrefix(f.text, "ct "):
 		return false
 	case g.table.Family == "ip" && f.l3 == "ip6", g.table.Family == "ip6" && f.l3 == "ip":

@@ -216,6 +216,8 @@ var (
 	kFlags     = &kind{"tcp_flag", 8, false, showFlags, func(d *dice) value { return small(pick(d, 2, 16, 18, 4, 20, 1, 17, 24, uint64(d.IntN(256)))) }}
 	kDSCP      = names("dscp", 6, map[uint64]string{0: "cs0", 8: "cs1", 10: "af11", 26: "af31", 46: "ef", 48: "cs6", 63: "0x3f"})
 	kECN       = names("ecn", 2, map[uint64]string{0: "not-ect", 1: "ect1", 2: "ect0", 3: "ce"})
+	kVLAN      = number("vlan", 12, 1, 2, 5)
+	kPCP       = number("pcp", 3, 0, 1, 7)
 	kEther     = names("ether_type", 16, map[uint64]string{0x800: "ip", 0x86dd: "ip6", 0x806: "arp"})
 	kNfproto   = names("nf_proto", 8, map[uint64]string{2: "ipv4", 10: "ipv6"})
 	kPkttype   = names("pkt_type", 8, map[uint64]string{0: "unicast", 1: "broadcast", 2: "multicast"})
