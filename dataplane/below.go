@@ -149,13 +149,16 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 	return true
 }
 
-// answered says whether Linux answers what inet's ingress rejects: with a reset
-// only sound packets, with ICMP only what came to its own address.
+// answered says whether Linux answers what inet's ingress rejects: with ICMP
+// only what came to its own address.
 func answered(p *packet.Packet, d packet.Drop, reset bool) bool {
-	if reset {
-		return d == packet.DropNone
-	}
-	return (d == packet.DropNone || d == packet.DropIPChecksum) && p.Flags&packet.FlagOtherHost == 0
+	return sound(p, d) && (reset || p.Flags&packet.FlagOtherHost == 0)
+}
+
+// sound says whether a packet of which Parse said d may be answered. With a wrong
+// IPv4 checksum it may if no other is verified: Linux sums the header up as well.
+func sound(p *packet.Packet, d packet.Drop) bool {
+	return d == packet.DropNone || d == packet.DropIPChecksum && !p.RejectSums()
 }
 
 // sized says whether a frame is an IP packet that is all there, as
@@ -186,7 +189,7 @@ func (w *worker) reread(p *packet.Packet, d *packet.Drop) (end, bytes uint32) {
 
 // rejectFrame answers a frame from where it came, in the name of whom it was for.
 func (w *worker) rejectFrame(p *packet.Packet, d packet.Drop, spec rules.RejectSpec) {
-	if d != packet.DropNone && d != packet.DropIPChecksum || p.Data[0]&1 != 0 || !p.ShouldRejectFrame() {
+	if !sound(p, d) || p.Data[0]&1 != 0 || !p.ShouldRejectFrame() {
 		return
 	}
 	a, ok := w.answer()

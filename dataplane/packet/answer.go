@@ -34,23 +34,29 @@ func (p *Packet) ShouldRejectFrame() bool {
 	return p.Flags&FlagLaterFrag == 0 && p.rejectSumOK()
 }
 
+// RejectSums says whether a reject rule verifies p's transport checksum.
+func (p *Packet) RejectSums() bool {
+	if p.Flags&FlagFragment != 0 {
+		return false
+	}
+	switch h := p.Transport(); p.Proto {
+	case protoGRE, protoESP, extAuth, protoSCTP, protoUDPLite:
+		return false
+	case protoUDP:
+		return len(h) < 8 || be16(h[6:8]) != 0
+	}
+	return true
+}
+
 // rejectSumOK verifies a checksum as Linux does before a reject
 // (nf_reject_verify_csum, nf_ip_checksum): none of protocols that it knows to
 // have another kind. Any other protocol is taken to have one over all its bytes,
 // in IPv4 without a pseudo header, so that hardly a packet of it is answered.
 func (p *Packet) rejectSumOK() bool {
-	if p.Flags&FlagFragment != 0 {
+	if !p.RejectSums() {
 		return true
 	}
 	h := p.Transport()
-	switch p.Proto {
-	case protoGRE, protoESP, extAuth, protoSCTP, protoUDPLite:
-		return true
-	case protoUDP:
-		if len(h) >= 8 && be16(h[6:8]) == 0 {
-			return true
-		}
-	}
 	var initial uint32
 	if p.Family == flowtable.FamilyIPv6 || p.Proto == protoTCP || p.Proto == protoUDP {
 		initial = p.PseudoSum(p.Proto, uint32(len(h)))
