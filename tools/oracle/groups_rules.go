@@ -105,7 +105,8 @@ func ruleFeatures() []*Script {
 		row{"icmp", "rules features; > icmp 8/0; < icmp 0/0"},
 		row{"many ports", "rules features; > udp dport=91; > udp dport=92; > udp dport=93; > udp dport=91; > udp dport=81; > udp dport=93"},
 	)
-	return bothFamilies(scripts(rows))
+	odd := row{"half a head in pieces", "rules features; > SA len=1000 ws=0 cuts=0-16,16-2000"}
+	return append(bothFamilies(scripts(rows)), scripts([]row{odd})...)
 }
 
 // liveSets are sets that packets change, and commands.

@@ -25,7 +25,8 @@
 // chooses by chance is compared with what the rule allows, and then matched up
 // for good: as the entries show it, or the frames of a flow that is over before
 // they are listed. An error that quotes such a frame differs as it did when it
-// was sent. Everything else is equal byte by byte.
+// was sent. The cookies and timestamps of a SYN proxy are each side's own, and
+// move all numbers of the connection. Everything else is equal byte by byte.
 //
 // # Concurrency
 //
