@@ -20,9 +20,8 @@
 //
 // # Equality
 //
-// Timeouts may differ by Slack seconds. The use count is not compared, nor the
-// IPv4 identification of ICMP messages that the box itself makes. What NAT
-// chooses by chance is compared with what the rule allows, and then matched up
+// Timeouts may differ by Slack seconds. The IPv4 identification of ICMP messages
+// that the box itself makes is not compared. What NAT chooses by chance is compared with what the rule allows, and then matched up
 // for good: as the entries show it, or the frames of a flow that is over before
 // they are listed. An error that quotes such a frame differs as it did when it
 // was sent. The cookies and timestamps of a SYN proxy are each side's own, and
