@@ -28,6 +28,7 @@ type Inspection struct {
 	TxVLAN       bool
 	LRO          bool
 	GRO          bool
+	Member       error  // why it is no port: a bridge, bond or the like gets its frames; nil: none does
 	VLANDevices  bool   // VLAN devices sit on it
 	Symmetric    bool   // its receive hash is the same for both directions of a flow
 	HashKnown    bool   // the driver tells how it hashes
@@ -58,6 +59,7 @@ func inspect(name string) (v Inspection, err error) {
 	v = Inspection{
 		Name: name, Index: d.index, Driver: d.driver, MTU: d.mtu, Ethernet: len(d.mac) == 6, XDP: d.progID,
 		Up: d.flags&unix.IFF_UP != 0, Carrier: d.flags&unix.IFF_LOWER_UP != 0, VLANDevices: vlanDevices(name),
+		Member: d.master.check(name),
 	}
 	if v.Features, err = ReadFeatures(d.index); err == nil {
 		v.FeaturesKnow = true

@@ -90,6 +90,9 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if len(i.dev.mac) != 6 {
 		return nil, fmt.Errorf("is not an Ethernet interface: its address has %d bytes", len(i.dev.mac))
 	}
+	if err = i.dev.master.check(name); err != nil {
+		return nil, err
+	}
 	if i.dev.progID != 0 {
 		return nil, errForeign(name, i.dev.progID)
 	}
@@ -112,6 +115,9 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	}
 	if opt.Generic {
 		i.warnings = append(i.warnings, fmt.Sprintf("%s runs generic XDP: it is slow, and it also takes frames that a program redirects into the interface", name))
+		if i.dev.driver == "veth" {
+			i.warnings = append(i.warnings, unsegmented(name))
+		}
 	}
 	if opt.AllFrames {
 		if i.all, err = keepPromiscuous(i.dev.index); err != nil {
@@ -120,6 +126,12 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	}
 	i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt.AllFrames, i.pieces)
 	return i, err
+}
+
+// unsegmented is about senders that leave segmenting to a device: a veth hands
+// the long frame on, of which native XDP makes a copy in pieces or segments first.
+func unsegmented(name string) string {
+	return fmt.Sprintf("generic XDP on the veth %s gets what its peer leaves unsegmented as one frame, and what is too long is lost, so that TCP stalls: run `ethtool -K PEER tso off gso off` at that end", name)
 }
 
 func errForeign(name string, id uint32) error {
@@ -306,7 +318,7 @@ func (i *Interface) attach() error {
 	case errors.Is(err, unix.ERANGE):
 		return fmt.Errorf("the MTU is too large for the driver's XDP: lower it with `ip link set dev %s mtu 1500`; at a veth it is the peer's that counts: %w", i.name, err)
 	case errors.Is(err, unix.ENOSPC):
-		return fmt.Errorf("the driver lacks queues for XDP; at a veth, the peer transmits on more queues than this end receives on: set them with `ethtool -L PEER tx %d`: %w", i.opt.Queues, err)
+		return fmt.Errorf("the driver lacks queues for XDP; at a veth, the peer transmits on more queues than this end receives on: set them with `ethtool -L PEER tx %d`: %w", i.channels, err)
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return fmt.Errorf("driver %q does not take an XDP program in its present set-up (no XDP, or receive offloads in the way: `ethtool -K %s lro off rx-gro-hw off`); generic mode may do: %w", i.dev.driver, i.name, err)
 	}

@@ -2,12 +2,14 @@ package afxdp
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -23,6 +25,24 @@ type device struct {
 	flags    uint32
 	rxQueues int    // as IFLA_NUM_RX_QUEUES says: allocated, not all need be in use
 	progID   uint32 // XDP program that is attached; 0: none
+	master   master
+}
+
+// master is what an interface is a member of, which gets its frames.
+type master struct {
+	index int    // 0: none
+	name  string // of a device of the same network namespace
+	kind  string // as the kernel calls it: bridge, bond, team, openvswitch, vrf; empty: not told
+}
+
+// check refuses interfaces whose frames are a master's: the program would take
+// them all away from it. A VRF only chooses the routing table.
+func (m master) check(name string) error {
+	if m.index == 0 || m.kind == "vrf" {
+		return nil
+	}
+	return fmt.Errorf("is a member of %s %s, which would get no more frames: take it out with `ip link set dev %s nomaster`, or name interfaces that are no members",
+		cmp.Or(m.kind, "device"), cmp.Or(m.name, strconv.Itoa(m.index)), name)
 }
 
 func errPrivilege(what string, err error) error {
@@ -40,6 +60,7 @@ func lookUp(name string, ctl int) (device, error) {
 	if err != nil {
 		return d, fmt.Errorf("list interfaces: %w", err)
 	}
+	links := map[int]master{} // what each would be to its members
 	for i := range messages {
 		m := &messages[i]
 		if m.Header.Type != unix.RTM_NEWLINK || len(m.Data) < unix.SizeofIfInfomsg {
@@ -49,15 +70,19 @@ func lookUp(name string, ctl int) (device, error) {
 		if err != nil {
 			return d, fmt.Errorf("list interfaces: %w", err)
 		}
-		if linkName(attrs) == name {
-			d.index = int(int32(binary.NativeEndian.Uint32(m.Data[4:])))
+		index := int(int32(binary.NativeEndian.Uint32(m.Data[4:])))
+		links[index] = master{index, linkName(attrs), linkKind(attrs)}
+		if links[index].name == name {
+			d.index = index
 			d.flags = binary.NativeEndian.Uint32(m.Data[8:])
 			d.fill(attrs)
-			break
 		}
 	}
 	if d.index == 0 {
 		return d, noInterface{}
+	}
+	if m, ok := links[d.master.index]; ok {
+		d.master = m
 	}
 	if info, err := unix.IoctlGetEthtoolDrvinfo(ctl, name); err == nil {
 		d.driver = unix.ByteSliceToString(info.Driver[:])
@@ -83,6 +108,17 @@ func linkName(attrs []syscall.NetlinkRouteAttr) string {
 	return ""
 }
 
+// linkKind returns which kind of virtual device it is; empty: none.
+func linkKind(attrs []syscall.NetlinkRouteAttr) string {
+	for _, a := range attrs {
+		if a.Attr.Type&^unix.NLA_F_NESTED == unix.IFLA_LINKINFO {
+			kind, _ := attribute(a.Value, unix.IFLA_INFO_KIND)
+			return unix.ByteSliceToString(kind)
+		}
+	}
+	return ""
+}
+
 func (d *device) fill(attrs []syscall.NetlinkRouteAttr) {
 	for _, a := range attrs {
 		switch a.Attr.Type &^ unix.NLA_F_NESTED {
@@ -92,8 +128,12 @@ func (d *device) fill(attrs []syscall.NetlinkRouteAttr) {
 			d.mtu = int(binary.NativeEndian.Uint32(a.Value))
 		case unix.IFLA_NUM_RX_QUEUES:
 			d.rxQueues = int(binary.NativeEndian.Uint32(a.Value))
+		case unix.IFLA_MASTER:
+			d.master.index = int(binary.NativeEndian.Uint32(a.Value))
 		case unix.IFLA_XDP:
-			d.progID = nestedUint32(a.Value, unix.IFLA_XDP_PROG_ID)
+			if id, ok := attribute(a.Value, unix.IFLA_XDP_PROG_ID); ok && len(id) >= 4 {
+				d.progID = binary.NativeEndian.Uint32(id)
+			}
 		}
 	}
 }
@@ -111,21 +151,6 @@ func keepPromiscuous(index int) (fd int, err error) {
 		return -1, fmt.Errorf("make it promiscuous: %w", err)
 	}
 	return fd, nil
-}
-
-// nestedUint32 returns an attribute of four bytes inside another.
-func nestedUint32(b []byte, kind uint16) uint32 {
-	for len(b) >= 4 {
-		length := int(binary.NativeEndian.Uint16(b))
-		if length < 4 || length > len(b) {
-			return 0
-		}
-		if binary.NativeEndian.Uint16(b[2:]) == kind && length >= 8 {
-			return binary.NativeEndian.Uint32(b[4:])
-		}
-		b = b[min(len(b), (length+3)&^3):]
-	}
-	return 0
 }
 
 // rxChannels returns how many receive queues an interface uses, and the part of

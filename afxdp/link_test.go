@@ -1,6 +1,7 @@
 package afxdp
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -30,6 +31,26 @@ func TestPromiscuous(t *testing.T) {
 		}
 		if promiscuity() != 0 {
 			t.Errorf("all frames %v: still promiscuous after Close", all)
+		}
+	}
+}
+
+// TestMaster: who is a member of what may be a port.
+func TestMaster(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		m    master
+		want string // in the error; empty: none
+	}{
+		{"no member", master{}, ""},
+		{"VRF", master{7, "vrf7", "vrf"}, ""},
+		{"bond", master{7, "bond0", "bond"}, "member of bond bond0"},
+		{"no virtual device", master{7, "eth9", ""}, "member of device eth9"},
+		{"not told", master{index: 7}, "member of device 7"},
+	} {
+		err := row.m.check("eth0")
+		if (err != nil) != (row.want != "") || err != nil && (!strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "`ip link set dev eth0 nomaster`")) {
+			t.Errorf("%s: %v", row.name, err)
 		}
 	}
 }

@@ -135,6 +135,10 @@ func TestOpenErrors(t *testing.T) {
 				n.t.Fatal(err)
 			}
 		}, []string{"not an Ethernet interface"}},
+		{"member of a bridge", "a1", 1, func(_ *testing.T, n *testNet, _ *Options) {
+			n.bridge("br0")
+			n.set("a1", func(l netlink.Link) error { return netlink.LinkSetMasterByIndex(l, n.index("br0")) })
+		}, []string{"open interface a1", "member of bridge br0", "`ip link set dev a1 nomaster`"}},
 		{"no zero-copy", "a1", 1, func(_ *testing.T, _ *testNet, o *Options) { o.Mode = ModeZeroCopy }, []string{"no zero-copy mode", "auto or copy"}},
 		{"VLAN offload", "br0", 1, func(t *testing.T, n *testNet, _ *Options) {
 			n.bridge("br0")

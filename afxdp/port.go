@@ -39,7 +39,7 @@ type Queue interface {
 type QueueStats struct {
 	RxFrames, RxBytes uint64
 	TxFrames, TxBytes uint64
-	RxNoFrame         uint64 // lost because the UMEM had no free frame (or a frame was too long for it)
+	RxNoFrame         uint64 // lost because the UMEM had no free frame, or a frame was too long for it: the kernel counts both as one
 	RxFull            uint64 // lost because the worker came too late and the receive ring was full
 	TxFull            uint64 // refused by Send: ring full; a frame offered again counts again
 	TxTooLong         uint64 // taken by Send and lost: longer than the port takes

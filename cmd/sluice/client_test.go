@@ -117,7 +117,7 @@ func TestPrintStatus(t *testing.T) {
 		PID: 7, Version: "v1", Mode: "router", UptimeSec: 3725.4, Control: "/run/sluice/1.sock",
 		Ports: []control.PortStatus{
 			{Name: "eth0", Up: true, Driver: "ixgbe", Backend: "own", XDP: "native", Mode: "zero-copy", Queues: 4, MTU: 1500, RxRate: 1234567.8, TxRate: 3,
-				RxPackets: 1 << 33, TxPackets: 5, Addresses: []string{"192.0.2.1/24", "2001:db8::1/64"}, Lost: map[string]uint64{"rx-ring-full": 9, "no-frame": 1}},
+				RxPackets: 1 << 33, TxPackets: 5, Addresses: []string{"192.0.2.1/24", "2001:db8::1/64"}, Lost: map[string]uint64{"rx-ring-full": 9, "no-frame-or-too-long": 1}},
 			{Name: "tap0", Backend: "asavie", XDP: "generic", Mode: "copy", Queues: 1, MTU: 1400},
 		},
 		Workers: []control.WorkerStatus{{RxPackets: 10, TxPackets: 9, RxRate: 2, TxRate: 1, HandoversIn: 3, HandoversOut: 4, Dropped: 5}, {}},

@@ -35,8 +35,8 @@ func newTop() *cobra.Command {
 time in which it was idle or waited for a CPU that others had, ns a packet by
 stage, packets a burst, burst times, handovers and drops by reason; for each
 rule: its packets and their time; for each port: rates; for each queue: how full
-its four rings were, and what was lost there, in the kernel (no-frame,
-rx-ring-full, bad-descriptors) or the box.
+its four rings were, and what was lost there, in the kernel
+(no-frame-or-too-long, rx-ring-full, bad-descriptors) or the box.
 
 Profiling is switched on in the box meanwhile. Times come from a sample: stages
 and bursts from a quarter of the rounds, rules from the packets of one in 16. On

@@ -30,8 +30,8 @@ func (r *running) modeFor(port string) string {
 
 // demote chooses a lesser mode for the port that a start has failed for, and
 // says whether there is one to try: from zero-copy, which auto tries first, to
-// copy, and from either to generic when the driver has no XDP at all. Only for
-// settings that leave the mode open.
+// copy, and from either to generic when the driver has no XDP at all, or not with
+// the queues there are. Only for settings that leave the mode open.
 func (r *running) demote(err error) bool {
 	var e *errMode
 	if !errors.As(err, &e) || r.set.XDPMode != settings.XDPAuto {
@@ -41,7 +41,7 @@ func (r *running) demote(err error) bool {
 	switch now := r.modeFor(e.port); {
 	case errors.Is(err, afxdp.ErrSelfTest) && now == settings.XDPAuto:
 		mode = settings.XDPCopy
-	case errors.Is(err, unix.EOPNOTSUPP) && now != settings.XDPGeneric && !r.set.HasHostPath():
+	case (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSPC)) && now != settings.XDPGeneric && !r.set.HasHostPath():
 		mode = settings.XDPGeneric
 	default:
 		return false

@@ -29,6 +29,8 @@ func TestDemote(t *testing.T) {
 		{"no native XDP", settings.XDPAuto, false, "", &errMode{"eth0", noXDP}, settings.XDPGeneric},
 		{"no native XDP after copy", settings.XDPAuto, false, settings.XDPCopy, &errMode{"eth0", noXDP}, settings.XDPGeneric},
 		{"no native XDP beside a host path", settings.XDPAuto, true, "", &errMode{"eth0", noXDP}, ""},
+		{"too few queues for XDP", settings.XDPAuto, false, "", &errMode{"eth0", fmt.Errorf("attach: %w", unix.ENOSPC)}, settings.XDPGeneric},
+		{"too few queues beside a host path", settings.XDPAuto, true, "", &errMode{"eth0", fmt.Errorf("attach: %w", unix.ENOSPC)}, ""},
 		{"not even generic", settings.XDPAuto, false, settings.XDPGeneric, &errMode{"eth0", noXDP}, ""},
 		{"zero-copy was demanded", settings.XDPZeroCopy, false, "", &errMode{"eth0", stuck}, ""},
 		{"something else", settings.XDPAuto, false, "", &errMode{"eth0", unix.EBUSY}, ""},

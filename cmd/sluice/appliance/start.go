@@ -74,6 +74,8 @@ func (r *running) readRules() ([]byte, error) {
 func (r *running) checkPorts() error {
 	for _, name := range r.set.PortNames() {
 		switch i, err := net.InterfaceByName(name); {
+		case err == nil && i.Flags&(net.FlagUp|net.FlagLoopback) == 0:
+			r.log.Warn("link is down: nothing comes by this port until `ip link set dev "+name+" up`", zap.String("port", name))
 		case err != nil:
 			return fmt.Errorf("open interface %s: no such interface in this network namespace: see `ip link show`", name)
 		case i.Flags&net.FlagLoopback != 0:

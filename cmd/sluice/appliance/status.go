@@ -110,11 +110,11 @@ func lost(info *afxdp.Info) map[string]uint64 {
 	return some(all)
 }
 
-// lostByQueue is what was lost at a queue: in the kernel no-frame, rx-ring-full
-// and bad-descriptors, in the box the others.
+// lostByQueue is what was lost at a queue: in the kernel no-frame-or-too-long,
+// rx-ring-full and bad-descriptors, in the box the others.
 func lostByQueue(q *afxdp.QueueInfo) map[string]uint64 {
 	return map[string]uint64{
-		"no-frame": q.Stats.RxNoFrame, "rx-ring-full": q.Stats.RxFull, "bad-descriptors": q.Kernel.RxInvalid + q.Kernel.TxInvalid,
+		"no-frame-or-too-long": q.Stats.RxNoFrame, "rx-ring-full": q.Stats.RxFull, "bad-descriptors": q.Kernel.RxInvalid + q.Kernel.TxInvalid,
 		"tx-ring-full": q.Stats.TxFull, "too-long": q.Stats.TxTooLong,
 	}
 }

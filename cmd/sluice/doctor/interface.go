@@ -53,30 +53,20 @@ func (i *Interface) Check(cpus int) []Finding {
 		f.add(Error, "", "is not an Ethernet interface")
 		return f.list
 	}
+	if i.Member != nil {
+		f.add(Error, mendOf(i.Member), "%v", i.Member)
+	}
 	i.checkDriver(f)
 	switch {
 	case !i.Up:
-		f.add(Error, "ip link set dev "+i.Name+" up", "is down")
+		f.add(Warning, "ip link set dev "+i.Name+" up", "is down: nothing comes by it until it is up")
 	case !i.Carrier:
 		f.add(Warning, "", "has no carrier: no cable, or the other end is down")
 	default:
 		f.add(OK, "", "is up")
 	}
 	i.checkQueues(f, cpus)
-	for _, generic := range []bool{false, true} {
-		err := i.Clean(generic)
-		switch {
-		case err != nil && !generic:
-			f.add(Error, mendOf(err), "%v", err)
-		case err != nil && i.Clean(false) == nil && i.noNative():
-			f.add(Error, mendOf(err), "%v", err)
-		case err == nil && !generic:
-			f.add(OK, "", "no offload hides anything from XDP")
-		}
-	}
-	if i.Driver == "veth" && i.GRO {
-		f.add(Note, "", "generic receive offload is on: harmless, it is behind native XDP")
-	}
+	i.checkOffloads(f)
 	i.checkMTU(f)
 	i.checkRings(f)
 	switch {
@@ -93,6 +83,20 @@ func (i *Interface) Check(cpus int) []Finding {
 	}
 	i.checkIRQs(f)
 	return f.list
+}
+
+// checkOffloads judges them for the mode that the driver leaves.
+func (i *Interface) checkOffloads(f *findings) {
+	switch err := i.Clean(i.noNative()); {
+	case err != nil:
+		f.add(Error, mendOf(err), "%v", err)
+	case i.Driver == "veth" && i.noNative():
+		f.add(Warning, "ethtool -K PEER tso off gso off", "in generic mode what the peer leaves unsegmented comes as one frame, and is lost if too long: TCP stalls")
+	case i.Driver == "veth" && i.GRO:
+		f.add(Note, "", "generic receive offload is on: harmless, it is behind native XDP")
+	default:
+		f.add(OK, "", "no offload hides anything from XDP")
+	}
 }
 
 func (i *Interface) noNative() bool { return i.FeaturesKnow && i.Features&afxdp.FeatureBasic == 0 }
@@ -112,6 +116,11 @@ func (i *Interface) checkDriver(f *findings) {
 	case !i.FeaturesKnow:
 		f.add(Note, "", "driver %s; the kernel does not tell what it can do with XDP (6.3 and newer do)", orUnknown(i.Driver))
 	case i.noNative():
+		if i.Driver == "veth" {
+			f.add(Warning, fmt.Sprintf("ethtool -L PEER tx %d", i.Channels),
+				"the peer transmits on more queues than this end receives on, or knows no XDP: generic mode only, slow and without host path (--no-host-path)")
+			return
+		}
 		f.add(Warning, "sluice run --no-host-path ...", "driver %s has no XDP, or not in its present set-up: generic mode only, slow and without host path", orUnknown(i.Driver))
 	case i.Features&afxdp.FeatureRedirect == 0:
 		f.add(Error, "", "driver %s has XDP that cannot give frames to sockets", orUnknown(i.Driver))
