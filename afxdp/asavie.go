@@ -93,8 +93,7 @@ func (q *asavieQueue) Recv(descs []Desc) int {
 		bytes += uint64(d.Len)
 	}
 	q.xsk.Fill(got)
-	q.count.rxFrames.Add(uint64(len(got)))
-	q.count.rxBytes.Add(bytes)
+	q.count.received(len(got), bytes)
 	return len(got)
 }
 
@@ -124,15 +123,8 @@ func (q *asavieQueue) Send(descs []Desc) int {
 	}
 	if used > 0 {
 		q.transmit(free[:used])
-		q.count.txFrames.Add(uint64(used))
-		q.count.txBytes.Add(bytes)
 	}
-	if n > used {
-		q.count.txTooLong.Add(uint64(n - used))
-	}
-	if n < len(descs) {
-		q.count.txFull.Add(uint64(len(descs) - n))
-	}
+	q.count.sent(used, bytes, n-used, len(descs)-n)
 	return n
 }
 

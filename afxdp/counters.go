@@ -17,6 +17,29 @@ type trafficCounters struct {
 	txFull, txTooLong perf.Counter
 }
 
+// received counts what a Recv gives.
+func (c *trafficCounters) received(frames int, bytes uint64) {
+	if frames > 0 {
+		c.rxFrames.Add(uint64(frames))
+		c.rxBytes.Add(bytes)
+	}
+}
+
+// sent counts what a Send took and sent, took because it cannot be sent, and left
+// because there was no room.
+func (c *trafficCounters) sent(frames int, bytes uint64, tooLong, full int) {
+	if frames > 0 {
+		c.txFrames.Add(uint64(frames))
+		c.txBytes.Add(bytes)
+	}
+	if tooLong > 0 {
+		c.txTooLong.Add(uint64(tooLong))
+	}
+	if full > 0 {
+		c.txFull.Add(uint64(full))
+	}
+}
+
 // stats adds what the kernel counts. Any goroutine.
 func (c *trafficCounters) stats(k unix.XDPStatistics) QueueStats {
 	return QueueStats{

@@ -55,10 +55,7 @@ func (q *privateQueue) Recv(descs []Desc) int {
 			break
 		}
 	}
-	if n > 0 {
-		q.count.rxFrames.Add(uint64(n))
-		q.count.rxBytes.Add(bytes)
-	}
+	q.count.received(n, bytes)
 	return n
 }
 
@@ -103,16 +100,7 @@ func (q *privateQueue) Send(descs []Desc) int {
 		q.worker.Free(d.Addr)
 		n++
 	}
-	if used > 0 {
-		q.count.txFrames.Add(uint64(used))
-		q.count.txBytes.Add(bytes)
-	}
-	if n > used {
-		q.count.txTooLong.Add(uint64(n - used))
-	}
-	if n < len(descs) {
-		q.count.txFull.Add(uint64(len(descs) - n))
-	}
+	q.count.sent(used, bytes, n-used, len(descs)-n)
 	return n
 }
 

@@ -36,10 +36,7 @@ const shortestFrame = 14
 // Recv takes frames off the RX ring.
 func (q *socketQueue) Recv(descs []Desc) int {
 	n, bytes := q.take(descs)
-	if n > 0 {
-		q.count.rxFrames.Add(uint64(n))
-		q.count.rxBytes.Add(bytes)
-	}
+	q.count.received(n, bytes)
 	return n
 }
 
@@ -103,15 +100,8 @@ func (q *socketQueue) Send(descs []Desc) int {
 	}
 	if used > 0 {
 		r.publish(used)
-		q.count.txFrames.Add(uint64(used))
-		q.count.txBytes.Add(bytes)
 	}
-	if n > used {
-		q.count.txTooLong.Add(uint64(n - used))
-	}
-	if n < len(descs) {
-		q.count.txFull.Add(uint64(len(descs) - n))
-	}
+	q.count.sent(used, bytes, n-used, len(descs)-n)
 	return n
 }
 

@@ -132,12 +132,7 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 			w.drop(p, packet.DropStolen)
 			return false
 		default:
-			p.Rule = v.Rule
-			if v.Rule == rules.PoisonedRule {
-				w.drop(p, packet.DropPoisoned)
-			} else {
-				w.drop(p, packet.DropPolicy)
-			}
+			w.deny(p, v.Rule)
 			return false
 		}
 		if c.Writes && early {

@@ -69,14 +69,19 @@ func (w *worker) chain(t *tables, c *rules.BaseChain, p *packet.Packet) bool {
 		p.Rule = v.Rule
 		w.drop(p, packet.DropStolen)
 	default:
-		p.Rule = v.Rule
-		if v.Rule == rules.PoisonedRule {
-			w.drop(p, packet.DropPoisoned)
-		} else {
-			w.drop(p, packet.DropPolicy)
-		}
+		w.deny(p, v.Rule)
 	}
 	return false
+}
+
+// deny drops a packet that a rule or a policy refused.
+func (w *worker) deny(p *packet.Packet, rule uint32) {
+	p.Rule = rule
+	if rule == rules.PoisonedRule {
+		w.drop(p, packet.DropPoisoned)
+	} else {
+		w.drop(p, packet.DropPolicy)
+	}
 }
 
 // track finds or makes the packet's flow (nf_conntrack_in).

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -64,14 +62,7 @@ func TestParseSizes(t *testing.T) {
 // frame takes 20 bytes more on a wire.
 func TestPercent(t *testing.T) {
 	text := strings.NewReplacer("1 Mpps", "10 %", "{name: a, link: wire}", "{name: a, link: wire, speed: 10 Gbit/s}", "size: 128", "size: 64").Replace(small)
-	p, err := parseProfile("p.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := p.execute(context.Background(), newDisplay(io.Discard, true))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := executed(t, text)
 	if got := d.Runs[0].Streams[0].AskedPPS; got < 1488095 || got > 1488096 {
 		t.Errorf("%f pps", got)
 	}
@@ -80,14 +71,7 @@ func TestPercent(t *testing.T) {
 // TestSoak runs in rounds and accounts for what was lost in all.
 func TestSoak(t *testing.T) {
 	text := strings.NewReplacer("title: small", "title: small\nduration: 300ms\nsettle: 10ms\nmethod: {kind: soak, trial: 50ms}", "1 Mpps", "20 kpps", "    count: 2000\n", "").Replace(small)
-	p, err := parseProfile("p.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := p.execute(context.Background(), newDisplay(io.Discard, true))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := executed(t, text)
 	var sent, lost uint64
 	for i := range d.Runs {
 		s, _, l := d.Runs[i].Total()

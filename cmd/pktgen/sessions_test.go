@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"github.com/sluice-net/sluice/perf/report"
 )
 
 const talk = `title: talk
@@ -80,9 +82,9 @@ func TestSessionMethods(t *testing.T) {
 	}
 }
 
-// TestCapacityOfALossyLink: connections that do not come about are no capacity.
-func TestCapacityOfALossyLink(t *testing.T) {
-	text := strings.Replace(talk, "{name: wire}", "{name: wire, drop: 0.05, seed: 1}", 1) + "  timeout: 200ms\nmethod: {kind: capacity, trial: 50ms, most: 3000}"
+// executed carries out a profile without a terminal.
+func executed(t *testing.T, text string) *report.Document {
+	t.Helper()
 	p, err := parseProfile("p.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +93,13 @@ func TestCapacityOfALossyLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d
+}
+
+// TestCapacityOfALossyLink: connections that do not come about are no capacity.
+func TestCapacityOfALossyLink(t *testing.T) {
+	text := strings.Replace(talk, "{name: wire}", "{name: wire, drop: 0.05, seed: 1}", 1) + "  timeout: 200ms\nmethod: {kind: capacity, trial: 50ms, most: 3000}"
+	d := executed(t, text)
 	s := d.Searches[0]
 	if lost := d.Sessions[0].TimedOut + d.Sessions[0].Failed; s.AtMost || lost == 0 || uint64(s.Value)+lost != d.Sessions[0].Opened {
 		t.Errorf("%+v, %+v", s, d.Sessions[0])
@@ -101,14 +110,7 @@ func TestCapacityOfALossyLink(t *testing.T) {
 // many were made, what was never opened, and how late SYNs left.
 func TestRateIsTriedAgain(t *testing.T) {
 	text := strings.Replace(talk, "{name: wire}", "{name: wire, drop: 0.9, seed: 1}", 1) + "  timeout: 50ms\nmethod: {kind: connections, trial: 50ms, least: 400, most: 800}"
-	p, err := parseProfile("p.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := p.execute(context.Background(), newDisplay(io.Discard, true))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := executed(t, text)
 	s := d.Searches[0]
 	for _, want := range []string{"this was trial 3 of 3", "never opened; SYNs late by"} {
 		if s.Found || len(s.Tried) == 0 || !strings.Contains(s.Tried[0].Note, want) {
