@@ -155,7 +155,7 @@ func TestStagesSample(t *testing.T) {
 			name      string
 			got, want int
 		}{{"bursts", on, bursts / every}, {"with packets", int(a.Bursts), bursts / every / idle}} {
-			if math.Abs(float64(c.got)/float64(c.want)-1) > 0.08 {
+			if math.Abs(float64(c.got)/float64(c.want)-1) > 0.2 { // chance, and bursts that were interrupted
 				t.Errorf("one of %d busy: %s: %d accounted, want about %d", idle, c.name, c.got, c.want)
 			}
 		}
