@@ -293,7 +293,8 @@ func (g *stage) transport(l *line, f *flow, n int, sport, dport uint16) ([]frame
 			return nil, fmt.Errorf("%q: want a protocol number", l.text)
 		}
 		p, err := strconv.Atoi(l.words[0])
-		if p == 47 { // whose version would stand where NAT writes what chance has chosen
+		switch p {
+		case 1, 47, 58: // whose type or version would stand where NAT writes what chance has chosen
 			sport, dport = f.sport, f.dport
 		}
 		head := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, sport), dport)
