@@ -114,9 +114,14 @@ func TestStages(t *testing.T) {
 		}, 1, 3, true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := NewStages("parse", "track", "rules")
-			tc.do(s)
-			a := s.Snapshot()
+			var a Account
+			for range 20 { // until nothing else ran meanwhile
+				s := NewStages("parse", "track", "rules")
+				tc.do(s)
+				if a = s.Snapshot(); a.Interrupted == 0 {
+					break
+				}
+			}
 			if a.Bursts != tc.bursts || a.Packets != tc.packets || (a.Total() > 0) != tc.busy || (a.Idle > 0) != tc.idle {
 				t.Errorf("%+v", a)
 			}
@@ -159,8 +164,9 @@ func TestStagesSample(t *testing.T) {
 				t.Errorf("one of %d busy: %s: %d accounted, want about %d", idle, c.name, c.got, c.want)
 			}
 		}
-		if a.Packets != 3*a.Bursts || s.Times().Count() != a.Bursts+a.Interrupted {
-			t.Errorf("%+v, %d times", a, s.Times().Count())
+		// Of the interrupted ones only those with packets have a time.
+		if times := s.Times().Count(); a.Packets != 3*a.Bursts || times < a.Bursts || times > a.Bursts+a.Interrupted {
+			t.Errorf("%+v, %d times", a, times)
 		}
 		s.Begin()
 		s.Skip()
