@@ -60,7 +60,7 @@
 //
 // Files in reading order: port.go, umem.go, ring.go, pipe.go, pipequeue.go,
 // steer.go, end.go; then for interfaces options.go, interface.go, room.go, link.go,
-// program.go, registry.go, socket.go, kernelring.go, counters.go, queue.go,
+// holder.go, program.go, registry.go, socket.go, kernelring.go, counters.go, queue.go,
 // bundle.go, private.go, asavie.go, poll.go, info.go, features.go, inspect.go,
 // selftest.go, silence.go, xdp_unsafe.go.
 package afxdp

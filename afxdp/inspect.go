@@ -3,6 +3,7 @@ package afxdp
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -33,7 +34,8 @@ type Inspection struct {
 	Symmetric    bool   // its receive hash is the same for both directions of a flow
 	HashKnown    bool   // the driver tells how it hashes
 	XDP          uint32 // program attached; 0: none
-	TCX          [2]int // programs at its ingress and egress
+	Taken        error  // who attached it, and the command that ends that; nil: nobody
+	TCX          [2]int // programs at its ingress and egress, without those of host paths
 }
 
 // Inspect looks at an interface of the calling thread's network namespace. What
@@ -61,6 +63,9 @@ func inspect(name string) (v Inspection, err error) {
 		Up: d.flags&unix.IFF_UP != 0, Carrier: d.flags&unix.IFF_LOWER_UP != 0, VLANDevices: vlanDevices(name),
 		Member: d.master.check(name),
 	}
+	if v.XDP != 0 {
+		v.Taken = errForeign(name, v.XDP)
+	}
 	if v.Features, err = ReadFeatures(d.index); err == nil {
 		v.FeaturesKnow = true
 	}
@@ -68,7 +73,7 @@ func inspect(name string) (v Inspection, err error) {
 		return v, err
 	}
 	if c, err := getChannels(ctl, name); err == nil {
-		v.MaxChannels = int(max(c.MaxRx, c.MaxCombined))
+		v.MaxChannels = c.most()
 	}
 	o, err := readOffloads(ctl, name)
 	if err != nil {
@@ -82,7 +87,11 @@ func inspect(name string) (v Inspection, err error) {
 		r, err := link.QueryPrograms(link.QueryOptions{Target: d.index, Attach: where})
 		switch {
 		case err == nil:
-			v.TCX[i] = len(r.Programs)
+			for _, p := range r.Programs {
+				if !strings.HasPrefix(nameOf(uint32(p.ID)), ourPrograms) {
+					v.TCX[i]++
+				}
+			}
 		case errors.Is(err, unix.EPERM):
 			return v, errPrivilege("ask for programs", err)
 		}

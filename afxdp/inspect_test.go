@@ -2,6 +2,8 @@ package afxdp
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -31,7 +33,7 @@ func TestInspect(t *testing.T) {
 		t.Errorf("generic XDP with GRO: %v", err)
 	}
 	n.open("a1", testOptions(2), n.umems(2, 1024))
-	if v, err = Inspect("a1"); err != nil || v.XDP == 0 {
+	if v, err = Inspect("a1"); err != nil || v.XDP == 0 || v.Taken == nil || !strings.Contains(v.Taken.Error(), fmt.Sprintf("`kill %d`", os.Getpid())) {
 		t.Errorf("with a program: %+v, %v", v, err)
 	}
 	n.set("a0", netlink.LinkSetDown)

@@ -134,10 +134,6 @@ func unsegmented(name string) string {
 	return fmt.Sprintf("generic XDP on the veth %s gets what its peer leaves unsegmented as one frame, and what is too long is lost, so that TCP stalls: run `ethtool -K PEER tso off gso off` at that end", name)
 }
 
-func errForeign(name string, id uint32) error {
-	return fmt.Errorf("XDP program %d is attached already: end the program that holds it (`bpftool link`, `bpftool prog show id %d`), or remove it with `ip link set dev %s xdp off`: %w", id, id, name, unix.EBUSY)
-}
-
 // countChannels returns how many receive queues the device uses, which may not
 // be fewer than ours. Every one gets a socket: one without would lose its frames.
 func (i *Interface) countChannels() (int, error) {
@@ -146,6 +142,9 @@ func (i *Interface) countChannels() (int, error) {
 		return 0, err
 	}
 	if have < i.opt.Queues || i.opt.Backend == BackendAsavie && have != i.opt.Queues {
+		if c, err := getChannels(i.ctl, i.name); err == nil && i.opt.Queues > c.most() {
+			return 0, fmt.Errorf("interface receives on %d queues, and no more than %d can be set; %d workers are configured: configure %d", have, c.most(), i.opt.Queues, have)
+		}
 		return 0, fmt.Errorf("interface receives on %d queues, %d are configured: set the device with `%s`, or configure %d",
 			have, i.opt.Queues, set(i.opt.Queues), have)
 	}
@@ -367,8 +366,12 @@ func (i *Interface) Check() error {
 	case index != i.dev.index:
 		return fmt.Errorf("interface %s was replaced by another of that name: restart to use it", i.name)
 	case i.room > 0 && mtu+etherRoom > i.room:
-		return fmt.Errorf("MTU of %s has grown to %d, and its frames have room for an MTU of %d: lower it with `ip link set dev %s mtu %d`, or start again, with larger frames",
-			i.name, mtu, i.room-etherRoom, i.name, i.room-etherRoom)
+		larger := ""
+		if ChunkForMTU(mtu) <= MaxChunk {
+			larger = ", or start again, with larger frames"
+		}
+		return fmt.Errorf("MTU of %s has grown to %d, and its frames have room for an MTU of %d: lower it with `ip link set dev %s mtu %d`%s",
+			i.name, mtu, i.room-etherRoom, i.name, i.room-etherRoom, larger)
 	}
 	if err := i.checkChannels(); err != nil {
 		return fmt.Errorf("channels of %s have changed: %w", i.name, err)

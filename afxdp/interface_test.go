@@ -569,7 +569,7 @@ func TestKill(t *testing.T) {
 	if id == 0 {
 		t.Error("no program is attached")
 	}
-	if _, err := OpenInterface("a1", testOptions(1)); err == nil || !strings.Contains(err.Error(), "ip link set dev a1 xdp off") {
+	if _, err := OpenInterface("a1", testOptions(1)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("`kill %d`", cmd.Process.Pid)) {
 		t.Errorf("an interface in use could be opened: %v", err)
 	}
 	if err := cmd.Process.Kill(); err != nil {

@@ -153,6 +153,9 @@ func keepPromiscuous(index int) (fd int, err error) {
 	return fd, nil
 }
 
+// most is how many receive queues can be set; 0: the driver does not say.
+func (c *channels) most() int { return int(max(c.MaxRx, c.MaxCombined)) }
+
 // rxChannels returns how many receive queues an interface uses, and the part of
 // an ethtool command that sets them to want.
 func rxChannels(ctl int, name string, fallback int) (n int, set func(want int) string, err error) {

@@ -1,6 +1,8 @@
 package afxdp
 
 import (
+	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -107,7 +109,8 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"missing", "nosuch", 1, func(*testing.T, *testNet, *Options) {}, []string{"open interface nosuch", "no such interface", "`ip link show`"}},
 		{"name too long", "averyverylonginterfacename", 1, func(*testing.T, *testNet, *Options) {}, []string{"no such interface"}},
-		{"more queues than channels", "a1", 2, func(_ *testing.T, _ *testNet, o *Options) { o.Queues = 4 }, []string{"2 queues", "`ethtool -L a1 rx 4 tx 4`"}},
+		{"more queues than channels", "a1", 2, func(_ *testing.T, _ *testNet, o *Options) { o.Queues = 4 }, []string{"2 queues", "no more than 2", "configure 2"}},
+		{"more queues than channels in use", "a1", 2, func(t *testing.T, _ *testNet, o *Options) { setChannels(t, "a1", "1") }, []string{"1 queues", "`ethtool -L a1 rx 2 tx 2`"}},
 		{"MTU", "a1", 1, func(_ *testing.T, n *testNet, _ *Options) {
 			n.set("a1", func(l netlink.Link) error { return netlink.LinkSetMTU(l, 1800) })
 		}, []string{"open a1 queue 0", "MTU of 1800", "`ip link set dev a1 mtu 1770`", "frames of 4096 bytes"}},
@@ -123,7 +126,7 @@ func TestOpenErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = l.Close() })
-		}, []string{"is attached already", "`bpftool link`"}},
+		}, []string{"is attached already", "`bpftool link`", fmt.Sprintf("`kill %d`", os.Getpid())}},
 		{"peer with more queues", "a1", 2, func(t *testing.T, _ *testNet, o *Options) {
 			setChannels(t, "a1", "1")
 			o.Queues = 1

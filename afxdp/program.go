@@ -77,7 +77,7 @@ func loadProgram(queues int, all, pieces bool) (*xdpProgram, error) {
 		flags = unix.BPF_F_XDP_HAS_FRAGS
 	}
 	p.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "sluice", Type: ebpf.XDP, License: "Dual MIT/GPL", Flags: flags,
+		Name: programName, Type: ebpf.XDP, License: "Dual MIT/GPL", Flags: flags,
 		Instructions: xdpInstructions(p.sockets.FD(), p.counter.FD(), all),
 	})
 	if err != nil {

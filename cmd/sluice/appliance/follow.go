@@ -64,7 +64,8 @@ func (r *running) tell(before, now mirror.State) {
 			r.log.Info("MTU has changed", port, zap.Int("mtu", is.MTU))
 			r.ports[i].SetMTU(is.MTU)
 			if path := r.paths[i]; path != nil {
-				if err := path.SetMTU(is.MTU); err != nil {
+				// A port whose frames are too short is told of by watch.
+				if err := path.SetMTU(is.MTU); err != nil && r.ports[i].Check() == nil {
 					r.log.Error("this machine's own packets keep the MTU from before: set it back, or see `sluice status` for the largest one", port, zap.Error(err))
 				}
 			}

@@ -104,7 +104,9 @@ func TestInterface(t *testing.T) {
 		{"jumbo frames, driver without", func(i *Interface) { i.MTU = 9000 }, Error, "ip link set dev eth0 mtu 3498"},
 		{"no frame is as large", func(i *Interface) { i.MTU, i.Features = 16107, i.Features|afxdp.FeatureRxPieces }, Error, "no larger than 16384"},
 		{"small ring", func(i *Interface) { i.Ring[0] = 256 }, Note, "ethtool -G eth0 rx 2048"},
-		{"taken", func(i *Interface) { i.XDP = 77 }, Error, "program 77"},
+		{"taken", func(i *Interface) {
+			i.XDP, i.Taken = 77, errors.New("program 77: see `bpftool link`, end it with `kill 5`: busy")
+		}, Error, "kill 5"},
 		{"tc egress", func(i *Interface) { i.TCX[1] = 1 }, Warning, "bpftool net show dev eth0"},
 		{"tc ingress", func(i *Interface) { i.TCX[0] = 1 }, Note, "bpftool net show dev eth0"},
 		{"interrupts on one CPU", func(i *Interface) {

@@ -69,10 +69,9 @@ func (i *Interface) Check(cpus int) []Finding {
 	i.checkOffloads(f)
 	i.checkMTU(f)
 	i.checkRings(f)
-	switch {
-	case i.XDP != 0:
-		f.add(Error, fmt.Sprintf("bpftool link; ip link set dev %s xdp off", i.Name), "XDP program %d is attached, of a running box or of somebody else", i.XDP)
-	default:
+	if i.Taken != nil {
+		f.add(Error, mendOf(i.Taken), "%v", i.Taken)
+	} else {
 		f.add(OK, "", "no XDP program is attached")
 	}
 	if i.TCX[0] > 0 {
@@ -101,14 +100,14 @@ func (i *Interface) checkOffloads(f *findings) {
 
 func (i *Interface) noNative() bool { return i.FeaturesKnow && i.Features&afxdp.FeatureBasic == 0 }
 
-// mendOf takes the command out of an error that names one between backquotes.
+// mendOf takes the last command out of an error that names some between
+// backquotes: those before it only show what is wrong.
 func mendOf(err error) string {
-	_, rest, ok := strings.Cut(err.Error(), "`")
-	mend, _, closed := strings.Cut(rest, "`")
-	if !ok || !closed {
+	parts := strings.Split(err.Error(), "`")
+	if len(parts) < 3 {
 		return ""
 	}
-	return mend
+	return parts[len(parts)-2]
 }
 
 func (i *Interface) checkDriver(f *findings) {
