@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-net/sluice/cmd/sluice/doctor"
+	"github.com/sluice-net/sluice/cmd/sluice/settings"
 )
 
 // exitWarned is the status of a doctor who has warnings and no errors.
@@ -35,7 +36,9 @@ which keep a box from starting, 3 when there are warnings.`,
 				}
 			}
 			machine := doctor.ReadMachine()
-			list := machine.Check()
+			var list []doctor.Finding
+			set := settings.Default()
+			queues, mtu := 0, 0
 			for _, name := range all {
 				i, err := doctor.ReadInterface(name)
 				if err != nil {
@@ -43,7 +46,16 @@ which keep a box from starting, 3 when there are warnings.`,
 					continue
 				}
 				list = append(list, i.Check(machine.CPUs)...)
+				set.Ports = append(set.Ports, settings.Port{Name: name})
+				if mtu = max(mtu, i.MTU); queues == 0 || i.Channels < queues {
+					queues = i.Channels
+				}
 			}
+			if machine.HugePageKiB > 0 && queues > 0 {
+				machine.Workers = set.WorkersFor(queues, machine.CPUs)
+				machine.HugeWanted = set.FrameHugePages(machine.Workers, mtu, machine.HugePageKiB)
+			}
+			list = slices.Concat(machine.Check(), list)
 			worst, err := doctor.Print(cmd.OutOrStdout(), list)
 			switch {
 			case err != nil:

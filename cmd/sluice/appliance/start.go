@@ -20,6 +20,7 @@ import (
 	"github.com/sluice-net/sluice/dataplane/guard"
 	"github.com/sluice-net/sluice/dataplane/host"
 	"github.com/sluice-net/sluice/dataplane/mirror"
+	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -221,6 +222,10 @@ func (r *running) makeBox() error {
 		return cause(err)
 	}
 	r.box, r.book = box, control.NewRulebook(box)
+	if free, kib := offheap.FreeHugePages(); free > 0 && !box.Stats().HugePages {
+		r.log.Info("frames are not all on huge pages: too few are free", zap.Int("left", free),
+			zap.Int("wanted", r.set.FrameHugePages(r.workers, mtu, kib)), zap.Int("kib", kib))
+	}
 	r.later(box.Close)
 	// The sockets use the box's memory: they close before the box does.
 	r.later(r.closePorts)

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"strconv"
@@ -9,7 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane/guard"
+	"github.com/sluice-net/sluice/perf/offheap"
 )
 
 // Machine is what matters of a machine.
@@ -22,10 +25,15 @@ type Machine struct {
 	JIT          string // of BPF: 0, 1 or 2; empty: not told
 	HugePages    int    // free, of the hugetlb pool
 	HugePageKiB  int
+	HugeWanted   int // that the frames of a box on the interfaces in question fill; 0: not known
+	Workers      int // of that box
 	CPUs         int
 	ForeignRules []string
 	ForeignErr   error
 	IPForward    string
+	// FilteredBridges are those of this network namespace, if the kernel's inet
+	// rules also judge what bridges forward.
+	FilteredBridges []string
 }
 
 // noLimit is RLIM_INFINITY.
@@ -57,10 +65,7 @@ func ReadMachine() Machine {
 			}
 		}
 	}
-	for line := range strings.Lines(text("/proc/meminfo")) {
-		_, _ = fmt.Sscanf(line, "HugePages_Free: %d", &m.HugePages) // other lines do not match
-		_, _ = fmt.Sscanf(line, "Hugepagesize: %d", &m.HugePageKiB) // nor here
-	}
+	m.HugePages, m.HugePageKiB = offheap.FreeHugePages()
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_MEMLOCK, &limit) == nil {
 		m.MemLock = limit.Cur
@@ -70,7 +75,24 @@ func ReadMachine() Machine {
 		_ = unix.Close(fd)
 	}
 	m.ForeignRules, m.ForeignErr = guard.Foreign()
+	if word("/proc/sys/net/bridge/bridge-nf-call-iptables") == "1" || word("/proc/sys/net/bridge/bridge-nf-call-ip6tables") == "1" {
+		m.FilteredBridges = bridges()
+	}
 	return m
+}
+
+// bridges lists the bridges of this network namespace.
+func bridges() (names []string) {
+	links, err := net.Interfaces()
+	if err != nil {
+		return nil // not told
+	}
+	for _, l := range links {
+		if i, err := afxdp.Inspect(l.Name); err == nil && i.Driver == "bridge" {
+			names = append(names, l.Name)
+		}
+	}
+	return names
 }
 
 func text(path string) string {
@@ -96,9 +118,11 @@ func (m *Machine) Check() []Finding {
 	default:
 		f.add(OK, "", "BPF programs are compiled")
 	}
-	if m.HugePages == 0 {
-		f.add(Note, "sysctl -w vm.nr_hugepages=64", "no huge pages are free: frames take small ones; 64 of %d KiB hold 2 workers with 2 ports", m.HugePageKiB)
-	} else {
+	switch {
+	case m.HugeWanted > 0 && m.HugePages < m.HugeWanted:
+		f.add(Note, fmt.Sprintf("sysctl -w vm.nr_hugepages=%d", m.HugeWanted),
+			"%d huge pages are free, frames of %d workers on these interfaces fill %d of %d KiB: what finds too few takes small ones", m.HugePages, m.Workers, m.HugeWanted, m.HugePageKiB)
+	default:
 		f.add(OK, "", "%d huge pages of %d KiB are free for frames", m.HugePages, m.HugePageKiB)
 	}
 	if m.CPUs < 2 {
@@ -114,6 +138,10 @@ func (m *Machine) Check() []Finding {
 			"the kernel has rules of its own, which would filter local traffic again: %s", strings.Join(m.ForeignRules, "; "))
 	default:
 		f.add(OK, "", "no other rules of the kernel filter local traffic")
+	}
+	if len(m.FilteredBridges) > 0 {
+		f.add(Warning, "sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0",
+			"the kernel asks its rules about what bridges forward: the guard, which a box leaves, drops that on %s", strings.Join(m.FilteredBridges, ", "))
 	}
 	if m.IPForward == "0" {
 		f.add(Note, "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",

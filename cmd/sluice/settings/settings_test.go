@@ -159,6 +159,13 @@ func TestSizes(t *testing.T) {
 	if got := s.FramesPerWorker(); got != 9000 {
 		t.Errorf("%d frames", got)
 	}
+	two := Default()
+	two.Ports = []Port{{Name: "a"}, {Name: "b"}}
+	for mtu, want := range map[int]int{1500: 2 * 17, 9000: 2 * 129} {
+		if got := two.FrameHugePages(2, mtu, 2048); got != want {
+			t.Errorf("%d huge pages for two workers with MTU %d, want %d", got, mtu, want)
+		}
+	}
 	for mtu, want := range map[int]int{1500: 2048, 1770: 2048, 1771: 4096, 3818: 4096, 9000: 16384, 16106: 16384, 60000: 16384} {
 		if got := s.ChunkFor(mtu); got != want {
 			t.Errorf("chunk %d for MTU %d", got, mtu)

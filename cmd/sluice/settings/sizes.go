@@ -30,6 +30,13 @@ func (s *Settings) leastFrames() int {
 	return len(s.Ports)*perPort + 2*burst
 }
 
+// FrameHugePages returns how many huge pages of so many KiB the frames of that
+// many workers fill, the largest MTU of the ports being known.
+func (s *Settings) FrameHugePages(workers, mtu, kib int) int {
+	page := kib << 10
+	return workers * ((s.FramesPerWorker()*s.ChunkFor(mtu) + page - 1) / page)
+}
+
 func (s *Settings) hasHostPath() bool { return s.HostPath && s.Mode == ModeRouter }
 
 // HasHostPath says whether ports get a way to the kernel's own stack: in router
