@@ -180,10 +180,10 @@ func TestRunRouter(t *testing.T) {
 		if status != 1 || !strings.Contains(errs, fmt.Sprintf("already running, pid %d", b.cmd.Process.Pid)) {
 			t.Errorf("status %d: %s", status, errs)
 		}
-		// One with another socket meets the programs of the first.
+		// One with another socket meets the program of the first.
 		other := filepath.Join(t.TempDir(), "other.sock")
 		status, _, errs = l.sluice("", "run", "--port", "r0", "--rules", "testdata/rules/home.nft", "--control", other)
-		if status != 1 || !strings.Contains(errs, "open interface r0: XDP program") || !strings.Contains(errs, "is attached already") {
+		if status != 1 || !strings.Contains(errs, fmt.Sprintf("open interface r0: is a port already, of process %d", b.cmd.Process.Pid)) {
 			t.Errorf("status %d: %s", status, errs)
 		}
 		l.ping(lab.Client, lab.Server4)
