@@ -25,7 +25,7 @@ var lifeCases = []testCase{
 		if err != nil {
 			return other, err
 		}
-		if err := mentions(other, boxC, "XDP program"); err != nil {
+		if err := mentions(other, boxC, "is a port already, of process"); err != nil {
 			return "", err
 		}
 		detail, err := w.exact(ctx, 1000, 16)
