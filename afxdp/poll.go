@@ -33,7 +33,8 @@ func Pollable(queues []Queue) bool {
 }
 
 // Poll waits until one of a worker's queues has received something, for
-// timeoutMillis at most (negative: for ever), and says whether one has. It is
+// timeoutMillis at most (negative: for ever), and says whether one has; a signal
+// ends the wait, and then none may have. It is
 // for idle workers: one system call for all queues, which also transmits what
 // is still in their TX rings. When Pollable is false it returns at once, with
 // what the queues of real interfaces say. It does not allocate.
