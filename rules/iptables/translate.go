@@ -25,7 +25,7 @@ func Translate(family Family, args []string) (string, error) {
 		case "-L", "--list":
 			list = true
 		case "-S", "--list-rules":
-			return "", errorf(nft.Pos{File: "<cmdline>", Line: 1, Col: line.Len() + 1}, "Translation not implemented: -S prints what iptables-save does; nft lists with `nft list table`")
+			return "", errorf(nft.Pos{File: "<cmdline>", Line: 1, Col: line.Len() + 1}, "cannot be translated: -S prints what iptables-save does; nft lists with `nft list table`")
 		}
 		words = append(words, word{text: args[i], pos: nft.Pos{File: "<cmdline>", Line: 1, Col: line.Len() + 1}})
 		if strings.ContainsAny(args[i], " \t") {
@@ -62,7 +62,7 @@ func Translate(family Family, args []string) (string, error) {
 		return fmt.Sprintf("nft flush chain %s %s", name, cmd.chain.text), nil
 	case 'A', 'I':
 	default:
-		return "", errorf(cmd.pos, "Translation not implemented: -%c %s", cmd.verb, untranslated[cmd.verb])
+		return "", errorf(cmd.pos, "cannot be translated: -%c %s", cmd.verb, untranslated[cmd.verb])
 	}
 	verb := "add"
 	if cmd.verb == 'I' {
