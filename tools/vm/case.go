@@ -27,8 +27,14 @@ func allCases() []testCase {
 	return list
 }
 
-// runCases runs what is wanted, until the context ends.
+// runCases runs what is wanted as often as is wanted, until the context ends.
 func runCases(ctx context.Context, w *world, cases []testCase, r *checks.Result) {
+	for range w.opt.count {
+		runOnce(ctx, w, cases, r)
+	}
+}
+
+func runOnce(ctx context.Context, w *world, cases []testCase, r *checks.Result) {
 	for _, c := range cases {
 		if w.opt.only != nil && !w.opt.only.MatchString(c.name) {
 			continue
@@ -44,6 +50,9 @@ func runCases(ctx context.Context, w *world, cases []testCase, r *checks.Result)
 		r.Tell(c.name, detail+fmt.Sprintf("%.1f s", time.Since(begin).Seconds()), err)
 		if err != nil || w.opt.log {
 			w.showLog(ctx)
+		}
+		if err != nil {
+			w.showRings(ctx)
 		}
 	}
 }
@@ -67,4 +76,12 @@ func (w *world) showLog(ctx context.Context) {
 	if text := w.guest.console.last(80); text != "" {
 		fmt.Printf("--- the console\n%s\n", text)
 	}
+}
+
+// showRings prints all that is between the taps and the box: where frames stay
+// tells who holds them.
+func (w *world) showRings(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	fmt.Printf("--- the rings\n%s\n", w.anatomy(ctx))
 }

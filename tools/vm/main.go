@@ -21,6 +21,7 @@ type options struct {
 	sluice, init string // static programs for the machine
 	kernel       string // release; empty: what the cache has, else the newest
 	only         *regexp.Regexp
+	count        int // how often the cases run
 	log          bool
 	soak         time.Duration // 0: the standard cases
 	starts       int           // instead of them, so many boxes started; 0: the cases
@@ -33,6 +34,7 @@ func main() {
 	flag.StringVar(&opt.init, "init", "bin/vminit", "the machine's first process")
 	flag.StringVar(&opt.kernel, "kernel", "", "release of the kernel, such as 6.18.15+deb13-cloud-amd64; default: the one kept, else the newest")
 	flag.StringVar(&only, "run", "", "run only cases whose name matches this regular expression")
+	flag.IntVar(&opt.count, "count", 1, "run the cases this often")
 	flag.BoolVar(&opt.log, "log", false, "show what the box wrote also for cases that pass")
 	flag.DurationVar(&opt.soak, "soak", 0, "instead of the cases, keep traffic and changes up for this long")
 	flag.IntVar(&opt.starts, "starts", 0, "instead of the cases, start this many boxes under load, and see whether all queues receive")

@@ -115,7 +115,7 @@ func (w *world) anatomy(ctx context.Context) string {
 	}
 	sockets, err := w.sockets(ctx)
 	fmt.Fprintf(&b, "sockets: %+v %v\n", sockets, err)
-	s, err := w.status(ctx)
-	fmt.Fprintf(&b, "status: %+v %v\n", s, err)
+	text, err := w.guest.run(ctx, "/bin/sluice", "status", "--json")
+	fmt.Fprintf(&b, "status: %s %v\n", text, err)
 	return b.String()
 }

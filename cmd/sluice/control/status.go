@@ -19,6 +19,7 @@ type Status struct {
 	Control   string  `json:"control"`
 
 	Ports   []PortStatus   `json:"ports"`
+	Rings   []QueueStatus  `json:"rings,omitempty"` // of the ports' queues, as they are now
 	Workers []WorkerStatus `json:"workers"`
 	Rules   RuleStatus     `json:"rules"`
 
@@ -131,6 +132,9 @@ func (s *Server) status() Status {
 	var st Status
 	if s.Status != nil {
 		st = s.Status()
+	}
+	if s.Queues != nil {
+		st.Rings = s.Queues()
 	}
 	st.PID, st.Version = os.Getpid(), s.Version
 	origin := s.Book.Origin()
