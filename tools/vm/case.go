@@ -52,7 +52,7 @@ func runOnce(ctx context.Context, w *world, cases []testCase, r *checks.Result) 
 			w.showLog(ctx)
 		}
 		if err != nil {
-			w.showRings(ctx)
+			w.showAnatomy(ctx)
 		}
 	}
 }
@@ -76,12 +76,4 @@ func (w *world) showLog(ctx context.Context) {
 	if text := w.guest.console.last(80); text != "" {
 		fmt.Printf("--- the console\n%s\n", text)
 	}
-}
-
-// showRings prints all that is between the taps and the box: where frames stay
-// tells who holds them.
-func (w *world) showRings(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	fmt.Printf("--- the rings\n%s\n", w.anatomy(ctx))
 }

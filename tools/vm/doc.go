@@ -34,10 +34,10 @@
 // runs, after 8, 16 and 19 starts; with 10.0 it never did. A card that received
 // nothing after one start in some twenty, with nothing lost in any count of the
 // box, was seen with 7.2 only; that it ran the program of an earlier box explains
-// it, but was not caught in the act. The flag -starts looks for such cards, and
-// prints all rings between tap and box when it finds one.
+// it, but was not caught in the act. The flag -starts looks for such cards. A
+// case that fails shows all rings between tap and box.
 //
 // Files in reading order: main.go, apt.go, kernel.go, programs.go, modules.go,
 // cpio.go, guest.go, world.go, box.go, stream.go, case.go, modes.go, traffic.go,
-// local.go, ssh.go, change.go, life.go, soak.go, starts.go.
+// local.go, ssh.go, change.go, life.go, soak.go, starts.go, anatomy.go.
 package main

@@ -2,13 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-
-	"github.com/sluice-net/sluice/tools/vm/wire"
 )
 
 // startsCases start boxes again and again while datagrams come, and demand that
@@ -34,7 +30,8 @@ func (w *world) starts(ctx context.Context, n int) (string, error) {
 		}
 		if err != nil {
 			stalls++
-			fmt.Printf("     start %d with %d queues: %v\n%s", i, queues, err, w.anatomy(ctx))
+			fmt.Printf("     start %d with %d queues: %v\n", i, queues, err)
+			w.showAnatomy(ctx)
 		}
 		if i%10 == 9 {
 			fmt.Printf("     %s %d starts, %d stalls\n", time.Now().Format(time.TimeOnly), i+1, stalls)
@@ -74,48 +71,4 @@ func (w *world) allQueues(ctx context.Context) error {
 		errs = append(errs, err, t.complete())
 	}
 	return errors.Join(errs...)
-}
-
-// virtqueue is what qemu tells of a ring between itself and the driver.
-type virtqueue struct {
-	InUse         int `json:"inuse"`
-	LastAvail     int `json:"last-avail-idx"`
-	ShadowAvail   int `json:"shadow-avail-idx"`
-	Used          int `json:"used-idx"`
-	SignalledUsed int `json:"signalled-used"`
-}
-
-// anatomy shows all that is between tap and box: qemu's rings, the machine's
-// interrupts and interfaces, the sockets, and the box's status.
-func (w *world) anatomy(ctx context.Context) string {
-	var b strings.Builder
-	for card := range 2 {
-		for q := range 2 * maxQueues {
-			var answer struct {
-				Return virtqueue `json:"return"`
-			}
-			line, err := query(w.dir, "x-query-virtio-queue-status", map[string]any{
-				"path": fmt.Sprintf("/machine/peripheral/card%d/virtio-backend", card), "queue": q})
-			if err == nil {
-				err = json.Unmarshal([]byte(line), &answer)
-			}
-			if err != nil {
-				fmt.Fprintf(&b, "card%d ring %d: %v\n", card, q, err)
-				continue
-			}
-			fmt.Fprintf(&b, "card%d %s%d: %+v\n", card, []string{"rx", "tx"}[q%2], q/2, answer.Return)
-		}
-	}
-	for _, name := range []string{"/proc/interrupts", "/proc/net/dev"} {
-		r, err := w.guest.call(ctx, wire.Request{Op: wire.OpRead, Text: name})
-		if err != nil {
-			r.Text = err.Error()
-		}
-		fmt.Fprintf(&b, "%s:\n%s\n", name, r.Text)
-	}
-	sockets, err := w.sockets(ctx)
-	fmt.Fprintf(&b, "sockets: %+v %v\n", sockets, err)
-	text, err := w.guest.run(ctx, "/bin/sluice", "status", "--json")
-	fmt.Fprintf(&b, "status: %s %v\n", text, err)
-	return b.String()
 }
