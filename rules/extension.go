@@ -17,6 +17,13 @@ type Extension interface {
 	Run(p *packet.Packet, env *Env) Action
 }
 
+// Stateless is an Extension that never looks at the packet's connection: for its
+// sake conntrack need not see packets.
+type Stateless interface {
+	Extension
+	Stateless()
+}
+
 // Action is what an extension says. The zero value drops.
 type Action uint8
 

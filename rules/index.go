@@ -252,7 +252,9 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 				return refusal(st)
 			}
 			ix.exts = append(ix.exts, impl)
-			ix.conntrk |= trackFlags(ref.table.Family) // it may ask for the connection
+			if _, ok := impl.(Stateless); !ok {
+				ix.conntrk |= trackFlags(ref.table.Family)
+			}
 		case *nft.Verdict:
 			if err := ref.call(st); err != nil {
 				return err

@@ -12,6 +12,12 @@ import (
 // What no statement of nft stands for, as code that workers run. Each type is a
 // rules.Extension without a memory.
 
+// stateless is part of what does not look at connections.
+type stateless struct{}
+
+// Stateless makes it a rules.Stateless.
+func (stateless) Stateless() {}
+
 func holds(yes bool) rules.Action {
 	if yes {
 		return rules.ActContinue
@@ -22,6 +28,7 @@ func holds(yes bool) rules.Action {
 // eitherPort is multiport --ports: the source or the destination port is one of
 // the list.
 type eitherPort struct {
+	stateless
 	list []portRange
 	neg  bool
 }
@@ -41,7 +48,10 @@ func (m eitherPort) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 }
 
 // segmentNot is tcpmss ! --mss: packets without the option match too.
-type segmentNot struct{ lo, hi uint16 }
+type segmentNot struct {
+	stateless
+	lo, hi uint16
+}
 
 func (m segmentNot) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	if p.Proto != 6 || p.Flags&packet.FlagL4 == 0 {
@@ -90,6 +100,7 @@ func (m stateOrNAT) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 // pattern is the string match: bytes that begins from byte from to byte to of
 // the IP datagram.
 type pattern struct {
+	stateless
 	bytes    []byte
 	from, to int
 	fold     bool // the pattern is in lower case, and so is what it is compared with
@@ -141,6 +152,7 @@ func lowerString(l *lower, x *Instance) error {
 
 // words is the u32 match.
 type words struct {
+	stateless
 	tests []u32Test
 	neg   bool
 }
@@ -192,7 +204,7 @@ func wordAt(b []byte, at, pos uint64) (uint32, bool) {
 
 func lowerU32(l *lower, x *Instance) error {
 	v := x.opt("u32")
-	l.extend(x, false, &words{v.x.([]u32Test), v.neg})
+	l.extend(x, false, &words{tests: v.x.([]u32Test), neg: v.neg})
 	return nil
 }
 
@@ -257,20 +269,26 @@ func (m moveMark) Run(p *packet.Packet, env *rules.Env) rules.Action {
 }
 
 // addHops is TTL and HL, --ttl-inc and --ttl-dec.
-type addHops int
+type addHops struct {
+	stateless
+	by int
+}
 
-func (n addHops) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+func (m addHops) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	at := int(p.L3) + 8
 	if p.Family == flowtable.FamilyIPv6 {
 		at = int(p.L3) + 7
 	}
-	b := [1]byte{uint8(min(max(int(p.TTL())+int(n), 0), 255))}
+	b := [1]byte{uint8(min(max(int(p.TTL())+m.by, 0), 255))}
 	p.Store(at, b[:], true)
 	return rules.ActContinue
 }
 
 // setTOS makes the byte (tos &^ mask) ^ v.
-type setTOS struct{ v, mask uint8 }
+type setTOS struct {
+	stateless
+	v, mask uint8
+}
 
 func (m setTOS) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	h := p.IP()
@@ -287,7 +305,10 @@ func (m setTOS) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 }
 
 // setTCPFlags takes flags away and sets some of them.
-type setTCPFlags struct{ clear, set uint8 }
+type setTCPFlags struct {
+	stateless
+	clear, set uint8
+}
 
 func (m setTCPFlags) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	if p.Proto == 6 && p.Flags&packet.FlagL4 != 0 {
@@ -295,8 +316,4 @@ func (m setTCPFlags) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 		p.Store(int(p.L4)+13, b[:], true)
 	}
 	return rules.ActContinue
-}
-
-func lowerRecent(l *lower, x *Instance) error {
-	return l.refuse(x, "lists of recent addresses are not kept yet")
 }

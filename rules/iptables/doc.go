@@ -40,13 +40,15 @@
 //
 // # Ownership and concurrency
 //
-// Nothing is shared but the table of extensions, which init fills. A Ruleset and
-// what is in it is not changed once it has been returned; Restore copies what it
-// changes.
+// Nothing is shared but the table of extensions, which init fills, and the lists of
+// -m recent: the trees that have one hold it, workers take it for one packet at a
+// time, and Script.InForce gives it more room. A Ruleset and what is in it is not
+// changed once it has been returned; Restore copies what it changes.
 //
 // # Limits
 //
-// 28 bytes in a chain's name, 15 in an interface's, 255 in a comment.
+// 28 bytes in a chain's name, 15 in an interface's, 255 in a comment; 100 addresses
+// in a list of -m recent, each with 32 stamps or as many as a rule asks for.
 //
 // # Files in reading order
 //
@@ -59,6 +61,7 @@
 //     kernel checks; save.go: printing
 //   - lower.go, lower_match.go, lower_meta.go, lower_target.go: what rules mean, as nft text
 //   - code.go: what no statement of nft stands for, as code for workers
+//   - recent.go: the lists of addresses of -m recent
 //   - script.go: tables into the tree of the rules in force, and out of it
 //   - ipset.go: sets as ipset saves them
 //   - translate.go: one command as one of nft, for people

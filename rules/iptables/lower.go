@@ -15,6 +15,8 @@ type lower struct {
 	exts   []*nft.Extension           // what `xt match "N"` stands for
 	decls  map[string]string          // what the table needs, by name
 	order  []string                   // of decls
+	recent map[string]*recentList     // of the tree in force, and new ones
+	stamps map[*recentList]uint32     // that rules want of an address
 
 	alone bool // a rule is translated for somebody to read
 

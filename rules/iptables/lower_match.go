@@ -154,7 +154,7 @@ func lowerMultiport(l *lower, x *Instance) error {
 		}
 	}
 	if v := x.opt("ports"); v.set {
-		l.extend(x, false, eitherPort{v.x.([]portRange), v.neg})
+		l.extend(x, false, eitherPort{list: v.x.([]portRange), neg: v.neg})
 	}
 	return nil
 }
@@ -281,7 +281,7 @@ func lowerLength(l *lower, x *Instance) error {
 func lowerTCPMSSMatch(l *lower, x *Instance) error {
 	v := x.opt("mss")
 	if v.neg {
-		l.extend(x, false, segmentNot{uint16(v.n[0]), uint16(v.n[1])})
+		l.extend(x, false, segmentNot{lo: uint16(v.n[0]), hi: uint16(v.n[1])})
 		return nil
 	}
 	l.between("tcp option maxseg size", v, max16)

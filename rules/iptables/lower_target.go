@@ -212,9 +212,9 @@ func lowerHops(l *lower, x *Instance) error {
 		}
 		l.add("%s set %d", left, x.opt(p + "set").n[0])
 	case x.has(p + "inc"):
-		l.extend(x, true, addHops(x.opt(p + "inc").n[0]))
+		l.extend(x, true, addHops{by: int(x.opt(p + "inc").n[0])})
 	default:
-		l.extend(x, true, addHops(-int(x.opt(p + "dec").n[0])))
+		l.extend(x, true, addHops{by: -int(x.opt(p + "dec").n[0])})
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func lowerDSCPTarget(l *lower, x *Instance) error {
 
 func lowerTOSTarget(l *lower, x *Instance) error {
 	v, mask := x.xtos()
-	l.extend(x, true, setTOS{uint8(v), uint8(mask)})
+	l.extend(x, true, setTOS{v: uint8(v), mask: uint8(mask)})
 	return nil
 }
 
@@ -243,7 +243,7 @@ func lowerECNTarget(l *lower, x *Instance) error {
 		}
 	}
 	if clear != 0 {
-		l.extend(x, true, setTCPFlags{clear, set})
+		l.extend(x, true, setTCPFlags{clear: clear, set: set})
 	}
 	return nil
 }

@@ -320,6 +320,7 @@ func parseDate(x *Instance, _ *Rule, v *value, s []word) error {
 // timeMatch is what a time match holds for: seconds since 1970 and of the day,
 // days as bits from 1.
 type timeMatch struct {
+	stateless
 	from, to  uint64
 	day, end  uint64
 	monthDays uint64

@@ -21,6 +21,7 @@ type Script struct {
 	lines  []nft.Pos // where each line comes from
 	rules  []scriptRule
 	chains []scriptChain
+	stamps map[*recentList]uint32 // that its rules want, see InForce
 }
 
 type scriptRule struct {
@@ -44,11 +45,14 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 	if rs.Family == IPv6 {
 		family, nf = "ip6", nft.FamilyIP6
 	}
-	s := &Script{family: nf}
+	s := &Script{family: nf, stamps: map[*recentList]uint32{}}
+	recent := recentLists(tree)
 	line := func(pos nft.Pos, format string, args ...any) {
 		s.lines = append(s.lines, pos)
 		s.text = append(s.text, fmt.Sprintf(format, args...))
 	}
+	tables = slices.Clone(tables)
+	slices.SortStableFunc(tables, func(a, b *Table) int { return a.Pos.Line - b.Pos.Line }) // as the dump has them
 	for _, t := range tables {
 		old, stale := findTable(tree, nf, t.Name), map[string]bool{}
 		name := family + " " + t.Name
@@ -63,7 +67,7 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 				}
 			}
 		}
-		l := &lower{family: rs.Family, ip: family, decls: map[string]string{}, exts: s.Exts}
+		l := &lower{family: rs.Family, ip: family, decls: map[string]string{}, exts: s.Exts, recent: recent, stamps: s.stamps}
 		l.sets = func(set string) *nft.Set {
 			if old != nil {
 				for _, have := range old.Sets {
@@ -130,6 +134,7 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 			line(places[i], "%s", text)
 		}
 	}
+	s.growRecent(false)
 	return s, nil
 }
 

@@ -70,8 +70,11 @@ func (c *court) play(s *Script) (v verdict) {
 	packets, steps := c.packets, c.steps
 	defer func() { v.packets, v.steps = c.packets-packets, c.steps-steps }()
 	rules := rulesets[s.Rules]
-	if s.Rules == "tables" && s.Six {
+	switch {
+	case s.Rules == "tables" && s.Six:
 		rules = matching6
+	case s.Rules == "recent":
+		rules = remembers(s.Six)
 	}
 	if s.Rules == "" {
 		rules = rulesets["observe"]

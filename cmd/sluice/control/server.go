@@ -78,6 +78,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/nft", s.nft)
 	mux.HandleFunc("POST /v1/iptables/restore", s.restore)
 	mux.HandleFunc("GET /v1/iptables/save", s.save)
+	mux.HandleFunc("GET /v1/iptables/recent", s.recent)
+	mux.HandleFunc("POST /v1/iptables/recent", s.recent)
 	mux.HandleFunc("POST /v1/conntrack", s.conntrack)
 	mux.HandleFunc("GET /v1/proc/{file}", s.proc)
 	s.profileRoutes(mux)

@@ -114,6 +114,7 @@ func (b *Rulebook) Restore(d *Dump) (done Applied, err error) {
 	}
 	report, err := b.publish(rs, out, d.From)
 	if err == nil {
+		s.InForce()
 		done.Generation = report.Generation
 		b.origin.Scripts++
 	}
