@@ -83,7 +83,7 @@ func New(cfg Config) (b *Box, err error) {
 			b = nil
 		}
 	}()
-	if b.pool, err = ants.NewPool(poolSize); err != nil {
+	if b.pool, err = ants.NewPool(poolSize, ants.WithNonblocking(true)); err != nil {
 		return b, fmt.Errorf("control pool: %w", err)
 	}
 	if cfg.CompileCache > 0 {

@@ -30,7 +30,7 @@ func build(ix *index, old *remains, pool *ants.Pool) (*master, error) {
 	ix.setBlocks = make([]*block, len(ix.sets))
 	var work []func() error // what does not hold: for one edit there is nothing to share out
 	for _, ref := range ix.chains {
-		if ref.block = old.chain(ref); ref.block == nil {
+		if !old.chain(ref) {
 			work = append(work, func() error { return buildChain(ref, ix, old, pool) })
 		}
 	}
@@ -71,8 +71,7 @@ func each(n int, pool *ants.Pool, f func(int)) {
 	}
 	if pool != nil {
 		for range n - 1 {
-			// Free is negative for a pool without limit.
-			if pool.Free() == 0 || int(next.Load()) >= n || pool.Submit(work) != nil {
+			if int(next.Load()) >= n || pool.Submit(work) != nil {
 				break
 			}
 		}
@@ -81,19 +80,26 @@ func each(n int, pool *ants.Pool, f func(int)) {
 	done.Wait()
 }
 
+// later runs f in a pool that has a goroutine to spare; false: it has none.
+func later(pool *ants.Pool, f func()) bool {
+	return pool != nil && pool.Submit(f) == nil
+}
+
 // buildChain makes the block of a chain.
 func buildChain(ref *chainRef, ix *index, old *remains, pool *ants.Pool) error {
 	before, was := old.before(ref)
 	lw := lowering{ix: ix, ports: ix.ports, ref: ref}
-	for _, r := range ref.rules {
-		if r.ready {
-			continue
-		}
-		if err := lw.rule(r); err != nil {
-			return err
+	for i := 0; i < len(ref.rules); i++ {
+		if n := before.stretch(ref.rules, was, i); n > 0 {
+			i += n - 1
+		} else if r := ref.rules[i]; !r.ready {
+			if err := lw.rule(r); err != nil {
+				return err
+			}
 		}
 	}
-	b := &block{runs: findRuns(ref.rules, ix.minRun)}
+	ref.traits = traitsOf(ref.rules, before, was)
+	b := &block{runs: findRuns(ref.traits, ix.minRun)}
 	for i := range b.runs {
 		run := &b.runs[i]
 		end := run.from + run.n

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"crypto/sha256"
+	"sync"
 
 	"github.com/dgraph-io/ristretto/v2"
 
@@ -14,7 +15,9 @@ import (
 // use. Masters are immutable and collected as garbage, so a master that is
 // evicted, or handed out twice, disturbs nobody.
 type Cache struct {
-	c *ristretto.Cache[string, *master]
+	c      *ristretto.Cache[string, *master]
+	lock   sync.RWMutex // held to write by Close, to read by who puts something in
+	closed bool
 }
 
 // NewCache makes a cache for bytes of master images; 0 or less remembers nothing.
@@ -36,9 +39,13 @@ func NewCache(bytes int64) (*Cache, error) {
 
 // Close ends the cache's goroutines. Rulesets that came from it stay valid.
 func (c *Cache) Close() {
-	if c.on() {
-		c.c.Close()
+	if !c.on() {
+		return
 	}
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	c.closed = true
+	c.c.Close()
 }
 
 func (c *Cache) on() bool { return c != nil && c.c != nil }
@@ -54,6 +61,11 @@ func (c *Cache) get(key string) *master {
 // put may wait until the cache has taken the image or refused it, so that the next
 // Compile of the same text finds it or never will.
 func (c *Cache) put(key string, m *master, wait bool) {
+	c.lock.RLock()
+	defer c.lock.RUnlock()
+	if c.closed {
+		return
+	}
 	c.c.Set(key, m, int64(m.bytes()))
 	if wait {
 		c.c.Wait()
@@ -63,7 +75,7 @@ func (c *Cache) put(key string, m *master, wait bool) {
 // contentKey is the hash of all that a master image depends on. The rules have
 // theirs.
 func contentKey(tree *nft.Ruleset, ix *index) string {
-	w := canon{helpers: ix.helpers}
+	w := canon{helpers: ix.helpers, b: make([]byte, 0, sha256.Size*(int(ix.ids)+64))}
 	w.num(imageMagic)
 	w.num(uint64(len(ix.ports.rows)))
 	for _, r := range ix.ports.rows {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/panjf2000/ants/v2"
 
@@ -127,7 +128,7 @@ func TestPool(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, size := range []int{1, 4, -1} {
-		pool, err := ants.NewPool(size)
+		pool, err := ants.NewPool(size, ants.WithNonblocking(true))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,8 +148,8 @@ func TestPool(t *testing.T) {
 		for range 3 {
 			wg.Add(2)
 			go check()
-			if err := pool.Submit(check); err != nil {
-				t.Fatal(err)
+			if pool.Submit(check) != nil { // it is busy with one
+				go check()
 			}
 		}
 		wg.Wait()
@@ -168,5 +169,39 @@ func TestCacheTellsObjectsApart(t *testing.T) {
 	}
 	if len(keys) != 2 {
 		t.Error("the cache takes one for the other")
+	}
+}
+
+// TestEditsReachTheCache: what an edit leaves is in the cache a moment later, for
+// those who load the same as a whole.
+func TestEditsReachTheCache(t *testing.T) {
+	pool, err := ants.NewPool(2, ants.WithNonblocking(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Release()
+	opt := Options{Interfaces: testInterfaces, Pool: pool, Cache: newCache(t, 1<<22)}
+	text := inChain(strings.Repeat("tcp dport 80 counter accept\n", 50))
+	if opt.Before, err = Compile(parse(t, text), opt); err != nil {
+		t.Fatal(err)
+	}
+	tree, err := nft.Apply(opt.Before.Tree, "edit", []byte("add rule inet t base udp dport 53 counter accept\n"), nft.ParseOptions{}, nft.PrintOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit, err := Compile(tree, opt)
+	if err != nil || edit.Cached {
+		t.Fatal(edit, err)
+	}
+	key := contentKey(tree, edit.ix)
+	for end := time.Now().Add(20 * time.Second); opt.Cache.get(key) != edit.master; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the cache does not have it")
+		}
+	}
+	opt.Before = nil
+	whole, err := Compile(parse(t, inChain(strings.Repeat("tcp dport 80 counter accept\n", 50)+"udp dport 53 counter accept\n")), opt)
+	if err != nil || !whole.Cached {
+		t.Errorf("cached %v, %v", whole.Cached, err)
 	}
 }

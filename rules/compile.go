@@ -52,8 +52,9 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	}
 	rs := &Ruleset{Tree: tree, ix: ix, store: opt.Store}
 	var key string
-	cached := opt.Cache.on() && !ix.large()
-	if cached {
+	edit := ix.isEdit()
+	cached := opt.Cache.on() && (edit || !ix.large())
+	if cached && !edit {
 		key = contentKey(tree, ix)
 		if m := opt.Cache.get(key); m != nil {
 			rs.master, rs.Cached = m, true
@@ -63,8 +64,25 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	if rs.master, err = build(ix, old, opt.Pool); err != nil {
 		return nil, err
 	}
-	if cached {
-		opt.Cache.put(key, rs.master, old == nil) // an edit is done sooner than the cache
+	switch {
+	case cached && edit:
+		later(opt.Pool, func() {
+			if !ix.large() {
+				opt.Cache.put(contentKey(tree, ix), rs.master, false)
+			}
+		})
+	case cached:
+		opt.Cache.put(key, rs.master, old == nil)
 	}
 	return rs, nil
+}
+
+// isEdit says whether so few rules are new that building what is around them is
+// quicker than to look for the whole in the cache.
+func (ix *index) isEdit() bool {
+	fresh := 0
+	for _, ref := range ix.chains {
+		fresh += ref.fresh
+	}
+	return 8*fresh < int(ix.ids)
 }

@@ -33,7 +33,7 @@
 //
 // Compile and all methods of Ruleset belong to the control side; a Ruleset may
 // be shared and is freed by the collector. Ruleset.Copy makes an Image for one
-// worker: one copy of the master into off-heap memory, and zeroed counters beside
+// worker: one copy of the master into off-heap memory, and zeroed counters behind
 // it. The worker alone calls Base and Eval. When it has passed a grace period,
 // the control side collects the counters, may Poison the image, and frees it.
 // A Cache and a pool only change how long Compile takes.
@@ -76,6 +76,7 @@
 //	link.go          chains below IP: the ingress of ports, bridge tables
 //	image.go         Image: base chains, poison, free
 //	image_unsafe.go  typed views of its words
+//	shelf.go         their memory, from one generation to the next
 //	eval.go          the walk
 //	gate.go          what it does at a run
 //	dyntable.go      the shared memory of a set that changes

@@ -24,8 +24,11 @@ type mark struct {
 	n                ordinals
 }
 
-func (b *block) mark() {
-	b.marks = append(b.marks, mark{uint32(len(b.ins)), uint32(len(b.data)), uint32(len(b.fixes)), b.n})
+func (b *block) mark() { b.marks = append(b.marks, b.end()) }
+
+// end is where the next rule's part begins.
+func (b *block) end() mark {
+	return mark{uint32(len(b.ins)), uint32(len(b.data)), uint32(len(b.fixes)), b.n}
 }
 
 // fix is an instruction whose arg is the number of something that is not the chain's.
@@ -42,51 +45,72 @@ func (b *block) emitAll(rules []*rule, before *chainRef, was []int32) {
 	if before != nil && before.block != nil {
 		old = before.block
 		const more = 64 // than it had: an edit or two
-		b.ins, b.data = make([]ins, 0, len(old.ins)+more), make([]uint64, 0, len(old.data)+more)
+		b.ins, b.data, b.fixes = make([]ins, 0, len(old.ins)+more), make([]uint64, 0, len(old.data)+more), make([]fix, 0, len(old.fixes)+more)
 	}
 	seen := map[test]int{} // how many rules outside of runs ask the same
-	b.each(rules, func(_ int, r *rule, run, _ int) {
+	b.parts(len(rules), func(run, from, to int) {
 		if run >= 0 {
 			return
 		}
-		for _, s := range r.steps[:r.lead] {
-			if s.op == opTest {
-				seen[s.test]++
+		for _, r := range rules[from:to] {
+			for _, s := range r.steps[:r.lead] {
+				if s.op == opTest {
+					seen[s.test]++
+				}
 			}
 		}
 	})
-	b.each(rules, func(i int, r *rule, run, at int) {
-		b.mark()
-		switch {
-		case run < 0:
-			b.emit(r, uint32(i), seen)
-		case old != nil && was[i] >= 0 && before.rules[was[i]] == r && old.heads[was[i]].src == srcGate:
-			b.gateHead(uint32(i), run, at)
-			b.copyBody(old, int(was[i]))
-		default:
-			b.gateHead(uint32(i), run, at)
-			b.emitBody(r, r.plain.answers) // asks what the run's classifier leaves open
+	b.parts(len(rules), func(run, from, to int) {
+		for i := from; i < to; {
+			if run >= 0 {
+				if n := before.stretch(rules[:to], was, i); n > 0 {
+					if n = old.gates(int(was[i]), n); n > 0 {
+						b.copyRules(old, int(was[i]), n, run, i-from)
+						i += n
+						continue
+					}
+				}
+			}
+			b.mark()
+			r := rules[i]
+			if run < 0 {
+				b.emit(r, uint32(i), seen)
+			} else {
+				b.gateHead(uint32(i), run, i-from)
+				b.emitBody(r, r.plain.answers) // asks what the run's classifier leaves open
+			}
+			b.n = b.n.plus(r.has.n, 1)
+			i++
 		}
-		n := &r.has.n
-		b.n = ordinals{b.n.counters + n.counters, b.n.logs + n.logs, b.n.nats + n.nats, b.n.exts + n.exts}
 	})
 	b.mark()
-	b.end()
+	b.finish()
 }
 
-// each calls f for every rule with the run it is in, and its place there; -1: none.
-func (b *block) each(rules []*rule, f func(i int, r *rule, run, at int)) {
-	next := 0
-	for i, r := range rules {
-		for next < len(b.runs) && i >= b.runs[next].from+b.runs[next].n {
-			next++
+// parts calls f for the rules of each run, and for those before, between and behind
+// the runs, of which run is -1.
+func (b *block) parts(rules int, f func(run, from, to int)) {
+	at := 0
+	for i, r := range b.runs {
+		if at < r.from {
+			f(-1, at, r.from)
 		}
-		if next < len(b.runs) && i >= b.runs[next].from {
-			f(i, r, next, i-b.runs[next].from)
-		} else {
-			f(i, r, -1, 0)
+		at = r.from + r.n
+		f(i, r.from, at)
+	}
+	if at < rules {
+		f(-1, at, rules)
+	}
+}
+
+// gates returns how many of n rules from one on are in runs, at most the first n.
+func (b *block) gates(from, n int) int {
+	for i := range b.heads[from : from+n] {
+		if b.heads[from+i].src != srcGate {
+			return i
 		}
 	}
+	return n
 }
 
 // gateHead appends the head of a rule of a run.
@@ -96,25 +120,35 @@ func (b *block) gateHead(number uint32, run, at int) {
 	b.heads = append(b.heads, h)
 }
 
-// copyBody appends what emitBody made of a rule of a run in an older block.
-func (b *block) copyBody(old *block, number int) {
-	from, to := &old.marks[number], &old.marks[number+1]
-	at, data := len(b.ins), uint32(len(b.data))
-	b.ins = append(b.ins, old.ins[from.ins:to.ins]...)
-	if from.data != to.data || from.n != to.n {
-		for i := at; i < len(b.ins); i++ {
-			in := &b.ins[i]
-			if n := b.n.of(in.op); n != nil {
-				in.arg += *n - *from.n.of(in.op)
+// copyRules appends n rules of runs of an older block to run run, as those from
+// place at on.
+func (b *block) copyRules(old *block, from, n, run, at int) {
+	first, last := &old.marks[from], &old.marks[from+n]
+	to := b.end()
+	moved := mark{to.ins - first.ins, to.data - first.data, to.fixes - first.fixes, to.n.plus(first.n, -1)}
+	rule := len(b.heads)
+	for i := range n {
+		b.gateHead(uint32(rule+i), run, at+i)
+		m := old.marks[from+i]
+		b.heads[rule+i].body = m.ins + moved.ins
+		b.marks = append(b.marks, mark{m.ins + moved.ins, m.data + moved.data, m.fixes + moved.fixes, m.n.plus(moved.n, 1)})
+	}
+	b.ins = append(b.ins, old.ins[first.ins:last.ins]...)
+	if moved.data != 0 || moved.n != (ordinals{}) {
+		for i := range b.ins[to.ins:] {
+			in := &b.ins[int(to.ins)+i]
+			if own := moved.n.of(in.op); own != nil {
+				in.arg += *own
 			} else if placed(in.op) {
-				in.arg += data - from.data
+				in.arg += moved.data
 			}
 		}
 	}
-	b.data = append(b.data, old.data[from.data:to.data]...)
-	for _, f := range old.fixes[from.fixes:to.fixes] {
-		b.fixes = append(b.fixes, fix{f.at - from.ins + uint32(at), f.of})
+	b.data = append(b.data, old.data[first.data:last.data]...)
+	for _, f := range old.fixes[first.fixes:last.fixes] {
+		b.fixes = append(b.fixes, fix{f.at + moved.ins, f.of})
 	}
+	b.n = last.n.plus(moved.n, 1)
 }
 
 // emit appends a rule: one head and its body. Of the tests the rule begins with
@@ -190,8 +224,8 @@ func (n *ordinals) of(op uint8) *uint32 {
 	return nil
 }
 
-// end appends the end of a chain.
-func (b *block) end() {
+// finish appends the end of a chain.
+func (b *block) finish() {
 	b.heads = append(b.heads, head{body: uint32(len(b.ins)), test: test{src: srcFacts}})
 	b.ins = append(b.ins, ins{op: opEnd})
 }

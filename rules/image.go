@@ -12,7 +12,9 @@ import (
 // heap and is read and counted into by that worker alone. Base and Eval belong
 // to the worker; Poison and Free to whoever knows that no worker uses it.
 type Image struct {
-	region   []uint64
+	whole    []uint64 // its memory
+	store    *Store   // whose memory it is; nil: the image's own
+	region   []uint64 // the part that is the master's copy
 	counters []Counter
 	cells    []uint32   // of the states, in shared
 	shared   []uint64   // the store's
@@ -116,16 +118,16 @@ func (im *Image) Poison() {
 // Free gives the memory back. The image is dead afterwards; a second Free does
 // nothing. No worker may be inside Eval.
 func (im *Image) Free() error {
-	region, counters, giveBack := im.region, im.counters, im.giveBack
+	was := *im
 	*im = Image{}
-	for _, f := range giveBack {
+	for _, f := range was.giveBack {
 		f()
 	}
-	err := offheap.Free(region)
-	if e := offheap.Free(counters); err == nil {
-		err = e
+	if was.store == nil {
+		return offheap.Free(was.whole)
 	}
-	return err
+	was.store.shelf.put(was.whole)
+	return nil
 }
 
 // name returns the 16 bytes of a port's interface name as two words.

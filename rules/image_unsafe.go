@@ -37,6 +37,14 @@ func view[T any](region []uint64, sec int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&part[0])), uintptr(n)*8/unsafe.Sizeof(*new(T)))
 }
 
+// countersIn returns the counters in words.
+func countersIn(words []uint64) []Counter {
+	if len(words) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*Counter)(unsafe.Pointer(&words[0])), len(words)/wordsIn[Counter](1))
+}
+
 // wordsIn returns the words that n elements of a section take.
 func wordsIn[T any](n int) int { return n * int(unsafe.Sizeof(*new(T))) / 8 }
 

@@ -47,6 +47,8 @@ type chainRef struct {
 	names      map[string]*chainRef // chains of the table
 	calls      []call
 	rules      []*rule
+	traits     []trait  // of the rules; nil as long as there is no block
+	fresh      int      // rules that no ruleset before had
 	owns       ordinals // numbers of the first of everything its rules have
 	block      *block
 }
@@ -77,7 +79,10 @@ type setUse struct {
 // newIndex walks the tree, but for the rules that are in old too. Errors: what
 // the engine cannot run in this tree.
 func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
-	ix := &index{world: w, setOf: map[*nft.Set]setUse{}, slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
+	ix := &index{world: w, setOf: make(map[*nft.Set]setUse, old.sets()), slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
+	if old != nil {
+		ix.counters = make([]counterRef, 0, len(old.ix.counters)+len(old.ix.counters)/64+16)
+	}
 	for _, t := range tree.Tables {
 		if t.Family == nft.FamilyARP {
 			return nil, errorf(t.Pos, "tables of family arp are not supported: the box's own stack answers ARP")
@@ -122,7 +127,7 @@ func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
 			ref.rules = old.rules(ref, &w)
 		}
 		for _, ref := range ix.chains[first:] {
-			if err := ix.number(ref); err != nil {
+			if err := ix.number(ref, old); err != nil {
 				return nil, err
 			}
 		}
@@ -159,11 +164,19 @@ func (ix *index) info(id uint32) *RuleInfo {
 }
 
 // number gives the statements of a chain their numbers and notes its calls.
-func (ix *index) number(ref *chainRef) error {
+func (ix *index) number(ref *chainRef, old *remains) error {
 	same := map[string]int{}
 	ref.owns = ix.next()
-	for i, r := range ref.rules {
-		id := ref.first + uint32(i)
+	before, was := old.before(ref)
+	for i := 0; i < len(ref.rules); i++ {
+		if n := before.stretch(ref.rules, was, i); n > 0 {
+			if err := ix.takeAll(ref, i, n, old.ix, before, int(was[i])); err != nil {
+				return err
+			}
+			i += n - 1
+			continue
+		}
+		r, id := ref.rules[i], ref.first+uint32(i)
 		if r.known {
 			if err := ix.take(ref, id, &r.has); err != nil {
 				return err

@@ -36,8 +36,10 @@ type Options struct {
 	// Before is the ruleset that the tree was made from, as nft.Run does: what the
 	// trees share is not compiled again. nil: there is none.
 	Before *Ruleset
-	// Pool compiles chains and sets in parallel; nil compiles them in the
-	// caller's goroutine. Compile may itself run in the pool.
+	// Pool compiles chains and sets in parallel, and what is for later behind the
+	// caller's back; nil compiles them in the caller's goroutine. It is one that
+	// refuses what it has no goroutine for (ants.WithNonblocking). Compile may
+	// itself run in the pool.
 	Pool *ants.Pool
 
 	// shortestRun is how many rules get a classifier at least; 0: minRun.

@@ -44,6 +44,14 @@ type remains struct {
 	was    map[*chainRef][]int32 // of a new chain: where its rules stood in the old one of that name; -1: nowhere
 }
 
+// sets returns how many sets the earlier ruleset has.
+func (old *remains) sets() int {
+	if old == nil {
+		return 0
+	}
+	return len(old.ix.sets)
+}
+
 type chainName struct {
 	family       nft.Family
 	table, chain string
@@ -79,6 +87,10 @@ func (old *remains) rules(ref *chainRef, w *world) []*rule {
 			if at < 0 {
 				continue
 			}
+			if before.traits != nil && before.traits[at]&traitKept == traitKept {
+				out[i] = before.rules[at]
+				continue
+			}
 			switch r := before.rules[at]; {
 			case !r.ready || r.again:
 			case r.known:
@@ -92,6 +104,7 @@ func (old *remains) rules(ref *chainRef, w *world) []*rule {
 	for i, r := range out {
 		if r == nil {
 			out[i] = &rule{src: ref.chain.Rules[i]}
+			ref.fresh++
 			if w.hashed {
 				h := canon{helpers: w.helpers}
 				h.rule(out[i].src)
@@ -111,12 +124,71 @@ func (old *remains) before(ref *chainRef) (*chainRef, []int32) {
 	return old.chains[ref.name()], old.was[ref]
 }
 
-// chain returns the block of a chain, if there was one that still holds.
-func (old *remains) chain(ref *chainRef) *block {
-	if before, _ := old.before(ref); before != nil && slices.Equal(before.rules, ref.rules) {
-		return before.block
+// chain gives a chain the block that it had, if there was one that still holds.
+func (old *remains) chain(ref *chainRef) bool {
+	before, _ := old.before(ref)
+	if before == nil || before.block == nil || !slices.Equal(before.rules, ref.rules) {
+		return false
 	}
-	return nil
+	ref.block, ref.traits = before.block, before.traits
+	return true
+}
+
+// trait is what is asked of all rules of a chain again and again, a byte for each
+// beside each other: rules themselves are far apart.
+type trait uint8
+
+const (
+	traitKept   trait = 1 << iota // all that it brings holds in the next ruleset too
+	traitMore                     // it brings more than counters
+	traitTrack4                   // conntrack sees IPv4 because of it
+	traitTrack6                   // or IPv6
+	traitProto                    // it writes the protocol of an IP header
+	traitWeak                     // a classifier can say nothing about it
+)
+
+// trait returns those of a rule that is ready.
+func (r *rule) trait() (t trait) {
+	set := func(bit trait, on bool) {
+		if on {
+			t |= bit
+		}
+	}
+	set(traitKept, r.known && !r.again)
+	set(traitMore, r.has.more)
+	set(traitTrack4, r.has.conntrk&flagTrack4 != 0)
+	set(traitTrack6, r.has.conntrk&flagTrack6 != 0)
+	set(traitProto, r.has.proto)
+	set(traitWeak, r.plain.weak)
+	return t
+}
+
+// traitsOf returns the traits of a chain's rules, which are ready.
+func traitsOf(rules []*rule, before *chainRef, was []int32) []trait {
+	out := make([]trait, len(rules))
+	for i := 0; i < len(rules); {
+		if n := before.stretch(rules, was, i); n > 0 {
+			copy(out[i:i+n], before.traits[was[i]:])
+			i += n
+			continue
+		}
+		out[i] = rules[i].trait()
+		i++
+	}
+	return out
+}
+
+// stretch returns how many rules of a chain from number i on are the same, and as
+// close together, as they were in a chain before, which may be nil: no rules.
+func (before *chainRef) stretch(rules []*rule, was []int32, i int) int {
+	if before == nil || before.block == nil || was[i] < 0 {
+		return 0
+	}
+	n, at := 0, int(was[i])
+	for i+n < len(rules) && was[i+n] == int32(at+n) && rules[i+n] == before.rules[at+n] {
+		n++
+	}
+	return n
 }
 
 // set returns the block of a set, if there was one that still holds.
@@ -185,6 +257,12 @@ func (ix *index) next() ordinals {
 	return ordinals{uint32(len(ix.counters)), uint32(len(ix.logs)), uint32(len(ix.nats)), uint32(len(ix.exts))}
 }
 
+// plus returns ordinals that are sign times others larger, which may wrap.
+func (n ordinals) plus(o ordinals, sign int32) ordinals {
+	k := uint32(sign)
+	return ordinals{n.counters + k*o.counters, n.logs + k*o.logs, n.nats + k*o.nats, n.exts + k*o.exts}
+}
+
 // has is what a rule brings into an index.
 type has struct {
 	n        ordinals
@@ -216,6 +294,34 @@ func (r *rule) note(ix *index, first ordinals, calls []call) {
 	r.has = h
 }
 
+// takeAll brings into an index what n rules of a chain from number i on have, which
+// were in a row from number at on in a chain of an old index too.
+func (ix *index) takeAll(ref *chainRef, i, n int, old *index, before *chainRef, at int) error {
+	first, last := &before.block.marks[at].n, &before.block.marks[at+n].n
+	from := len(ix.counters)
+	ix.counters = append(ix.counters, old.counters[before.owns.counters+first.counters:before.owns.counters+last.counters]...)
+	moved := ref.first + uint32(i) - before.first - uint32(at)
+	for k := range ix.counters[from:] {
+		ix.counters[from+k].rule += moved
+	}
+	var all trait
+	for k, t := range before.traits[at : at+n] {
+		if all |= t; t&traitMore != 0 {
+			if err := ix.takeMore(ref, ref.first+uint32(i+k), &ref.rules[i+k].has); err != nil {
+				return err
+			}
+		}
+	}
+	if all&traitTrack4 != 0 {
+		ix.conntrk |= flagTrack4
+	}
+	if all&traitTrack6 != 0 {
+		ix.conntrk |= flagTrack6
+	}
+	ix.setsProto = ix.setsProto || all&traitProto != 0
+	return nil
+}
+
 // take brings into an index what a rule has.
 func (ix *index) take(ref *chainRef, id uint32, h *has) error {
 	ix.conntrk |= h.conntrk
@@ -223,9 +329,11 @@ func (ix *index) take(ref *chainRef, id uint32, h *has) error {
 	for _, c := range h.counters {
 		ix.counters = append(ix.counters, counterRef{rule: id, stmt: c})
 	}
-	if !h.more {
-		return nil
-	}
+	return ix.takeMore(ref, id, h)
+}
+
+// takeMore brings into an index what a rule has but counters.
+func (ix *index) takeMore(ref *chainRef, id uint32, h *has) error {
 	for _, l := range h.logs {
 		l.Rule = id
 		ix.logs = append(ix.logs, l)

@@ -72,7 +72,7 @@ func (e *editor) change(c *nft.Chain, pool []*nft.Rule) {
 // packets find what the twin finds.
 func TestEditsAgainstWhole(t *testing.T) {
 	const steps = 30
-	pool, err := ants.NewPool(2)
+	pool, err := ants.NewPool(2, ants.WithNonblocking(true))
 	if err != nil {
 		t.Fatal(err)
 	}

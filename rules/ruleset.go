@@ -91,19 +91,23 @@ func (r *Ruleset) Copy() (*Image, error) {
 	if len(r.ix.states) > 0 && r.store == nil {
 		return nil, errorf(r.ix.states[0].stmt.Position(), "there is no store for what limits and quotas remember")
 	}
-	region, err := offheap.Make[uint64](len(r.master.words))
+	n := (len(r.master.words) + 7) &^ 7 // the counters begin at a cache line
+	size := n + wordsIn[Counter](len(r.ix.counters))
+	var memory []uint64
+	var err error
+	if r.store != nil {
+		memory, err = r.store.shelf.take(size)
+	} else {
+		memory, err = offheap.Make[uint64](size)
+	}
 	if err != nil {
 		return nil, err
 	}
-	counters, err := offheap.Make[Counter](len(r.ix.counters))
-	if err != nil {
-		_ = offheap.Free(region)
-		return nil, err
-	}
-	copy(region, r.master.words)
-	region[hdrGeneration] = r.Generation
-	im := newImage(region, counters)
-	im.exts = r.ix.exts
+	copy(memory, r.master.words)
+	clear(memory[n:size]) // by us, and not by the worker's first packets
+	memory[hdrGeneration] = r.Generation
+	im := newImage(memory[:len(r.master.words)], countersIn(memory[n:size]))
+	im.whole, im.store, im.exts = memory, r.store, r.ix.exts
 	if err := r.remember(im); err != nil {
 		return nil, errors.Join(err, im.Free())
 	}

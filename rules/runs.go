@@ -51,7 +51,7 @@ type plain struct {
 // findRuns returns the runs of a chain's rules, without finders. Two rules side by
 // side that a classifier can say nothing about end a run; one alone only costs a
 // lookup.
-func findRuns(rules []*rule, minRun int) []ruleRun {
+func findRuns(rules []trait, minRun int) []ruleRun {
 	if len(rules) < minRun {
 		return nil
 	}
@@ -63,8 +63,8 @@ func findRuns(rules []*rule, minRun int) []ruleRun {
 		}
 		start, strong = -1, 0
 	}
-	for i, r := range rules {
-		weak := r.plain.weak
+	for i, t := range rules {
+		weak := t&traitWeak != 0
 		if start >= 0 && (weak && last < i-1 || i-start == classify.MaxRules) {
 			finish()
 		}
@@ -88,19 +88,18 @@ func (f *finder) patch(rules []*rule, src []*nft.Rule, pool *ants.Pool) *finder 
 			f = built
 		}
 	}
-	words, ok := classify.Patch(f.words, boxesOf(rules, f.word6), places(f.rules, src))
+	words, ok := classify.Patch(f.words, places(f.rules, src), func(i int) classify.Box { return rules[i].plain.boxOf(f.word6) })
 	if !ok {
 		return nil
 	}
 	out := &finder{rules: src, words: words, word6: f.word6, anew: f.anew}
-	// Free is negative for a pool without limit.
-	if out.anew == nil && 2*classify.Room(words) <= classify.MostRoom && pool != nil && pool.Free() != 0 {
+	if out.anew == nil && 2*classify.Room(words) <= classify.MostRoom {
 		anew := &rebuild{}
-		if pool.Submit(func() {
+		if later(pool, func() {
 			if built, err := newFinder(rules, src); err == nil {
 				anew.done.Store(built)
 			}
-		}) == nil {
+		}) {
 			out.anew = anew
 		}
 	}
@@ -120,15 +119,21 @@ func newFinder(rules []*rule, src []*nft.Rule) (*finder, error) {
 func boxesOf(rules []*rule, word6 [2]uint8) []classify.Box {
 	boxes := make([]classify.Box, len(rules))
 	for i, r := range rules {
-		boxes[i] = r.plain.box
-		for d, w := range r.plain.wide {
-			if w != nil {
-				b := w[word6[d]]
-				boxes[i].Lo[d], boxes[i].Hi[d] = b[0], b[1]
-			}
-		}
+		boxes[i] = r.plain.boxOf(word6)
 	}
 	return boxes
+}
+
+// boxOf returns the box of a finder that looks at these words of IPv6 addresses.
+func (p *plain) boxOf(word6 [2]uint8) classify.Box {
+	box := p.box
+	for d, w := range p.wide {
+		if w != nil {
+			b := w[word6[d]]
+			box.Lo[d], box.Hi[d] = b[0], b[1]
+		}
+	}
+	return box
 }
 
 // tellingWord returns the word of IPv6 addresses that tells most rules apart.

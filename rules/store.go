@@ -13,7 +13,8 @@ import (
 
 // Store holds what limits, quotas and the like remember: one cell each, shared
 // by all workers, and by the generations of a ruleset in which the statement is
-// the same, so that replacing rules neither resets them nor loses a count. Cells
+// the same, so that replacing rules neither resets them nor loses a count. It also
+// keeps the memory of one generation's images for the next one's. Cells
 // are taken by Ruleset.Copy and given back by Image.Free; the last one to give
 // one back forgets it. A Store is for the control side; workers only touch the
 // cells of their images, with atomic operations.
@@ -25,6 +26,7 @@ type Store struct {
 	next  uint32
 	sets  map[string]*dynTable
 	flows *flowtable.Table
+	shelf shelf
 
 	chance *Chance // seeds the hashes of sets
 }
@@ -56,7 +58,7 @@ func NewStore(flows *flowtable.Table, chance *Chance) (*Store, error) {
 func (s *Store) Close() error {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	err := offheap.Free(s.words)
+	err := errors.Join(offheap.Free(s.words), s.shelf.clear())
 	s.words = nil
 	for id, t := range s.sets {
 		err = errors.Join(err, t.free())

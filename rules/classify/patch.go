@@ -3,13 +3,14 @@ package classify
 import "slices"
 
 // Patch returns an index of boxes, given one of an earlier list of them: was[i] is
-// the place of box i in that list, or -1 for a new one, and the places ascend. It
-// takes a fiftieth of the time of Build. False: there is no room for the new
-// ones, or so much has changed since Build that it is time for another.
+// the place of box i in that list, or -1 for a new one, and the places ascend. box
+// is asked for few of them. It takes a fiftieth of the time of Build. False: there
+// is no room for the new ones, or so much has changed since Build that it is time
+// for another.
 //
 // New rules go to spare leaves, which are visited first and then stop no
 // search. The leaves of the others stay what they are; only ids move.
-func Patch(index []uint64, boxes []Box, was []int32) ([]uint64, bool) {
+func Patch(index []uint64, was []int32, box func(i int) Box) ([]uint64, bool) {
 	h := *head(index)
 	var fresh []uint32
 	to := make([]uint32, h.rules+1) // new id of a rule, or with gone of the first one behind it that stays
@@ -21,15 +22,15 @@ func Patch(index []uint64, boxes []Box, was []int32) ([]uint64, bool) {
 		if from >= 0 {
 			to[from] = uint32(i)
 			kept++
-		} else if !boxes[i].Empty() {
+		} else if b := box(i); !b.Empty() {
 			fresh = append(fresh, uint32(i))
 		}
 	}
 	h.edits += uint32(len(fresh)) + h.rules - kept
-	if h.edits > editLimit+h.rules/editShare || len(boxes) > MaxRules {
+	if h.edits > editLimit+h.rules/editShare || len(was) > MaxRules {
 		return nil, false
 	}
-	behind := uint32(len(boxes))
+	behind := uint32(len(was))
 	for i := len(to) - 1; i >= 0; i-- {
 		if to[i] == gone {
 			to[i] |= behind
@@ -38,7 +39,7 @@ func Patch(index []uint64, boxes []Box, was []int32) ([]uint64, bool) {
 		}
 	}
 
-	h.rules = uint32(len(boxes))
+	h.rules = uint32(len(was))
 	words := slices.Clone(index)
 	*head(words) = h
 	leaves := part[leaf](words, h.first, int(h.leaves))
@@ -54,9 +55,10 @@ func Patch(index []uint64, boxes []Box, was []int32) ([]uint64, bool) {
 		if at < 0 {
 			return nil, false
 		}
-		leaves[at].insert(id, boxes)
+		leaves[at].insert(id, box)
 		mins[at] = 0
-		visit(words, &h, uint32(at), &boxes[id])
+		b := box(int(id))
+		visit(words, &h, uint32(at), &b)
 	}
 	return words, true
 }
@@ -100,7 +102,7 @@ func (l *leaf) move(to []uint32) {
 }
 
 // insert puts a rule into a leaf that has room.
-func (l *leaf) insert(id uint32, boxes []Box) {
+func (l *leaf) insert(id uint32, box func(i int) Box) {
 	ids := []uint32{id}
 	for _, other := range l.id {
 		if other != none {
@@ -110,7 +112,8 @@ func (l *leaf) insert(id uint32, boxes []Box) {
 	slices.Sort(ids)
 	l.clear()
 	for lane, id := range ids {
-		l.set(lane, id, &boxes[id])
+		b := box(int(id))
+		l.set(lane, id, &b)
 	}
 }
 

@@ -28,6 +28,9 @@ func edit(r *rand.Rand, boxes []Box, changes int, fresh func() Box) (after []Box
 	return after, was
 }
 
+// of is a list as Patch asks for it.
+func of(boxes []Box) func(i int) Box { return func(i int) Box { return boxes[i] } }
+
 // TestPatch edits lists again and again, and demands of every index the first
 // match that a linear scan finds.
 func TestPatch(t *testing.T) {
@@ -58,7 +61,7 @@ func TestPatch(t *testing.T) {
 					}
 					after, was := edit(r, boxes, changes, func() Box { return s.box(r) })
 					before := slices.Clone(words)
-					next, ok := Patch(words, after, was)
+					next, ok := Patch(words, was, of(after))
 					if !slices.Equal(words, before) {
 						t.Fatal("the index that was patched has changed")
 					}
@@ -108,15 +111,15 @@ func TestPatchRoom(t *testing.T) {
 	for ; room > 0; room-- {
 		boxes, was = append(boxes, Any()), append(was, -1)
 		var ok bool
-		if words, ok = Patch(words, boxes, was); !ok || Room(words) != room-1 {
+		if words, ok = Patch(words, was, of(boxes)); !ok || Room(words) != room-1 {
 			t.Fatalf("%v, then room for %d, want %d", ok, Room(words), room-1)
 		}
 		was[len(was)-1] = int32(len(was) - 1)
 	}
-	if _, ok := Patch(words, append(boxes, Any()), append(was, -1)); ok {
+	if _, ok := Patch(words, append(was, -1), of(append(boxes, Any()))); ok {
 		t.Error("took more than it has room for")
 	}
-	if _, ok := Patch(words, boxes[:300], was[:300]); ok {
+	if _, ok := Patch(words, was[:300], of(boxes[:300])); ok {
 		t.Error("patched a list of which much is gone")
 	}
 }
@@ -135,7 +138,7 @@ func BenchmarkPatch(b *testing.B) {
 		}
 		more, then := slices.Insert(slices.Clone(boxes), at, boxes[3]), slices.Insert(was, at, -1)
 		for b.Loop() {
-			if _, ok := Patch(words, more, then); !ok {
+			if _, ok := Patch(words, then, of(more)); !ok {
 				b.Skip("no room") // for 64 leaves in a word
 			}
 		}
