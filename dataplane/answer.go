@@ -168,12 +168,25 @@ func (w *worker) sendAnswer(t *tables, p *packet.Packet, a *packet.Packet, n int
 	parts := w.parts // p may be a datagram of several frames, a is not
 	w.parts = nil
 	if w.hook(t, nft.HookOutput, a) {
-		if hop == nil {
+		if hop = w.rerouted(t, a, &dst, hop); hop == nil {
 			returnMACs(a.Data, p.Data)
 		}
 		w.leave(t, a, hop)
 	}
 	w.parts = parts
+}
+
+// rerouted is the way of what the box itself sends, once output is over: another
+// one than hop if that has changed the destination, which was before.
+func (w *worker) rerouted(t *tables, p *packet.Packet, before *[16]byte, hop *route.Hop) *route.Hop {
+	var now [16]byte
+	if p.DstAddr(&now); now != *before {
+		if other := t.routes.Lookup(p.Family, &now, p.Hash); other.Kind == route.Forward && int(other.Port) < len(w.ports) {
+			p.OutPort = other.Port
+			return other
+		}
+	}
+	return hop
 }
 
 // answerElsewhere has the worker that owns the flow of the packet quoted in a send

@@ -129,20 +129,11 @@ func (w *worker) whole(t *tables, p *packet.Packet) {
 // for another way.
 func (w *worker) output(t *tables, p *packet.Packet) {
 	p.OutPort, p.InPort = p.InPort, packet.NoPort
-	var before, after [16]byte
+	var before [16]byte
 	p.DstAddr(&before)
-	if !w.hook(t, nft.HookOutput, p) {
-		return
+	if w.hook(t, nft.HookOutput, p) {
+		w.leave(t, p, w.rerouted(t, p, &before, nil))
 	}
-	p.DstAddr(&after)
-	if before != after {
-		if hop := t.routes.Lookup(p.Family, &after, p.Hash); hop.Kind == route.Forward && int(hop.Port) < len(w.ports) {
-			p.OutPort = hop.Port
-			w.leave(t, p, hop)
-			return
-		}
-	}
-	w.leave(t, p, nil)
 }
 
 // cross takes a packet over the wire to the other port.

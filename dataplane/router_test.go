@@ -126,6 +126,15 @@ func TestRouter(t *testing.T) {
 			{in: lanIn(ip6("fd00:a::2", "2001:db8::1"), udp(1, 6)), wans: []string{"[fd00:a::2]:1 > [2001:db8::1]:6 udp ttl 63 len 48"}},
 			{in: lanIn(ip6("fd00:a::2", "2001:db8::1"), frame.Ext{Kind: frame.Auth}, udp(1, 6)), drop: packet.DropPolicy},
 		}},
+		{"an answer goes where the flow leads that it is taken for", `table inet t {
+	chain d { type nat hook prerouting priority dstnat; ip daddr 198.51.100.1 dnat ip to 10.0.0.9; }
+	chain f { type filter hook forward priority 0; ct state invalid reject with icmp host-unreachable; }
+}
+`, []exchange{
+			{in: lanIn(ip4("10.0.0.2", "198.51.100.1"), frame.TCP{Src: 1, Dst: 2, Flags: "S"}), lan: []string{"10.0.0.2:1 > 10.0.0.9:2 tcp S ttl 63 len 40"}},
+			{wan: true, in: wanIn(ip4("198.51.100.1", "10.0.0.2"), frame.TCP{Src: 2, Dst: 1, Flags: "SF"}), drop: packet.DropReject,
+				lan: []string{"203.0.113.1 > 10.0.0.9 icmp 3/1 ttl 64 len 68 [10.0.0.9:2 > 10.0.0.2:1 tcp FS ttl 63 len 40]"}},
+		}},
 		{"errors about local destinations come from them", "table inet t {\nchain i { type filter hook input priority 0; reject; }\n}\n", []exchange{
 			{in: lanIn(ip4("10.0.0.2", "203.0.113.1"), udp(1, 2)), drop: packet.DropReject,
 				lan: []string{"203.0.113.1 > 10.0.0.2 icmp 3/3 ttl 64 len 56 [10.0.0.2:1 > 203.0.113.1:2 udp ttl 64 len 28]"}},

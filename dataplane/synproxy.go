@@ -188,7 +188,7 @@ func (w *worker) utter(t *tables, p *packet.Packet, back bool, template *flowtab
 		}
 		return
 	}
-	if hop == nil {
+	if hop = w.rerouted(t, a, &dst, hop); hop == nil {
 		if back {
 			returnMACs(a.Data, p.Data)
 		} else {

@@ -275,7 +275,7 @@ var prefixTypes = map[*Type]bool{TypeIPv4: true, TypeIPv6: true, TypeMark: true}
 
 // learn notes what a match says about the packet's protocols.
 func (k *ruleCheck) learn(n *matchNode, m *Match) {
-	l4, nfproto, ether := false, false, false
+	l4, nfproto, ether, link := false, false, false, false
 	switch e := m.Left.(type) {
 	case *Payload:
 		l4 = e.Field.Base == BaseNetwork && e.Field.T == TypeProto
@@ -284,7 +284,7 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 		l4 = e.Key == MetaL4proto
 		nfproto = e.Key == MetaNfproto
 		ether = e.Key == MetaProtocol && (k.table.Family == FamilyBridge || k.table.Family == FamilyNetdev)
-		k.ether = k.ether || e.Key == MetaIiftype && m.Op == OpEq
+		link = e.Key == MetaIiftype
 	case *CT:
 		l4 = e.Key == CTProtocol
 	}
@@ -295,16 +295,20 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 	if l4 {
 		k.ports = true
 	}
-	if ref, set := m.Right.(*SetRef); set && (l4 || ether) && n.right.kind == rawSet && len(n.right.kids) > 0 {
+	k.ether = k.ether || link
+	if ref, set := m.Right.(*SetRef); set && (l4 || ether || link) && n.right.kind == rawSet && len(n.right.kids) > 0 {
 		// nft goes by the element written last.
 		last := n.right.kids[len(n.right.kids)-1]
 		for e := range ref.Set.Elements.All() {
 			if keyOf(last).pos != e.Pos || len(e.Key) != 1 {
 				continue
 			}
-			if x := getUint(e.Key[0].Lo); ether {
+			switch x := getUint(e.Key[0].Lo); {
+			case link:
+				k.linkType(x)
+			case ether:
 				k.etherType(n, x)
-			} else {
+			default:
 				k.transport(n, x)
 				k.l4Set = true
 			}
@@ -314,6 +318,9 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 		return
 	}
 	x := getUint(v.Data)
+	if link {
+		k.linkType(x)
+	}
 	if p, is := m.Left.(*Payload); is && p.Field.Name == "type" && len(p.Field.Proto) > 3 && p.Field.Proto[:4] == "icmp" {
 		k.icmpType = int(x)
 	}
@@ -327,6 +334,13 @@ func (k *ruleCheck) learn(n *matchNode, m *Match) {
 	if ether {
 		k.etherType(n, x)
 	}
+}
+
+// linkType notes the type of interface a match states; that of a bridge's ports
+// nft knows beforehand.
+func (k *ruleCheck) linkType(x uint64) {
+	const ether = 1
+	k.foreign = x != ether && k.table.Family != FamilyBridge
 }
 
 // etherType notes the network protocol a match states.

@@ -14,6 +14,7 @@ type ruleCheck struct {
 	effects  bool // a statement that does something was checked
 	matching bool // the left side of a match is being checked
 	ether    bool // the link layer is known to be Ethernet
+	foreign  bool // a match says that the link layer is none of Ethernet
 	vlan     bool // a field of the VLAN tag was named
 	etherAt  span // of a match on the Ethernet type
 	l3At     span

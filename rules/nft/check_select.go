@@ -10,8 +10,19 @@ func (k *ruleCheck) conflict(r *raw, have, want string) {
 	k.fail(r, "conflicting protocols specified: %s vs. %s", have, want)
 }
 
+// overEther refuses what stands on Ethernet where a match says that the packet
+// came over something else.
+func (k *ruleCheck) overEther(r *raw, proto string) {
+	if k.foreign {
+		k.conflict(r, "unknown", proto)
+	}
+}
+
 // needNetwork notes that the packet must be of a network protocol.
 func (k *ruleCheck) needNetwork(r *raw, f Family, proto string) {
+	if k.l3 == 0 {
+		k.overEther(r, proto)
+	}
 	if k.l3 != 0 && k.l3 != f {
 		k.conflict(r, familyName(k.l3), proto)
 	}
@@ -94,6 +105,9 @@ func (k *ruleCheck) notIn(r *raw, families ...Family) {
 
 // payload checks the protocols of a header field.
 func (k *ruleCheck) payload(r *raw, f *Field) {
+	if f.Base == BaseLink {
+		k.overEther(r, f.Proto)
+	}
 	if f.Proto == "vlan" && !k.vlan {
 		one := k.table.Family == FamilyIP || k.table.Family == FamilyIP6
 		if one && k.ether || !one && k.l3 != 0 || k.etherAt.pos.Line != 0 {
@@ -125,6 +139,7 @@ func (k *ruleCheck) payload(r *raw, f *Field) {
 		}
 		k.ports = true
 		if f.L3 != 0 && k.l3 == 0 {
+			k.overEther(r, familyName(f.L3))
 			k.l3 = f.L3
 			k.l3At = span{r.pos, r.end}
 		}
@@ -188,6 +203,9 @@ func (k *ruleCheck) option(r *raw, e *Option) Expr {
 	case OptionIPv6:
 		if k.l3 != 0 && k.l3 != FamilyIP6 {
 			k.fail(r, "cannot use exthdr with %s", familyName(k.l3))
+		}
+		if k.l3 == 0 {
+			k.overEther(r, "ip6")
 		}
 		k.l3 = FamilyIP6
 	case OptionIPv4:

@@ -143,17 +143,13 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 		if fam == FamilyIP6 {
 			conflict()
 		}
-		if k.l3 == 0 {
-			k.implyNetwork(n.pos, FamilyIP)
-		}
+		k.rejectNetwork(n, FamilyIP)
 	case "icmpv6":
 		st.Proto, st.Code = protoICMPv6, k.rejectCode(n, TypeICMPv6Code)
 		if fam == FamilyIP {
 			conflict()
 		}
-		if k.l3 == 0 {
-			k.implyNetwork(n.pos, FamilyIP6)
-		}
+		k.rejectNetwork(n, FamilyIP6)
 	case "icmpx":
 		st.Proto, st.Code = 255, k.rejectCode(n, TypeICMPXCode)
 		if !mixed {
@@ -164,6 +160,20 @@ func (k *ruleCheck) reject(n *rejectNode) Stmt {
 	}
 	st.inet = mixed
 	return st
+}
+
+// rejectNetwork sees to it that the packet has the network protocol of the answer.
+func (k *ruleCheck) rejectNetwork(n *rejectNode, f Family) {
+	if k.l3 != 0 {
+		return
+	}
+	if k.foreign {
+		word := n.pos
+		word.Col += len("reject")
+		k.errorf(n.pos, word, "conflicting protocols specified: unknown vs. %s", familyName(f))
+		panic(bail{})
+	}
+	k.implyNetwork(n.pos, f)
 }
 
 // implyNetwork adds the match on the network protocol a statement needs.

@@ -65,6 +65,11 @@ meta protocol ip6
 meta protocol { ip, ip6 }
 iiftype ether ether saddr 00:0f:54:0c:11:4 accept
 meta iiftype ether accept
+ip saddr 1.2.3.4 iiftype loopback ip daddr 1.2.3.4
+iiftype { loopback, ether } ip saddr 1.2.3.4
+iiftype loopback iiftype ether ip saddr 1.2.3.4
+iiftype != loopback ip saddr 1.2.3.4
+iiftype loopback tcp dport 22
 meta mark 0x80000000 reject with tcp reset
 meta l4proto tcp reject with tcp reset
 ip protocol tcp reject with tcp reset

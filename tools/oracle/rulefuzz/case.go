@@ -101,7 +101,7 @@ func (c *Case) dropLine(n int) string {
 			at += 2 + len(d.Lines) + choose(len(d.Elements) > 0)
 			if n >= from && n <= at {
 				t.Decls = slices.Delete(t.Decls, i, i+1)
-				return d.Head + " " + strings.Join(d.Lines, " ") + " " + strings.Join(d.Elements, ", ")
+				return d.what()
 			}
 		}
 		for _, ch := range t.Chains {
@@ -118,25 +118,27 @@ func (c *Case) dropLine(n int) string {
 	return ""
 }
 
-// only returns the case with no other rule than the one in line n of Text; nil
-// when that holds no rule.
+// only returns the case with no other rule than the one in line n of Text, and if
+// that is none, with no rules and no other declaration than the one there.
 func (c *Case) only(n int) *Case {
-	all := strings.Split(c.Text(), "\n")
-	if n < 1 || n > len(all) {
-		return nil
-	}
-	found := false
+	what := c.clone().dropLine(n)
 	o := c.clone()
 	for _, t := range o.Tables {
+		rules := 0
 		for _, ch := range t.Chains {
-			ch.Rules = slices.DeleteFunc(ch.Rules, func(r []string) bool { return strings.Join(r, " ") != strings.TrimSpace(all[n-1]) })
-			found = found || len(ch.Rules) > 0
+			ch.Rules = slices.DeleteFunc(ch.Rules, func(r []string) bool { return strings.Join(r, " ") != what })
+			rules += len(ch.Rules)
+		}
+		if rules == 0 {
+			t.Decls = slices.DeleteFunc(t.Decls, func(d *Decl) bool { return d.what() != what })
 		}
 	}
-	if !found {
-		return nil
-	}
 	return o
+}
+
+// what is a declaration in a line.
+func (d *Decl) what() string {
+	return d.Head + " " + strings.Join(d.Lines, " ") + " " + strings.Join(d.Elements, ", ")
 }
 
 func choose(yes bool) int {

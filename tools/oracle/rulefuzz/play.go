@@ -106,14 +106,11 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 	if len(o.Diffs) > 0 {
 		return o, nil
 	}
-	for i := range judges { // the box's clock stands
-		judges[i].Late = time.Since(began)
-	}
-	return o, p.remembered(boxes, judges, say)
+	return o, p.remembered(boxes, judges, began, say)
 }
 
 // remembered compares what is left behind: counters, sets, entries.
-func (p *Player) remembered(boxes []*pair.Sluice, judges []pair.Judge, say func(int, []string)) error {
+func (p *Player) remembered(boxes []*pair.Sluice, judges []pair.Judge, began time.Time, say func(int, []string)) error {
 	list, err := p.Kernel.List()
 	if err != nil {
 		if !strings.Contains(err.Error(), assertion) {
@@ -134,6 +131,7 @@ func (p *Player) remembered(boxes []*pair.Sluice, judges []pair.Judge, say func(
 				say(i, lines(list, own))
 			}
 		}
+		judges[i].Late = time.Since(began) // the box's clock stands
 		say(i, judges[i].Compare(&pair.Outcome{Entries: entries}, &pair.Outcome{Entries: b.Entries()}))
 		if leak := b.Leaks(); leak != "" {
 			say(i, []string{leak})
@@ -183,7 +181,7 @@ func (p *Player) Fit(c *Case) (refused []string, o Outcome, err error) {
 			return refused, o, err
 		}
 		refused = append(refused, fmt.Sprintf("%s: %s\n    %s", r.By, line, strings.ReplaceAll(r.Text, "\n", "\n    ")))
-		if r.By == "kernel" && only != nil && p.taken(only) {
+		if r.By == "kernel" && p.taken(only) {
 			refused = append(refused, fmt.Sprintf("taken : by sluice, though not by nft: %s\n%s", line, r.Text))
 		}
 	}
