@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/perf/pktgen"
 	"github.com/sluice-net/sluice/perf/report"
 	"github.com/sluice-net/sluice/tools/traffic"
@@ -149,7 +150,7 @@ func (st *stage) play(ctx context.Context, c traffic.ClientConfig, d time.Durati
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	start := time.Now()
+	used, start := perf.ThreadCPU(), time.Now()
 	var stopped time.Duration
 	nextShow := 250 * time.Millisecond
 	for rounds := 0; !client.Done(); rounds++ {
@@ -181,7 +182,10 @@ func (st *stage) play(ctx context.Context, c traffic.ClientConfig, d time.Durati
 	if stopped == 0 {
 		stopped = time.Since(start)
 	}
-	return result(client, server, c.Open, stopped), nil
+	s := result(client, server, c.Open, stopped)
+	s.CPUShare = float64(perf.ThreadCPU()-used) / float64(max(time.Since(start), 1))
+	s.Notes = append(s.Notes, report.CPUNotes(s.CPUShare)...)
+	return s, nil
 }
 
 func result(client *traffic.Client, server *traffic.Server, places int, took time.Duration) *report.Sessions {

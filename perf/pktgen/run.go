@@ -113,9 +113,7 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	group.Wait()
 	run := r.result(&load, time.Duration(stop-start), ctx.Err() != nil)
 	run.CPUShare = float64(got.Load()) / float64(max(lived.Load(), 1))
-	if run.CPUShare < report.LeastCPU {
-		run.Notes = append(run.Notes, fmt.Sprintf("the generator's threads got %.0f %% of a CPU: what else runs there is in rates and latencies", 100*run.CPUShare))
-	}
+	run.Notes = append(run.Notes, report.CPUNotes(run.CPUShare)...)
 	return run, nil
 }
 

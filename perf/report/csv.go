@@ -36,8 +36,15 @@ func (d *Document) Rows() (rows []Row) {
 		}
 		add(part, subject, size, what+" max", float64(d.Max()), "ns", -1)
 	}
+	share := func(part, subject string, size int, cpu float64) {
+		if cpu > 0 {
+			add(part, subject, size, "generator's share of a CPU", 100*cpu, "%", 0)
+		}
+	}
 	for i := range d.Runs {
 		r := &d.Runs[i]
+		of = ""
+		share("run", r.Name, 0, r.CPUShare)
 		for j := range r.Streams {
 			s := &r.Streams[j]
 			name := r.Name
@@ -75,6 +82,7 @@ func (d *Document) Rows() (rows []Row) {
 	of = ""
 	for i := range d.Throughput {
 		t := &d.Throughput[i]
+		share("throughput", t.Subject, t.Size, t.leastCPU())
 		add("throughput", t.Subject, t.Size, "may lose", t.Tolerance, "", 0)
 		add("throughput", t.Subject, t.Size, "resolution", t.Resolution, "pps", 0)
 		add("throughput", t.Subject, t.Size, "rate", t.PPS, "pps", 1)
@@ -83,6 +91,7 @@ func (d *Document) Rows() (rows []Row) {
 	}
 	for i := range d.Latency {
 		l := &d.Latency[i]
+		share("latency", l.Subject, l.Size, l.CPU)
 		add("latency", l.Subject, l.Size, "offered", l.PPS, "pps", 0)
 		add("latency", l.Subject, l.Size, "lost", float64(l.Lost), "frames", -1)
 		times("latency", l.Subject, l.Size, "latency", l.Distribution)
@@ -96,6 +105,9 @@ func (d *Document) Rows() (rows []Row) {
 		}
 		add("loss", p.Subject, p.Size, fmt.Sprintf("offered %d", n+1), p.PPS, "pps", 0)
 		add("loss", p.Subject, p.Size, fmt.Sprintf("loss ratio %d", n+1), p.Ratio, "", -1)
+		if p.CPU > 0 {
+			add("loss", p.Subject, p.Size, fmt.Sprintf("generator's share of a CPU %d", n+1), 100*p.CPU, "%", 0)
+		}
 	}
 	for _, b := range d.BackToBack {
 		add("back-to-back", b.Subject, b.Size, "burst", b.Frames, "frames", 1)
@@ -106,6 +118,7 @@ func (d *Document) Rows() (rows []Row) {
 	}
 	for i := range d.Sessions {
 		s := &d.Sessions[i]
+		share("sessions", s.Subject, 0, s.CPUShare)
 		add("sessions", s.Subject, 0, "connections", s.PerSecond, "1/s", 1)
 		add("sessions", s.Subject, 0, "transactions", s.TransPerSec, "1/s", 1)
 		add("sessions", s.Subject, 0, "concurrent", float64(s.Concurrent), "connections", 1)

@@ -274,6 +274,7 @@ type Sessions struct {
 	NotOpened    uint64             `json:"not_opened"` // due, and not opened by the generator
 	Bad          uint64             `json:"bad_frames"`
 	Stray        uint64             `json:"stray_frames"`
+	CPUShare     float64            `json:"generator_cpu_share,omitempty"` // as in Run
 	Notes        []string           `json:"notes,omitempty"`
 }
 

@@ -6,6 +6,15 @@ import "fmt"
 // for other programs not to be in what is measured.
 const LeastCPU = 0.97
 
+// CPUNotes says what such a share below LeastCPU means for a run; none: nothing,
+// or it is not known.
+func CPUNotes(share float64) []string {
+	if share <= 0 || share >= LeastCPU {
+		return nil
+	}
+	return []string{fmt.Sprintf("the generator's threads got %.0f %% of a CPU: what else runs there is in rates and latencies", 100*share)}
+}
+
 // Doubts returns what speaks against the results of RFC 2544's methods: a
 // generator that did not have its CPU, and trials that contradict each other.
 func (d *Document) Doubts() (notes []string) {
@@ -18,11 +27,7 @@ func (d *Document) Doubts() (notes []string) {
 	}
 	for i := range d.Throughput {
 		t := &d.Throughput[i]
-		least := 0.0
-		for _, one := range t.Trials {
-			least = LowerCPU(least, one.CPU)
-		}
-		busy("the throughput", t.Subject, t.Size, least)
+		busy("the throughput", t.Subject, t.Size, t.leastCPU())
 		if best := d.bestOfCurve(t); best != nil {
 			say("%s, %d bytes: the throughput is %s, but the loss curve lost %d of %d at %s: trials do not repeat, and neither is what the subject can do",
 				t.Subject, t.Size, Rate(t.PPS), best.Lost, best.Sent, Rate(best.PPS))
@@ -59,6 +64,14 @@ func (d *Document) bestOfCurve(t *Throughput) (best *LossPoint) {
 		}
 	}
 	return best
+}
+
+// leastCPU returns the generator's share in the worst trial; 0: not known.
+func (t *Throughput) leastCPU() (least float64) {
+	for _, one := range t.Trials {
+		least = LowerCPU(least, one.CPU)
+	}
+	return least
 }
 
 // LowerCPU returns the lower of two shares, where 0 is none.

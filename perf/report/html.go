@@ -240,10 +240,10 @@ func (d *Document) searchesHTML(p *page) {
 }
 
 func (s *Sessions) html(p *page) {
-	p.heading("Sessions: " + s.Subject)
-	p.table([]string{"connections/s", "transactions/s", "at once", "throughput", "opened", "never opened", "completed", "failed", "timed out", "seconds"}, [][]string{{
+	p.heading(fmt.Sprintf("Sessions: %s, %.3f s%s", s.Subject, s.Seconds, ofCPU(s.CPUShare)))
+	p.table([]string{"connections/s", "transactions/s", "at once", "throughput", "opened", "never opened", "completed", "failed", "timed out"}, [][]string{{
 		fmt.Sprintf("%.1f", s.PerSecond), fmt.Sprintf("%.1f", s.TransPerSec), fmt.Sprint(s.Concurrent), Bits(s.Inspected),
-		fmt.Sprint(s.Opened), fmt.Sprint(s.NotOpened), fmt.Sprint(s.Completed), fmt.Sprint(s.Failed), fmt.Sprint(s.TimedOut), fmt.Sprintf("%.3f", s.Seconds),
+		fmt.Sprint(s.Opened), fmt.Sprint(s.NotOpened), fmt.Sprint(s.Completed), fmt.Sprint(s.Failed), fmt.Sprint(s.TimedOut),
 	}})
 	for _, n := range s.Notes {
 		p.para("Note: %s", n)
@@ -251,7 +251,7 @@ func (s *Sessions) html(p *page) {
 }
 
 func (r *Run) html(p *page) {
-	p.heading(fmt.Sprintf("Run %s, %.3f s", r.Name, r.Seconds))
+	p.heading(fmt.Sprintf("Run %s, %.3f s%s", r.Name, r.Seconds, ofCPU(r.CPUShare)))
 	var rows [][]string
 	for i := range r.Streams {
 		s := &r.Streams[i]

@@ -34,8 +34,8 @@ func sample(factor float64) *Document {
 	d.Latency = []Latency{{Subject: "box", Size: 64, PPS: 1000, Distribution: l}}
 	d.BackToBack = []BackToBack{{Subject: "box", Size: 64, Frames: 512, Repeats: 3}}
 	d.Searches = []Search{{Subject: "box", What: "new connections", Unit: "1/s", Value: 1000 * factor, Found: true, Tried: []Tried{{Value: 1000, Passed: true}}}}
-	d.Sessions = []Sessions{{Subject: "box", Seconds: 2, Opened: 10, Completed: 9, Failed: 1, PerSecond: 4.5, Handshake: l}}
-	d.Runs = []Run{{Name: "r", Seconds: 1, Streams: []Stream{{Name: "s", Asked: "1 pps", AskedPPS: 1, Sent: 100, SentPPS: 1.1, Measured: true, Received: 90, Lost: 10, Latency: l}}, Ports: []Port{{Name: "p", Corrupt: 3}}}}
+	d.Sessions = []Sessions{{Subject: "box", Seconds: 2, Opened: 10, Completed: 9, Failed: 1, PerSecond: 4.5, Handshake: l, CPUShare: 0.5}}
+	d.Runs = []Run{{Name: "r", Seconds: 1, CPUShare: 0.75, Streams: []Stream{{Name: "s", Asked: "1 pps", AskedPPS: 1, Sent: 100, SentPPS: 1.1, Measured: true, Received: 90, Lost: 10, Latency: l}}, Ports: []Port{{Name: "p", Corrupt: 3}}}}
 	return d
 }
 

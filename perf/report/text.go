@@ -105,6 +105,15 @@ func cut(yes bool) string {
 	return ""
 }
 
+// ofCPU is what stands behind a run's time: a run is compared with another that
+// was made later, when the machine may have had more to do.
+func ofCPU(share float64) string {
+	if share == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %.1f %% of a CPU for the generator's threads", 100*share)
+}
+
 // WriteText writes the document for a terminal.
 func (d *Document) WriteText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
@@ -183,7 +192,7 @@ func (d *Document) WriteText(w io.Writer) error {
 }
 
 func (r *Run) text(t io.Writer) {
-	fmt.Fprintf(t, "\nrun %s: %.3f s\n", r.Name, r.Seconds)
+	fmt.Fprintf(t, "\nrun %s: %.3f s%s\n", r.Name, r.Seconds, ofCPU(r.CPUShare))
 	fmt.Fprint(t, "stream\tasked\tsent\trate\tbit/s\toff by\tlate p50\tlate p99\treceived\tlost\tduplicate\treordered\n")
 	for i := range r.Streams {
 		s := &r.Streams[i]
@@ -221,7 +230,7 @@ func (r *Run) text(t io.Writer) {
 }
 
 func (s *Sessions) text(t io.Writer) {
-	fmt.Fprintf(t, "\nsessions, %s: %.3f s\n", s.Subject, s.Seconds)
+	fmt.Fprintf(t, "\nsessions, %s: %.3f s%s\n", s.Subject, s.Seconds, ofCPU(s.CPUShare))
 	fmt.Fprintf(t, "connections: %d opened, %d completed, %d failed, %d timed out; %.1f per second, %d at once at most\n",
 		s.Opened, s.Completed, s.Failed, s.TimedOut, s.PerSecond, s.Concurrent)
 	fmt.Fprintf(t, "transactions: %d; %.1f per second; inspected throughput %s\n", s.Transactions, s.TransPerSec, Bits(s.Inspected))

@@ -35,9 +35,11 @@ type Client struct {
 	thinking queue // sessions between two requests, the next to go on first
 
 	started uint64 // sessions opened
-	stopped bool   // no more are opened
+	stopped bool   // no more become due
+	until   uint64 // by then so many had, with a Rate
 	hurried bool   // pauses are over
 	behind  uint64 // sessions that Rate allowed and that were not opened in time
+	spread  spread // of those that are late
 	begin   int64  // of the first step
 	report  Report
 	times   *Times
@@ -145,7 +147,7 @@ func (c *Client) Step() bool {
 		}
 	}
 	for range c.allowed() {
-		if c.stopped || c.idle.n == 0 || (c.cfg.Total > 0 && c.opened() >= c.cfg.Total) {
+		if c.idle.n == 0 || (c.cfg.Total > 0 && c.opened() >= c.cfg.Total) {
 			break
 		}
 		c.start(c.idle.pop())
@@ -163,28 +165,50 @@ func (c *Client) Step() bool {
 }
 
 // allowed returns how many sessions may be opened in this step. What Rate allows
-// and cannot be opened within 10 ms, for want of free places, is given up.
+// and cannot be opened within 10 ms, for want of free places, is given up; what
+// is late leaves spread.
 func (c *Client) allowed() uint64 {
-	if c.cfg.Rate == 0 {
+	switch {
+	case c.cfg.Rate == 0 && c.stopped:
+		return 0
+	case c.cfg.Rate == 0:
 		return stepOpens
-	}
-	if c.begin < 0 {
+	case c.begin < 0:
 		c.begin = c.now
 	}
-	due := uint64(float64(c.now-c.begin)*c.cfg.Rate/1e9) + 1
-	if due <= c.started+c.behind {
-		return 0
-	}
-	n := due - c.started - c.behind
+	n := c.late()
 	if most := uint64(c.cfg.Rate/100) + stepOpens; n > most {
 		c.behind += n - most
 		n = most
 	}
-	return n
+	return c.spread.allow(c.now, min(n, uint64(c.idle.n)), c.cfg.Rate)
 }
 
-// Stop ends the opening of sessions; those that are open go on.
-func (c *Client) Stop() { c.stopped = true }
+// late returns how many sessions Rate has allowed that were neither opened nor
+// given up.
+func (c *Client) late() uint64 {
+	due := c.until
+	if !c.stopped {
+		due = c.due()
+	}
+	return due - min(due, c.started+c.behind)
+}
+
+// due returns how many sessions Rate allows until now.
+func (c *Client) due() uint64 {
+	if c.cfg.Rate == 0 || c.begin < 0 {
+		return 0
+	}
+	return uint64(float64(c.now-c.begin)*c.cfg.Rate/1e9) + 1
+}
+
+// Stop ends the opening of sessions, but for those that are late; those that are
+// open go on.
+func (c *Client) Stop() {
+	if !c.stopped {
+		c.stopped, c.until = true, c.due()
+	}
+}
 
 // Hurry ends the pauses between requests, those of some sessions in each step.
 func (c *Client) Hurry() { c.hurried = true }
@@ -198,7 +222,8 @@ func (c *Client) Times() *Times { return c.times }
 
 // Done says whether all sessions have been opened and have ended.
 func (c *Client) Done() bool {
-	return (c.stopped || c.cfg.Total > 0 && c.opened() >= c.cfg.Total) && c.idle.n == len(c.sessions)
+	over := c.stopped && c.late() == 0 || c.cfg.Total > 0 && c.opened() >= c.cfg.Total
+	return over && c.idle.n == len(c.sessions)
 }
 
 func (c *Client) opened() uint64 { return c.started }

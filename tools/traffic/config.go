@@ -42,7 +42,7 @@ type ClientConfig struct {
 	Open    int           // sessions open at once, 0: 1
 	Total   uint64        // sessions in all, 0: without end
 	Timeout time.Duration // of a session without progress, 0: 2 s
-	Rate    float64       // sessions opened per second at most, 0: as fast as others end
+	Rate    float64       // sessions opened per second, late ones at up to four times that; 0: as fast as others end
 	Think   time.Duration // TCP: pause between an answer and the next request
 	Clock   *perf.Clock
 }

@@ -30,5 +30,5 @@
 // are given.
 //
 // Files in reading order: kind.go, report.go, pattern.go, header.go, parse.go,
-// host.go, config.go, client.go, session.go, server.go.
+// host.go, config.go, spread.go, client.go, session.go, server.go.
 package traffic
