@@ -263,6 +263,9 @@ func (w *worker) setup(p *packet.Packet, m manip, spec *rules.NATSpec) {
 		answer, _ := flowtable.Invert(&chosen)
 		if w.shard.ClaimReply(p.Entry, &answer) {
 			p.Ct.Status |= m.status()
+			if m == manipSrc { // with one address to choose and the old port it would become the same again
+				w.shard.KeepSource(p.Entry, chosen.SrcPort != current.SrcPort || spec.AddrMin != spec.AddrMax)
+			}
 			break
 		}
 		if exhausted && try >= searchTries || try == claimTries || answer == reply { // nothing else can be chosen: confirm finds out, as in Linux

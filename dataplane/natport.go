@@ -11,19 +11,22 @@ import (
 )
 
 // choose returns the tuple that the flow's original packets shall leave with,
-// in the order of get_unique_tuple: as it is when it fits and is free; else an
-// address of the range; its own port when free; else a port from the pool.
+// in the order of get_unique_tuple: as it is when it fits and is free; if it does
+// not fit, as other flows of its source do; else an address of the range; its own
+// port when free; else a port from the pool.
 // When the search meets no free port, exhausted is true and the result one that is
 // taken. try counts the times that claiming the result failed: from then on the
 // port is searched for, elsewhere each time.
-//
-// Reuse of a source's earlier mapping (find_appropriate_src) is left out: it
-// would need an index of sources over all workers, and changes the outcome
-// only for a source that had to be moved to another port before.
 func (w *worker) choose(p *packet.Packet, current *flowtable.Tuple, m manip, spec *rules.NATSpec, try int) (chosen flowtable.Tuple, exhausted bool) {
 	random := try > 0 || spec.Flags&(nft.NATRandom|nft.NATFullyRandom) != 0
-	if m == manipSrc && !random && w.fits(current, spec) && w.free(p, current) {
-		return *current, false
+	if m == manipSrc && !random {
+		if w.fits(current, spec) {
+			if w.free(p, current) {
+				return *current, false
+			}
+		} else if t, ok := w.mapped(current, spec); ok && w.free(p, &t) {
+			return t, false
+		}
 	}
 	t := *current
 	if spec.HasAddr {
@@ -45,6 +48,22 @@ func (w *worker) choose(p *packet.Packet, current *flowtable.Tuple, m manip, spe
 		}
 	}
 	return w.search(p, t, m, spec, try)
+}
+
+// mapped returns what the source became for another flow, if that fits
+// (find_appropriate_src).
+func (w *worker) mapped(current *flowtable.Tuple, spec *rules.NATSpec) (flowtable.Tuple, bool) {
+	prefix := &current.Src
+	if spec.HasAddr {
+		prefix = &spec.AddrMin
+	}
+	var all [flowtable.MaxMappings]flowtable.Tuple
+	for i := range w.shard.Mappings(current, prefix, &all) {
+		if w.fits(&all[i], spec) {
+			return all[i], true
+		}
+	}
+	return flowtable.Tuple{}, false
 }
 
 // fits says whether the source is already what spec asks for.

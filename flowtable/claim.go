@@ -65,7 +65,7 @@ func (s *Shard) ClaimReply(n uint32, reply *Tuple) bool {
 		return false
 	}
 	s.releaseClaim(n)
-	s.nat[n].Reply = *reply
+	s.nat[n].Reply, s.nat[n].kept = *reply, false
 	e.flags = e.flags&^flagUnclaimed | flagMoved
 	return true
 }
@@ -90,6 +90,7 @@ func (s *Shard) releaseClaim(n uint32) {
 	if e.flags&flagMoved == 0 {
 		return
 	}
+	s.forgetSource(n)
 	reply := &s.nat[n].Reply
 	s.table.dir.release(s.table.Hash(reply), s.table.fingerprint(reply), s.me)
 }
@@ -279,7 +280,7 @@ func (s *Shard) fileReply(n uint32, reply *Tuple) bool {
 		if s.table.dir.claim(hash, s.table.fingerprint(reply), s.me) != claimHeld {
 			return false
 		}
-		s.nat[n].Reply = *reply
+		s.nat[n].Reply, s.nat[n].kept = *reply, false
 		e.flags |= flagMoved
 	}
 	return s.index.insert(key, n, true)

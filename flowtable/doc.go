@@ -26,7 +26,8 @@
 // reach that worker by themselves unless NAT changes the reply tuple. Such
 // reply tuples stand in the directory, which all workers read and write with
 // single atomic words: Track looks there after a miss, and ClaimReply puts
-// them there, so that no two workers give out the same one.
+// them there, so that no two workers give out the same one. What became of
+// the sources of flows stands in a table of all workers too (KeepSource, Mappings).
 //
 // Safe from any goroutine: Hash, Owner, Count, Max and SetNAT. New and Close are control-path calls.
 //
@@ -54,6 +55,7 @@
 //	workers          MaxWorkers
 //	index            16 slots for a hash; sized for Max flows with NAT at 4/5 load
 //	directory        16 words for a hash; sized for two words of each of Max flows at 3/5 load
+//	sources          8 for a hash, what is more is not remembered; room for Max
 //	expectations     Config.ExpectMax in all, 16 for a destination (address, port, protocol)
 //	events           Config.EventRing of each worker wait; more are counted as lost
 //	memory           at most 192 bytes for a flow without NAT, all in; TestMemory measures it
@@ -75,7 +77,7 @@
 //   - prefetch.go, prefetch_amd64.go, prefetch_amd64.s, prefetch_generic.go: fetching ahead
 //   - track.go: a packet's way through the table
 //   - tracker.go, state.go, tcptable.go, tcp.go, tcpwindow.go, tcp_unsafe.go, sctp.go, gre.go: protocols
-//   - claim.go, directory.go: reply tuples, confirming, the shared directory
+//   - claim.go, directory.go, source.go: reply tuples, confirming, the shared directory, what sources became
 //   - expect.go, expectclaim.go, expectowner.go: announced flows: their table, a new one, what its owner does
 //   - helper.go, timeouts.go: helpers, masters and children; timeout policies
 //   - seqadj.go: sequence numbers of flows whose payload is changed

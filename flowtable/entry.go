@@ -96,5 +96,6 @@ const (
 type NAT struct {
 	Reply   Tuple  // what answers look like on the wire
 	OutPort uint16 // port a masquerade was bound to
-	_       [22]byte
+	kept    bool   // KeepSource listed it; holds while Reply does
+	_       [21]byte
 }

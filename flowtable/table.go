@@ -17,6 +17,7 @@ type Table struct {
 	direct   bool             // TCP and UDP have the built-in trackers
 	ms       timeoutsMs
 	dir      directory
+	sources  sources
 	gre      greKeys
 	expect   expectations
 	helpers  []Helper    // by number; 0 is none
@@ -61,6 +62,7 @@ func New(cfg Config) (*Table, error) {
 		func() error { return t.build.step("extensions", t.registerExtensions, nothing) },
 		func() error { return t.build.step("trackers", t.register, nothing) },
 		func() error { return t.dir.reserve(&t.build, 2*cfg.Max, &t.keys) }, // a flow stands in it twice at most
+		func() error { return t.sources.reserve(&t.build, cfg.Max) },
 		func() error { return t.reserveExpectations() },
 		func() error { return t.reserveTallies() },
 		func() error { return t.build.step("helpers", t.registerHelpers, nothing) },

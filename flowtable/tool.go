@@ -95,6 +95,9 @@ func (s *Shard) Make(w *Wanted, now uint32) (uint32, ToolResult) {
 		s.Abandon(n)
 		return 0, ToolExists
 	}
+	if e.Status&StatusSrcNAT != 0 {
+		s.KeepSource(n, true)
+	}
 	s.tcp[n] = tcpLast{} // windows are learnt from the first segments
 	if w.Orig.Proto == ProtoSCTP {
 		copy(e.Proto[:2], w.VTag[:])

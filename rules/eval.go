@@ -33,6 +33,10 @@ func (w *walk) begin(p *packet.Packet) {
 				proto, w.base[srcTransport] = protoAH, uint(p.AH)
 			} else if transport(p) {
 				w.base[srcTransport] = uint(p.L4)
+			} else if p.Family == flowtable.FamilyIPv6 && p.Flags&packet.FlagLaterFrag != 0 {
+				// Linux finds no transport header in it, and reads what rules compare
+				// from the IP header's start on (nft_set_pktinfo_ipv6, nft_payload_fast_eval).
+				w.base[srcTransport] = uint(p.L3)
 			}
 		} else if p.L3 != 0 {
 			w.base[srcNetwork] = uint(p.L3) // ARP and such, which chains below IP see

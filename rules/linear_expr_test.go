@@ -181,6 +181,9 @@ func (l *twin) assign(st *nft.Assign, p *packet.Packet) bool {
 
 // store writes a field bit by bit and sums everything that the checksums cover.
 func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool {
+	if f.Base == nft.BaseTransport && p.Flags&packet.FlagLaterFrag != 0 {
+		return false
+	}
 	if _, ok := l.payload(&nft.Field{Base: f.Base, Offset: f.Offset &^ 7, Length: f.Length + f.Offset&7, L3: f.L3, L4: f.L4, HasL4: f.HasL4}, p); !ok {
 		return false
 	}

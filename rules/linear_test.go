@@ -463,10 +463,13 @@ func (l *twin) payload(f *nft.Field, p *packet.Packet) (*big.Int, bool) {
 	case nft.BaseNetwork:
 		start = int(p.L3)
 	case nft.BaseTransport:
-		if p.Flags&packet.FlagLaterFrag != 0 {
-			return nil, false
-		}
 		start = int(p.L4)
+		if p.Flags&packet.FlagLaterFrag != 0 {
+			if p.Family != flowtable.FamilyIPv6 {
+				return nil, false
+			}
+			start = int(p.L3) // as Linux reads a fragment of IPv6 in which it finds no header
+		}
 	}
 	if len(f.Types) > 0 && !bytes.Contains(f.Types, p.Data[start:start+1]) {
 		return nil, false

@@ -61,7 +61,7 @@ type context struct {
 	newer    uint32
 	bucket   uint32
 	first    uint32 // node of the least offset
-	end      uint32 // largest end seen
+	end      uint32 // largest end told
 	bytes    uint32 // payload parked; no overlaps, so bytes == end means no gaps
 	count    uint16
 	last     bool // end is the datagram's end
@@ -125,18 +125,25 @@ const (
 	fitFree fit = iota
 	fitDuplicate
 	fitOverlap
-	fitEnds // its end contradicts what is known
 )
+
+// ends takes over what a fragment says of where the datagram ends, even one that
+// is refused afterwards, as Linux does. False: it contradicts what is known.
+func (c *context) ends(end uint32, more bool) bool {
+	if !more && (end < c.end || c.last && end != c.end) || more && c.last && end > c.end {
+		return false
+	}
+	c.end = max(c.end, end)
+	c.last = c.last || !more
+	return true
+}
 
 // place finds where f goes in c's list, between nodes prev and next (0: none),
 // and the run that it continues (0: a new one). As in inet_frag_queue_insert a
 // fragment that continues the last one belongs to its run; one that lies within
 // a run is a duplicate, and any other that meets what is there an overlap.
-func (r *Reassembler) place(c *context, f *Frag, more bool) (prev, next, run uint32, how fit) {
+func (r *Reassembler) place(c *context, f *Frag) (prev, next, run uint32, how fit) {
 	end := f.Offset + f.Payload
-	if !more && (end < c.end || c.last && end != c.end) || more && c.last && end > c.end {
-		return 0, 0, 0, fitEnds
-	}
 	var begun uint32 // offset of the run that prev is in
 	for next = c.first; next != 0; next = r.nodes[next].next {
 		g := &r.nodes[next]

@@ -242,7 +242,8 @@ func TestRefusals(t *testing.T) {
 		{"not a multiple of 8, alone", 6, []piece{{8, 12, true}}, Alone, 0, malformed},
 		{"empty", 4, []piece{{0, 8, true}, {8, 0, false}}, Refused, 1, malformed},
 		{"empty", 6, []piece{{0, 8, true}, {8, 0, false}}, Refused, 0, malformed},
-		{"beyond 64 KiB", both, []piece{{0, 8, true}, {65528, 8, false}}, Refused, 1, malformed},
+		{"beyond 64 KiB", 4, []piece{{0, 8, true}, {65528, 8, false}}, Refused, 1, malformed},
+		{"beyond 64 KiB", 6, []piece{{0, 8, true}, {65528, 8, false}}, Refused, 0, malformed},
 		{"too many", both, []piece{{0, 8, true}, {8, 8, true}, {16, 8, true}, {24, 8, true}, {32, 8, true}}, Refused, 4, func(s *Stats) uint64 { return s.Limits }},
 	}
 	for _, r := range rows {
@@ -299,6 +300,43 @@ func TestOddLength(t *testing.T) {
 	res, list := b.add(piece{8, 8, false}.frame(false), 0)
 	if res != Complete || len(list) != 2 || list[0].Payload != 8 {
 		t.Errorf("result %d, %+v", res, list)
+	}
+}
+
+// TestRefusedEnd: a fragment of IPv6 that is refused alone, being empty or there
+// already, is believed where the datagram ends.
+func TestRefusedEnd(t *testing.T) {
+	rows := []struct {
+		name   string
+		pieces []piece
+		want   []Result
+		parked int
+	}{
+		{"an empty end", []piece{{16, 0, false}, {0, 8, true}, {8, 8, true}}, []Result{Refused, Held, Complete}, 0},
+		{"an empty end, then what lies behind", []piece{{0, 8, true}, {8, 0, false}, {8, 8, false}, {8, 8, true}}, []Result{Held, Refused, Refused, Refused}, 1},
+		{"an empty middle, then an end before it", []piece{{24, 0, true}, {0, 8, true}, {8, 8, false}}, []Result{Refused, Held, Refused}, 1},
+		{"the end, again", []piece{{8, 8, true}, {8, 8, false}, {16, 8, true}, {0, 8, true}}, []Result{Held, Refused, Refused, Complete}, 0},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			cfg := Default()
+			b := newBench(t, cfg)
+			for i, x := range r.pieces {
+				if res, list := b.add(x.frame(true), 0); res != r.want[i] || res == Refused && len(list) > 0 {
+					t.Fatalf("piece %d: result %d with %d frames, want %d", i, res, len(list), r.want[i])
+				}
+			}
+			list := b.r.Expire(cfg.Timeout6Millis)
+			b.back(list)
+			if len(list) != r.parked || b.r.Expire(cfg.Timeout6Millis) != nil || b.r.age[1].oldest != 0 {
+				t.Errorf("%d frames were parked, want %d", len(list), r.parked)
+			}
+		})
+	}
+	b := newBench(t, Default())
+	b.add(piece{8, 0, false}.frame(true), 0)
+	if list := b.r.Drain(); len(list) > 0 || b.r.age[1].oldest != 0 {
+		t.Errorf("%d frames came out where only an empty one went in", len(list))
 	}
 }
 

@@ -20,7 +20,8 @@
 // within a run of fragments that came one behind the other. An IPv4 fragment in
 // the middle is cut to a multiple of 8 bytes; of such an IPv6 one the datagram is
 // given up, and the fragment goes on alone. When all contexts are in use new
-// datagrams are refused, as in the kernel (inet_frag_find).
+// datagrams are refused, as in the kernel (inet_frag_find). What is refused alone is
+// still believed about where the datagram ends.
 //
 // Memory is fixed at New, off the Go heap; no call allocates after it. Work per
 // call is bounded by the limits in Config.

@@ -149,10 +149,9 @@ func (r *Reassembler) Add(p *packet.Packet, now uint32) (Result, []Frag) {
 	end := f.Offset + f.Payload
 	v6 := p.Family == flowtable.FamilyIPv6
 	switch {
-	case f.Payload == 0 && v6: // by itself, it does no harm
-		r.stats.Malformed++
-		return Refused, nil
-	case f.Payload == 0 || end > 0xffff:
+	case end > 0xffff && v6:
+		return r.refuse(0, &r.stats.Malformed)
+	case end > 0xffff || f.Payload == 0 && !v6:
 		return r.refuse(n, &r.stats.Malformed)
 	case more && f.Payload&7 != 0 && v6:
 		_, list := r.refuse(n, &r.stats.Malformed)
@@ -165,17 +164,19 @@ func (r *Reassembler) Add(p *packet.Packet, now uint32) (Result, []Frag) {
 		r.open(n, bucket, &k, now)
 	}
 	c := &r.contexts[n]
-	prev, next, run, fit := r.place(c, &f, more)
-	switch fit {
-	case fitDuplicate:
-		r.stats.Duplicates++
-		return Refused, nil
-	case fitEnds:
+	if !c.ends(end, more) {
 		if v6 {
-			r.stats.Overlaps++
-			return Refused, nil
+			n = 0
 		}
 		return r.refuse(n, &r.stats.Overlaps)
+	}
+	if f.Payload == 0 {
+		return r.refuse(0, &r.stats.Malformed)
+	}
+	prev, next, run, fit := r.place(c, &f)
+	switch fit {
+	case fitDuplicate:
+		return r.refuse(0, &r.stats.Duplicates)
 	case fitOverlap:
 		return r.refuse(n, &r.stats.Overlaps)
 	}
@@ -195,8 +196,6 @@ func (r *Reassembler) Add(p *packet.Packet, now uint32) (Result, []Frag) {
 	}
 	c.count++
 	c.bytes += f.Payload
-	c.end = max(c.end, end)
-	c.last = c.last || !more
 	r.stats.Held++
 	if !c.last || c.bytes != c.end {
 		return Held, nil
@@ -214,14 +213,15 @@ func (r *Reassembler) Add(p *packet.Packet, now uint32) (Result, []Frag) {
 // with Offset 0.
 func (r *Reassembler) Expire(now uint32) []Frag {
 	for i := range r.age {
-		n := r.age[i].oldest
-		if n == 0 || int32(now-r.contexts[n].deadline) < 0 {
-			continue
+		for n := r.age[i].oldest; n != 0 && int32(now-r.contexts[n].deadline) >= 0; n = r.age[i].oldest {
+			list := r.take(n)
+			if len(list) == 0 {
+				continue // all that came was refused
+			}
+			r.stats.TimedOut += uint64(len(list))
+			r.stats.Timeouts++
+			return list
 		}
-		list := r.take(n)
-		r.stats.TimedOut += uint64(len(list))
-		r.stats.Timeouts++
-		return list
 	}
 	return nil
 }
@@ -230,14 +230,16 @@ func (r *Reassembler) Expire(now uint32) []Frag {
 // For shutting down; it counts nothing.
 func (r *Reassembler) Drain() []Frag {
 	for i := range r.age {
-		if n := r.age[i].oldest; n != 0 {
-			return r.take(n)
+		for n := r.age[i].oldest; n != 0; n = r.age[i].oldest {
+			if list := r.take(n); len(list) > 0 {
+				return list
+			}
 		}
 	}
 	return nil
 }
 
-// refuse throws out datagram n (0: none) together with the packet at hand.
+// refuse throws out the packet at hand, and with it datagram n (0: none).
 func (r *Reassembler) refuse(n uint32, counter *uint64) (Result, []Frag) {
 	*counter++
 	if n == 0 {

@@ -14,10 +14,7 @@ import (
 var allKinds = []string{"tcp", "udp", "icmp", "sctp", "gre", "proto", "udplite", "helper"}
 
 // dice makes random lines.
-type dice struct {
-	*rand.Rand
-	translates bool // the script's rules have NAT
-}
+type dice struct{ *rand.Rand }
 
 func (f *fuzzing) dice(stream uint64) dice { return dice{Rand: rand.New(rand.NewPCG(f.seed, stream))} }
 
@@ -42,7 +39,6 @@ func (f *fuzzing) sequence(n int) *Script {
 	d := f.dice(uint64(n))
 	s := &Script{Group: "fuzz", Name: fmt.Sprintf("%d-%d", f.seed, n), Burst: []int{1, 1, 2, 5, 12}[d.IntN(5)]}
 	s.Rules = f.rules(n)
-	d.translates = strings.Contains(rulesets[s.Rules], "type nat")
 	s.Six = d.chance(3)
 	for _, set := range []string{"tcp_loose", "tcp_be_liberal", "tcp_ignore_invalid_rst", "checksum"} {
 		if d.chance(10) {
@@ -154,10 +150,7 @@ func (d dice) packet(n int, kind string, six bool) string {
 	case "icmp":
 		types := []string{"8/0", "0/0", "8/0", "0/0", "13/0", "14/0", "3/0", "11/0", "9/0"}
 		if six {
-			types = []string{"128/0", "129/0", "128/0", "129/0", "135/0", "1/0", "137/0", "130/0"}
-			if !d.translates { // see known.go
-				types = append(types, "139/0", "140/0")
-			}
+			types = []string{"128/0", "129/0", "128/0", "129/0", "135/0", "1/0", "137/0", "130/0", "139/0", "140/0"}
 		}
 		text += "icmp " + d.one(types...) + size + d.one("", "", fmt.Sprintf(" id=%d", d.IntN(3)))
 	case "sctp":

@@ -100,6 +100,9 @@ func pieces() []*Script {
 		row{"first without a whole tcp header", "> S len=1000 cuts=0-8,8-2000; < SA; > S f=1 len=1000 cuts=0-16,16-176,176-2000; > S f=2 len=1000 cuts=0-24,24-2000"},
 		row{"hop limit of a later piece that goes alone", "> udp len=1310 cuts=0-80,80-248,224-2000! ttl=1"},
 		row{"empty piece", "> udp len=1000 cuts=0-400,400-400,400-1008"},
+		row{"empty end", "> udp len=1000 cuts=1008-1008,0-400,400-1008!; > udp"},
+		row{"empty end before the end", "> udp len=1000 cuts=0-400,400-400!,400-1008; > udp"},
+		row{"a middle, again, as an end", "> udp len=1000 cuts=400-800,400-800!,800-1008,0-400; > udp"},
 		row{"first without ports", "> udp len=40 cuts=0-8,8-48; < udp"},
 		row{"icmp", "> icmp 8/0 len=1000 frag=400; < icmp 0/0 len=1000 frag=400 order=2.1.0"},
 		row{"proto", "> proto 200 len=1000 frag=400; < proto 200 len=1000 frag=400"},
@@ -172,16 +175,24 @@ func translated() []*Script {
 					nat, port, port, port),
 			})
 		}
+		kept := fmt.Sprintf("rules %s; flow 1 src=1 dst=0 sport=40000; flow 2 src=1 dst=1 sport=40000; flow 3 src=1 dst=1 sport=40001; ", nat)
+		rows = append(rows,
+			row{nat + " source keeps its port", kept + "> udp; > udp f=1; > udp f=2; < udp f=2; < udp f=1; > udp f=3; < udp f=3; > S; > S f=1; > S f=2; < SA f=2"},
+			row{nat + " source keeps its id", kept + "> icmp 8/0; > icmp 8/0 f=1; > icmp 13/0 f=1; > icmp 8/0 f=1; < icmp 14/0 f=1; > icmp 8/0 f=2; < icmp 0/0 f=2"},
+			row{nat + " source keeps its id6", kept + "> icmp 128/0; > icmp 128/0 f=1; > icmp 128/0 f=2; < icmp 129/0 f=2"},
+		)
 		rows = append(rows, row{nat + " clash of ids", fmt.Sprintf("rules %s; flow 1 src=1 dst=0; > icmp 8/0 id=7; > icmp 8/0 id=7 f=1; < icmp 0/0; < icmp 0/0 f=1", nat)})
 	}
 	rows = append(rows,
 		row{"range is full", "rules snat-range; flow 0 src=0 dst=0; flow 1 src=1 dst=0; flow 2 src=2 dst=0; flow 3 src=3 dst=0; flow 4 src=4 dst=0; > udp; > udp f=1; > udp f=2; > udp f=3; > udp f=4; < udp f=3"},
+		row{"error of the box about what chance chose", "rules snat-range; flow 0 from=wan; < udp; > udp; < cut 6 len=12 ttl=1"},
 		row{"range for another server", "rules snat-range; flow 1 src=0 sport=40000 dst=1; > udp; > udp f=1; < udp f=1; < udp"},
 		row{"dnat tcp", "rules dnat; flow 0 from=wan dst=box dport=8080; " + handshake + "> PA len=10; < A; > FA; < FA"},
 		row{"dnat udp", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=10; < udp len=10; > udp"},
 		row{"dnat whole address", "rules dnat; flow 0 v4 from=wan dst=203.0.113.201; flow 1 from=wan v6 dst=fd77:b::201; > udp; < udp; > icmp 8/0; < icmp 0/0; > S; < SA; > gre; < gre; > proto 200; < proto 200; > udp f=1; < udp f=1; > S f=1"},
 		row{"dnat errors", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=40; < err 3/3; < err 1/4; < udp len=40; > err 3/3; > err 1/4"},
 		row{"node information twice", "rules both; v6; > icmp 128/0 src=1; > icmp 128/0; > icmp 139/0; < icmp 140/0"},
+		row{"node information of two", "rules both; v6; > icmp 139/0 src=1; > icmp 139/0; < icmp 140/0"},
 		row{"dnat pieces", "rules dnat; flow 0 from=wan dst=box dport=8080; > udp len=1000 frag=400; < udp len=1000 frag=400"},
 		row{"hairpin", "rules hairpin; flow 0 v4 from=lan dst=203.0.113.1 dport=8080; > S via=lan; > udp f=1"},
 		row{"snat and dnat", "rules both; flow 0 v4 dst=203.0.113.201; > S; < SA; > A; > PA len=10; < A; < err 3/1; flow 1 v6 dst=fd77:b::201; > udp f=1; < udp f=1"},

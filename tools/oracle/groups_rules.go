@@ -106,7 +106,8 @@ func ruleFeatures() []*Script {
 		row{"many ports", "rules features; > udp dport=91; > udp dport=92; > udp dport=93; > udp dport=91; > udp dport=81; > udp dport=93"},
 	)
 	odd := row{"half a head in pieces", "rules features; > SA len=1000 ws=0 cuts=0-16,16-2000"}
-	return append(bothFamilies(scripts(rows)), scripts([]row{odd})...)
+	alone := row{"later piece that goes alone", "v6; rules features; < A len=1000 cuts=232-2000!,0-104,96-232; > udp f=1 len=1310 cuts=184-2000!,0-184!; > SA f=2 len=1001 cuts=8-2000! ext=dst"}
+	return append(bothFamilies(scripts(rows)), scripts([]row{odd, alone})...)
 }
 
 // liveSets are sets that packets change, and commands.

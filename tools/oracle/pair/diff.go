@@ -154,7 +154,7 @@ func (j *Judge) sameFrame(k, s []byte) bool {
 		}
 		return j.sameFragment(k, s) && bytes.Equal(k, s)
 	}
-	return same() || j.learn(k, s) && same() || j.quotes(k, s) || j.passed(k, s) || j.Cookies && j.proxied(k, s)
+	return same() || j.learn(k, s) && same() || j.quotes(masked(k), masked(s)) || j.passed(k, s) || j.Cookies && j.proxied(k, s)
 }
 
 // sameFragment matches up the identifications of two IPv6 fragments and gives
