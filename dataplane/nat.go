@@ -147,7 +147,10 @@ func (w *worker) bind(t *tables, hs *hookSteps, p *packet.Packet, m manip) bool 
 		}
 	}
 	if !bound || w.fill(t, p, m, &spec) {
-		w.setup(p, m, &spec)
+		// What began before there was NAT, or was made by a tool, stays as it is.
+		if p.Ct.Status&flowtable.StatusConfirmed == 0 {
+			w.setup(p, m, &spec)
+		}
 		return true
 	}
 	p.Rule = rule

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/sluice-net/sluice/flowtable"
@@ -163,5 +164,61 @@ func TestPickAddrStaysInRange(t *testing.T) {
 		if pickAddr(&tu, &spec) != first {
 			t.Fatal("persistent: the address depends on the destination")
 		}
+	}
+}
+
+// TestNATComesLate: a connection that began before there were nat chains, or
+// that a tool made, is asked about while it is new but never translated.
+func TestNATComesLate(t *testing.T) {
+	const tracking = "table inet t {\n\tchain f {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\tct state invalid drop\n\t}\n}\n"
+	for _, c := range []struct {
+		name, chain string
+		tool        bool // a tool has made the connection
+		passes      bool
+		asked       string // what the chain's counter says after two more packets
+	}{
+		{"masquerade", "type nat hook postrouting priority srcnat; policy accept;\n\t\toifname \"wan\" counter masquerade", false, true, "packets 2 "},
+		{"masquerade, of a tool", "type nat hook postrouting priority srcnat; policy accept;\n\t\toifname \"wan\" counter masquerade", true, true, "packets 2 "},
+		{"dnat", "type nat hook prerouting priority dstnat; policy accept;\n\t\tudp dport 53 counter dnat to 198.51.100.9", false, true, "packets 2 "},
+		{"nothing said", "type nat hook prerouting priority dstnat; policy accept;\n\t\tudp dport 54 counter dnat to 198.51.100.9", false, true, "packets 0 "},
+		{"dropped", "type nat hook postrouting priority srcnat; policy accept;\n\t\tudp dport 53 counter drop", false, false, "packets 2 "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNet(t, tracking, 1)
+			send := func() []byte {
+				n.lan.put(frame.Build(lanIn(frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 3000, Dst: 53})...))
+				n.box.Drain()
+				if out := n.wan.take(); len(out) == 1 {
+					return out[0]
+				}
+				return nil
+			}
+			if c.tool {
+				orig := flowtable.Tuple{Family: flowtable.FamilyIPv4, Proto: flowtable.ProtoUDP, SrcPort: 3000, DstPort: 53, Src: [16]byte{10, 0, 0, 2}, Dst: [16]byte{198, 51, 100, 1}}
+				reply, _ := flowtable.Invert(&orig)
+				if r, err := n.box.MakeFlow(&flowtable.Wanted{Orig: orig, Reply: reply, TimeoutSec: 300}, 1); err != nil || r != flowtable.ToolOK {
+					t.Fatal(r, err)
+				}
+			} else if send() == nil {
+				t.Fatal("it did not begin")
+			}
+			n.load(tracking + "table ip nat {\n\tchain c {\n\t\t" + c.chain + "\n\t}\n}\n")
+			for range 2 {
+				out := send()
+				if (out != nil) != c.passes {
+					t.Fatalf("passed: %t", out != nil)
+				}
+				if out == nil {
+					continue
+				}
+				if d, err := frame.Decode(out); err != nil || d.Src.String() != "10.0.0.2" || d.Dst.String() != "198.51.100.1" || d.SrcPort != 3000 {
+					t.Errorf("left as %v, %v", d, err)
+				}
+			}
+			if got := n.counters(); !strings.Contains(got, c.asked) {
+				t.Errorf("counters %swant %s", got, c.asked)
+			}
+			n.checkLedger()
+		})
 	}
 }

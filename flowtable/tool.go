@@ -26,6 +26,7 @@ type Changes struct {
 	Status    *uint32 // the bits it is to have, all of them
 	Mark      *uint32
 	State     *TCPState
+	VTag      *[2]uint32 // SCTP: both tags go with a state, or neither does
 	Labels    *Labels
 	LabelMask Labels // bits of Labels that count
 }
@@ -40,7 +41,7 @@ const (
 	ToolBusy               // a status bit may not be changed (EBUSY)
 	ToolFixed              // its timeout may not be changed (EPERM)
 	ToolFull               // no room (ENOMEM)
-	ToolInvalid            // a tuple without inverse or with another protocol (EINVAL)
+	ToolInvalid            // a tuple without inverse or with another protocol, half of what goes together (EINVAL)
 )
 
 // statusUnchangeable are the bits that no tool sets or clears
@@ -83,6 +84,7 @@ func (s *Shard) Make(w *Wanted, now uint32) (uint32, ToolResult) {
 	e.Status, e.Mark, e.State = w.Status&^StatusConfirmed, w.Mark, w.State
 	e.Expires = milliseconds(w.TimeoutSec)
 	if w.NAT {
+		e.Status |= StatusNATDoneMask
 		if w.Reply.Dst != w.Orig.Src || w.Reply.DstPort != w.Orig.SrcPort {
 			e.Status |= StatusSrcNAT
 		}
@@ -90,7 +92,6 @@ func (s *Shard) Make(w *Wanted, now uint32) (uint32, ToolResult) {
 			e.Status |= StatusDstNAT
 		}
 	}
-	e.Status |= StatusNATDoneMask // a tool's flow is not translated again
 	if !s.ClaimReply(n, &w.Reply) {
 		s.Abandon(n)
 		return 0, ToolExists
@@ -154,42 +155,41 @@ func (s *Shard) Still(f *Flow) bool {
 	return n != 0 && n <= s.high && s.entries[n].Live() && same(&s.entries[n].Tuple, &f.Orig) && s.ID(n) == f.ID
 }
 
-// Change changes the flow of entry n, or nothing at all.
+// Change changes the flow of entry n, in the kernel's order, up to the first
+// change that is refused.
 func (s *Shard) Change(n uint32, c *Changes, now uint32) ToolResult {
 	e := &s.entries[n]
 	if !e.Live() {
 		return ToolAbsent
 	}
+	if c.Timeout != nil {
+		if e.Status&StatusFixedTimeout != 0 {
+			return ToolFixed
+		}
+		e.Expires = now + milliseconds(*c.Timeout)
+	}
+	kinds := EventMask(0)
 	if c.Status != nil {
 		// Confirmed stays; SEEN_REPLY and ASSURED can be had, not lost.
 		if (*c.Status^e.Status)&statusUnchangeable != 0 || e.Status&^*c.Status&(StatusSeenReply|StatusAssured) != 0 {
 			return ToolBusy
 		}
+		kinds = s.changeStatus(e, *c.Status)
 	}
-	if c.Timeout != nil && e.Status&StatusFixedTimeout != 0 {
-		return ToolFixed
-	}
-	kinds := EventMask(0)
-	if own := e.Status & StatusSynproxy; c.Status != nil && *c.Status|own != e.Status {
-		born := *c.Status &^ e.Status
-		e.Status = *c.Status&^StatusSynproxy | own
-		e.forget()
-		if born&StatusAssured != 0 {
-			kinds |= EventAssured
+	if e.Tuple.Proto == ProtoSCTP {
+		if (c.State == nil) != (c.VTag == nil) {
+			return ToolInvalid
 		}
-		if born&StatusSeenReply != 0 {
-			kinds |= EventReply
+		if c.VTag != nil {
+			copy(e.Proto[:2], c.VTag[:])
 		}
-	}
-	if c.Timeout != nil {
-		e.Expires = now + milliseconds(*c.Timeout)
-	}
-	if c.Mark != nil && *c.Mark != e.Mark {
-		s.SetMark(n, *c.Mark)
 	}
 	if c.State != nil && *c.State != e.State {
 		e.State = *c.State
 		kinds |= EventProtoInfo
+	}
+	if c.Mark != nil && *c.Mark != e.Mark {
+		s.SetMark(n, *c.Mark)
 	}
 	if c.Labels != nil {
 		before := s.Labels(n)
@@ -205,6 +205,24 @@ func (s *Shard) Change(n uint32, c *Changes, now uint32) ToolResult {
 		s.event(n, kinds|EventProtoInfo|EventMark, now) // the kernel tells these for every change
 	}
 	return ToolOK
+}
+
+// changeStatus gives an entry other status bits, and says which of them are events.
+func (s *Shard) changeStatus(e *Entry, status uint32) (kinds EventMask) {
+	own := e.Status & StatusSynproxy
+	if status|own == e.Status {
+		return 0
+	}
+	born := status &^ e.Status
+	e.Status = status&^StatusSynproxy | own
+	e.forget()
+	if born&StatusAssured != 0 {
+		kinds |= EventAssured
+	}
+	if born&StatusSeenReply != 0 {
+		kinds |= EventReply
+	}
+	return kinds
 }
 
 // ZeroCounters sets packets and bytes of the flow of entry n to 0.
