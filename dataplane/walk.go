@@ -4,10 +4,10 @@ import "github.com/sluice-net/sluice/flowtable"
 
 // EachFlow lists the connections of all workers page by page: see gets up to
 // some thousands of one worker at a time, in a slice that is used again. Between
-// pages nothing is held up, so see may take its time. zero takes what is listed
-// out of the flows' counters at the moment it is read. An error of see ends the
-// listing and is returned.
-func (b *Box) EachFlow(zero bool, see func(page []flowtable.Flow) error) error {
+// pages nothing is held up, so see may take its time. The counters of flows that
+// zero means are set to 0 as they are read; the flow's worker calls it, nil means
+// none. An error of see ends the listing and is returned.
+func (b *Box) EachFlow(zero func(*flowtable.Flow) bool, see func(page []flowtable.Flow) error) error {
 	page := make([]flowtable.Flow, listPage)
 	for _, w := range b.workers {
 		var from uint32
@@ -15,9 +15,9 @@ func (b *Box) EachFlow(zero bool, see func(page []flowtable.Flow) error) error {
 			n := 0
 			err := b.tell(w, func(w *worker) bool {
 				next, k := w.shard.Flows(from, listSlice, w.tick(), page[n:n+listSlice])
-				if zero {
-					for i := range page[n : n+k] {
-						w.shard.ZeroCounters(page[n+i].Entry)
+				for i := n; zero != nil && i < n+k; i++ {
+					if zero(&page[i]) {
+						w.shard.ZeroCounters(page[i].Entry)
 					}
 				}
 				from, n = next, n+k

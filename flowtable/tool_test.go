@@ -130,6 +130,8 @@ func TestChange(t *testing.T) {
 		{"status", &Changes{Status: bits(StatusAssured | StatusSeenReply)}, ToolOK, EventAssured | EventReply, func(f *Flow) bool { return f.Status&StatusAssured != 0 }},
 		{"status lost", &Changes{Status: &none, Mark: number(9)}, ToolBusy, 0, func(f *Flow) bool { return f.Mark == 5 }},
 		{"status of NAT", &Changes{Status: bits(StatusSrcNAT), Mark: number(9)}, ToolBusy, 0, func(f *Flow) bool { return f.Mark == 5 }},
+		{"status lost, behind a timeout", &Changes{Status: &none, Timeout: number(44)}, ToolBusy, 0, func(f *Flow) bool { return f.TimeoutSec == 44 }},
+		{"timeout again", &Changes{Timeout: number(50)}, ToolOK, 0, func(f *Flow) bool { return f.TimeoutSec == 50 }},
 		{"labels", &Changes{Labels: &Labels{6, 1}, LabelMask: Labels{2, 1}}, ToolOK, EventLabel, func(f *Flow) bool { return f.Labels == Labels{2, 1} }},
 		{"fixed", &Changes{Status: bits(StatusAssured | StatusSeenReply | StatusFixedTimeout)}, ToolOK, 0, nil},
 		{"timeout of a fixed one", &Changes{Timeout: number(7)}, ToolFixed, 0, func(f *Flow) bool { return f.TimeoutSec == 50 }},

@@ -15,7 +15,8 @@
 // Limits: secctx is never printed, because the box has no security contexts.
 // Oddities of the tool are kept where scripts could see them and named where
 // they are made: XML takes the names of SCTP states from TCP, and has neither
-// type nor identifier of ICMP.
+// type nor identifier of ICMP; the save format has the bytes of SCTP's
+// verification tags in reverse, as -I takes them.
 //
 // # Files in reading order
 //

@@ -23,6 +23,7 @@ const (
 	HasUse              // Use
 	HasID               // ID
 	HasLabels           // Labels
+	HasVTags            // VTag, of an SCTP connection
 )
 
 // Entry is a connection to write.
@@ -55,6 +56,9 @@ func (e *Entry) Fill(f *flowtable.Flow, helper string, counted bool, use uint32)
 	}
 	if f.Orig.Proto == flowtable.ProtoTCP || f.Orig.Proto == flowtable.ProtoSCTP {
 		e.Set |= HasState
+	}
+	if f.Orig.Proto == flowtable.ProtoSCTP {
+		e.Set |= HasVTags
 	}
 	switch orig, reply := f.Orig.Zone, f.Reply.Zone; {
 	case orig == reply && orig != 0:

@@ -1,6 +1,10 @@
 package conntracktext
 
-import "github.com/sluice-net/sluice/flowtable"
+import (
+	"math/bits"
+
+	"github.com/sluice-net/sluice/flowtable"
+)
 
 // statusWords are the status bits that the save format has words for, by bit.
 var statusWords = []struct {
@@ -98,10 +102,10 @@ func (e *Entry) appendSaveProtocol(b []byte) []byte {
 	b = e.appendFour(b, " --sport ", " --dport ", " --reply-port-src ", " --reply-port-dst ")
 	if e.Set&HasState != 0 {
 		b = append(append(b, " --state "...), StateName(e.Orig.Proto, e.State)...)
-		if e.Orig.Proto == flowtable.ProtoSCTP {
-			b = appendNumber(b, " --orig-vtag ", uint64(e.VTag[flowtable.Original]))
-			b = appendNumber(b, " --reply-vtag ", uint64(e.VTag[flowtable.Reply]))
-		}
+	}
+	if e.Set&HasVTags != 0 {
+		b = appendNumber(b, " --orig-vtag ", uint64(bits.ReverseBytes32(e.VTag[flowtable.Original])))
+		b = appendNumber(b, " --reply-vtag ", uint64(bits.ReverseBytes32(e.VTag[flowtable.Reply])))
 	}
 	return b
 }

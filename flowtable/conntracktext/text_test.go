@@ -68,10 +68,11 @@ var rows = []struct {
 	{
 		"sctp", entry(132, "10.0.0.1", "10.0.0.2", 1, 2, func(e *Entry) {
 			e.Set |= HasState
-			e.State, e.VTag, e.ID = 4, [2]uint32{5, 6}, 1509315364
+			e.State, e.VTag, e.ID = 4, [2]uint32{5, 0x01020304}, 1509315364
+			e.Set |= HasVTags
 		}),
 		"sctp     132 299 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 packets=0 bytes=0 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 packets=0 bytes=0 mark=0 delta-time=0 use=1",
-		"-A -t 299 -u UNSET -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p sctp --sport 1 --dport 2 --reply-port-src 2 --reply-port-dst 1 --state ESTABLISHED --orig-vtag 5 --reply-vtag 6",
+		"-A -t 299 -u UNSET -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p sctp --sport 1 --dport 2 --reply-port-src 2 --reply-port-dst 1 --state ESTABLISHED --orig-vtag 83886080 --reply-vtag 67305985",
 		`<flow><meta direction="original"><layer3 protonum="2" protoname="ipv4"><src>10.0.0.1</src><dst>10.0.0.2</dst></layer3><layer4 protonum="132" protoname="sctp"><sport>1</sport><dport>2</dport></layer4><counters><packets>0</packets><bytes>0</bytes></counters></meta><meta direction="reply"><layer3 protonum="2" protoname="ipv4"><src>10.0.0.2</src><dst>10.0.0.1</dst></layer3><layer4 protonum="132" protoname="sctp"><sport>2</sport><dport>1</dport></layer4><counters><packets>0</packets><bytes>0</bytes></counters></meta><meta direction="independent"><state>FIN_WAIT</state><timeout>299</timeout><mark>0</mark><use>1</use><id>1509315364</id><unreplied/><deltatime>0</deltatime></meta></flow>`,
 		"ipv4     2 sctp     132 299 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 packets=0 bytes=0 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 packets=0 bytes=0 mark=0 zone=0 delta-time=0 use=2",
 	},

@@ -125,11 +125,11 @@ func TestLine(t *testing.T) {
 			want[entries[i].Text] = true
 		}
 		for _, family := range []string{"ipv4", "ipv6"} {
-			out, err := k.Conntrack("-L", "-f", family)
+			out, err := k.Command("conntrack", "-L", "-f", family).Output()
 			if err != nil {
 				return err
 			}
-			for _, l := range strings.Split(strings.TrimSpace(out), "\n") {
+			for _, l := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 				if l = pair.WithoutTimeout(l); !want[l] {
 					t.Errorf("the tool prints\n%s", l)
 				}

@@ -68,7 +68,8 @@ const (
 	AttrMark
 	AttrTCPState
 	AttrSCTPState
-	AttrVTags
+	AttrOrigVTag
+	AttrReplyVTag
 	AttrZone
 	AttrOrigZone
 	AttrReplyZone

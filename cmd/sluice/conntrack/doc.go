@@ -9,7 +9,8 @@
 // The command line is read as getopt_long of the GNU C library reads the
 // tool's: clusters of short options, abbreviated long ones, arguments out of
 // order, options of a protocol that exist only behind -p. Numbers are read as
-// C reads them: what is no number is 0.
+// C reads them: what is no number is 0. The bytes of SCTP's verification tags are
+// reversed, as in what -o save prints.
 //
 // Additions to the tool: --invalid, `-o json` and --control, which cannot be
 // abbreviated. Deliberate differences: -U does not need an address or -f (the
@@ -18,7 +19,8 @@
 // changed (the tool misses some); IPv6 addresses of -n, -g and -j count;
 // -m holds although -u comes behind it (the tool then takes the status for the
 // mark); -I expect sends the protocol of -p (the tool sends what lay in memory);
-// an unknown state of SCTP is an error (the tool crashes); -b says nothing.
+// an unknown state of SCTP is an error (the tool crashes); -b says nothing; -h has
+// words of its own.
 //
 // Ownership and concurrency: a Command belongs to its caller; nothing is shared.
 //

@@ -38,18 +38,19 @@ func (c *Command) matchFamily(e *conntracktext.Entry) bool {
 	return c.Family == 0 || c.Family == e.Orig.Family
 }
 
-// matchNAT compares with -n, -g and -j.
+// matchNAT compares with -n, -g and -j. As for the tool, what stands where ports
+// do is a port: the pings of a box that translates count as translated.
 func (c *Command) matchNAT(e *conntracktext.Entry) bool {
 	if !c.Has(OptSrcNAT | OptDstNAT | OptAnyNAT) {
 		return true
 	}
 	o := &c.Object
 	src := translation{
-		address: e.Translates(flowtable.StatusSrcNAT), port: e.Status&flowtable.StatusSrcNAT != 0 && e.Orig.SrcPort != e.Reply.DstPort,
+		address: e.Translates(flowtable.StatusSrcNAT), port: e.Status&flowtable.StatusSrcNATDone != 0 && e.Orig.SrcPort != e.Reply.DstPort,
 		to: &e.Reply.Dst, toPort: e.Reply.DstPort,
 	}.is(o.Set&AttrSNAT != 0, &o.SNAT, o.Set&AttrSNATPort != 0, o.SNATPort)
 	dst := translation{
-		address: e.Translates(flowtable.StatusDstNAT), port: e.Status&flowtable.StatusDstNAT != 0 && e.Orig.DstPort != e.Reply.SrcPort,
+		address: e.Translates(flowtable.StatusDstNAT), port: e.Status&flowtable.StatusDstNATDone != 0 && e.Orig.DstPort != e.Reply.SrcPort,
 		to: &e.Reply.Src, toPort: e.Reply.SrcPort,
 	}.is(o.Set&AttrDNAT != 0, &o.DNAT, o.Set&AttrDNATPort != 0, o.DNATPort)
 	switch {

@@ -2,6 +2,7 @@ package conntrack
 
 import (
 	"bufio"
+	"math/bits"
 	"os"
 	"slices"
 	"strconv"
@@ -70,8 +71,8 @@ func portProtocol(name string, num uint8, names []string, rows [verbs]string) *p
 		case "state":
 			return p.setState(a, arg)
 		case "orig-vtag", "reply-vtag":
-			a.c.Object.VTag[option-9] = uint32(parseC(arg))
-			a.c.Object.Set |= AttrVTags
+			a.c.Object.VTag[option-9] = bits.ReverseBytes32(uint32(parseC(arg))) // as the tool, see the package
+			a.c.Object.Set |= AttrOrigVTag << (option - 9)
 		default:
 			a.setPort(names[option], uint16(parseC(arg)))
 		}

@@ -23,7 +23,14 @@ func (c *Command) Tuple() (flowtable.Tuple, syscall.Errno) {
 	if o.Set&attrOrig != attrOrig || !o.complete(attrOrigPorts) {
 		return flowtable.Tuple{}, syscall.EINVAL
 	}
-	return o.Orig, 0
+	tu := o.Orig
+	if tu.Proto == protoDCCP { // nobody tracks its ports
+		tu.SrcPort, tu.DstPort = 0, 0
+	}
+	if _, ok := flowtable.Invert(&tu); !ok {
+		return flowtable.Tuple{}, syscall.EINVAL
+	}
+	return tu, 0
 }
 
 // complete reports whether the ports, keys or types are there that the protocol

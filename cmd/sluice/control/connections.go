@@ -64,7 +64,11 @@ func (s *Server) Conntrack(ctx context.Context, c *conntrack.Command, see func(l
 // list is -L.
 func (s *Server) list(c *conntrack.Command, see func([]byte) error) (r conntrack.Result, err error) {
 	x := newEntries(s.Box)
-	err = s.Box.EachFlow(c.Has(conntrack.OptZero), func(page []flowtable.Flow) error {
+	var zero func(*flowtable.Flow) bool
+	if c.Has(conntrack.OptZero) { // of what stands beside it, only -f is the kernel's filter
+		zero = func(f *flowtable.Flow) bool { return c.Family == 0 || f.Orig.Family == c.Family }
+	}
+	err = s.Box.EachFlow(zero, func(page []flowtable.Flow) error {
 		now := time.Now().Unix()
 		for i := range page {
 			e := x.of(&page[i], 1)

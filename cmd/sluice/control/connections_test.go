@@ -151,13 +151,15 @@ func (w lineWriter) Write(b []byte) (int, error) {
 }
 
 // waitListening waits until workers know that somebody follows.
-func (b *testBox) waitListening(t *testing.T) {
+func (b *testBox) waitListening(t *testing.T) { b.waitListeners(t, 1) }
+
+func (b *testBox) waitListeners(t *testing.T, want int) {
 	t.Helper()
 	for range 1000 {
 		b.server.events.mu.Lock()
 		n := len(b.server.events.followers)
 		b.server.events.mu.Unlock()
-		if n > 0 {
+		if n >= want {
 			b.box.Drain() // a round, in which they learn of it
 			return
 		}

@@ -55,7 +55,7 @@ func (s *Server) getFlow(c *conntrack.Command, see func([]byte) error) (conntrac
 // deleteFlows is -D.
 func (s *Server) deleteFlows(c *conntrack.Command, see func([]byte) error) (r conntrack.Result, err error) {
 	x := newEntries(s.Box)
-	err = s.Box.EachFlow(false, func(page []flowtable.Flow) error {
+	err = s.Box.EachFlow(nil, func(page []flowtable.Flow) error {
 		n := 0
 		for i := range page {
 			if c.Match(x.of(&page[i], 1)) {
@@ -81,7 +81,7 @@ func (s *Server) deleteFlows(c *conntrack.Command, see func([]byte) error) (r co
 
 // flush is -F. As with the tool -f makes no difference.
 func (s *Server) flush(c *conntrack.Command) (flows int, err error) {
-	err = s.Box.EachFlow(false, func(page []flowtable.Flow) error {
+	err = s.Box.EachFlow(nil, func(page []flowtable.Flow) error {
 		gone, err := s.Box.DeleteFlows(page, uint32(c.PID))
 		flows += len(gone)
 		return err
@@ -93,7 +93,7 @@ func (s *Server) flush(c *conntrack.Command) (flows int, err error) {
 // the entry all the same.
 func (s *Server) updateFlows(c *conntrack.Command, see func([]byte) error) (r conntrack.Result, err error) {
 	x := newEntries(s.Box)
-	err = s.Box.EachFlow(false, func(page []flowtable.Flow) error {
+	err = s.Box.EachFlow(nil, func(page []flowtable.Flow) error {
 		for i := range page {
 			if !c.Match(x.of(&page[i], 1)) {
 				continue
@@ -144,6 +144,13 @@ func changesOf(c *conntrack.Command, f *flowtable.Flow) (*flowtable.Changes, boo
 		o.Set&conntrack.AttrSCTPState != 0 && f.Orig.Proto == flowtable.ProtoSCTP {
 		state := flowtable.TCPState(o.State)
 		changes.State, any = &state, any || state != f.State
+	}
+	if f.Orig.Proto == flowtable.ProtoSCTP {
+		const both = conntrack.AttrOrigVTag | conntrack.AttrReplyVTag
+		// One of them alone is refused, with or without a state.
+		if o.Set&both == both || o.Set&both != 0 && changes.State == nil {
+			changes.VTag = &o.VTag
+		}
 	}
 	if c.Has(conntrack.OptAddLabel | conntrack.OptDelLabel) {
 		mask := flowtable.Labels{binary.LittleEndian.Uint64(c.LabelModify[:]), binary.LittleEndian.Uint64(c.LabelModify[8:])}

@@ -26,6 +26,7 @@ type testBox struct {
 	box    *dataplane.Box
 	server *Server
 	sender *afxdp.End
+	path   string // of the socket
 }
 
 func newTestBox(t *testing.T) *testBox {
@@ -60,6 +61,13 @@ func newTestBox(t *testing.T) *testBox {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.box.Close() })
+	b.serve(t)
+	return b
+}
+
+// serve gives the box its control socket.
+func (b *testBox) serve(t *testing.T) {
+	t.Helper()
 	socket, err := Claim(filepath.Join(t.TempDir(), "box.sock"))
 	if err != nil {
 		t.Fatal(err)
@@ -74,10 +82,10 @@ func newTestBox(t *testing.T) *testBox {
 			t.Error(err)
 		}
 	})
-	if b.Client, err = Connect(socket.Path()); err != nil {
+	b.path = socket.Path()
+	if b.Client, err = Connect(b.path); err != nil {
 		t.Fatal(err)
 	}
-	return b
 }
 
 // send has the client send UDP datagrams to the server, a flow each.

@@ -199,7 +199,7 @@ func trim(e *conntracktext.Entry, kind conntracktext.Event, kinds flowtable.Even
 		e.Set &^= conntracktext.HasCounters | conntracktext.HasStart
 		return
 	}
-	e.Set &^= conntracktext.HasHelper
+	e.Set &^= conntracktext.HasHelper | conntracktext.HasVTags
 	if e.Timeout == 0 {
 		e.Set &^= conntracktext.HasTimeout
 	}

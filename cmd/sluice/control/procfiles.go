@@ -35,7 +35,7 @@ func (s *Server) Proc(w io.Writer, file string) error {
 	var err error
 	switch file {
 	case ProcConntrack:
-		err = s.Box.EachFlow(false, func(page []flowtable.Flow) error {
+		err = s.Box.EachFlow(nil, func(page []flowtable.Flow) error {
 			now := time.Now().UnixNano()
 			for i := range page {
 				if err := put(conntracktext.AppendProc(line[:0], x.of(&page[i], 1), now)); err != nil {

@@ -16,12 +16,14 @@ import (
 	"time"
 
 	"github.com/sluice-net/sluice/cmd/sluice/conntrack"
+	"github.com/sluice-net/sluice/tools/lab"
 )
 
 // kernelTool is the conntrack tool in a network namespace of its own.
 type kernelTool struct{ ns string }
 
-func newKernelTool(t *testing.T) *kernelTool {
+// requireTool skips where the tool cannot run in a namespace of its own.
+func requireTool(t *testing.T) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("SKIP-PRIVILEGE: network namespaces need root")
@@ -30,6 +32,11 @@ func newKernelTool(t *testing.T) *kernelTool {
 	if err != nil || !strings.Contains(string(version), "v1.4.7 ") {
 		t.Skipf("SKIP-PRIVILEGE: no conntrack 1.4.7: %s %v", version, err)
 	}
+}
+
+func newKernelTool(t *testing.T) *kernelTool {
+	t.Helper()
+	requireTool(t)
 	k := &kernelTool{fmt.Sprintf("sluice-tool-%d", os.Getpid())}
 	if out, err := exec.Command("ip", "netns", "add", k.ns).CombinedOutput(); err != nil {
 		t.Skipf("SKIP-PRIVILEGE: no network namespace: %s", out)
@@ -60,7 +67,12 @@ type answer struct {
 
 func (k *kernelTool) run(t *testing.T, args []string) answer {
 	t.Helper()
-	cmd := exec.Command("ip", append([]string{"netns", "exec", k.ns, "conntrack"}, args...)...)
+	return runTool(t, &lab.Cmd{Cmd: exec.Command("ip", append([]string{"netns", "exec", k.ns, "conntrack"}, args...)...)})
+}
+
+// runTool runs a program and takes all it says.
+func runTool(t *testing.T, cmd *lab.Cmd) answer {
+	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	var exit *exec.ExitError
@@ -70,11 +82,14 @@ func (k *kernelTool) run(t *testing.T, args []string) answer {
 	return answer{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
 }
 
-func (b *testBox) tool(args []string) answer {
+func (b *testBox) tool(args []string) answer { return b.toolWith(args, "testdata/none") }
+
+// toolWith runs our tool with a label file.
+func (b *testBox) toolWith(args []string, labels string) answer {
 	var out, errs bytes.Buffer
 	r := &conntrack.Runner{
 		Connect: func(string) (conntrack.Box, error) { return b.Client, nil }, Stdin: strings.NewReader(""),
-		Stdout: &out, Stderr: &errs, LabelFile: "testdata/none",
+		Stdout: &out, Stderr: &errs, LabelFile: labels,
 	}
 	status := r.Run(context.Background(), args)
 	return answer{out.String(), errs.String(), status}
@@ -129,36 +144,36 @@ func same(a, b answer) bool {
 // at first.
 var sameLines = []string{
 	"-L", "-C", "-C expect", "-L expect", "-F",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -u ASSURED,SEEN_REPLY",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -u ASSURED,SEEN_REPLY",
-	"-A -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -m 9",
-	"-I -s 10.0.0.2 -d 10.0.0.1 -p tcp --sport 2 --dport 1 --state ESTABLISHED -t 300",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 -w 5",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 --orig-zone 7",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 --reply-zone 9",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 3 --dport 2 -t 300 -w 5 --orig-zone 5",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 3 --dport 2 -t 300 --orig-zone 5 --reply-zone 6",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 300 -m 5",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 3 --icmp-code 1 -t 300",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 13 --icmp-code 0 --icmp-id 3 -t 300",
-	"-I -s 2001:db8::1 -d 2001:db8::2 -p icmpv6 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 77 -t 300",
-	"-I -s 2001:db8::1 -d 2001:db8::2 -p tcp --sport 5 --dport 6 --state SYN_SENT -t 300",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p gre --srckey 0x1234 --dstkey 7 -t 300",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p 200 -t 300",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p udplite --sport 1 --dport 2 -t 300",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p dccp --sport 1 --dport 2 -t 300 --state OPEN --role client",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p sctp --sport 1 --dport 2 --state ESTABLISHED --orig-vtag 5 --reply-vtag 6 -t 300",
-	"-I -s 10.0.0.9 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -u ASSURED,SEEN_REPLY -n 192.0.2.1:777",
-	"-I -s 10.0.0.8 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state TIME_WAIT -t 300 -u ASSURED,SEEN_REPLY -n 192.0.2.1:778 -g 192.0.2.7",
-	"-I -s 10.0.0.7 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 -g 192.0.2.9:53 -m 0x20",
-	"-I -s 10.0.0.6 -d 10.0.0.2 -p udp --sport 6 --dport 6 -t 300 -n",
-	"-I -t 300 -r 10.0.0.2 -q 10.0.0.1 -p udp --reply-port-src 7 --reply-port-dst 9",
-	"-I -t 300 -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p udp --sport 7 --dport 2",
-	"-I -t 300 -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p udp --sport 70 --dport 2 --reply-port-src 2 --reply-port-dst 70",
-	"-I -t 300 -r 10.0.0.2 -q 10.0.0.1 -p icmp --icmp-type 0 --icmp-code 0",
-	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 5 --dport 6 -t 50 -u EXPECTED",
-	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 5 --dport 6 -t 50 -u FIXED_TIMEOUT -m 0x10/0xff",
-	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 6 --dport 6 -t 50 -u UNSET",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 30000 -u ASSURED,SEEN_REPLY",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 30000 -u ASSURED,SEEN_REPLY",
+	"-A -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 30000 -m 9",
+	"-I -s 10.0.0.2 -d 10.0.0.1 -p tcp --sport 2 --dport 1 --state ESTABLISHED -t 30000",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 30000 -w 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 30000 --orig-zone 7",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 30000 --reply-zone 9",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 3 --dport 2 -t 30000 -w 5 --orig-zone 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 3 --dport 2 -t 30000 --orig-zone 5 --reply-zone 6",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 30000 -m 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 3 --icmp-code 1 -t 30000",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 13 --icmp-code 0 --icmp-id 3 -t 30000",
+	"-I -s 2001:db8::1 -d 2001:db8::2 -p icmpv6 --icmpv6-type 128 --icmpv6-code 0 --icmpv6-id 77 -t 30000",
+	"-I -s 2001:db8::1 -d 2001:db8::2 -p tcp --sport 5 --dport 6 --state SYN_SENT -t 30000",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p gre --srckey 0x1234 --dstkey 7 -t 30000",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p 200 -t 30000",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udplite --sport 1 --dport 2 -t 30000",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p dccp --sport 1 --dport 2 -t 30000 --state OPEN --role client",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p sctp --sport 1 --dport 2 --state ESTABLISHED --orig-vtag 5 --reply-vtag 6 -t 30000",
+	"-I -s 10.0.0.9 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 30000 -u ASSURED,SEEN_REPLY -n 192.0.2.1:777",
+	"-I -s 10.0.0.8 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state TIME_WAIT -t 30000 -u ASSURED,SEEN_REPLY -n 192.0.2.1:778 -g 192.0.2.7",
+	"-I -s 10.0.0.7 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 30000 -g 192.0.2.9:53 -m 0x20",
+	"-I -s 10.0.0.6 -d 10.0.0.2 -p udp --sport 6 --dport 6 -t 30000 -n",
+	"-I -t 30000 -r 10.0.0.2 -q 10.0.0.1 -p udp --reply-port-src 7 --reply-port-dst 9",
+	"-I -t 30000 -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p udp --sport 7 --dport 2",
+	"-I -t 30000 -s 10.0.0.1 -d 10.0.0.2 -r 10.0.0.2 -q 10.0.0.1 -p udp --sport 70 --dport 2 --reply-port-src 2 --reply-port-dst 70",
+	"-I -t 30000 -r 10.0.0.2 -q 10.0.0.1 -p icmp --icmp-type 0 --icmp-code 0",
+	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 5 --dport 6 -t 5000 -u EXPECTED",
+	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 5 --dport 6 -t 5000 -u FIXED_TIMEOUT -m 0x10/0xff",
+	"-I -s 10.0.0.4 -d 10.0.0.3 -p udp --sport 6 --dport 6 -t 5000 -u UNSET",
 	"-C", "-L", "-L -o extended", "-L -o id", "-L -o save", "-L -o xml", "-L -o xml,ktimestamp", "-L -o extended,id,ktimestamp",
 	"-L -p tcp", "-L -p udp", "-L -p udp --dport 2", "-L -p udp --sport 1", "-L -p udp --reply-port-src 53", "-L -p udp --reply-port-dst 1",
 	"-L -p icmp", "-L -p icmp --icmp-id 3", "-L -p icmp --icmp-id 4", "-L -p icmp --icmp-type 8", "-L -p icmp --icmp-code 0", "-L -p icmpv6 --icmpv6-id 77",
@@ -175,8 +190,8 @@ var sameLines = []string{
 	"-G -s 10.0.0.2 -d 192.0.2.1 -p tcp --sport 2 --dport 777", "-G -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 3", "-G -r 10.0.0.2 -q 10.0.0.1 -p tcp --reply-port-src 2 --reply-port-dst 1",
 	"-G -s 10.0.0.1 -d 10.0.0.2 -p 200", "-G -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77", "-G -s 10.0.0.1 -d 10.0.0.2 -p udplite --sport 1 --dport 2 -o save",
 	"-G -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 -o xml",
-	"-U -p tcp -s 10.0.0.1 -m 7", "-U -p tcp -s 10.0.0.1 -m 7", "-U -s 10.0.0.1 -p udplite -m 0x100/0x100", "-U -s 10.0.0.1 -p tcp -t 1000", "-U -s 10.0.0.1 -p tcp -u FIXED_TIMEOUT",
-	"-U -s 10.0.0.1 -p tcp -t 500", "-U -s 10.0.0.1 -p tcp -u EXPECTED", "-U -s 10.0.0.9 -p tcp --state TIME_WAIT", "-U -s 10.0.0.9 -p tcp --state CLOSE -m 3 -t 99", "-U -s 10.0.0.200 -m 1",
+	"-U -p tcp -s 10.0.0.1 -m 7", "-U -p tcp -s 10.0.0.1 -m 7", "-U -s 10.0.0.1 -p udplite -m 0x100/0x100", "-U -s 10.0.0.1 -p tcp -t 100000", "-U -s 10.0.0.1 -p tcp -u FIXED_TIMEOUT",
+	"-U -s 10.0.0.1 -p tcp -t 50000", "-U -s 10.0.0.1 -p tcp -u EXPECTED", "-U -s 10.0.0.9 -p tcp --state TIME_WAIT", "-U -s 10.0.0.9 -p tcp --state CLOSE -m 3 -t 9900", "-U -s 10.0.0.200 -m 1",
 	"-U -s 10.0.0.9 -m 77 -o save", "-U -s 10.0.0.9 -m 78 -o xml", "-U -s 10.0.0.9 -m 79 -o extended,id", "-U -n -s 10.0.0.8 -m 8", "-U -n -s 10.0.0.1 -m 8", "-U -d 10.0.0.2 -f ipv4 -p udp --sport 70 -m 6",
 	"-U -s 10.0.0.4 -p udp --sport 5 -u SEEN_REPLY", "-U -s 10.0.0.4 -p udp --sport 6 -u ASSURED -m 4", "-U -s 10.0.0.4 -u UNSET", "-U -s 10.0.0.4 -i 5 -m 9", "-U -q 192.0.2.1 -p tcp --reply-port-dst 777 -m 55", "-L",
 	"-D -p 200", "-D -p 200", "-D -m 5", "-D -s 10.0.0.9 -t 5", "-D -w 5", "-D --orig-zone 7", "-D -s 10.0.0.8 -o save", "-D -s 10.0.0.7 -o xml", "-D -u FIXED_TIMEOUT -p udp", "-D -n -o extended,id",
@@ -202,12 +217,12 @@ func TestSameAsTheTool(t *testing.T) {
 // sameEvents are followed by their events. What is not an event of the tool's
 // own doing would come too late to compare.
 var sameEvents = []string{
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state SYN_SENT -t 300 -m 5",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 300 -w 5",
-	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 300 -u ASSURED,SEEN_REPLY",
-	"-I -s 2001:db8::1 -d 2001:db8::2 -p udp --sport 5 --dport 6 -t 300 -n",
-	"-I -s 10.0.0.9 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 300 -n 192.0.2.1:777",
-	"-U -s 10.0.0.1 -p tcp -m 6", "-U -s 10.0.0.1 -p tcp -m 0", "-U -s 10.0.0.1 -p tcp -t 99", "-U -s 10.0.0.1 -p tcp --state ESTABLISHED", "-U -s 10.0.0.1 -p tcp -u ASSURED",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state SYN_SENT -t 30000 -m 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p udp --sport 1 --dport 2 -t 30000 -w 5",
+	"-I -s 10.0.0.1 -d 10.0.0.2 -p icmp --icmp-type 8 --icmp-code 0 --icmp-id 77 -t 30000 -u ASSURED,SEEN_REPLY",
+	"-I -s 2001:db8::1 -d 2001:db8::2 -p udp --sport 5 --dport 6 -t 30000 -n",
+	"-I -s 10.0.0.9 -d 10.0.0.2 -p tcp --sport 1 --dport 2 --state ESTABLISHED -t 30000 -n 192.0.2.1:777",
+	"-U -s 10.0.0.1 -p tcp -m 6", "-U -s 10.0.0.1 -p tcp -m 0", "-U -s 10.0.0.1 -p tcp -t 9900", "-U -s 10.0.0.1 -p tcp --state ESTABLISHED", "-U -s 10.0.0.1 -p tcp -u ASSURED",
 	"-U -s 10.0.0.1 -p tcp -u ASSURED", "-U -s 10.0.0.9 -u SEEN_REPLY,FIXED_TIMEOUT -m 3 -p tcp",
 	"-D -p icmp", "-D -s 10.0.0.1 -p tcp", "-D -s 2001:db8::1", "-F",
 }

@@ -488,8 +488,7 @@ func (k *Kernel) Stats() (Stats, error) {
 // Index returns the numbers of the box's interfaces.
 func (k *Kernel) Index() [2]int { return k.index }
 
-// Conntrack runs the conntrack tool and returns what it prints.
-func (k *Kernel) Conntrack(args ...string) (string, error) {
-	out, err := k.lab.Command(boxNode, "conntrack", args...).Output()
-	return string(out), err
+// Command prepares a program to run in the box's namespace.
+func (k *Kernel) Command(name string, args ...string) *lab.Cmd {
+	return k.lab.Command(boxNode, name, args...)
 }

@@ -98,6 +98,9 @@ func apply(cfg *dataplane.Config, s Setting) error {
 	for state := flowtable.TCPSynSent; int(state) < flowtable.TCPStates; state++ {
 		seconds["tcp_timeout_"+strings.ToLower(state.String())] = &ct.Timeouts.TCP[state]
 	}
+	for state := flowtable.SCTPClosed; int(state) < flowtable.SCTPStates; state++ {
+		seconds["sctp_timeout_"+strings.ToLower(sctpStates[state])] = &ct.Timeouts.SCTP[state]
+	}
 	if p := seconds[s.Name]; p != nil {
 		*p = uint32(s.Value)
 		return nil
@@ -111,6 +114,8 @@ func apply(cfg *dataplane.Config, s Setting) error {
 		ct.TCPBeLiberal = s.Value != 0
 	case "tcp_ignore_invalid_rst":
 		ct.TCPIgnoreInvalidRST = s.Value != 0
+	case "timestamp":
+		ct.Timestamp = s.Value != 0
 	case "tcp_max_retrans":
 		ct.TCPMaxRetrans = uint8(s.Value)
 	default:
@@ -217,6 +222,9 @@ func (s *Sluice) Reasons() []string {
 	slices.Sort(names)
 	return names
 }
+
+// Box returns the box, for what the comparison does not ask of it.
+func (s *Sluice) Box() *dataplane.Box { return s.box }
 
 // Close gives back what the box took.
 func (s *Sluice) Close() error { return s.box.Close() }
