@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,13 @@ const testRules = `table ip fw {
 // loadedBox is a running router between two pipes through which UDP goes as
 // fast as it can; it returns the path of its control socket.
 func loadedBox(t *testing.T) string {
+	t.Helper()
+	socket, _ := endingBox(t)
+	return socket
+}
+
+// endingBox is loadedBox with a function that makes it gone for its clients.
+func endingBox(t *testing.T) (socket string, end func()) {
 	t.Helper()
 	cfg := dataplane.Default()
 	cfg.Frames = 4096
@@ -79,8 +87,8 @@ func loadedBox(t *testing.T) string {
 	return serve(t, box)
 }
 
-// serve answers for the box on a socket of its own.
-func serve(t *testing.T, box *dataplane.Box) string {
+// serve answers for the box on a socket of its own, until end.
+func serve(t *testing.T, box *dataplane.Box) (path string, end func()) {
 	t.Helper()
 	socket, err := control.Claim(filepath.Join(t.TempDir(), "box.sock"))
 	if err != nil {
@@ -89,13 +97,14 @@ func serve(t *testing.T, box *dataplane.Box) string {
 	s := &control.Server{Box: box, Book: control.NewRulebook(box), Version: "test", Log: zap.NewNop()}
 	done := make(chan error)
 	go func() { done <- s.Serve(socket) }()
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		s.Close(0)
 		if err := errors.Join(<-done, socket.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	return socket.Path()
+	t.Cleanup(end)
+	return socket.Path(), end
 }
 
 // pump sends datagrams of a few flows, allowed ones and others, and answers the

@@ -12,8 +12,12 @@ import (
 	"github.com/sluice-net/sluice/cmd/sluice/control"
 )
 
-// queueSamples is how often the rings are looked at between two screens.
-const queueSamples = 20
+// queueSamples is how often the rings are looked at between two screens, and
+// seldom the longest time between two looks.
+const (
+	queueSamples = 20
+	seldom       = time.Second
+)
 
 // queueInterval is what happened at a port's queue between the first and the
 // last of some looks at it.
@@ -96,9 +100,10 @@ func (w *queueWatch) next() []queueInterval {
 	return out
 }
 
-// watch looks queueSamples times in so long, or until stop.
-func (w *queueWatch) watch(stop <-chan struct{}, long time.Duration) error {
-	every := time.NewTicker(max(long/queueSamples, time.Millisecond))
+// watch looks queueSamples times or more in so long, or until stop, and calls
+// also, if it is not nil, after each look.
+func (w *queueWatch) watch(stop <-chan struct{}, long time.Duration, also func() error) error {
+	every := time.NewTicker(min(max(long/queueSamples, time.Millisecond), seldom))
 	defer every.Stop()
 	for end := time.Now().Add(long); time.Now().Before(end); {
 		select {
@@ -107,6 +112,12 @@ func (w *queueWatch) watch(stop <-chan struct{}, long time.Duration) error {
 		case <-every.C:
 		}
 		if err := w.look(); err != nil {
+			return err
+		}
+		if also == nil {
+			continue
+		}
+		if err := also(); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -24,7 +25,8 @@ func newRecord() *cobra.Command {
 		Use:   "record",
 		Short: "record the box for a while into a file",
 		Long: `Records for a while what top shows, and a CPU profile of the box, into a file for
-report and diff. Ctrl-C or SIGTERM end it early; what there is then is kept.`,
+report and diff. Ctrl-C or SIGTERM end it early; what there is then is kept. When
+the box ends, its CPU profile is lost with it, and the file has the rest.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if length <= 0 || length > 10*time.Minute {
@@ -42,11 +44,15 @@ report and diff. Ctrl-C or SIGTERM end it early; what there is then is kept.`,
 				return err
 			}
 			r, err := record(cmd.Context(), box, looking, length, !noCPU)
-			if err != nil {
+			if err != nil && r.Cut == "" {
 				return err
 			}
-			if err := r.write(file); err != nil {
-				return err
+			if e := r.write(file); e != nil {
+				return errors.Join(err, e)
+			}
+			if r.Cut != "" {
+				return fmt.Errorf("%w; %s has what was read until then, %v, without a CPU profile",
+					err, file, r.End.Time.Sub(r.Start.Time).Round(time.Millisecond))
 			}
 			in := between(&r.Start, &r.End)
 			t := in.total()
@@ -65,35 +71,61 @@ report and diff. Ctrl-C or SIGTERM end it early; what there is then is kept.`,
 }
 
 // record takes a recording of so long, or until ctx ends; by looking, a second
-// client, it sees the queues meanwhile.
+// client, it reads accounts and queues meanwhile. When the box ends before, it
+// returns the error and what was read until then, which Cut says.
 func record(ctx context.Context, box, looking *control.Client, length time.Duration, cpu bool) (*recording, error) {
 	r := &recording{Format: recordingFormat, CPUs: runtime.NumCPU(), Begun: time.Now()}
 	r.Host, _ = os.Hostname() // only a label
-	err := profiled(box, func(start control.Profile) error {
+	err := profiled(box, func(start control.Profile) (err error) {
 		r.Start = start
+		if r.Status, err = box.Status(); err != nil {
+			return err
+		}
+		r.Version = r.Status.Version
 		queues := &queueWatch{box: looking}
+		watched, enough := context.WithCancel(ctx)
 		looked := make(chan error, 1)
-		go func() { looked <- queues.watch(ctx.Done(), length) }()
-		if cpu {
-			var b bytes.Buffer
-			if err := box.CPUProfile(ctx, &b, length); err != nil {
-				return fmt.Errorf("CPU profile: %w", err)
-			}
-			r.CPU = b.Bytes()
-		} else {
-			pause(ctx, length)
-		}
-		var err error
-		if r.End, err = box.Profile(); err != nil {
-			return err
-		}
-		if err = <-looked; err != nil {
-			return err
+		go func() {
+			defer enough()
+			looked <- queues.watch(watched.Done(), length, func() error {
+				last, err := looking.Profile()
+				if err == nil {
+					r.End = last
+				}
+				return err
+			})
+		}()
+		err = r.wait(watched, box, length, cpu)
+		enough()
+		if e := <-looked; e != nil {
+			err = e
 		}
 		r.Queues = queues.next()
-		r.Status, err = box.Status()
-		r.Version = r.Status.Version
+		if err == nil {
+			var end control.Profile
+			if end, err = box.Profile(); err == nil {
+				r.End = end
+				r.Status, err = box.Status()
+			}
+		}
+		if _, gone := box.Status(); err != nil && gone != nil && !r.End.Time.IsZero() {
+			r.Cut = "the box ended, or stopped answering"
+		}
 		return err
 	})
 	return r, err
+}
+
+// wait waits for so long, or until ctx does, and takes the CPU profile meanwhile.
+func (r *recording) wait(ctx context.Context, box *control.Client, length time.Duration, cpu bool) error {
+	if !cpu {
+		pause(ctx, length)
+		return nil
+	}
+	var b bytes.Buffer
+	if err := box.CPUProfile(ctx, &b, length); err != nil {
+		return fmt.Errorf("CPU profile: %w", err)
+	}
+	r.CPU = b.Bytes()
+	return nil
 }

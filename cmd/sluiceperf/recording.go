@@ -27,6 +27,7 @@ type recording struct {
 	End     control.Profile `json:"end"`
 	Queues  []queueInterval `json:"queues"`
 	Status  control.Status  `json:"status"`        // at the end
+	Cut     string          `json:"cut,omitempty"` // why it ends before its time: the box did; End is then the last reading before
 	CPU     []byte          `json:"cpu,omitempty"` // pprof; empty: none was taken
 }
 

@@ -146,7 +146,11 @@ const busyShare = 0.5
 func (w *workerInterval) beside() float64 { return (w.Work+w.Polling)/w.CPU - 1 }
 
 func (r *reportOf) title() string {
-	return fmt.Sprintf("sluice %s on %s, %s, %v", r.Version, r.Host, r.Begun.Format(time.DateTime), r.Took.Round(time.Millisecond))
+	s := fmt.Sprintf("sluice %s on %s, %s, %v", r.Version, r.Host, r.Begun.Format(time.DateTime), r.Took.Round(time.Millisecond))
+	if r.Cut != "" {
+		s += ", cut short: " + r.Cut
+	}
+	return s
 }
 
 func (r *reportOf) writeText(to io.Writer) error {

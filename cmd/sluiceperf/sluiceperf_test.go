@@ -198,6 +198,41 @@ func TestRecordEndsEarly(t *testing.T) {
 	}
 }
 
+// TestRecordOfABoxThatEnds: what was read before is kept and says that it was cut
+// short; with nothing read there is no file.
+func TestRecordOfABoxThatEnds(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		args   []string
+		length time.Duration
+		after  time.Duration // the box ends
+	}{
+		{"with CPU profile", nil, 20 * time.Second, 3 * time.Second},
+		{"without", []string{"--no-cpu"}, 20 * time.Second, 3 * time.Second},
+		{"nothing read", nil, 10 * time.Minute, 200 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			socket, end := endingBox(t)
+			file := filepath.Join(t.TempDir(), "cut.perf")
+			time.AfterFunc(c.after, end)
+			_, errs, status := command(t, socket, append([]string{"record", "--for", c.length.String(), "-o", file}, c.args...)...)
+			rep, err := readReport(file)
+			if c.length > time.Minute {
+				if status != exitFailed || err == nil || strings.Contains(errs, file) {
+					t.Errorf("a recording of nothing: status %d, %v, %s", status, err, errs)
+				}
+				return
+			}
+			if status != exitFailed || err != nil || !strings.Contains(errs, "the box has ended") || !strings.Contains(errs, file+" has what was read until then") {
+				t.Fatalf("status %d, %v; %s", status, err, errs)
+			}
+			if !strings.Contains(rep.title(), "cut short") || rep.all.Packets == 0 || rep.Took >= c.length || rep.Took <= 0 || rep.stacks != nil {
+				t.Errorf("%s: %d packets", rep.title(), rep.all.Packets)
+			}
+		})
+	}
+}
+
 // TestMostlyIdle: of a box that had little to do it is said that account and
 // kernel differ for that, of one at work not.
 func TestMostlyIdle(t *testing.T) {

@@ -57,7 +57,7 @@ a terminal the screen is overwritten; elsewhere one follows the other.`,
 					return err
 				}
 				for n := 0; count == 0 || n < count; n++ {
-					if err := queues.watch(cmd.Context().Done(), every); err != nil {
+					if err := queues.watch(cmd.Context().Done(), every, nil); err != nil {
 						return err
 					}
 					if cmd.Context().Err() != nil {

@@ -191,7 +191,9 @@ func (c *Client) CPUProfile(ctx context.Context, w io.Writer, d time.Duration) e
 	}
 	defer answer.Close()
 	stop := context.AfterFunc(ctx, func() {
-		if ended, err := c.do(http.MethodDelete, "perf/cpu", nil, nil); err == nil {
+		soon, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if ended, err := c.doWith(soon, http.MethodDelete, "perf/cpu", nil, nil); err == nil {
 			_ = ended.Close()
 		} else {
 			_ = answer.Close()
