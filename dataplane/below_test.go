@@ -39,6 +39,9 @@ func TestIngress(t *testing.T) {
 		{"tag", "vlan id 5 drop", tagged, true, false},
 		{"no tag", "vlan id 1280 drop", plainFrame, false, true}, // what IPv4 has at that place
 		{"behind the tag", "ip saddr 10.0.0.2 drop", tagged, true, false},
+		{"behind the tag of Ethernet", "ether saddr != 00:00:00:00:00:01 ip saddr 10.0.0.2 drop", tagged, false, false}, // the EtherType is the tag's
+		{"behind no", "ether saddr != 00:00:00:00:00:01 ip saddr 10.0.0.2 drop", plainFrame, true, false},
+		{"behind the tag by name", "vlan id 5 ip saddr 10.0.0.2 drop", tagged, true, false},
 		{"other station", "meta pkttype other drop", elsewhere, true, false},
 		{"own station", "meta pkttype other drop", plainFrame, false, true},
 		{"broken header", "udp dport 2 accept", badSum, true, false},

@@ -198,6 +198,7 @@ func (lw *lowering) special(pos nft.Pos, e nft.Expr, at uint8) (uint8, error) {
 		if s.span > 128 {
 			return 0, errorf(pos, "%s is not supported: a value has 1 to 128 bits", nft.ExprText(e))
 		}
+		lw.under(operand{guard: guard{s.need, s.needMask}})
 		s.key = at
 		lw.pure(s)
 		return wordsOf(e.Bits()), nil

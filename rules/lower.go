@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -43,11 +44,15 @@ type lowering struct {
 	ref   *chainRef
 	out   *rule
 	n     ordinals // of what the rule has so far
+
+	// What nft knows of the packet's layers by then, see under.
+	link, network bool
 }
 
 // rule makes a rule ready.
 func (lw *lowering) rule(r *rule) error {
 	lw.out, lw.n = r, ordinals{}
+	lw.link, lw.network = false, lw.ref.table.Family != nft.FamilyInet && lw.ref.table.Family != nft.FamilyNetdev
 	for _, st := range r.src.Stmts {
 		if err := lw.stmt(st); err != nil {
 			return err
@@ -93,6 +98,7 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 	if o.frame != 0 {
 		lw.frame(o.frame)
 	}
+	lw.under(o)
 	s.op, s.src, s.end = op, o.src, o.end
 	s.need, s.needMask = o.guard.need, o.guard.mask
 	if op != opTest {
@@ -105,6 +111,29 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 // frame adds a pure step that asks for an EtherType, behind VLAN tags.
 func (lw *lowering) frame(etherType uint16) {
 	lw.load(opTest, operand{src: srcProtocol}, step{ins: ins{test: test{mask: 0xffff, lo: uint64(etherType)}}})
+}
+
+// under adds the pure step that nft adds where a rule asks for IP and has asked
+// for Ethernet only: then the EtherType must be that of IP and no VLAN tag's,
+// whereas a rule that knows nothing of Ethernet asks for IP behind tags too.
+func (lw *lowering) under(o operand) {
+	switch {
+	case o.link == linkHeader:
+		lw.link = true
+	case o.link == linkType:
+		lw.network = true
+	case o.guard.mask&needFamily != 0 && !lw.network:
+		lw.network = true
+		if !lw.link {
+			return
+		}
+		etherType := uint64(packet.EtherIPv4)
+		if o.guard.need&needFamily == uint16(nft.FamilyIP6)<<factFamily {
+			etherType = uint64(packet.EtherIPv6)
+		}
+		untagged := operand{src: srcLink, end: 14}
+		lw.load(opTest, untagged, step{ins: ins{test: test{mask: 0xffff, lo: etherType}}})
+	}
 }
 
 func (lw *lowering) stmt(st nft.Stmt) error {
@@ -322,6 +351,7 @@ func (lw *lowering) mangle(st *nft.Mangle) error {
 }
 
 func (lw *lowering) match(m *nft.Match) error {
+	lw.states(m)
 	if meta, ok := m.Left.(*nft.Meta); ok && meta.Key <= nft.MetaOifname {
 		bits, err := lw.ports.bits(m, meta.Key == nft.MetaIifname || meta.Key == nft.MetaOifname)
 		if err != nil {
@@ -384,6 +414,25 @@ func (lw *lowering) match(m *nft.Match) error {
 	}
 	lw.load(opTest, o, step{ins: ins{test: test{neg: neg, mask: iv.mask[1], lo: iv.lo[1], span: iv.hi[1] - iv.lo[1]}}})
 	return nil
+}
+
+// states takes note of a match that says what is under, or on, the network layer.
+func (lw *lowering) states(m *nft.Match) {
+	meta, ok := m.Left.(*nft.Meta)
+	value, one := m.Right.(*nft.Const)
+	if !ok || !one || m.Op != nft.OpEq {
+		return
+	}
+	switch meta.Key {
+	case nft.MetaIiftype:
+		const ether = 1
+		n, err := number64(value.Data)
+		lw.link = lw.link || err == nil && n == ether
+	case nft.MetaNfproto:
+		lw.network = true
+	case nft.MetaProtocol:
+		lw.network = lw.network || lw.ref.table.Family == nft.FamilyNetdev
+	}
 }
 
 // interval is the right side of a match, in place: what the masked value must

@@ -42,7 +42,14 @@ type operand struct {
 	guard guard
 	types []byte // icmp types, one of which the packet must have
 	frame uint16 // the EtherType that the frame must have; 0: any
+	link  uint8  // how it is about Ethernet: linkHeader, linkType; 0: not by name
 }
+
+// How an operand may be about Ethernet.
+const (
+	linkHeader = 1 + iota // a field of its header
+	linkType              // of what stands behind the addresses: a type, a tag
+)
 
 // scalar returns an operand of one word that reads src.
 func scalar(src uint8, shift, bits int) operand {
@@ -107,6 +114,13 @@ func payloadOperand(pos nft.Pos, f *nft.Field) (operand, error) {
 		o.mask = [2]uint64{ones(bits - 64), ^uint64(0)}
 	default:
 		return o, errorf(pos, "header field %s %s of %d bits is not supported", f.Proto, f.Name, bits)
+	}
+	switch {
+	case f.Base != nft.BaseLink || f.Proto == "raw":
+	case f.Offset < 96:
+		o.link = linkHeader
+	default:
+		o.link = linkType
 	}
 	if o.guard = familyGuard(f.L3); f.L3 == nft.FamilyARP {
 		o.frame = packet.EtherARP

@@ -178,12 +178,13 @@ func (k *ruleCheck) rejectNetwork(n *rejectNode, f Family) {
 
 // implyNetwork adds the match on the network protocol a statement needs.
 func (k *ruleCheck) implyNetwork(pos Pos, f Family) {
-	if k.table.Family == FamilyInet {
+	onEther := k.table.Family == FamilyBridge || k.ether && !k.vlan
+	if k.table.Family == FamilyInet && !onEther {
 		k.imply(pos, MetaNfproto, TypeNfproto, uint64(f))
 		return
 	}
 	k.imply(pos, MetaProtocol, TypeEtherType, etherType(f))
-	if k.table.Family == FamilyBridge {
+	if onEther {
 		k.implied[len(k.implied)-1].(*Match).Left = &Payload{Field: LookupField("ether", "type")}
 	}
 }
