@@ -55,6 +55,7 @@ type Template struct {
 	Timeouts uint16    // number of a timeout policy
 	Synproxy bool      // a SYN proxy begins it
 	Events   EventMask // events of interest; 0: all
+	Given    bool      // by a rule whose word is the last
 }
 
 // ZoneDir says to which directions of a flow a zone applies.

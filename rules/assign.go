@@ -107,12 +107,7 @@ func assign(in *ins, value uint64, p *packet.Packet, env *Env, rule uint32) {
 			env.Trail.opened(rule)
 		}
 	case assignZone:
-		if p.Ct == nil && p.Kind != flowtable.KindUntracked {
-			p.SetZone(uint16(value), flowtable.ZoneDir(in.shift))
-			if env.Shard != nil {
-				p.Hash = env.Shard.Table().Hash(&p.Tuple)
-			}
-		}
+		SetZone(p, env, uint16(value), flowtable.ZoneDir(in.shift))
 	case assignLabels:
 		if p.Ct != nil && env.Shard != nil {
 			// Bits are only ever added, as in nft_ct_set_eval.
@@ -124,6 +119,18 @@ func assign(in *ins, value uint64, p *packet.Packet, env *Env, rule uint32) {
 		if p.Ct == nil {
 			p.Template.Events = flowtable.EventMask(value)
 		}
+	}
+}
+
+// SetZone puts a packet that conntrack has not seen into a zone. It is for
+// extensions too.
+func SetZone(p *packet.Packet, env *Env, zone uint16, dir flowtable.ZoneDir) {
+	if p.Ct != nil || p.Kind == flowtable.KindUntracked {
+		return
+	}
+	p.SetZone(zone, dir)
+	if env.Shard != nil {
+		p.Hash = env.Shard.Table().Hash(&p.Tuple)
 	}
 }
 

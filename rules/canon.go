@@ -158,6 +158,7 @@ func (w *canon) stmt(st nft.Stmt) {
 	case *nft.ObjectRef:
 		w.str("object")
 		w.num(uint64(st.Kind), uint64(w.helpers[st.Object]))
+		w.flag(st.Ahead)
 		if st.Object != nil {
 			w.str(st.Object.Name)
 		}

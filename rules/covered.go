@@ -28,6 +28,8 @@ func (s *step) covered() bool {
 		return true
 	case opAssign:
 		return s.flag <= assignCtMark
+	case opExtension:
+		return s.flag != 0
 	}
 	return false
 }

@@ -31,20 +31,32 @@ func policy(o *nft.Object) (flowtable.Timeouts, error) {
 }
 
 // timeout lowers `ct timeout set`. The packet has passed its tracker, so the
-// flow begins with the time of its first state (nft_ct_timeout_obj_eval).
-func (lw *lowering) timeout(o *nft.Object) error {
+// flow begins with the time of its first state (nft_ct_timeout_obj_eval). Ahead of the
+// tracker it is for the flow that the packet begins (xt_ct_target).
+func (lw *lowering) timeout(o *nft.Object, ahead bool) error {
 	p := &lw.ix.policies[lw.ix.policyOf[o]]
 	first := p.UDP
 	if o.Timeout.Proto == flowtable.ProtoTCP {
 		first = p.TCP[flowtable.TCPSynSent]
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opTimeout, flag: o.Timeout.Proto, test: test{lo: uint64(first)}}, of: o})
+	s := step{ins: ins{op: opTimeout, flag: o.Timeout.Proto, test: test{lo: uint64(first)}}, of: o}
+	if ahead {
+		s.shift = 1
+	}
+	lw.out.steps = append(lw.out.steps, s)
 	return nil
 }
 
 // setTimeout is opTimeout.
 func (im *Image) setTimeout(in *ins, p *packet.Packet, env *Env) {
-	if p.Ct == nil || p.Proto != in.flag || env.Shard == nil || uint64(in.arg) >= uint64(len(im.policies)) {
+	if p.Proto != in.flag || uint64(in.arg) >= uint64(len(im.policies)) {
+		return
+	}
+	if in.shift != 0 {
+		p.Template.Timeouts = im.policies[in.arg]
+		return
+	}
+	if p.Ct == nil || env.Shard == nil {
 		return
 	}
 	if env.Shard.SetTimeouts(p.Entry, im.policies[in.arg]) {

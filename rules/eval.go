@@ -210,7 +210,7 @@ nextRule:
 				}
 				continue
 			case opNotrack:
-				if notrack(p) {
+				if Untrack(p) {
 					w.facts = w.facts&^(0xff<<factState) | uint64(flowtable.StateUntracked)<<factState
 				}
 				continue
@@ -225,7 +225,7 @@ nextRule:
 				}
 				continue
 			case opHelper:
-				setHelper(arg, p, env)
+				setHelper(in, p, env)
 				continue
 			case opExtension:
 				if uint(arg) >= uint(len(im.exts)) {
@@ -387,8 +387,9 @@ func SetCtMark(p *packet.Packet, env *Env, mark uint32) bool {
 	return true
 }
 
-// notrack exempts a packet from tracking unless it is already tracked.
-func notrack(p *packet.Packet) bool {
+// Untrack exempts a packet from tracking unless it is already tracked. It is for
+// extensions too.
+func Untrack(p *packet.Packet) bool {
 	if p.Ct != nil || p.Entry != 0 {
 		return false
 	}

@@ -12,7 +12,8 @@ import "github.com/sluice-net/sluice/dataplane/packet"
 // atomic operations only. It may change marks and bytes of the packet, whose
 // checksums it then mends. Only rules that use an extension pay for the call.
 //
-// Flows whose packets reach one have no plan: each of their packets is judged.
+// Flows whose packets reach one have no plan unless it is PerFlow: each of their
+// packets is judged.
 type Extension interface {
 	Run(p *packet.Packet, env *Env) Action
 }
@@ -22,6 +23,13 @@ type Extension interface {
 type Stateless interface {
 	Extension
 	Stateless()
+}
+
+// PerFlow is an Extension that says and does the same for all packets of a flow and
+// direction that come in by the same port: it does not stand in the way of a plan.
+type PerFlow interface {
+	Extension
+	PerFlow()
 }
 
 // Action is what an extension says. The zero value drops.

@@ -57,14 +57,20 @@ func helperArg(o *nft.Object, list []helper.Helper) (arg uint32, err error) {
 }
 
 // setHelper is opHelper: it gives a flow that just begins a helper
-// (nft_ct_helper_obj_eval).
-func setHelper(arg uint32, p *packet.Packet, env *Env) {
+// (nft_ct_helper_obj_eval), or with flag one that has not begun (xt_ct_target).
+func setHelper(in *ins, p *packet.Packet, env *Env) {
+	if in.flag != 0 {
+		if p.Template.Helper = uint8(in.arg); p.Family == flowtable.FamilyIPv6 {
+			p.Template.Helper = uint8(in.arg >> 8)
+		}
+		return
+	}
 	if p.Ct == nil || p.Ct.Status&flowtable.StatusConfirmed != 0 || env.Shard == nil {
 		return
 	}
-	number := uint8(arg)
+	number := uint8(in.arg)
 	if p.Ct.Tuple.Family == flowtable.FamilyIPv6 {
-		number = uint8(arg >> 8)
+		number = uint8(in.arg >> 8)
 	}
 	env.Shard.SetHelper(p.Entry, number)
 }
@@ -72,10 +78,7 @@ func setHelper(arg uint32, p *packet.Packet, env *Env) {
 // masterHelper is the name that `ct helper` compares: that of the helper whose
 // expectation the flow fulfilled. False: none did.
 func masterHelper(p *packet.Packet, env *Env) (hi, lo uint64, ok bool) {
-	if p.Ct == nil || p.Ct.Status&flowtable.StatusExpected == 0 || env.Shard == nil {
-		return 0, 0, false
-	}
-	name := env.Shard.Table().HelperName(env.Shard.Child(p.Entry).Helper)
+	name := MasterHelper(p, env)
 	for i := range min(len(name), 16) {
 		c := uint64(name[i]) << (56 - 8*(i%8))
 		if i < 8 {
@@ -85,4 +88,13 @@ func masterHelper(p *packet.Packet, env *Env) (hi, lo uint64, ok bool) {
 		}
 	}
 	return hi, lo, name != ""
+}
+
+// MasterHelper returns the name of the helper whose expectation the packet's flow
+// fulfilled; "": none did. It is for extensions.
+func MasterHelper(p *packet.Packet, env *Env) string {
+	if p.Ct == nil || p.Ct.Status&flowtable.StatusExpected == 0 || env.Shard == nil {
+		return ""
+	}
+	return env.Shard.Table().HelperName(env.Shard.Child(p.Entry).Helper)
 }

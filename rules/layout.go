@@ -173,7 +173,7 @@ const (
 	opSetMark         // meta mark = (value & mask) ^ lo
 	opSetCtMark       // ct mark = (value & mask) ^ lo
 	opNotrack
-	opHelper // arg: helper for IPv4, for IPv6 << 8
+	opHelper // arg: helper for IPv4, for IPv6 << 8; flag: ahead of conntrack
 	opReject // arg: code for IPv4, code for IPv6 << 8; flag 1: reset
 	opNAT    // spec arg; flag: nat*, what the key words give
 	opDrop
@@ -181,7 +181,7 @@ const (
 	opReturn
 	opJump      // head arg
 	opGoto      // head arg
-	opExtension // extension arg of the image
+	opExtension // extension arg of the image; flag: says the same for all of a flow
 
 	// What rare runs; a value is the key word key.
 	opConst   // = lo
@@ -201,7 +201,7 @@ const (
 	opHash      // mod span, offset lo, seed mask; flag 1: symmetric, else of the parts at data[arg:], shift of them
 	opDyn       // dyn* (flag) with the key from here on in changing set arg
 	opObject    // the object of kind flag that set arg gives for the key
-	opTimeout   // policy arg, for protocol flag; lo seconds until a flow that begins is tracked again
+	opTimeout   // policy arg, for protocol flag; lo seconds until a flow that begins is tracked again; shift: ahead of conntrack
 	opExpect    // protocol flag to port arg of family shift; lo seconds, at most span
 	opConnLimit // at most (flag 0) or more than (1) lo flows in state arg
 	opLast      // state arg = now

@@ -184,6 +184,9 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		return lw.mangle(st)
 	case *nft.Extension:
 		lw.own(opExtension, &lw.n.exts)
+		if _, ok := st.Impl.(PerFlow); ok {
+			lw.out.steps[len(lw.out.steps)-1].flag = 1
+		}
 	case *nft.Notrack:
 		lw.add(opNotrack, 0, 0)
 	case *nft.ObjectRef:
@@ -229,11 +232,15 @@ func (lw *lowering) object(st *nft.ObjectRef) error {
 		switch st.Kind {
 		case nft.ObjHelper:
 			if arg, ok := lw.ix.helpers[st.Object]; ok {
-				lw.add(opHelper, arg, 0)
+				flag := uint8(0)
+				if st.Ahead {
+					flag = 1
+				}
+				lw.add(opHelper, arg, flag)
 				return nil
 			}
 		case nft.ObjTimeout:
-			return lw.timeout(st.Object)
+			return lw.timeout(st.Object, st.Ahead)
 		case nft.ObjExpectation:
 			return lw.expectation(st.Object)
 		case nft.ObjSynproxy:

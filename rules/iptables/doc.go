@@ -30,7 +30,8 @@
 //   - What the tool takes but prints as another rule is refused, or kept as it was
 //     written.
 //   - What names an object that does not exist here is refused: rateest, nfacct,
-//     timeout policies, security contexts, control groups.
+//     security contexts, control groups. A timeout policy is a ct timeout of nft in
+//     the table; there is no other way to make one.
 //
 // # Errors
 //
@@ -59,7 +60,7 @@
 //   - target.go, target_mark.go, target_nat.go: the targets
 //   - command.go: one command; restore.go: a dump; tables.go: tables and what the
 //     kernel checks; save.go: printing
-//   - lower.go, lower_match.go, lower_meta.go, lower_target.go: what rules mean, as nft text
+//   - lower.go, lower_match.go, lower_meta.go, lower_target.go, lower_ct.go: what rules mean, as nft text
 //   - code.go: what no statement of nft stands for, as code for workers
 //   - recent.go: the lists of addresses of -m recent
 //   - script.go: tables into the tree of the rules in force, and out of it

@@ -15,8 +15,12 @@ type lower struct {
 	exts   []*nft.Extension           // what `xt match "N"` stands for
 	decls  map[string]string          // what the table needs, by name
 	order  []string                   // of decls
+	places map[string]nft.Pos         // of the rules that needed them first
 	recent map[string]*recentList     // of the tree in force, and new ones
 	stamps map[*recentList]uint32     // that rules want of an address
+
+	timeouts func(name string) *nft.Object // ct timeout objects of the table; nil: there is none
+	several  bool                          // see Table.several
 
 	alone bool // a rule is translated for somebody to read
 
@@ -67,6 +71,9 @@ func (l *lower) declare(name, text string) {
 	if _, ok := l.decls[name]; !ok {
 		l.order = append(l.order, name)
 		l.decls[name] = text
+		if l.places != nil {
+			l.places[name] = l.rule.Pos
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func init() {
 		"policy": lowerPolicy, "set": lowerSet,
 		"string": lowerString, "u32": lowerU32, "time": lowerTime, "recent": lowerRecent,
 
-		"MARK": lowerMARK, "CONNMARK": lowerCONNMARK, "CT": lowerCT, "NOTRACK": func(l *lower, _ *Instance) error { l.add("notrack"); return nil },
+		"MARK": lowerMARK, "CONNMARK": lowerCONNMARK, "CT": lowerCT, "NOTRACK": lowerNOTRACK,
 		"REJECT": func(l *lower, x *Instance) error {
 			if t := x.rejectType(); l.alone && (t == &rejectTypes[3] || t == &rejectTypes6[3]) {
 				l.add("reject")

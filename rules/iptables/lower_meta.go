@@ -284,15 +284,6 @@ func lowerRPFilter(l *lower, x *Instance) error {
 	return nil
 }
 
-func lowerHelper(l *lower, x *Instance) error {
-	v := x.opt("helper")
-	if v.s == "" || v.neg {
-		return l.refuse(x, "a helper can only be asked for by its name")
-	}
-	l.add("ct helper \"%s\"", v.s)
-	return nil
-}
-
 func lowerPolicy(l *lower, x *Instance) error {
 	if x.opt("pol").s != "none" {
 		return l.refuse(x, "there is no IPsec here: no packet ever matches")

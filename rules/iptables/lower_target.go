@@ -49,34 +49,6 @@ func lowerCONNMARK(l *lower, x *Instance) error {
 	return nil
 }
 
-func lowerCT(l *lower, x *Instance) error {
-	if x.has("notrack") {
-		l.add("notrack")
-		return nil
-	}
-	if x.has("helper") {
-		return l.refuse(x, "helpers are given after conntrack has seen a packet: `ct helper set` of nft does that; those of known ports are on by settings")
-	}
-	if x.has("expevents") {
-		return l.refuse(x, "expectations have no events of their own")
-	}
-	if v := x.opt("ctevents"); v.set {
-		names := strings.NewReplacer("natseqinfo", "seqadj").Replace(bitNames(ctEvents, v.n[0]))
-		l.add("ct event set %s", names)
-	}
-	for _, zone := range [3][2]string{{"zone", "ct"}, {"zone-orig", "ct original"}, {"zone-reply", "ct reply"}} {
-		v := x.opt(zone[0])
-		switch {
-		case !v.set:
-		case v.n[1] != 0:
-			return l.refuse(x, "a zone is a number of the rule's, not the packet's mark")
-		default:
-			l.add("%s zone set %d", zone[1], v.n[0])
-		}
-	}
-	return nil
-}
-
 func lowerLOG(l *lower, x *Instance) error {
 	text := "log"
 	if v := x.opt("log-prefix"); v.s != "" {

@@ -66,8 +66,23 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 					stale[set.Name] = true
 				}
 			}
+			for _, o := range old.Objects {
+				if strings.HasPrefix(o.Name, generated) {
+					stale[o.Name] = true
+				}
+			}
 		}
-		l := &lower{family: rs.Family, ip: family, decls: map[string]string{}, exts: s.Exts, recent: recent, stamps: s.stamps}
+		l := &lower{family: rs.Family, ip: family, decls: map[string]string{}, exts: s.Exts, recent: recent, stamps: s.stamps, several: t.several(), places: map[string]nft.Pos{}}
+		l.timeouts = func(name string) *nft.Object {
+			if old != nil {
+				for _, o := range old.Objects {
+					if o.Kind == nft.ObjTimeout && o.Name == name {
+						return o
+					}
+				}
+			}
+			return nil
+		}
 		l.sets = func(set string) *nft.Set {
 			if old != nil {
 				for _, have := range old.Sets {
@@ -111,11 +126,15 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 		s.Exts = l.exts
 		line(t.Pos, "add table %s", name)
 		for _, decl := range l.order {
-			line(t.Pos, "%s", strings.ReplaceAll(l.decls[decl], "@TABLE", name))
+			line(l.places[decl], "%s", strings.ReplaceAll(l.decls[decl], "@TABLE", name))
 			delete(stale, decl)
 		}
-		for _, set := range slices.Sorted(maps.Keys(stale)) {
-			line(t.Pos, "delete set %s %s", name, set)
+		for _, one := range slices.Sorted(maps.Keys(stale)) {
+			what := "set"
+			if strings.HasPrefix(one, generated+"ct_") {
+				what = "ct helper"
+			}
+			line(t.Pos, "delete %s %s %s", what, name, one)
 		}
 		k := kindOf(t.Name)
 		for _, c := range t.Chains {
@@ -168,6 +187,7 @@ func (s *Script) Run(tree *nft.Ruleset) (*nft.Outcome, error) {
 		have := c.Rules[next[c]]
 		next[c]++
 		have.Origin, have.Pos = r.rule, r.rule.Pos
+		ahead(have)
 		for _, st := range have.Stmts {
 			if v, ok := st.(*nft.Verdict); ok && v.Chain != "" {
 				v.Chain = names[r.table+" "+v.Chain]

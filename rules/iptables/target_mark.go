@@ -184,8 +184,9 @@ func parseExpEvents(x *Instance, _ *Rule, v *value, s []word) error {
 	return nil
 }
 
-// parseZone reads a zone, or n[1] for the mark's.
+// parseZone reads a zone, or n[1] for the mark's; n[2] says which was given last.
 func parseZone(x *Instance, _ *Rule, v *value, s []word) error {
+	v.n[2] = uint64(s[0].pos.Col)
 	if s[0].text == "mark" {
 		v.n[1] = 1
 		return nil
@@ -211,8 +212,8 @@ func placeCT(x *Instance, r *Rule, _ uint8) error {
 			return errorf(x.Pos, "CT: helper %q needs -p of its transport protocol", h.s)
 		}
 	}
-	if t := x.opt("timeout"); t.set {
-		return errorf(x.Pos, "CT: no such timeout policy %q", t.s)
+	if t := x.opt("timeout"); t.set && (r.Proto == 0 || r.NotProto) && !x.has("notrack") {
+		return errorf(x.Pos, "CT: timeout policy %q needs -p of its transport protocol", t.s)
 	}
 	return nil
 }
@@ -225,10 +226,21 @@ func saveCT(x *Instance, out *printer) {
 	}
 	// Both directions make a zone for both, the last one's.
 	o, r := *orig, *reply
-	*x.opt("zone") = *orig
+	*x.opt("zone") = *x.lastZone()
 	orig.set, reply.set = false, false
 	x.printZones(out)
 	*orig, *reply, *x.opt("zone") = o, r, value{}
+}
+
+// lastZone is the zone that was given last: the only one that counts.
+func (x *Instance) lastZone() *value {
+	last := x.opt("zone")
+	for _, name := range []string{"zone-orig", "zone-reply"} {
+		if v := x.opt(name); v.set && (!last.set || v.n[2] > last.n[2]) {
+			last = v
+		}
+	}
+	return last
 }
 
 // printZones prints the options; zones are numbers or the word mark.

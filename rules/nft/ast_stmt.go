@@ -39,6 +39,11 @@ type ObjectRef struct {
 	Object *Object
 	Key    Expr // nil: Object is meant
 	Set    *Set // map whose data are objects
+
+	// Ahead: the packet has not met conntrack yet, and the flow that it begins gets
+	// the helper or the timeouts. No text says so: what nft's own statement finds
+	// there is no flow, and then it does nothing.
+	Ahead bool
 }
 
 // Assign sets Left (a key of meta or ct, a header field, a field of an option)

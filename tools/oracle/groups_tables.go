@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // Dumps of iptables, which the kernel gets with its own tool and sluice through
 // rules/iptables. What they print with counters is compared line by line, policies
 // included.
@@ -167,6 +169,37 @@ COMMIT
 COMMIT
 `
 
+// templates has the CT target with all that the kernel has here, and asks for the
+// helper that announced a flow.
+const templates = `*raw
+:PREROUTING ACCEPT
+-A PREROUTING -p udp -m udp --dport 85 -j CT
+-A PREROUTING -p udp -m udp --dport 86 -j CT --zone 7
+-A PREROUTING -p udp -m udp --dport 85:86 -j NOTRACK
+-A PREROUTING -p udp -m udp --dport 87 -j MARK --set-xmark 0x5/0xffffffff
+-A PREROUTING -p udp -m udp --dport 87 -j CT --zone mark
+-A PREROUTING -p udp -m udp --dport 88 -j CT --zone 3
+-A PREROUTING -p udp -m udp --dport 88 -j CT --zone 4
+-A PREROUTING -p udp -m udp --sport 89 -j CT --notrack
+-A PREROUTING -p udp -m udp --dport 89 -j CT --zone 2
+-A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp
+-A PREROUTING -p udp -m udp --dport 69 -j CT --helper tftp
+COMMIT
+*filter
+:FORWARD DROP
+-A FORWARD -m helper --helper ftp
+-A FORWARD -m helper --helper ""
+-A FORWARD -m helper ! --helper ftp
+-A FORWARD -m helper --helper ftp-2121
+-A FORWARD -m helper ! --helper ""
+-A FORWARD -m helper --helper tft
+-A FORWARD -m state --state UNTRACKED
+-A FORWARD -m conntrack --ctstatus EXPECTED
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED,UNTRACKED -j ACCEPT
+-A FORWARD -m conntrack --ctstate NEW -i lan -j ACCEPT
+COMMIT
+`
+
 // tables are packets at the edges of what the dumps ask.
 func tables() []*Script {
 	var rows, nat []row
@@ -192,5 +225,16 @@ func tables() []*Script {
 		row{"nat icmp", "rules table-nat; > icmp 8/0; < icmp 0/0"},
 		row{"nat nothing comes", "rules table-nat; < S; < udp"},
 	)
+	ct := []row{
+		{"ct ftp passive", "rules table-ct; flow 0 dport=21; " + tcpOpen + ftpLogin + say(">", "PA", "EPSV\r\n") + say("<", "PA", "229 Extended Passive Mode (|||50000|)\r\n") +
+			"flow 1 src=0 dst=0 sport=41000 dport=50000; > S f=1; < SA f=1; > A f=1; flow 2 src=0 dst=0 sport=41000 dport=50001; > S f=2; < SA f=2"},
+		{"ct tftp", "rules table-ct; flow 0 dport=69; flow 1 from=wan src=0 dst=0 sport=3000 dport=40000; > udp len=20; > udp f=1; < udp f=1"},
+		{"ct other port", "rules table-ct; flow 0 dport=2121; " + tcpOpen + ftpLogin + say(">", "PA", "EPSV\r\n") + say("<", "PA", "229 Extended Passive Mode (|||50000|)\r\n") +
+			"flow 1 src=0 dst=0 sport=41000 dport=50000; > S f=1"},
+	}
+	for port := 84; port < 90; port++ {
+		ct = append(ct, row{fmt.Sprintf("ct udp %d", port), fmt.Sprintf("rules table-ct; flow 0 dport=%d; > udp len=10; < udp len=11; > udp len=100; < udp", port)})
+	}
+	rows = append(rows, ct...)
 	return append(bothFamilies(scripts(rows)), scripts(nat)...)
 }

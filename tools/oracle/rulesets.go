@@ -26,6 +26,7 @@ const silent = `	chain mine { type filter hook input priority 0; policy drop; }
 var rulesets = map[string]string{
 	"tables":    matching4,
 	"table-nat": translating,
+	"table-ct":  templates,
 	"recent":    remembering,
 	"observe": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/sluice-net/sluice/rules/nft"
 )
 
 // tables prints the tables of a box without comments.
@@ -53,5 +55,19 @@ func TestDumpsAreRestoredAndSaved(t *testing.T) {
 	want = strings.Replace(want, "[13:238] -A", "[2:92] -A FORWARD -j ACCEPT\n[13:238] -A", 1)
 	if got := b.tables(t); got != want {
 		t.Errorf("--noflush: saved\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestTablesGiveFlowsTimeouts: a policy is named by CT before conntrack sees the packet.
+func TestTablesGiveFlowsTimeouts(t *testing.T) {
+	b := newTestBox(t)
+	b.nft(t, nft.PrintOptions{}, "add table ip raw\nadd ct timeout ip raw long { protocol udp; l3proto ip; policy = { unreplied : 7777 }; }\n")
+	if _, err := b.Restore(&Dump{Name: "dump", Text: "*raw\n-A PREROUTING -p udp -m udp --dport 53 -j CT --timeout long\nCOMMIT\n"}); err != nil {
+		t.Fatal(err)
+	}
+	b.send(t, 1)
+	var out strings.Builder
+	if err := b.Proc(&out, ProcConntrack); err != nil || !strings.Contains(out.String(), "udp      17 777") {
+		t.Errorf("flows (%v):\n%s", err, out.String())
 	}
 }

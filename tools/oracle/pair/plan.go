@@ -45,7 +45,7 @@ type Case struct {
 
 // expects says whether the rules make flows expect others.
 func (c *Case) expects() bool {
-	return strings.Contains(c.Rules, "ct helper") || strings.Contains(c.Rules, "ct expectation")
+	return strings.Contains(c.Rules, "ct helper") || strings.Contains(c.Rules, "ct expectation") || strings.Contains(c.Rules, " --helper ")
 }
 
 // mtu of a side's interface.

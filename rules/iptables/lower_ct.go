@@ -1,0 +1,169 @@
+package iptables
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
+)
+
+// What the CT and NOTRACK targets ask of the connection that a packet begins.
+
+// template is CT and NOTRACK in tables where several rules may hold for a packet:
+// the first one that does is the only one (xt_ct_target).
+type template struct {
+	stateless
+	untrack  bool
+	zone     uint16
+	dir      flowtable.ZoneDir
+	fromMark bool // the zone is the packet's mark
+	events   flowtable.EventMask
+}
+
+func (t *template) Run(p *packet.Packet, env *rules.Env) rules.Action {
+	switch {
+	case p.Template.Given || p.Ct != nil || p.Entry != 0:
+		return rules.ActNext
+	case t.untrack:
+		rules.Untrack(p)
+	case t.fromMark:
+		rules.SetZone(p, env, uint16(p.Mark), t.dir)
+	case t.zone != 0:
+		rules.SetZone(p, env, t.zone, t.dir)
+	}
+	p.Template.Given = true
+	if t.events != 0 {
+		p.Template.Events = t.events
+	}
+	return rules.ActContinue
+}
+
+// PerFlow makes it a rules.PerFlow.
+func (t *template) PerFlow() {}
+
+// several says whether some packet may meet two rules of a table of which only the
+// first one may speak.
+func (t *Table) several() bool {
+	rules, silent := 0, 0
+	for _, c := range t.Chains {
+		for _, r := range c.Rules {
+			if r.Target == nil {
+				continue
+			}
+			switch r.Target.Name() {
+			case "NOTRACK":
+				rules++
+				silent++
+			case "CT":
+				rules++
+				if r.Target.has("notrack") {
+					silent++
+				}
+			}
+		}
+	}
+	return rules > 1 && silent < rules
+}
+
+func lowerNOTRACK(l *lower, x *Instance) error {
+	if l.several {
+		l.extend(x, true, &template{untrack: true})
+	} else {
+		l.add("notrack")
+	}
+	return nil
+}
+
+func lowerCT(l *lower, x *Instance) error {
+	if x.has("notrack") {
+		return lowerNOTRACK(l, x)
+	}
+	if x.has("expevents") {
+		return l.refuse(x, "expectations have no events of their own")
+	}
+	if l.alone && x.count("helper", "timeout") > 0 {
+		return l.refuse(x, "in nft helpers and timeouts are given by objects, to packets that conntrack has seen")
+	}
+	t := &template{events: flowtable.EventMask(x.opt("ctevents").n[0])}
+	word := "ct"
+	zone := x.lastZone()
+	t.zone, t.fromMark = uint16(zone.n[0]), zone.n[1] != 0
+	switch orig, reply := x.has("zone-orig"), x.has("zone-reply"); {
+	case orig && !reply:
+		t.dir, word = flowtable.ZoneOriginal, "ct original"
+	case reply && !orig:
+		t.dir, word = flowtable.ZoneReply, "ct reply"
+	}
+	if l.several || t.fromMark {
+		l.extend(x, true, t)
+	} else {
+		if t.events != 0 {
+			l.add("ct event set %s", strings.NewReplacer("natseqinfo", "seqadj").Replace(bitNames(ctEvents, uint64(t.events))))
+		}
+		if zone.set {
+			l.add("%s zone set %d", word, t.zone)
+		}
+	}
+	if v := x.opt("helper"); v.set {
+		name := fmt.Sprintf("%sct_%s_%d", generated, identifier(v.s), l.rule.Proto)
+		l.declare(name, fmt.Sprintf("add ct helper @TABLE %s { type \"%s\" protocol %s; l3proto %s; }", name, v.s, protocolText(l.rule.Proto), l.ip))
+		l.add("ct helper set \"%s\"", name)
+	}
+	if v := x.opt("timeout"); v.set {
+		return l.policy(x, v.s)
+	}
+	return nil
+}
+
+// policy gives flows the timeouts of an object of the table.
+func (l *lower) policy(x *Instance, name string) error {
+	o := l.timeouts(name)
+	if o == nil {
+		return errorf(x.Pos, "CT: no such timeout policy \"%s\": make it with `nft add ct timeout %s raw %s { protocol tcp; policy = { established : 3600 }; }`", name, l.ip, name)
+	}
+	if !l.rule.proto(o.Timeout.Proto) {
+		return errorf(x.Pos, "CT: timeout policy \"%s\" needs -p of its transport protocol, %s", name, protocolText(o.Timeout.Proto))
+	}
+	l.add("ct timeout set \"%s\"", name)
+	return nil
+}
+
+// ahead marks what statements of a table of iptables mean: that of CT.
+func ahead(r *nft.Rule) {
+	for _, st := range r.Stmts {
+		if o, ok := st.(*nft.ObjectRef); ok && (o.Kind == nft.ObjHelper || o.Kind == nft.ObjTimeout) {
+			o.Ahead = true
+		}
+	}
+}
+
+// child is the helper match with names that nft's `ct helper` does not find.
+type child struct {
+	name string // "": any
+	neg  bool
+}
+
+func (m child) Run(p *packet.Packet, env *rules.Env) rules.Action {
+	have := rules.MasterHelper(p, env)
+	// What the rule names may go on behind the name of the helper: ftp-2121.
+	return holds((have != "" && (m.name == "" || strings.HasPrefix(m.name, have))) != m.neg)
+}
+
+// PerFlow makes it a rules.PerFlow.
+func (m child) PerFlow() {}
+
+func lowerHelper(l *lower, x *Instance) error {
+	v := x.opt("helper")
+	if l.alone && v.s == "" {
+		return l.refuse(x, "a helper can only be asked for by its name")
+	}
+	if l.alone || !v.neg && helperProtos[v.s] != nil {
+		l.add("ct helper %s\"%s\"", op(v.neg), v.s)
+		return nil
+	}
+	l.extend(x, false, child{v.s, v.neg})
+	return nil
+}
