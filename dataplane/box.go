@@ -50,6 +50,7 @@ type Box struct {
 	judged       uint64         // packets walked under tables that were replaced since the last change of rules
 	poisoned     []*rules.Image // checking mode: retired generations
 	profiling    bool
+	cpus         []int // that the process may run on, if workers are pinned
 	done         sync.WaitGroup
 	stopDispatch chan struct{}
 }
@@ -356,11 +357,17 @@ func (b *Box) Start() error {
 	if n := b.cfg.Workers + 2; runtime.GOMAXPROCS(0) < n {
 		runtime.GOMAXPROCS(n)
 	}
-	cpus := usableCPUs()
+	b.cpus = nil
+	if b.cfg.Pin {
+		b.cpus = usableCPUs()
+	}
+	if n := len(b.workers); len(b.cpus) > n {
+		pinAll(b.cpus[n:]) // first: workers then go where they belong
+	}
 	for i, w := range b.workers {
 		cpu := -1
-		if b.cfg.Pin && len(cpus) > 0 {
-			cpu = cpus[i%len(cpus)]
+		if len(b.cpus) > 0 {
+			cpu = b.cpus[i%len(b.cpus)]
 		}
 		w.stop.Store(false)
 		b.done.Add(1)
@@ -392,6 +399,9 @@ func (b *Box) halt() {
 	}
 	close(b.stopDispatch)
 	b.done.Wait()
+	if len(b.cpus) > len(b.workers) {
+		pinAll(b.cpus)
+	}
 	b.running = false
 	b.settle(false)
 }

@@ -73,7 +73,7 @@ type Config struct {
 	Trace  bool        // keep an Outcome for each packet (Drain only)
 	Check  bool        // poison retired images and count packets that saw one
 	Stages bool        // account worker time to stages
-	Pin    bool        // pin worker i to the i-th CPU this process may use
+	Pin    bool        // pin worker i to the i-th CPU this process may use, all else in the process to those that are left
 	Spin   bool        // never sleep when idle
 }
 

@@ -25,7 +25,8 @@
 // What others touch: the pointer to their tables (exchanged by Publish), the
 // epoch (read by Publish to know when the old tables are out of use), the
 // mailbox (one request at a time, served in slices between bursts), the
-// handover rings and the flow table's directory.
+// handover rings and the flow table's directory. With Config.Pin each worker has
+// a CPU, and as far as there are CPUs left nothing else of the process runs there.
 //
 // # Effects
 //

@@ -1,6 +1,9 @@
 package dataplane
 
 import (
+	"os"
+	"strconv"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -19,10 +22,26 @@ func usableCPUs() []int {
 	return cpus
 }
 
-// pin confines the calling thread to one CPU. Refusal is no error: the worker
-// then runs where the kernel puts it.
-func pin(cpu int) {
+// pin confines a thread, 0 the calling one, to CPUs. Refusal is no error: it then
+// runs where the kernel puts it.
+func pin(tid int, cpus ...int) {
 	var set unix.CPUSet
-	set.Set(cpu)
-	_ = unix.SchedSetaffinity(0, &set)
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	_ = unix.SchedSetaffinity(tid, &set)
+}
+
+// pinAll confines all threads that the process has. Those it will have are
+// confined as the one is that begins them; Go never begins one from a thread that a
+// goroutine has for itself. Twice, for the threads that began meanwhile.
+func pinAll(cpus []int) {
+	for range 2 {
+		tasks, _ := os.ReadDir("/proc/self/task") // without it they stay where they are
+		for _, task := range tasks {
+			if tid, err := strconv.Atoi(task.Name()); err == nil {
+				pin(tid, cpus...)
+			}
+		}
+	}
 }

@@ -98,17 +98,17 @@ type portInfo struct {
 // idleRounds is how many empty rounds a worker spins before it sleeps.
 const idleRounds = 2000
 
-// run polls until stopped. On a locked OS thread.
+// run polls until stopped, on a thread of its own, which ends with it: others shall
+// not be where it was pinned.
 func (w *worker) run(cpu int) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	w.tid.Store(int32(unix.Gettid()))
 	defer func() {
 		w.tid.Store(0)
 		w.watch(false)
 	}()
 	if cpu >= 0 {
-		pin(cpu)
+		pin(0, cpu)
 	}
 	idle := 0
 	for !w.stop.Load() {

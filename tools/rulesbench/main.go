@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -17,6 +18,9 @@ import (
 
 // headers is the length of a trace, as in dpdk-test-acl's own examples.
 const headers = 65536
+
+// heapGrowth is what sluice run gives the garbage collector.
+const heapGrowth = 400
 
 // options are the command line.
 type options struct {
@@ -49,6 +53,7 @@ func main() {
 	flag.IntVar(&o.cpu, "cpu", 1, "CPU to look up on")
 	flag.BoolVar(&o.alone, "alone", false, "leave dpdk-test-acl out")
 	flag.Parse()
+	debug.SetGCPercent(heapGrowth)
 	wanted := strings.Split(*what, ",")
 	for _, w := range wanted {
 		if !slices.Contains(names, w) {

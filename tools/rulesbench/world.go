@@ -46,7 +46,7 @@ func newWorld(rules string, workers int, rate float64, check bool) (*world, erro
 		wan: loop.New(loop.Config{Name: "wan", MAC: mac(2), Frames: answer, Rate: rate / 2, Ring: 4096}),
 	}
 	cfg := dataplane.Default()
-	cfg.Workers, cfg.Stages, cfg.Check = workers, true, check
+	cfg.Workers, cfg.Stages, cfg.Check, cfg.Pin = workers, true, check, true
 	cfg.Conntrack.Max, cfg.CompileCache = 1<<16, 64<<20
 	cfg.Ports = []dataplane.PortConfig{
 		{Port: w.lan, Peer: -1, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}},

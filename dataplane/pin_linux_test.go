@@ -1,0 +1,80 @@
+package dataplane
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// allowed returns the CPUs of every thread of the process.
+func allowed(t *testing.T) map[int][]int {
+	out := map[int][]int{}
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		var set unix.CPUSet
+		tid, _ := strconv.Atoi(task.Name())
+		if unix.SchedGetaffinity(tid, &set) != nil {
+			continue // it has ended
+		}
+		out[tid] = []int{}
+		for i := range 1024 {
+			if set.IsSet(i) {
+				out[tid] = append(out[tid], i)
+			}
+		}
+	}
+	return out
+}
+
+// TestPin: a pinned worker has its CPU for itself, as far as the process goes, and
+// afterwards everything is as it was.
+func TestPin(t *testing.T) {
+	all := usableCPUs()
+	if len(all) < 2 {
+		t.Skip("there is one CPU only")
+	}
+	h := newNet(t, "", 1, func(c *Config) { c.Pin = true })
+	if err := h.box.Start(); err != nil {
+		t.Fatal(err)
+	}
+	tid := 0
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		tid = int(h.box.workers[0].tid.Load())
+		if slices.Equal(allowed(t)[tid], all[:1]) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("worker on CPUs %v", allowed(t)[tid])
+		}
+	}
+	for range 100 { // threads that begin now
+		go func() { time.Sleep(time.Millisecond); _, _ = os.ReadDir("/proc/self/task") }()
+	}
+	for other, cpus := range allowed(t) {
+		if other != tid && !slices.Equal(cpus, all[1:]) {
+			t.Errorf("thread %d on CPUs %v while the worker has %v", other, cpus, all[:1])
+		}
+	}
+	h.box.Stop()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		left := allowed(t)
+		for other, cpus := range left {
+			if slices.Equal(cpus, all) {
+				delete(left, other)
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("threads stay where they are: %v", left)
+		}
+	}
+}
