@@ -45,7 +45,7 @@ func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
 // all of a datagram, which its checksum mostly belies, any other as invalid.
 func (w *worker) alone(t *tables, p *packet.Packet, came parcelKind) {
 	if p.Flags&packet.FlagLaterFrag != 0 {
-		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonMalformed
+		p.Kind, p.Reason = flowtable.KindInvalid, flowtable.ReasonFragment
 	} else {
 		packet.ReadAlone(p, w.table)
 		if len(w.out) > 1 && w.elsewhere(t, p, came) {

@@ -159,21 +159,13 @@ const opening = ">S <SA >A "
 
 // sctp is an association up to its COOKIE ACK.
 func (k talk) sctp() []pair.Frame {
-	chunk := func(kind byte, size int, tag byte) frame.Data {
-		c := make([]byte, size)
-		c[0], c[3] = kind, byte(size)
-		if tag != 0 {
-			copy(c[4:], []byte{0, 0, 0, tag, 0, 1, 0, 0, 0, 1, 0, 1})
-		}
-		return frame.Data(c)
-	}
 	there := func(tag uint32, c frame.Data) pair.Frame {
 		return k.there(frame.SCTP{Src: k.aPort, Dst: k.bPort, Tag: tag}, c)
 	}
 	back := func(tag uint32, c frame.Data) pair.Frame {
 		return k.back(frame.SCTP{Src: k.bPort, Dst: k.aPort, Tag: tag}, c)
 	}
-	return []pair.Frame{there(0, chunk(1, 20, 11)), back(11, chunk(2, 20, 22)), there(22, chunk(10, 8, 0)), back(11, chunk(11, 4, 0))}
+	return []pair.Frame{there(0, chunk(1, 20, 0, 0, 0, 11, 0, 1, 0, 0, 0, 1, 0, 1)), back(11, chunk(2, 20, 0, 0, 0, 22, 0, 1, 0, 0, 0, 1, 0, 1)), there(22, chunk(10, 8)), back(11, chunk(11, 4))}
 }
 
 // talks are all that both sides hear, in order.
