@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-net/sluice/rules/iptables"
+	"github.com/sluice-net/sluice/rules/nft"
 	"github.com/sluice-net/sluice/tools/frame"
 )
 
@@ -341,19 +343,48 @@ func TestHelperAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestHelpersRefused: the kernel's other helpers are refused at their place.
+// TestHelpersRefused: the kernel's other helpers are refused at their place, by
+// name and with what to do instead, in the language of nft and in dumps of
+// iptables.
 func TestHelpersRefused(t *testing.T) {
 	n := newNet(t, helperRules, 1)
-	for _, r := range []struct{ name, proto, want string }{
-		{"amanda", "udp", "amanda.conf"}, {"sane", "tcp", "data_portrange"}, {"netbios-ns", "udp", "broadcasts"}, {"snmp", "udp", "broadcasts"},
-		{"RAS", "udp", "H.323"}, {"Q.931", "tcp", "H.323"}, {"H.245", "tcp", "H.323"}, {"h323", "udp", "H.323"},
+	for _, r := range []struct {
+		name, proto, want string
+		dump              bool // iptables knows it too
+	}{
+		{"amanda", "udp", "amanda.conf", true}, {"sane", "tcp", "data_portrange", true}, {"netbios-ns", "udp", "broadcasts", true}, {"snmp", "udp", "broadcasts", true},
+		{"RAS", "udp", "H.323", true}, {"Q.931", "tcp", "H.323", true}, {"H.245", "tcp", "H.323", true}, {"h323", "udp", "H.323", false}, {"h323", "tcp", "H.323", false},
 	} {
-		_, err := n.box.Load("x.nft", []byte("table ip t {\n\tct helper h { type \""+r.name+"\" protocol "+r.proto+"; }\n}\n"))
-		if err == nil || !strings.Contains(err.Error(), "x.nft:2:") || !strings.Contains(err.Error(), r.want) || !strings.Contains(err.Error(), "not supported") {
-			t.Errorf("%s: %v", r.name, err)
-		}
+		t.Run(r.name+" "+r.proto, func(t *testing.T) {
+			want := []string{`helper type "` + r.name + `" is not supported: `, r.want}
+			_, err := n.box.Load("x.nft", []byte("table ip t {\n\tct helper h { type \""+r.name+"\" protocol "+r.proto+"; }\n}\n"))
+			says(t, err, append(want, "x.nft:2:")...)
+			_, err = n.box.Load("x.nft", []byte("table inet t {\n\n\tct helper h { type \""+r.name+"\" protocol "+r.proto+"; l3proto ip6; }\n}\n"))
+			says(t, err, append(want, "x.nft:3:")...)
+			if !r.dump {
+				return
+			}
+			dump := "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p " + r.proto + " --dport 7 -j CT --helper " + r.name + "\nCOMMIT\n"
+			rs, err := iptables.Restore(nil, iptables.IPv4, "x.dump", []byte(dump), iptables.RestoreOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tree := &nft.Ruleset{}
+			_, err = iptables.Lower(rs, rs.Tables, tree, nil)
+			says(t, err, append(want, "x.dump:3:")...)
+		})
 	}
 	if _, err := n.box.Load("x.nft", []byte("table ip6 t {\n\tct helper h { type \"irc\" protocol tcp; }\n}\n")); err == nil || !strings.Contains(err.Error(), "not for IPv6") {
 		t.Errorf("irc over IPv6: %v", err)
+	}
+}
+
+// says demands an error with all of the texts.
+func says(t *testing.T, err error, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("error %v, want %q in it", err, text)
+		}
 	}
 }

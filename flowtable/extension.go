@@ -1,6 +1,9 @@
 package flowtable
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // ExtensionID numbers the cold data beside entries as enum nf_ct_ext_id; those
 // of Config.Extensions follow.
@@ -18,6 +21,9 @@ const (
 	ExtSynproxy
 	builtinExtensions
 )
+
+// builtinNames are what ExtensionByName knows them by.
+var builtinNames = [builtinExtensions]string{"helper", "nat", "seqadj", "acct", "ecache", "timestamp", "timeout", "labels", "synproxy"}
 
 // MaxExtensions is how many a table may have, the built-in ones included.
 const MaxExtensions = 32
@@ -62,15 +68,15 @@ type Synproxy struct {
 func (t *Table) registerExtensions() error {
 	c := &t.cfg
 	t.ext = append(t.ext,
-		extension{Extension{"helper", sizeHelp, 8}, true, 0},
-		extension{Extension{"nat", sizeNAT, 64}, true, 0},
-		extension{Extension{"seqadj", 2 * sizeSeqAdjust, 4}, true, 0},
-		extension{Extension{"acct", 0, 1}, c.Acct, 0},
-		extension{Extension{"ecache", 4, 4}, c.Events != EventsOff, 0},
-		extension{Extension{"timestamp", sizeTimestamps, 8}, c.Timestamp, 0},
-		extension{Extension{"timeout", 2, 2}, true, 0},
-		extension{Extension{"labels", sizeLabels, 8}, true, 0},
-		extension{Extension{"synproxy", sizeSynproxy, 4}, true, 0},
+		extension{Extension{builtinNames[ExtHelper], sizeHelp, 8}, true, 0},
+		extension{Extension{builtinNames[ExtNAT], sizeNAT, 64}, true, 0},
+		extension{Extension{builtinNames[ExtSeqAdjust], 2 * sizeSeqAdjust, 4}, true, 0},
+		extension{Extension{builtinNames[ExtAcct], 0, 1}, c.Acct, 0},
+		extension{Extension{builtinNames[ExtEvents], 4, 4}, c.Events != EventsOff, 0},
+		extension{Extension{builtinNames[ExtTimestamp], sizeTimestamps, 8}, c.Timestamp, 0},
+		extension{Extension{builtinNames[ExtTimeout], 2, 2}, true, 0},
+		extension{Extension{builtinNames[ExtLabels], sizeLabels, 8}, true, 0},
+		extension{Extension{builtinNames[ExtSynproxy], sizeSynproxy, 4}, true, 0},
 	)
 	for _, x := range c.Extensions {
 		t.ext = append(t.ext, extension{x, true, 0})
@@ -100,6 +106,10 @@ func (c *Config) checkExtensions() error {
 		if x.Name == "" || x.Size < 1 || x.Size > 4096 || x.Align < 1 || x.Align > 64 || x.Align&(x.Align-1) != 0 {
 			return fmt.Errorf("%w: extension %d (%q): size %d align %d, want a name, 1..4096 and a power of two up to 64",
 				ErrConfig, i, x.Name, x.Size, x.Align)
+		}
+		taken := func(o Extension) bool { return o.Name == x.Name }
+		if slices.Contains(builtinNames[:], x.Name) || slices.ContainsFunc(c.Extensions[:i], taken) {
+			return fmt.Errorf("%w: extension %d (%q): there is one of that name", ErrConfig, i, x.Name)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sluice-net/sluice/dataplane/helper"
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules"
@@ -108,6 +109,9 @@ func lowerCT(l *lower, x *Instance) error {
 		}
 	}
 	if v := x.opt("helper"); v.set {
+		if why := helper.Refused(v.s); why != "" {
+			return l.refuse(x, fmt.Sprintf("helper type %q is not supported: %s", v.s, why))
+		}
 		name := fmt.Sprintf("%sct_%s_%d", generated, identifier(v.s), l.rule.Proto)
 		l.declare(name, fmt.Sprintf("add ct helper @TABLE %s { type \"%s\" protocol %s; l3proto %s; }", name, v.s, protocolText(l.rule.Proto), l.ip))
 		l.add("ct helper set \"%s\"", name)
