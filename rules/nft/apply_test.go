@@ -45,6 +45,7 @@ var applyScripts = []struct{ name, text string }{
 	{"replace", "replace rule inet t c handle 9 ip saddr @s counter accept"},
 	{"delete", "delete rule inet t c handle 10"},
 	{"elements", "add element inet t s { 3.3.3.3 }\ndelete element inet t s { 1.1.1.1 }"},
+	{"elements of a map with what they lead to, or something else", "add map inet t w { type inet_service : verdict; elements = { 22 : accept, 23 : drop, 24 : drop }; }\ndelete element inet t w { 22 : accept, 23 : accept }"},
 	{"rename", "rename chain inet t u w"},
 	{"new table", "add table ip6 n\nadd chain ip6 n c { type filter hook input priority 0; policy drop; }\nadd rule ip6 n c ip6 saddr ::1 accept"},
 	{"block", "table inet t {\n\tset x { typeof ip saddr . tcp dport; }\n\tchain c {\n\t\tip saddr . tcp dport @x accept\n\t}\n}"},

@@ -449,6 +449,7 @@ type Set struct {
 	ObjectKind   ObjectKind
 	Ranges       bool // the data are ranges
 	meter        bool // declared by a meter
+	named        bool // holds elements that a command names: what a map has for them does not matter
 	dataLen      int  // bits of an anonymous map's data
 }
 

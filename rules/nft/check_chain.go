@@ -423,7 +423,7 @@ func (c *checker) checkTarget(t *Table, v *Verdict, at *raw) {
 func (c *checker) deleteElements(t *Table, s *Set, r *raw) {
 	c.settleNamed(s)
 	delete(c.known, s)
-	like := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
+	like := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags, Map: s.Map, named: true}
 	gone := c.elements(like, r, s.keyBits(), nil)
 	for _, e := range gone {
 		i := s.index(e)

@@ -107,7 +107,7 @@ func (c *checker) nearObject(name string) string {
 // element, or the interval around it.
 func (c *checker) getElements(s *Set, cmd *command) *Set {
 	c.settleNamed(s)
-	asked := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags}
+	asked := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags, Map: s.Map, named: true}
 	have := s.Elements.List()
 	if c.opt.Elements != nil {
 		if live := c.opt.Elements(s); live != nil {

@@ -112,6 +112,7 @@ func (c *checker) elementData(s *Set, e *Element, k, key *raw) {
 		if verdict || data != nil {
 			c.fail(k, "Set does not expect data")
 		}
+	case s.named:
 	case s.Verdicts:
 		if !verdict {
 			if data != nil {
