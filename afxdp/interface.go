@@ -124,7 +124,7 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 			return nil, err
 		}
 	}
-	i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt.AllFrames, i.pieces)
+	i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt, i.pieces)
 	return i, err
 }
 

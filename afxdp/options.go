@@ -58,6 +58,9 @@ type Options struct {
 	// wire, where ARP has to cross as well. It also makes the interface
 	// promiscuous: network cards drop what is for others.
 	AllFrames bool
+	// Discovery leaves IPv6 neighbour discovery to the kernel, which ARP always
+	// is: for who has no IP stack. The kernel then answers for its own addresses.
+	Discovery bool
 	Generic   bool // attach in generic mode, for drivers without XDP; frames are then copied twice
 	Backend   Backend
 	// BusyPoll makes the kernel poll the device inside the worker's calls, for

@@ -47,10 +47,16 @@ const (
 	etherQinQ = 0x88a8
 )
 
+// The types of ICMPv6 that are neighbour discovery, from the first to the last.
+const (
+	routerSolicitation = 133
+	neighbourRedirect  = 137
+)
+
 // loadProgram loads the program for an interface with that many receive queues;
-// with all it classifies nothing and every frame goes to the socket, with pieces
-// it takes frames in several, of which it only ever looks into the first.
-func loadProgram(queues int, all, pieces bool) (*xdpProgram, error) {
+// with AllFrames it classifies nothing and every frame goes to the socket, with
+// pieces it takes frames in several, of which it only ever looks into the first.
+func loadProgram(queues int, opt Options, pieces bool) (*xdpProgram, error) {
 	p := &xdpProgram{}
 	var err error
 	fail := func(what string) (*xdpProgram, error) {
@@ -78,7 +84,7 @@ func loadProgram(queues int, all, pieces bool) (*xdpProgram, error) {
 	}
 	p.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: programName, Type: ebpf.XDP, License: "Dual MIT/GPL", Flags: flags,
-		Instructions: xdpInstructions(p.sockets.FD(), p.counter.FD(), all),
+		Instructions: xdpInstructions(p.sockets.FD(), p.counter.FD(), opt),
 	})
 	if err != nil {
 		return fail("load the XDP program")
@@ -87,8 +93,8 @@ func loadProgram(queues int, all, pieces bool) (*xdpProgram, error) {
 }
 
 // xdpInstructions is the program: walk over up to two VLAN tags, then decide by
-// the EtherType; with all there is nothing to decide.
-func xdpInstructions(sockets, counter int, all bool) asm.Instructions {
+// the EtherType; with AllFrames there is nothing to decide.
+func xdpInstructions(sockets, counter int, opt Options) asm.Instructions {
 	const (
 		ctx   = asm.R6
 		at    = asm.R2 // behind the EtherType in R5
@@ -104,7 +110,7 @@ func xdpInstructions(sockets, counter int, all bool) asm.Instructions {
 			asm.Add.Imm(at, int32(behind)),
 		}
 	}
-	if all {
+	if opt.AllFrames {
 		return append(asm.Instructions{asm.Mov.Reg(ctx, asm.R1)}, xdpRedirect(sockets, counter)...)
 	}
 	insns := asm.Instructions{
@@ -133,8 +139,24 @@ func xdpInstructions(sockets, counter int, all bool) asm.Instructions {
 		asm.JEq.Imm(ether, type16(etherVLAN), "malformed"),
 		asm.JEq.Imm(ether, type16(etherQinQ), "malformed"),
 		asm.JEq.Imm(ether, type16(etherIPv4), "redirect").WithSymbol("classify"),
-		asm.JEq.Imm(ether, type16(etherIPv6), "redirect"),
-		asm.Mov.Imm(asm.R1, countPassed),
+	)
+	if opt.Discovery {
+		insns = append(insns,
+			asm.JNE.Imm(ether, type16(etherIPv6), "pass"),
+			asm.Mov.Reg(check, at),
+			asm.Add.Imm(check, 41),
+			asm.JGT.Reg(check, end, "redirect"),
+			asm.LoadMem(check, at, 6, asm.Byte),
+			asm.JNE.Imm(check, unix.IPPROTO_ICMPV6, "redirect"),
+			asm.LoadMem(check, at, 40, asm.Byte),
+			asm.JLT.Imm(check, routerSolicitation, "redirect"),
+			asm.JGT.Imm(check, neighbourRedirect, "redirect"),
+		)
+	} else {
+		insns = append(insns, asm.JEq.Imm(ether, type16(etherIPv6), "redirect"))
+	}
+	insns = append(insns,
+		asm.Mov.Imm(asm.R1, countPassed).WithSymbol("pass"),
 		asm.Mov.Imm(asm.R7, xdpPass),
 		asm.Ja.Label("count"),
 

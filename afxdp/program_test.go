@@ -45,7 +45,7 @@ func TestProgram(t *testing.T) {
 		{"ends in the second tag", macs + qinq + "\x81\x00\x00\x05\x08", xdpDrop, xdpDrop, 0, 1},
 	}
 	for _, socket := range []bool{false, true} {
-		p, err := loadProgram(1, false, false)
+		p, err := loadProgram(1, Options{}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,11 +133,49 @@ func TestProgramPasses(t *testing.T) {
 	}
 }
 
+// TestProgramDiscovery: with Discovery the kernel gets what finds neighbours, and
+// nothing else of IPv6.
+func TestProgramDiscovery(t *testing.T) {
+	newTestNet(t)
+	p, err := loadProgram(1, Options{Discovery: true}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	frame := func(tags string, next, kind byte) []byte {
+		b := []byte(strings.Repeat("\x02", 12) + tags + "\x86\xdd" + strings.Repeat("\x00", 64))
+		ip := b[12+len(tags)+2:]
+		ip[6], ip[40] = next, kind
+		return b
+	}
+	for _, c := range []struct {
+		name  string
+		frame []byte
+		want  uint32 // without a socket; what is for the socket is dropped
+	}{
+		{"router solicitation", frame("", 58, 133), xdpPass},
+		{"neighbour solicitation", frame("", 58, 135), xdpPass},
+		{"redirect", frame("", 58, 137), xdpPass},
+		{"behind two tags", frame("\x88\xa8\x00\x05\x81\x00\x00\x06", 58, 136), xdpPass},
+		{"echo", frame("", 58, 128), xdpDrop},
+		{"multicast listener report", frame("", 58, 132), xdpDrop},
+		{"renumbering", frame("", 58, 138), xdpDrop},
+		{"UDP", frame("", 17, 135), xdpDrop},
+		{"ends before the type", frame("", 58, 135)[:54], xdpDrop},
+		{"IPv4", append([]byte(strings.Repeat("\x02", 12)+"\x08\x00"), make([]byte, 46)...), xdpDrop},
+		{"ARP", append([]byte(strings.Repeat("\x02", 12)+"\x08\x06"), make([]byte, 46)...), xdpPass},
+	} {
+		if got, _, err := p.prog.Test(c.frame); err != nil || got != c.want {
+			t.Errorf("%s: verdict %d, %v; want %d", c.name, got, err, c.want)
+		}
+	}
+}
+
 // TestProgramOfAWire: with AllFrames nothing is the kernel's.
 func TestProgramOfAWire(t *testing.T) {
 	n := newTestNet(t)
 	n.veth("a0", "a1", 1)
-	p, err := loadProgram(1, true, false)
+	p, err := loadProgram(1, Options{AllFrames: true}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

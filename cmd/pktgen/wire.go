@@ -103,7 +103,8 @@ func (w *world) after(d *report.Document) (notes []string) {
 }
 
 // arpHint says who answers for addresses.
-const arpHint = "the kernel answers to ARP for the ports' own addresses, and for whole nets after `ip route add local NET dev INTERFACE`"
+const arpHint = "the kernel answers for the ports' own addresses, and for whole IPv4 nets after `ip route add local NET dev INTERFACE`; " +
+	"for any net the box may have a route by the port's address"
 
 // nothing says what may be the reason when nothing arrives.
 func nothing(of string, mac net.HardwareAddr, dst netip.Addr) string {

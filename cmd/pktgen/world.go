@@ -185,7 +185,7 @@ const defaultBudget = 512
 
 func (p *profile) openInterface(port *pktgen.Port, c *portProfile, path string) error {
 	o := afxdp.DefaultOptions()
-	o.Generic = c.Generic
+	o.Generic, o.Discovery = c.Generic, true
 	if c.Queues > 0 {
 		o.Queues = c.Queues
 	}

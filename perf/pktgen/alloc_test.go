@@ -16,7 +16,7 @@ func TestStepsAllocateNothing(t *testing.T) {
 	if err := rig.prepare(&Load{Streams: []Stream{stream}}); err != nil {
 		t.Fatal(err)
 	}
-	rig.begin(clock.Nanos())
+	rig.begin(clock.Nanos(), 0)
 	if n := testing.AllocsPerRun(500, func() {
 		for _, w := range rig.workers {
 			w.step(true)

@@ -77,7 +77,7 @@ func BenchmarkGenerate(b *testing.B) {
 			if err := rig.prepare(&Load{Streams: []Stream{stream}}); err != nil {
 				b.Fatal(err)
 			}
-			rig.begin(clock.Nanos())
+			rig.begin(clock.Nanos(), 0)
 			s := rig.sender(&stream, 0)
 			b.ReportAllocs()
 			runtime.LockOSThread()

@@ -26,8 +26,9 @@
 // # Rates
 //
 // A stream's frame number i is due at i/rate, whatever happened to the one
-// before, so the mean is exact; how late bursts left is recorded. A stream that
-// falls more than 10 ms behind gives frames up and says so.
+// before, so the mean is exact; how late bursts left is recorded. A run of d
+// seconds sends what is due before its end, rate*d frames. A stream that falls
+// more than 10 ms behind gives frames up and says so.
 //
 // # Ownership and concurrency
 //

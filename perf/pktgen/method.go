@@ -72,7 +72,7 @@ func (b *Bench) trial(ctx context.Context, size int, pps float64) (t report.Tria
 		return t, nil, err
 	}
 	sent, _, lost := run.Total()
-	t = report.Trial{PPS: pps, Sent: sent, Lost: lost, CPU: run.CPUShare}
+	t = report.Trial{PPS: pps, Sent: sent, Lost: lost, Own: run.Own(lost), CPU: run.CPUShare}
 	for i := range run.Streams {
 		t.SentPPS += run.Streams[i].SentPPS
 	}
@@ -134,6 +134,9 @@ func (b *Bench) Throughput(ctx context.Context, size int) (report.Throughput, er
 			high = middle
 		}
 	}
+	if !ok {
+		result.Limit()
+	}
 	result.Bits = result.PPS * float64(size) * 8
 	return result, nil
 }
@@ -152,7 +155,7 @@ func (b *Bench) LossCurve(ctx context.Context, size int, steps int) ([]report.Lo
 		if err != nil {
 			return points, err
 		}
-		p := report.LossPoint{Subject: b.Subject, Size: size, PPS: t.SentPPS, Sent: t.Sent, Lost: t.Lost, CPU: t.CPU}
+		p := report.LossPoint{Subject: b.Subject, Size: size, PPS: t.SentPPS, Sent: t.Sent, Lost: t.Lost, Own: t.Own, CPU: t.CPU}
 		if t.Sent > 0 {
 			p.Ratio = float64(t.Lost) / float64(t.Sent)
 		}
@@ -196,6 +199,7 @@ func (b *Bench) BackToBack(ctx context.Context, size int, most uint64, repeats i
 				return false, "", err
 			}
 			sent, _, lost := run.Total()
+			result.Lost, result.Own = result.Lost+lost, result.Own+run.Own(lost)
 			b.say("%s, %d bytes: burst of %d: lost %d", b.Subject, size, sent, lost)
 			return lost == 0 && sent > 0, fmt.Sprintf("lost %d", lost), nil
 		})

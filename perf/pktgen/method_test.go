@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,6 +52,50 @@ func TestThroughput(t *testing.T) {
 			}
 			if want := r.PPS * 64 * 8; math.Abs(r.Bits-want) > 1 {
 				t.Errorf("%g bits, want %g", r.Bits, want)
+			}
+		})
+	}
+}
+
+// TestOwnRings: what was lost on the generator's own rings is not the subject's.
+func TestOwnRings(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		share float64 // of what is lost
+		by    string
+	}{
+		{"none", 0, "subject"},
+		{"some", 0.5, "subject"},
+		{"all", 1, report.OwnRings},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inner := subject(1e6, 0.55e6, 0)
+			b := Bench{Subject: "x", Time: time.Second, Trial: func(ctx context.Context, size int, pps float64, d time.Duration, frames uint64) (*report.Run, error) {
+				run, err := inner(ctx, size, pps, d, frames)
+				if err == nil {
+					run.Ports = []report.Port{{RxFull: uint64(c.share * float64(run.Streams[0].Lost))}}
+				}
+				return run, err
+			}}
+			d := report.Document{}
+			r, err := b.Throughput(context.Background(), 64)
+			if err != nil || r.LimitedBy != c.by {
+				t.Errorf("%v, limited by %s, want %s", err, r.LimitedBy, c.by)
+			}
+			points, err := b.LossCurve(context.Background(), 64, 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			burst, err := b.BackToBack(context.Background(), 64, 1000, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.Throughput, d.Loss, d.BackToBack = []report.Throughput{r}, points, []report.BackToBack{burst}
+			notes := strings.Join(d.Doubts(), "\n")
+			for what, want := range map[string]bool{"the throughput, ": c.share > 0, "the loss curve, ": c.share > 0, "back-to-back, ": c.share > 0 && burst.Lost > 0} {
+				if strings.Contains(notes, "all trials of "+what) != want {
+					t.Errorf("%s: said %v in %q", what, !want, notes)
+				}
 			}
 		})
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/sluice-net/sluice/perf/report"
 )
 
-// result takes the accounts of a run that has ended.
-func (r *Rig) result(load *Load, took time.Duration, cut bool) *report.Run {
+// result takes the accounts of a run that has ended, after so long; long is how
+// long it was to be, 0: until all is sent.
+func (r *Rig) result(load *Load, took, long time.Duration, cut bool) *report.Run {
 	run := &report.Run{Name: load.Name, Seconds: took.Seconds()}
 	if cut {
 		run.Notes = append(run.Notes, "ended before its time")
@@ -21,7 +22,7 @@ func (r *Rig) result(load *Load, took time.Duration, cut bool) *report.Run {
 		}
 	}
 	for i := range load.Streams {
-		run.Streams = append(run.Streams, r.streamResult(&load.Streams[i], i, took, run))
+		run.Streams = append(run.Streams, r.streamResult(&load.Streams[i], i, took, long, run))
 	}
 	for _, w := range r.workers {
 		p := report.Port{
@@ -52,8 +53,11 @@ func (r *Rig) result(load *Load, took time.Duration, cut bool) *report.Run {
 // and not only held up for a moment.
 const missedShare = 0.01
 
-func (r *Rig) streamResult(s *Stream, id int, took time.Duration, run *report.Run) report.Stream {
+func (r *Rig) streamResult(s *Stream, id int, took, long time.Duration, run *report.Run) report.Stream {
 	n, t := r.sender(s, id), r.tracker(s, id)
+	if n.pace.most > 0 && n.replay == nil && took >= long {
+		n.pace.end(n.pace.start + int64(took))
+	}
 	one := report.Stream{
 		Name: s.Name, From: s.From, To: s.To, Asked: s.Rate.String(), AskedPPS: n.pace.rate,
 		Sent: n.sent, SentBytes: n.bytes, Missed: n.pace.missed,
@@ -61,12 +65,15 @@ func (r *Rig) streamResult(s *Stream, id int, took time.Duration, run *report.Ru
 	if s.Replay != nil && s.Replay.Speed > 0 {
 		one.Asked = fmt.Sprintf("%g x as captured", s.Replay.Speed)
 	}
+	if n.pace.most > 0 {
+		took = min(took, long) // nothing is due in what the run took longer
+	}
 	one.Seconds = n.took(took).Seconds()
 	if one.Seconds > 0 {
 		one.SentPPS = float64(n.sent) / one.Seconds
 		one.SentBits = float64(n.bytes) * 8 / one.Seconds
 	}
-	if one.Seconds < 0.95*run.Seconds {
+	if n.ended != 0 && one.Seconds < 0.95*run.Seconds {
 		run.Notes = append(run.Notes, fmt.Sprintf("stream %s ended after %.3f s, when all its frames were sent: its rates are of this time", s.Name, one.Seconds))
 	}
 	if late := n.pace.late.Snapshot(); late.Count() > 0 {

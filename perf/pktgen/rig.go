@@ -159,6 +159,7 @@ func (r *Rig) prepare(load *Load) error {
 		w.run = r.run
 		w.taken, w.seen, w.expected = 0, strangers{}, expected
 		for _, l := range w.lanes {
+			l.queue.Flush() // a socket is opened with few frames to receive into
 			l.before = l.queue.Stats()
 		}
 		w.shown.foreign, w.shown.corrupt, w.shown.misdirected = perf.Counter{}, perf.Counter{}, perf.Counter{}

@@ -1,6 +1,7 @@
 package pktgen
 
 import (
+	"math"
 	"net"
 	"net/netip"
 	"testing"
@@ -211,5 +212,80 @@ func TestEveryFrameCounted(t *testing.T) {
 	}
 	if _, err := (&Load{Streams: []Stream{replay(every...)}}).nextRun(0); err != nil {
 		t.Error(err)
+	}
+}
+
+// stuckPort has frames for whoever asks, and takes none.
+type stuckPort struct{ sinkPort }
+
+func (stuckPort) Open(_ int, u *afxdp.UMEM) (afxdp.Queue, error) { return &stuckQueue{sink{u}}, nil }
+
+type stuckQueue struct{ sink }
+
+func (s *stuckQueue) Send([]afxdp.Desc) int { return 0 }
+func (s *stuckQueue) Recv(d []afxdp.Desc) (n int) {
+	for ; n < len(d); n++ {
+		addr, ok := s.umem.Alloc()
+		if !ok {
+			break
+		}
+		d[n] = afxdp.Desc{Addr: addr, Len: 60}
+	}
+	return n
+}
+
+// TestReceivesAsMuchAsItSends: ports that are stepped in turn do not fall behind
+// one another.
+func TestReceivesAsMuchAsItSends(t *testing.T) {
+	rig, err := NewRig(perf.NewClock(), &Port{Name: "a", Port: stuckPort{}, Bursts: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rig.Close()
+	if err := rig.prepare(&Load{}); err != nil {
+		t.Fatal(err)
+	}
+	if rig.workers[0].step(true); rig.workers[0].taken != 8*burstFrames {
+		t.Errorf("%d frames received in a step that may send %d", rig.workers[0].taken, 8*burstFrames)
+	}
+}
+
+// TestStuckPort: what a port stood still for counts as given up.
+func TestStuckPort(t *testing.T) {
+	rig, err := NewRig(perf.NewClock(), &Port{Name: "a", Port: stuckPort{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rig.Close()
+	run, err := rig.Run(t.Context(), Load{Streams: []Stream{{Name: "s", From: "a", Headers: udp4(), Sizes: FixedSize(64), Rate: Rate{100e3, PacketsPerSec}}}}, Limits{Duration: 100 * time.Millisecond, Settle: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := &run.Streams[0]; s.Sent != 0 || s.Missed < 8000 {
+		t.Errorf("%d sent, %d given up of 10000 due in %g s", s.Sent, s.Missed, run.Seconds)
+	}
+}
+
+// TestDueInDuration: what is due before the end is sent, no more and no less, in
+// bursts too.
+func TestDueInDuration(t *testing.T) {
+	for _, c := range []struct {
+		rate  float64
+		burst int
+		want  uint64
+	}{{200, 0, 40}, {201, 0, 41}, {1000, 64, 200}} {
+		rig, err := NewRig(perf.NewClock(), &Port{Name: "a", Port: sinkPort{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rig.Close()
+		run, err := rig.Run(t.Context(), Load{Streams: []Stream{{Name: "s", From: "a", Headers: udp4(), Sizes: FixedSize(64), Rate: Rate{c.rate, PacketsPerSec}, Burst: c.burst}}},
+			Limits{Duration: 200 * time.Millisecond, Settle: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := &run.Streams[0]; s.Sent+s.Missed != c.want || s.Seconds != 0.2 || s.Missed == 0 && math.Abs(s.RateError()) > 0.03 {
+			t.Errorf("%g pps in bursts of %d: %d sent, %d given up in %g s, want %d in 0.2 s; off by %g", c.rate, c.burst, s.Sent, s.Missed, s.Seconds, c.want, s.RateError())
+		}
 	}
 }

@@ -70,7 +70,7 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	}
 	var phase atomic.Int32 // 0: sending, 1: what is left and what is under way, 2: end
 	start := r.clock.Nanos()
-	r.begin(start)
+	r.begin(start, limits.Duration)
 	var group sync.WaitGroup
 	var got, lived atomic.Int64 // CPU time and age of the threads, in nanoseconds
 	spin := func(workers []*worker) {
@@ -111,7 +111,7 @@ func (r *Rig) Run(ctx context.Context, load Load, limits Limits) (*report.Run, e
 	}
 	phase.Store(2)
 	group.Wait()
-	run := r.result(&load, time.Duration(stop-start), ctx.Err() != nil)
+	run := r.result(&load, time.Duration(stop-start), limits.Duration, ctx.Err() != nil)
 	run.CPUShare = float64(got.Load()) / float64(max(lived.Load(), 1))
 	run.Notes = append(run.Notes, report.CPUNotes(run.CPUShare)...)
 	return run, nil
@@ -138,12 +138,12 @@ func (l *Load) Ends() bool {
 	return true
 }
 
-// begin sets the streams' clocks.
-func (r *Rig) begin(start int64) {
+// begin sets the streams' clocks, for a run of so long; 0: without end.
+func (r *Rig) begin(start int64, long time.Duration) {
 	for _, w := range r.workers {
 		for _, l := range w.lanes {
 			for _, s := range l.senders {
-				s.pace.start = start
+				s.pace.begin(start, long)
 			}
 		}
 	}
@@ -158,16 +158,26 @@ func (r *Rig) wait(ctx context.Context, start int64, limits *Limits, load *Load)
 	nextWatch := start + int64(250*time.Millisecond)
 	for ctx.Err() == nil {
 		now := r.clock.Nanos()
-		if now >= ends || r.allSent(load) {
+		if now >= ends+debt || now >= ends && r.allDue(load) || r.allSent(load) {
 			return
 		}
 		if limits.Watch != nil && now >= nextWatch {
 			nextWatch += int64(250 * time.Millisecond)
 			limits.Watch(r.live(load, time.Duration(now-start)))
 		}
-		left := time.Duration(ends - now)
-		time.Sleep(min(left, 5*time.Millisecond))
+		time.Sleep(min(max(time.Duration(ends-now), time.Millisecond), 5*time.Millisecond))
 	}
+}
+
+// allDue says whether all is sent that is due before the end of the run.
+func (r *Rig) allDue(load *Load) bool {
+	for i := range load.Streams {
+		n := r.sender(&load.Streams[i], i)
+		if n.replay == nil && n.shown.frames.Load() < n.pace.most {
+			return false
+		}
+	}
+	return true
 }
 
 // allSent says whether every stream has sent its count.
@@ -193,7 +203,7 @@ func (r *Rig) Stepped(load Load, quiet int, between func()) (*report.Run, error)
 		return nil, fmt.Errorf("%s: every stream needs a count", load.Name)
 	}
 	start := r.clock.Nanos()
-	r.begin(start)
+	r.begin(start, 0)
 	var stop int64
 	for idle := 0; idle < quiet; {
 		work, over := false, true
@@ -212,7 +222,7 @@ func (r *Rig) Stepped(load Load, quiet int, between func()) (*report.Run, error)
 			between()
 		}
 	}
-	return r.result(&load, time.Duration(stop-start), false), nil
+	return r.result(&load, time.Duration(stop-start), 0, false), nil
 }
 
 // live reads the counters of a run under way.

@@ -38,13 +38,20 @@ type lane struct {
 	n       int                 // frames made and not taken by the port
 }
 
-// step receives a burst and sends what is due on each queue, a burst or some, and
-// says whether there was anything to do.
+// step receives what has come and sends what is due on each queue, some bursts of
+// either at most, and says whether there was anything to do. It receives as many
+// as it may send: another port stepped in turn with this one may send as much.
 func (w *worker) step(sending bool) (work bool) {
 	for _, l := range w.lanes {
-		if n := l.queue.Recv(w.rx[:]); n > 0 {
-			w.receive(n)
-			work = true
+		for range max(w.port.Bursts, 1) {
+			n := l.queue.Recv(w.rx[:])
+			if n > 0 {
+				w.receive(n)
+				work = true
+			}
+			if n < burstFrames {
+				break
+			}
 		}
 		for range max(w.port.Bursts, 1) {
 			if sending {

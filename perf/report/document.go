@@ -154,6 +154,15 @@ func (r *Run) Total() (sent, received, lost uint64) {
 	return sent, received, lost
 }
 
+// Own returns how many of so many lost frames were lost on the generator's own
+// receive rings.
+func (r *Run) Own(lost uint64) (n uint64) {
+	for i := range r.Ports {
+		n += r.Ports[i].RxLost()
+	}
+	return min(n, lost)
+}
+
 // Corrupt adds up the ports' corrupted frames.
 func (r *Run) Corrupt() (n uint64) {
 	for i := range r.Ports {
@@ -183,12 +192,29 @@ type Throughput struct {
 	PPS        float64            `json:"pps"`  // the highest rate with no more loss than Tolerance
 	Bits       float64            `json:"bits"` // per second, frames with FCS
 	Found      bool               `json:"found"`
-	LimitedBy  string             `json:"limited_by"` // "subject", or "generator" when it could send no more
+	LimitedBy  string             `json:"limited_by"` // "subject", "generator" when it could send no more, "max rate", or OwnRings
 	Resolution float64            `json:"resolution_pps"`
 	Tolerance  float64            `json:"tolerance"`     // share of frames that a trial may lose; RFC 2544 wants 0
 	Cut        bool               `json:"cut,omitempty"` // the search ended before its time: PPS is the best so far
 	Trials     []Trial            `json:"trials"`
 	Latency    *perf.Distribution `json:"latency_ns,omitempty"` // at that rate
+}
+
+// OwnRings is what limits a throughput when the lowest rate that failed would have
+// passed but for what was lost on the generator's own receive rings.
+const OwnRings = "own receive rings"
+
+// Limit sets LimitedBy after a search in which some trials failed.
+func (t *Throughput) Limit() {
+	var lowest *Trial
+	for i := range t.Trials {
+		if one := &t.Trials[i]; !one.Passed && (lowest == nil || one.PPS < lowest.PPS) {
+			lowest = one
+		}
+	}
+	if t.LimitedBy = "subject"; lowest != nil && lowest.Own > 0 && float64(lowest.Lost-lowest.Own) <= t.Tolerance*float64(lowest.Sent) {
+		t.LimitedBy = OwnRings
+	}
 }
 
 // Trial is one attempt of a search.
@@ -197,6 +223,7 @@ type Trial struct {
 	SentPPS float64 `json:"sent_pps"` // reached
 	Sent    uint64  `json:"sent"`
 	Lost    uint64  `json:"lost"`
+	Own     uint64  `json:"lost_on_own_rings,omitempty"` // of Lost: on the generator's own receive rings
 	Passed  bool    `json:"passed"`
 	CPU     float64 `json:"generator_cpu_share,omitempty"` // as in Run
 }
@@ -208,6 +235,7 @@ type LossPoint struct {
 	PPS     float64 `json:"pps"` // offered
 	Sent    uint64  `json:"sent"`
 	Lost    uint64  `json:"lost"`
+	Own     uint64  `json:"lost_on_own_rings,omitempty"` // as in Trial
 	Ratio   float64 `json:"loss_ratio"`
 	CPU     float64 `json:"generator_cpu_share,omitempty"` // as in Run
 }
@@ -231,7 +259,9 @@ type BackToBack struct {
 	Size    int     `json:"size"`
 	Frames  float64 `json:"frames"` // mean of the repetitions
 	Repeats int     `json:"repeats"`
-	AtMost  bool    `json:"at_most"` // the longest burst that was tried had no loss
+	AtMost  bool    `json:"at_most"`                     // the longest burst that was tried had no loss
+	Lost    uint64  `json:"lost"`                        // of longer bursts, in all
+	Own     uint64  `json:"lost_on_own_rings,omitempty"` // as in Trial
 }
 
 // Search is the result of another search: the highest value that passed.

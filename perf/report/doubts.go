@@ -16,7 +16,8 @@ func CPUNotes(share float64) []string {
 }
 
 // Doubts returns what speaks against the results of RFC 2544's methods: a
-// generator that did not have its CPU, and trials that contradict each other.
+// generator that did not have its CPU or came too late to what it received, and
+// trials that contradict each other.
 func (d *Document) Doubts() (notes []string) {
 	say := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	busy := func(what, subject string, size int, least float64) {
@@ -25,8 +26,19 @@ func (d *Document) Doubts() (notes []string) {
 				subject, size, what, 100*least)
 		}
 	}
+	own := func(what, subject string, size int, own, lost uint64) {
+		if own > 0 {
+			say("%s, %d bytes: of %d frames lost in all trials of %s, %d were lost on the generator's own receive rings, which the subject is not to blame for: "+
+				"give the generator CPUs of its own, or its ports a larger ring", subject, size, lost, what, own)
+		}
+	}
 	for i := range d.Throughput {
 		t := &d.Throughput[i]
+		var lost, late uint64
+		for _, one := range t.Trials {
+			lost, late = lost+one.Lost, late+one.Own
+		}
+		own("the throughput", t.Subject, t.Size, late, lost)
 		busy("the throughput", t.Subject, t.Size, t.leastCPU())
 		if best := d.bestOfCurve(t); best != nil {
 			say("%s, %d bytes: the throughput is %s, but the loss curve lost %d of %d at %s: trials do not repeat, and neither is what the subject can do",
@@ -43,10 +55,16 @@ func (d *Document) Doubts() (notes []string) {
 	}
 	for i := 0; i < len(d.Loss); {
 		p, least := &d.Loss[i], 0.0
+		var lost, late uint64
 		for ; i < len(d.Loss) && d.Loss[i].Subject == p.Subject && d.Loss[i].Size == p.Size; i++ {
 			least = LowerCPU(least, d.Loss[i].CPU)
+			lost, late = lost+d.Loss[i].Lost, late+d.Loss[i].Own
 		}
+		own("the loss curve", p.Subject, p.Size, late, lost)
 		busy("the loss curve", p.Subject, p.Size, least)
+	}
+	for _, b := range d.BackToBack {
+		own("back-to-back", b.Subject, b.Size, b.Own, b.Lost)
 	}
 	return notes
 }

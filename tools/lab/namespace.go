@@ -30,6 +30,9 @@ func Do(ns string, f func() error) error {
 	return onThread(func() error {
 		h, err := netns.GetFromPath(filepath.Join(namespaceDir, ns))
 		if err != nil {
+			if errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("there is no network namespace %s: `ip netns` lists them", ns)
+			}
 			return fmt.Errorf("namespace %s: %w", ns, err)
 		}
 		defer h.Close()
