@@ -15,7 +15,7 @@
 // unconfirmed: it counts, but no lookup finds it. NAT may give it another reply
 // tuple (ReplyTaken, ClaimReply). When the packet has passed every hook Confirm
 // enters it into the index; when it was dropped Abandon frees it. A confirmed
-// flow ends by Delete, by its timeout (met in a lookup or by Expire), by early
+// flow ends by Delete or End, by its timeout (met in a lookup or by Expire), by early
 // drop when the table is full, or by its protocol's tracker. What is left of
 // it stays readable until the next Track.
 //
@@ -62,6 +62,7 @@
 //	timeouts         2^21 s
 //	Expire           bounded by its argument; early drop by 8 buckets
 //	tallies          MaxTallies; twice Config.Max memberships
+//	ending others'   64 wait for their workers, what is more times out
 //	GRE keys         4096 words, 16 places for a packet's addresses and call id
 //
 // A plain flow of another worker that began while SetNAT was off is not seen by
@@ -85,6 +86,7 @@
 //   - tally.go: counts of live flows
 //   - plan.go: what forgets the plans that a flow's packets follow
 //   - expire.go: timeouts and early drop
+//   - doom.go: flows that another worker ends
 //   - edit.go, tool.go, event.go: what changes a flow from outside: rules, tools; events and who reads them
 //   - stats.go, flows.go, text.go: counters, listings, the conntrack tool's lines
 package flowtable

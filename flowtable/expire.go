@@ -22,6 +22,9 @@ func (s *Shard) Expire(now uint32, slice int) {
 		s.Deliver(now)
 		s.watch = w
 	}
+	if s.table.doomed.waiting.Load() != 0 {
+		s.endDoomed()
+	}
 	if p := s.table.pressure.Load(); p != s.pressed {
 		s.pressed, s.aimed = p, s.high
 	}

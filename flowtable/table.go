@@ -19,6 +19,7 @@ type Table struct {
 	dir      directory
 	sources  sources
 	gre      greKeys
+	doomed   doomed
 	expect   expectations
 	helpers  []Helper    // by number; 0 is none
 	nat      atomic.Bool // stored by SetNAT, loaded at every Confirm

@@ -132,23 +132,37 @@ func (i *pptpIDs) tunnel(t *flowtable.Tuple, dir uint8) flowtable.Tuple {
 	return g
 }
 
+// tunnels are the tuples of the tunnel of the flow of entry n, as its two sides
+// send.
+func (i *pptpIDs) tunnels(s *flowtable.Shard, n uint32) (there, back flowtable.Tuple) {
+	orig, reply := s.Entry(n).Tuple, s.ReplyTuple(n)
+	return i.tunnel(&orig, flowtable.Original), i.tunnel(&reply, flowtable.Reply)
+}
+
 // forgetKeys takes back the keys of the tunnel that the flow of entry n had.
 func (c *pptpCall) forgetKeys(s *flowtable.Shard, n uint32) {
 	if !c.known {
 		return
 	}
 	c.known = false
-	orig, reply := s.Entry(n).Tuple, s.ReplyTuple(n)
-	there, back := c.keys.tunnel(&orig, flowtable.Original), c.keys.tunnel(&reply, flowtable.Reply)
+	there, back := c.keys.tunnels(s, n)
 	s.Table().RemoveGREKey(&there)
 	s.Table().RemoveGREKey(&back)
 }
 
-// pptpEnded takes back the keys of a control connection that is over.
+// hangUp ends the tunnel of the flow of entry n (pptp_destroy_siblings).
+func (c *pptpCall) hangUp(s *flowtable.Shard, n uint32) {
+	c.forgetKeys(s, n)
+	there, back := c.tunnels(s, n)
+	s.End(&there)
+	s.End(&back)
+}
+
+// pptpEnded ends the tunnel of a control connection that is over.
 func pptpEnded(s *flowtable.Shard, n uint32) {
 	var c pptpCall
 	c.load(&s.Help(n).Private)
-	c.forgetKeys(s, n)
+	c.hangUp(s, n)
 }
 
 func pptpHelp(s *Session) Verdict {
@@ -255,7 +269,7 @@ func (s *Session) pptpFromServer(c *pptpCall, m *pptpMessage) Verdict {
 	case pptpDisconnect:
 		c.call = pptpNone
 		s.pptpForget()
-		c.forgetKeys(s.Shard, s.Entry)
+		c.hangUp(s.Shard, s.Entry)
 		at = pptpFirst
 	case pptpWANError, pptpSetLinkInfo:
 		at = pptpFirst

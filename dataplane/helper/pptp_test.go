@@ -85,6 +85,46 @@ func (b *bench) demandKeys(id, want uint16) {
 	}
 }
 
+// TestPPTPTunnelEnds: the tunnel's flow goes with its call and with the control
+// connection, and no other flow does.
+func TestPPTPTunnelEnds(t *testing.T) {
+	for _, nat := range []bool{false, true} {
+		for _, over := range []bool{false, true} { // the control connection, or the call alone
+			b := newBench(t, "pptp", flowtable.ProtoTCP, nat, false, 1723)
+			id := uint16(5)
+			if nat {
+				id = 41000
+			}
+			b.say(orig, pptpSay(pptpStartRequest, 0, 0, 0))
+			b.say(reply, pptpSay(pptpStartReply, 0, 0, 1))
+			b.say(orig, pptpSay(pptpOutRequest, 5, 0, 0))
+			b.say(reply, pptpSay(pptpOutReply, 9, id, 1))
+			begin := func(clientID uint16) uint32 {
+				tu, back := b.s.Tuples[orig], b.s.Tuples[reply]
+				tu.Proto, tu.SrcPort, tu.DstPort = flowtable.ProtoGRE, clientID, 9
+				back.Proto, back.SrcPort, back.DstPort = flowtable.ProtoGRE, 9, clientID
+				if nat && clientID == 5 {
+					back.DstPort = id
+				}
+				p := flowtable.Probe{Tuple: tu, Hash: b.table.Hash(&tu), Bytes: 60, Kind: flowtable.KindFlow}
+				if b.s.Shard.Track(&p, 1000); !b.s.Shard.ClaimReply(p.Entry, &back) || !b.s.Shard.Confirm(&p, 1000) {
+					t.Fatal(p.Reason)
+				}
+				return p.Entry
+			}
+			tunnel, other := begin(5), begin(7)
+			if over {
+				b.s.Shard.Delete(b.s.Entry)
+			} else {
+				b.say(reply, pptpSay(pptpDisconnect, 9, 0, 1))
+			}
+			if b.s.Shard.Entry(tunnel).Live() || !b.s.Shard.Entry(other).Live() {
+				t.Errorf("NAT %t, control connection over %t: tunnel lives %t, another %t", nat, over, b.s.Shard.Entry(tunnel).Live(), b.s.Shard.Entry(other).Live())
+			}
+		}
+	}
+}
+
 func TestPPTPIncomingCall(t *testing.T) {
 	b := newBench(t, "pptp", flowtable.ProtoTCP, false, false, 1723)
 	b.keep(orig, pptpSay(pptpStartRequest, 0, 0, 0), "")

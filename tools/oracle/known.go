@@ -17,7 +17,6 @@ var knownDifferences = []struct{ pattern, reason string }{
 	{"synproxy/v6", "the statement of this kernel, as nft writes it, drops every IPv6 segment of a client; sluice answers them as those of IPv4"},
 	{"synproxy/probes before the server answers", "the kernel checks the cookie of such a probe with a number one too low and finds another MSS in it, or none; sluice finds the client's"},
 	{"synproxy/synproxy-masquerade reset by the server", "when a closed connection is opened anew the kernel forgets the numbers of the wrong direction, and finds its own acknowledgement to the server INVALID; sluice forgets those of the server's"},
-	{"helper/* pptp ended by the server", "when the server ends a call the kernel ends the tunnel's flow too; sluice takes back its keys, so that no packet finds it any more, and lets it time out"},
 	{"helper/helper-masquerade pptp call from the server", "of a call that the server makes to a translated client, the kernel writes 0 as the client's call id; sluice leaves it"},
 }
 

@@ -98,7 +98,7 @@ func pptpTalk(id uint16, translated bool) [2][]string {
 		},
 		{
 			pptpText(8, 9, id, 1), pptpText(8, 9, id, 1), pptpText(8, 9, id, 2), pptpText(8, 9, 77, 1), pptpText(2, 0, 0, 1), pptpText(15, id, 0, 0),
-			pptpText(14, id, 0, 0), pptpText(4, 0, 0, 1), pptpText(6, 0, 0, 0),
+			pptpText(14, id, 0, 0), pptpText(4, 0, 0, 1), pptpText(6, 0, 0, 0), pptpText(13, 9, 0, 1),
 		},
 	}
 	if !translated { // see known.go
