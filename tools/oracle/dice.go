@@ -28,11 +28,17 @@ const together = 8
 // rules chooses the ruleset of the n-th script of the seed.
 func (f *fuzzing) rules(n int) string {
 	d := f.dice(1<<63 | uint64(n/together))
+	if f.conversations() {
+		return d.one("helper", "helper-masquerade")
+	}
 	if d.chance(60) {
 		return "features"
 	}
 	return d.one("observe", "observe", "drop-invalid", "masquerade", "snat", "both", "dnat", "mark", "reject", "notrack", "snat-range", "snat-random", "zones", "helper", "helper-masquerade")
 }
+
+// conversations says that nothing else is to be played.
+func (f *fuzzing) conversations() bool { return len(f.kinds) == 1 && f.kinds[0] == "helper" }
 
 // sequence makes the n-th script of the seed.
 func (f *fuzzing) sequence(n int) *Script {
@@ -49,7 +55,7 @@ func (f *fuzzing) sequence(n int) *Script {
 			s.Settings = append(s.Settings, pair.Setting{Name: set, Value: value})
 		}
 	}
-	if strings.HasPrefix(s.Rules, "helper") && slices.Contains(f.kinds, "helper") && !d.chance(4) {
+	if strings.HasPrefix(s.Rules, "helper") && slices.Contains(f.kinds, "helper") && (f.conversations() || !d.chance(4)) {
 		d.conversation(s)
 		return s
 	}

@@ -104,6 +104,7 @@ func (c *court) agreesNow(s *Script) bool {
 // report prints a difference as the shortest script that shows it.
 func (f *fuzzing) report(w io.Writer, c *court, s *Script, v *verdict) {
 	if v.err == nil {
+		fmt.Fprintf(w, "difference, being made short: %s\n%s\n", v.String(), s)
 		s = shrink(s, func(s *Script) bool {
 			again := c.play(s)
 			if again.err != nil || again.agreed() {

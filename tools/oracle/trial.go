@@ -206,6 +206,10 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 	outs := make([]pair.Outcome, len(boxes))
 	var hints []pair.Entry
 	now := time.Now()
+	from := now
+	if len(times) > 0 {
+		from = times[0]
+	}
 	for i, b := range boxes {
 		if b.whole && len(texts) > 0 {
 			b.Now(times[len(times)-1])
@@ -233,7 +237,7 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 		c.tracing(texts, k)
 	}
 	for i, b := range boxes {
-		b.judge.Late = late
+		b.judge.Late, b.judge.From, b.judge.Took = late, from, now.Sub(from)
 		diffs := b.judge.Compare(k, &outs[i])
 		if v.short = b.judge.Again; v.short {
 			return

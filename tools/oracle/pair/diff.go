@@ -31,15 +31,22 @@ type Judge struct {
 	// Late is how long the machine took for what both did at one time by the
 	// box's clock: much, when it has other work.
 	Late time.Duration
+	// From is when the first packet of a comparison was sent, Took how long it was
+	// until the last one's effect was read.
+	From time.Time
+	Took time.Duration
 	// Again is set when sluice, which searches from the same start for the same
 	// flow, has chosen what it had given before, and the kernel something else:
-	// what an old frame means is no longer the same for both.
+	// what an old frame means is no longer the same for both. It is set, too, when
+	// the time was up for only one of them, see edge.
 	Again bool
 
 	// Cookies says that a SYN proxy answers for servers: the numbers that its
 	// cookies begin with and its timestamps are each side's own.
 	Cookies bool
 
+	now    span                     // of this comparison
+	begun  map[Tuple]span           // by original tuple
 	chance map[endpoint][]endpoint  // sluice's to the kernel's, one for each flow that had it
 	ids    map[uint32]uint32        // of IPv6 fragments: sluice's to the kernel's, which chooses new ones
 	shown  map[connection][]numbers // what the proxy has shown to clients
@@ -52,6 +59,7 @@ func (j *Judge) Compare(kernel, sluice *Outcome) []string {
 	for i := range min(len(kernel.Sent), len(sluice.Sent)) {
 		j.sent = append(j.sent, [2][]byte{kernel.Sent[i].Data, sluice.Sent[i].Data})
 	}
+	j.age(kernel.Entries)
 	diffs := j.entries(kernel.Entries, sluice.Entries)
 	frames := j.frames(kernel.Frames, sluice.Frames)
 	if len(diffs) > 0 { // with what the frames have shown
@@ -95,6 +103,7 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 		if err := j.matchUp(k, &s); err != "" {
 			diffs = append(diffs, err)
 		}
+		j.Again = j.Again || j.edge(k, &s)
 		slack := Slack + int64(j.Late/time.Second)
 		switch far := int64(k.Timeout) - int64(s.Timeout); {
 		case k.Text != s.Text:

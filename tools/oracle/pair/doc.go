@@ -20,7 +20,9 @@
 //
 // # Equality
 //
-// Timeouts may differ by Slack seconds. The IPv4 identification of ICMP messages
+// Timeouts may differ by Slack seconds; where a packet came to a UDP flow when it
+// was just becoming a stream only one of both may have seen it so, and the script
+// ends there. The IPv4 identification of ICMP messages
 // that the box itself makes is not compared. What NAT chooses by chance is compared with what the rule allows, and then matched up
 // for good: as the entries show it, or the frames of a flow that is over before
 // they are listed. An error that quotes such a frame differs as it did when it
@@ -37,5 +39,5 @@
 // comparison. Entry, counter and frame formats are those of kernel 6.18.
 //
 // Files in reading order: plan.go (the network), kernel.go, ctnetlink.go, nft.go,
-// list.go, tables.go, sluice.go, port.go, entry.go, diff.go, chance.go, cookie.go.
+// list.go, tables.go, sluice.go, port.go, entry.go, diff.go, edge.go, chance.go, cookie.go.
 package pair
