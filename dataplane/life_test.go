@@ -3,13 +3,10 @@ package dataplane
 import (
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/sluice-net/sluice/afxdp"
-	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/tools/frame"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -96,23 +93,6 @@ func TestClosedBox(t *testing.T) {
 	}
 	if f, c, s := n.box.Flows(), n.box.Flush(), n.box.Stats(); len(f) != 0 || c != 0 || len(s.Workers) != 0 || n.box.Counters() != nil {
 		t.Error("a closed box has flows or counters")
-	}
-}
-
-// brokenPort cannot be opened.
-type brokenPort struct{ *handPort }
-
-func (brokenPort) Open(int, *afxdp.UMEM) (afxdp.Queue, error) { return nil, net.ErrClosed }
-
-func TestFailedNewLeavesNothing(t *testing.T) {
-	before := offheap.InUse()
-	cfg := Default()
-	cfg.Ports = []PortConfig{{Port: newHandPort("a", 1, 1), Peer: -1}, {Port: brokenPort{newHandPort("b", 2, 1)}, Peer: -1}}
-	if _, err := New(cfg); !errors.Is(err, net.ErrClosed) {
-		t.Fatalf("New: %v", err)
-	}
-	if now := offheap.InUse(); now != before {
-		t.Errorf("%d bytes are still in use", now-before)
 	}
 }
 

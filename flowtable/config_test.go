@@ -127,6 +127,45 @@ func TestInitFails(t *testing.T) {
 	}
 }
 
+// TestMemoryRunsOut lets each reservation of New fail in turn, in the middle of
+// its step: what was reserved before goes back, and every step that reserves
+// has been met.
+func TestMemoryRunsOut(t *testing.T) {
+	before := offheap.InUse()
+	c := Default()
+	c.Workers, c.Max, c.Acct, c.Timestamp, c.Events = 2, 1000, true, true, EventsOn
+	c.Extensions = []Extension{{Name: "mine", Size: 12, Align: 8}, {Name: "other", Size: 1, Align: 1}}
+	var all []string
+	c.fail = func(step string) error { all = append(all, step); return nil }
+	defer offheap.FailAfter(-1)
+	met := map[string]int{}
+	for n := 0; ; n++ {
+		all = nil
+		offheap.FailAfter(n)
+		tb, err := New(c)
+		if err == nil {
+			if err := tb.Close(); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		last := all[len(all)-1]
+		met[last]++
+		if !errors.Is(err, offheap.ErrPlanted) || tb != nil || !strings.Contains(err.Error(), last) {
+			t.Errorf("reservation %d (%s): %v", n, last, err)
+		}
+		if got := offheap.InUse(); got != before {
+			t.Fatalf("reservation %d (%s): %d bytes left behind", n, last, got-before)
+		}
+	}
+	// These reserve nothing.
+	for _, step := range all {
+		if met[step] == 0 && !slices.Contains([]string{"extensions", "trackers", "helpers"}, step) {
+			t.Errorf("no reservation of step %q has failed", step)
+		}
+	}
+}
+
 // TestUnwind: steps are undone in reverse order, all of them even if one fails.
 func TestUnwind(t *testing.T) {
 	var b builder

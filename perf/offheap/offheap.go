@@ -13,7 +13,18 @@ const CacheLine = 64
 // ErrPointers is returned by Make for an element type that holds Go pointers.
 var ErrPointers = errors.New("offheap: element type holds Go pointers")
 
+// ErrPlanted is the failure that FailAfter plants.
+var ErrPlanted = errors.New("offheap: planted failure")
+
 var inUse atomic.Int64
+
+// planted counts calls down to the one that fails; 0: none does.
+var planted atomic.Int64
+
+// FailAfter plants a failure for tests of what stays behind when memory runs out:
+// after n more reservations that succeed the next one fails with ErrPlanted, and
+// those behind it succeed again. A negative n takes it back.
+func FailAfter(n int) { planted.Store(int64(n) + 1) }
 
 // InUse returns the bytes handed out and not yet given back.
 func InUse() int64 { return inUse.Load() }
@@ -36,6 +47,9 @@ func reserve[T any](n int, alloc func(int) ([]T, error)) ([]T, error) {
 	}
 	if n == 0 || t.Size() == 0 {
 		return nil, nil
+	}
+	if planted.Load() > 0 && planted.Add(-1) == 0 {
+		return nil, fmt.Errorf("make []%v of %d: %w", t, n, ErrPlanted)
 	}
 	s, err := alloc(n)
 	if err != nil {

@@ -103,3 +103,25 @@ func TestMakeNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestFailAfter: the reservation that was named fails, no other, and nothing is
+// counted for it.
+func TestFailAfter(t *testing.T) {
+	before := InUse()
+	FailAfter(1)
+	for i, want := range []error{nil, ErrPlanted, nil} {
+		s, err := MakeSparse[uint64](100)
+		if !errors.Is(err, want) || (err != nil) != (want != nil) {
+			t.Errorf("reservation %d: %v, want %v", i, err, want)
+		}
+		if err := Free(s); err != nil {
+			t.Error(err)
+		}
+	}
+	FailAfter(0)
+	FailAfter(-1)
+	s, err := Make[uint64](100)
+	if err != nil || Free(s) != nil || InUse() != before {
+		t.Errorf("%v, %d bytes in use", err, InUse()-before)
+	}
+}
