@@ -133,7 +133,7 @@ func (w *workerInterval) outside() string {
 		w.Work/n, w.Polling/n, w.CPU/n, 100*w.beside(), w.Interrupted)
 	if w.Work < busyShare*w.CPU {
 		text += fmt.Sprintf(". The box was mostly idle: only %.0f %% of its CPU time was work. Falling asleep and waking, which no account has, take much of the rest, "+
-			"so that the two differ; ns/packet and its stages hold, for bursts as small as these", 100*w.Work/w.CPU)
+			"so that the two differ, and many of the CPU profile's samples are of polling; ns/packet and its stages hold, for bursts as small as these", 100*w.Work/w.CPU)
 	}
 	return text
 }

@@ -32,6 +32,16 @@ var ErrSilent = errors.New("does not answer")
 // a few milliseconds of work. A variable for the test.
 var patience = 5 * time.Second
 
+func newClient(name string) *Client {
+	c := &Client{path: name}
+	c.http.Transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", name)
+		},
+	}
+	return c
+}
+
 // Connect returns a client for the box at a path (empty: the one of this
 // network namespace). Errors: ErrNoBox, which says where it was looked for and
 // what to do; ErrSilent, with the process that should have answered; a box of
@@ -41,12 +51,7 @@ func Connect(given string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{path: name}
-	c.http.Transport = &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", name)
-		},
-	}
+	c := newClient(name)
 	var who Ping
 	err = c.get("ping", nil, &who)
 	switch {
@@ -128,11 +133,17 @@ func (c *Client) decodeWith(ctx context.Context, method, what string, query url.
 	return nil
 }
 
-// get asks for something short: what takes longer than patience is ErrSilent.
+// get asks for something short.
 func (c *Client) get(what string, query url.Values, value any) error {
+	return c.soon(http.MethodGet, what, query, value)
+}
+
+// soon makes a request with a short answer: what takes longer than patience is
+// ErrSilent.
+func (c *Client) soon(method, what string, query url.Values, value any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err := c.decodeWith(ctx, http.MethodGet, what, query, nil, value)
+	err := c.decodeWith(ctx, method, what, query, nil, value)
 	// EAGAIN: too many clients wait already.
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.EAGAIN) {
 		return fmt.Errorf("control socket %s: the box there (pid %s) %w: it is stopped, or has no CPU", c.path, lockOwner(c.path+".lock"), ErrSilent)

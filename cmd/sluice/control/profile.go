@@ -177,7 +177,7 @@ func (c *Client) Queues() ([]QueueStatus, error) {
 // SetProfiling switches profiling on or off and returns the profile then.
 func (c *Client) SetProfiling(on bool) (Profile, error) {
 	var p Profile
-	err := c.decode(http.MethodPost, "perf/profiling", url.Values{"on": {strconv.FormatBool(on)}}, nil, &p)
+	err := c.soon(http.MethodPost, "perf/profiling", url.Values{"on": {strconv.FormatBool(on)}}, &p)
 	return p, err
 }
 

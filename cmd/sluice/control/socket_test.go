@@ -72,6 +72,9 @@ func TestSilentBox(t *testing.T) {
 	if _, err := Connect(name); !errors.Is(err, ErrSilent) || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
+	if _, err := newClient(name).SetProfiling(false); !errors.Is(err, ErrSilent) {
+		t.Errorf("of one that fell silent later: %v", err)
+	}
 }
 
 func TestClaimErrors(t *testing.T) {
