@@ -39,7 +39,8 @@ type verdict struct {
 	at     int      // number of lines played until then
 	label  string   // who differs
 	err    error    // the script could not be played
-	short  bool     // it was not played to its end, see pair.Judge.Again
+	short  bool     // it was not played to its end, see pair.Judge.Again and Edge
+	edge   bool     // because of Edge
 
 	packets, steps int // sent to the kernel, and comparisons
 }
@@ -239,7 +240,8 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 	for i, b := range boxes {
 		b.judge.Late, b.judge.From, b.judge.Took = late, from, now.Sub(from)
 		diffs := b.judge.Compare(k, &outs[i])
-		if v.short = b.judge.Again; v.short {
+		v.edge = b.judge.Edge
+		if v.short = b.judge.Again || v.edge; v.short {
 			return
 		}
 		if len(diffs) > 0 {

@@ -37,9 +37,11 @@ type Judge struct {
 	Took time.Duration
 	// Again is set when sluice, which searches from the same start for the same
 	// flow, has chosen what it had given before, and the kernel something else:
-	// what an old frame means is no longer the same for both. It is set, too, when
-	// the time was up for only one of them, see edge.
+	// what an old frame means is no longer the same for both.
 	Again bool
+	// Edge is set when, between two readings of the clock, the time may have been up
+	// for only one of both.
+	Edge bool
 
 	// Cookies says that a SYN proxy answers for servers: the numbers that its
 	// cookies begin with and its timestamps are each side's own.
@@ -97,13 +99,14 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 		}
 		if at < 0 {
 			diffs = append(diffs, "only the kernel has "+k.Line())
+			j.Edge = j.Edge || over(k)
 			continue
 		}
 		matched[at] = true
 		if err := j.matchUp(k, &s); err != "" {
 			diffs = append(diffs, err)
 		}
-		j.Again = j.Again || j.edge(k, &s)
+		j.Edge = j.Edge || j.edge(k, &s)
 		slack := Slack + int64(j.Late/time.Second)
 		switch far := int64(k.Timeout) - int64(s.Timeout); {
 		case k.Text != s.Text:
@@ -117,6 +120,7 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 	for n := range sluice {
 		if !matched[n] {
 			diffs = append(diffs, fmt.Sprintf("only sluice has %s (timeout %d)", sluice[n].Text, sluice[n].Timeout))
+			j.Edge = j.Edge || over(&sluice[n])
 		}
 	}
 	return diffs

@@ -21,8 +21,9 @@
 // # Equality
 //
 // Timeouts may differ by Slack seconds; where a packet came to a UDP flow when it
-// was just becoming a stream only one of both may have seen it so, and the script
-// ends there. The IPv4 identification of ICMP messages
+// was just becoming a stream only one of both may have seen it so, and of two
+// listings one may still have an entry in its last second: the script ends there.
+// The IPv4 identification of ICMP messages
 // that the box itself makes is not compared. What NAT chooses by chance is compared with what the rule allows, and then matched up
 // for good: as the entries show it, or the frames of a flow that is over before
 // they are listed. An error that quotes such a frame differs as it did when it

@@ -45,9 +45,23 @@ func TestEdge(t *testing.T) {
 			if row.gone {
 				see(time.Second, 0, nil, nil)
 			}
-			if see(row.after, row.took, []Entry{k}, []Entry{s}); j.Again != row.want {
-				t.Errorf("left to the machine: %t", j.Again)
+			if see(row.after, row.took, []Entry{k}, []Entry{s}); j.Edge != row.want {
+				t.Errorf("left to the machine: %t", j.Edge)
 			}
 		})
+	}
+}
+
+// TestOver: an entry that only one side lists may have ended in between, if it had
+// less than a second.
+func TestOver(t *testing.T) {
+	for _, timeout := range []uint32{0, 1, 30} {
+		e := []Entry{{Timeout: timeout, Status: flowtable.StatusConfirmed}}
+		for i, sides := range [2][2][]Entry{{e, nil}, {nil, e}} {
+			var j Judge
+			if diffs := j.Compare(&Outcome{Entries: sides[0]}, &Outcome{Entries: sides[1]}); len(diffs) != 1 || j.Edge != (timeout == 0) {
+				t.Errorf("on side %d alone with %d s: %q, left to the machine: %t", i, timeout, diffs, j.Edge)
+			}
+		}
 	}
 }
