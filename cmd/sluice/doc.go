@@ -18,7 +18,7 @@
 // links in memory.
 //
 // Files in reading order: main.go (command tree and exit status); runbox.go
-// (sluice run: flags, signals, log), nft.go, iptables.go, conntrack.go, status.go (clients of
+// (sluice run: flags, signals, log), nft.go, iptables.go, iptablestool.go, conntrack.go, status.go (clients of
 // a running box); support.go, doctor.go; input.go (reading rulesets), check.go, advice.go (what check
 // and run warn of), format.go; replay.go (flags, the box on two wires),
 // replayfiles.go (what it reads and writes), topology.go (its network, from flags), capture.go (files in and out), run.go

@@ -93,7 +93,7 @@ Exit status: 0 success, 1 the command failed and says why, 2 wrong usage.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(), newNft(), newIptablesRestore("iptables"), newIptablesRestore("ip6tables"), newIptablesSave("iptables"), newIptablesSave("ip6tables"), newIptablesTranslate("iptables"), newIptablesTranslate("ip6tables"), newConntrack(), newProc(), newStatus(), newSupport(), newDoctor(), newCheck(), newFormat(), newReplay(), newDemo(), newVersion())
+	root.AddCommand(newRun(), newNft(), newIptables("iptables"), newIptables("ip6tables"), newIptablesRestore("iptables"), newIptablesRestore("ip6tables"), newIptablesSave("iptables"), newIptablesSave("ip6tables"), newIptablesTranslate("iptables"), newIptablesTranslate("ip6tables"), newRestoreTranslate("iptables"), newRestoreTranslate("ip6tables"), newConntrack(), newProc(), newStatus(), newSupport(), newDoctor(), newCheck(), newFormat(), newReplay(), newDemo(), newVersion())
 	return root
 }
 

@@ -382,9 +382,6 @@ func (p *parser) address(letter byte, a word, neg bool) error {
 	if !ok {
 		return errorf(a.pos, "host/network `%s' not found: an address[/mask] is needed, host names are not looked up", a.text)
 	}
-	if neg && len(list) > 1 {
-		return errorf(a.pos, "! not allowed with multiple source or destination IP addresses")
-	}
 	for i := range list {
 		list[i].Neg = neg
 		if prefixLen(list[i].Mask) == 0 && !neg {
@@ -474,6 +471,9 @@ func (p *parser) finish() error {
 	}
 	if p.dst == nil {
 		p.dst = []Prefix{{}}
+	}
+	if len(p.src)*len(p.dst) > 1 && (p.src[0].Neg || p.dst[0].Neg) {
+		return errorf(p.cmd.pos, "! not allowed with multiple source or destination IP addresses")
 	}
 	if len(p.src)*len(p.dst) > 1 && p.cmd.verb == 'R' {
 		return errorf(p.cmd.pos, "Replacement rule does not specify a unique address")

@@ -20,8 +20,9 @@
 //
 // Both families and the tables raw, mangle, nat, filter and security; every match
 // and target that Debian's iptables 1.8.9 has; in a dump all commands that change
-// something (-A -I -D -R -C -N -X -P -F -Z -E). Numbers, ranges, masks and names
-// are read as the tool reads them, long options by any unambiguous beginning.
+// something (-A -I -D -R -C -N -X -P -F -Z -E), and as command lines -L and -S
+// too. Numbers, ranges, masks and names are read as the tool reads them, long
+// options by any unambiguous beginning.
 //
 // # Differences from iptables
 //
@@ -29,6 +30,8 @@
 //     table in rules/nft.
 //   - What the tool takes but prints as another rule is refused, or kept as it was
 //     written.
+//   - -L shows extensions that mean nothing here in the words of -S, and -v says
+//     nothing of a rule that is added.
 //   - What names an object that does not exist here is refused: rateest, nfacct,
 //     security contexts, control groups. A timeout policy is a ct timeout of nft in
 //     the table; there is no other way to make one.
@@ -65,5 +68,6 @@
 //   - recent.go: the lists of addresses of -m recent
 //   - script.go: tables into the tree of the rules in force, and out of it
 //   - ipset.go: sets as ipset saves them
-//   - translate.go: one command as one of nft, for people
+//   - translate.go: one command, or a dump, as commands of nft, for people
+//   - list.go, show.go: -L and -S; tool.go: a command line of the tool
 package iptables

@@ -150,7 +150,15 @@ func lowerMultiport(l *lower, x *Instance) error {
 			for _, p := range v.x.([]portRange) {
 				list = append(list, span(p.lo, p.hi))
 			}
-			l.add("th %s %s{ %s }", side[1], op(v.neg), strings.Join(list, ", "))
+			header := "th"
+			if l.alone && l.rule.proto(6, 17, 33, 132, 136) {
+				header = protocolText(l.rule.Proto) // as the tool translates it
+			}
+			right := "{ " + strings.Join(list, ", ") + " }"
+			if l.alone && len(list) == 1 {
+				right = list[0]
+			}
+			l.add("%s %s %s%s", header, side[1], op(v.neg), right)
 		}
 	}
 	if v := x.opt("ports"); v.set {

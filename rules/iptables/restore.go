@@ -29,7 +29,7 @@ func Restore(old *Ruleset, family Family, file string, text []byte, opt RestoreO
 		r.line++
 		if err := r.read(strings.TrimRight(line, "\n")); err != nil {
 			if e, ok := err.(*Error); ok {
-				return nil, &Error{Pos: e.Pos, Msg: fmt.Sprintf("line %d failed: %s", r.line, e.Msg)}
+				return nil, &Error{Pos: e.Pos, Msg: fmt.Sprintf("line %d failed: %s", r.line, e.Msg), Tool: e.Tool, Status: e.Status}
 			}
 			return nil, err
 		}
@@ -215,13 +215,17 @@ func (r *restore) command(line string) error {
 // run carries a command out on a table.
 func (cmd *command) run(t *Table) error {
 	c := t.chain(cmd.chain.text)
+	if cmd.verb == 'E' && t.chain(cmd.arg.text) != nil {
+		return toolError(cmd.arg.pos, "File exists", "File exists: `%s'", cmd.arg.text)
+	}
 	if c == nil && cmd.verb != 'N' && cmd.chain.text != "" {
-		return errorf(cmd.chain.pos, "No chain/target/match by that name: `%s'", cmd.chain.text)
+		return toolError(cmd.chain.pos, noChain, "No chain/target/match by that name: `%s'", cmd.chain.text)
 	}
 	index := func(last int) (int, error) {
 		n, ok := number(cmd.arg.text, max32)
 		if !ok || n == 0 || n > uint64(last) {
-			return 0, errorf(cmd.arg.pos, "bad rule number %q: the chain has %d rules", cmd.arg.text, len(c.Rules))
+			what := map[byte]string{'I': "insertion", 'R': "replacement", 'D': "deletion", 'Z': "counter"}[cmd.verb]
+			return 0, toolError(cmd.arg.pos, "Index of "+what+" too big", "bad rule number %q: the chain has %d rules", cmd.arg.text, len(c.Rules))
 		}
 		return int(n) - 1, nil
 	}
@@ -256,7 +260,7 @@ func (cmd *command) run(t *Table) error {
 			text := r.Text()
 			at := slices.IndexFunc(c.Rules, func(have *Rule) bool { return have.Text() == text })
 			if at < 0 {
-				return errorf(cmd.pos, "Bad rule (does a matching rule exist in that chain?)")
+				return toolError(cmd.pos, noRule, "Bad rule (does a matching rule exist in that chain?)")
 			}
 			if cmd.verb == 'D' {
 				c.Rules = slices.Delete(c.Rules, at, at+1)
@@ -264,13 +268,20 @@ func (cmd *command) run(t *Table) error {
 		}
 	case 'N':
 		if c != nil {
-			return errorf(cmd.chain.pos, "Chain already exists: `%s'", cmd.chain.text)
+			return toolError(cmd.chain.pos, isThere, "Chain already exists: `%s'", cmd.chain.text)
 		}
 		if taken(cmd.chain.text) {
 			return errorf(cmd.chain.pos, "chain name `%s' may not clash with target name", cmd.chain.text)
 		}
 		t.add(&Chain{Pos: cmd.chain.pos, Name: cmd.chain.text, Hook: -1})
 	case 'F', 'Z':
+		only := -1
+		if cmd.arg.text != "" {
+			var err error
+			if only, err = index(len(c.Rules)); err != nil {
+				return err
+			}
+		}
 		for _, one := range t.Chains {
 			if c != nil && one != c {
 				continue
@@ -279,8 +290,13 @@ func (cmd *command) run(t *Table) error {
 				one.Rules = nil
 				continue
 			}
-			one.Packets, one.Bytes = 0, 0
+			if only < 0 {
+				one.Packets, one.Bytes = 0, 0
+			}
 			for i, r := range one.Rules {
+				if only >= 0 && i != only {
+					continue
+				}
 				zero := *r
 				zero.Packets, zero.Bytes = 0, 0
 				one.Rules[i] = &zero
@@ -290,10 +306,10 @@ func (cmd *command) run(t *Table) error {
 		return t.remove(c, cmd)
 	case 'P':
 		if c.Hook < 0 {
-			return errorf(cmd.chain.pos, "Bad built-in chain name: `%s'", c.Name)
+			return toolError(cmd.chain.pos, noBase, "Bad built-in chain name: `%s'", c.Name)
 		}
 		if cmd.arg.text != "ACCEPT" && cmd.arg.text != "DROP" {
-			return errorf(cmd.arg.pos, "Bad policy name %q", cmd.arg.text)
+			return toolError(cmd.arg.pos, "Bad policy name. Run `dmesg' for more information", "Bad policy name %q", cmd.arg.text)
 		}
 		c.Policy = cmd.arg.text
 	case 'E':
@@ -320,11 +336,11 @@ func (t *Table) remove(c *Chain, cmd *command) error {
 		}
 		switch {
 		case one.Hook >= 0:
-			return errorf(cmd.chain.pos, "`%s' is a built-in chain: Invalid argument", one.Name)
+			return toolError(cmd.chain.pos, builtIn, "`%s' is a built-in chain: Invalid argument", one.Name)
 		case used(one.Name):
-			return errorf(cmd.pos, "chain `%s': Too many links", one.Name)
+			return toolError(cmd.pos, inUse, "chain `%s': Too many links", one.Name)
 		case len(one.Rules) > 0:
-			return errorf(cmd.pos, "chain `%s': Directory not empty", one.Name)
+			return toolError(cmd.pos, notEmpty, "chain `%s': Directory not empty", one.Name)
 		}
 		t.Chains = slices.DeleteFunc(t.Chains, func(have *Chain) bool { return have == one })
 	}
@@ -338,9 +354,7 @@ func (t *Table) rename(c *Chain, to word) error {
 	}
 	switch {
 	case c.Hook >= 0:
-		return errorf(to.pos, "`%s' is a built-in chain: Invalid argument", c.Name)
-	case t.chain(to.text) != nil:
-		return errorf(to.pos, "File exists: `%s'", to.text)
+		return toolError(to.pos, builtIn, "`%s' is a built-in chain: Invalid argument", c.Name)
 	}
 	for _, one := range t.Chains {
 		for i, r := range one.Rules {

@@ -34,8 +34,10 @@ func (f Family) bits() int {
 
 // Error is what is wrong with a text, and where.
 type Error struct {
-	Pos nft.Pos
-	Msg string
+	Pos    nft.Pos
+	Msg    string
+	Tool   string // what the tool itself says of what the kernel refuses; "": Msg
+	Status int    // the tool's exit status; 0: that of wrong usage, or with Tool 1
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%v: Error: %s", e.Pos, e.Msg) }

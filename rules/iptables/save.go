@@ -60,7 +60,10 @@ func (rs *Ruleset) Save(w io.Writer, opt SaveOptions) error {
 }
 
 // Text is a rule as it is printed behind `-A chain`, with a blank before.
-func (r *Rule) Text() string {
+func (r *Rule) Text() string { return r.matchText() + r.targetText() }
+
+// matchText is the part of Text that says for which packets the rule is.
+func (r *Rule) matchText() string {
 	var out printer
 	not := func(neg bool) string {
 		if neg {
@@ -95,6 +98,12 @@ func (r *Rule) Text() string {
 		out.WriteString(" -m " + m.ext.name)
 		m.print(&out)
 	}
+	return out.String()
+}
+
+// targetText is the rest of it.
+func (r *Rule) targetText() string {
+	var out printer
 	switch {
 	case r.Target != nil:
 		out.WriteString(" -j " + r.Target.ext.name)

@@ -126,7 +126,7 @@ func (t *Table) check() error {
 			}
 			to := t.chain(r.Jump)
 			if state[to] == 1 {
-				return errorf(r.targetPos, "the jump to `%s' makes a loop: Too many levels of symbolic links", r.Jump)
+				return toolError(r.targetPos, inCircle, "the jump to `%s' makes a loop: Too many levels of symbolic links", r.Jump)
 			}
 			if state[to] == 0 {
 				if err := loops(to); err != nil {

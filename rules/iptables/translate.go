@@ -1,8 +1,12 @@
 package iptables
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -64,30 +68,92 @@ func Translate(family Family, args []string) (string, error) {
 	default:
 		return "", errorf(cmd.pos, "cannot be translated: -%c %s", cmd.verb, untranslated[cmd.verb])
 	}
-	verb := "add"
+	out, err := cmd.translate(family, k)
+	if err != nil {
+		return "nft # " + line.String(), err
+	}
+	for i := range out {
+		out[i] = "nft '" + out[i] + "'"
+	}
+	if cmd.verb == 'I' && cmd.arg.text != "" && cmd.arg.text != "1" {
+		err = errorf(cmd.arg.pos, "place %s is left out: nft inserts in front, or by the handle of a rule in force", cmd.arg.text)
+	}
+	return strings.Join(out, "\n"), err
+}
+
+// translate returns commands of nft for the rules of -A or -I.
+func (cmd *command) translate(family Family, k *tableKind) (out []string, err error) {
+	verb, ip := "add", "ip"
 	if cmd.verb == 'I' {
 		verb = "insert"
 	}
-	var out []string
+	if family == IPv6 {
+		ip = "ip6"
+	}
+	name := ip + " " + k.name
 	for _, r := range cmd.rules {
-		l := &lower{family: family, ip: strings.Fields(name)[0], decls: map[string]string{}, alone: true}
+		l := &lower{family: family, ip: ip, decls: map[string]string{}, alone: true}
 		l.sets = func(string) *nft.Set { return nil }
 		text, err := l.text(r, l.hooksOf(k, cmd.chain.text), func(s string) string { return s })
 		if err == nil && len(l.exts) > 0 {
 			err = errorf(r.Pos, "%s has no counterpart in nft", l.exts[0].Name)
 		}
 		if err != nil {
-			return "nft # " + line.String(), err
+			return nil, err
 		}
 		for _, decl := range l.order {
-			out = append(out, fmt.Sprintf("nft '%s'", strings.ReplaceAll(l.decls[decl], "@TABLE", name)))
+			out = append(out, strings.ReplaceAll(l.decls[decl], "@TABLE", name))
 		}
-		out = append(out, strings.TrimRight(fmt.Sprintf("nft '%s rule %s %s %s", verb, name, cmd.chain.text, text), " ")+"'")
+		out = append(out, strings.TrimRight(fmt.Sprintf("%s rule %s %s %s", verb, name, cmd.chain.text, text), " "))
 	}
-	if cmd.verb == 'I' && cmd.arg.text != "" && cmd.arg.text != "1" {
-		err = errorf(cmd.arg.pos, "place %s is left out: nft inserts in front, or by the handle of a rule in force", cmd.arg.text)
+	return out, nil
+}
+
+// TranslateDump writes the commands of nft for a dump, as iptables-restore-translate
+// does. Rules that nft has nothing for are comments, and left says why.
+func TranslateDump(w io.Writer, family Family, file string, text []byte, now time.Time) (left []error, err error) {
+	rs, err := Restore(nil, family, file, text, RestoreOptions{})
+	if err != nil {
+		return nil, err
 	}
-	return strings.Join(out, "\n"), err
+	slices.SortStableFunc(rs.Tables, func(a, b *Table) int { return a.Pos.Line - b.Pos.Line })
+	ip := "ip"
+	if family == IPv6 {
+		ip = "ip6"
+	}
+	out := bufio.NewWriter(w)
+	stamp := now.Format("Mon Jan _2 15:04:05 2006")
+	fmt.Fprintf(out, "# Translated by %s-restore-translate v%s on %s\n", family.Tool(), Version, stamp)
+	for _, t := range rs.Tables {
+		k := kindOf(t.Name)
+		fmt.Fprintf(out, "add table %s %s\n", ip, t.Name)
+		for _, c := range t.Chains {
+			if c.Hook < 0 {
+				fmt.Fprintf(out, "add chain %s %s %s\n", ip, t.Name, c.Name)
+				continue
+			}
+			kind := "filter"
+			if t.Name == "nat" {
+				kind = "nat"
+			}
+			fmt.Fprintf(out, "add chain %s %s %s { type %s hook %s priority %d; policy %s; }\n", ip, t.Name, c.Name, kind, strings.ToLower(c.Name), k.prio[c.Hook], strings.ToLower(c.Policy))
+		}
+		for _, c := range t.Chains {
+			for _, r := range c.Rules {
+				cmd := &command{verb: 'A', chain: word{text: c.Name}, rules: []*Rule{r}}
+				lines, err := cmd.translate(family, k)
+				if err != nil {
+					left = append(left, err)
+					lines = []string{fmt.Sprintf("# -t %s -A %s%s", t.Name, c.Name, r.Text())}
+				}
+				for _, line := range lines {
+					fmt.Fprintln(out, line)
+				}
+			}
+		}
+	}
+	fmt.Fprintf(out, "# Completed on %s\n", stamp)
+	return left, out.Flush()
 }
 
 // untranslated says why nft's language has nothing for a command.

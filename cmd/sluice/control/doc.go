@@ -50,7 +50,7 @@
 // that a script includes are read by the box, so they have to be there in its
 // view of the file system.
 //
-// Files in reading order: socket.go, rulebook.go, tables.go, recent.go, rulewatch.go, status.go, entries.go,
+// Files in reading order: socket.go, rulebook.go, tables.go, command.go, recent.go, rulewatch.go, status.go, entries.go,
 // connections.go, connedit.go, events.go, procfiles.go, profile.go,
 // metrics.go, server.go, stream.go, client.go.
 package control

@@ -78,6 +78,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/nft", s.nft)
 	mux.HandleFunc("POST /v1/iptables/restore", s.restore)
 	mux.HandleFunc("GET /v1/iptables/save", s.save)
+	mux.HandleFunc("POST /v1/iptables/command", s.command)
 	mux.HandleFunc("GET /v1/iptables/recent", s.recent)
 	mux.HandleFunc("POST /v1/iptables/recent", s.recent)
 	mux.HandleFunc("POST /v1/conntrack", s.conntrack)

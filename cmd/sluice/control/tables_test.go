@@ -71,3 +71,47 @@ func TestTablesGiveFlowsTimeouts(t *testing.T) {
 		t.Errorf("flows (%v):\n%s", err, out.String())
 	}
 }
+
+// TestCommandsChangeTables: command lines of iptables, with the counters of packets.
+func TestCommandsChangeTables(t *testing.T) {
+	b := newTestBox(t)
+	for _, row := range []struct {
+		args, out, errs string
+		status, send    int
+	}{
+		{args: "-A FORWARD -p udp --dport 53 -m recent --set --name seen", send: 2},
+		{args: "-I FORWARD -s 10.0.0.0/8 -j ACCEPT", send: 1},
+		{args: "-nvL FORWARD", out: "Chain FORWARD (policy ACCEPT 2 packets, 92 bytes)\n pkts bytes target     prot opt in     out     source               destination         \n    1    46 ACCEPT     0    --  *      *       10.0.0.0/8           0.0.0.0/0           \n    2    92            17   --  *      *       0.0.0.0/0            0.0.0.0/0            udp dpt:53 recent: SET name: seen side: source mask: 255.255.255.255\n"},
+		{args: "-D FORWARD 1"},
+		{args: "-C FORWARD -s 10.0.0.0/8 -j ACCEPT", errs: "iptables: Bad rule (does a matching rule exist in that chain?).\n", status: 1},
+		{args: "-A FORWARD -m owner --uid-owner 0", errs: "iptables v1.8.9 (sluice): owner: ", status: 2},
+		{args: "-vS FORWARD -Z", out: "-P FORWARD ACCEPT -c 2 92\n-A FORWARD -p udp -m udp --dport 53 -m recent --set --name seen --mask 255.255.255.255 --rsource -c 2 92\nZeroing chain `FORWARD'\n"},
+		{args: "-vS FORWARD", out: "-P FORWARD ACCEPT -c 0 0\n-A FORWARD -p udp -m udp --dport 53 -m recent --set --name seen --mask 255.255.255.255 --rsource -c 0 0\n"},
+		{args: "-t nat -S INPUT", out: "-P INPUT ACCEPT\n"},
+		{args: "-6 -A FORWARD -j DROP"},
+		{args: "-S FORWARD", out: "-P FORWARD ACCEPT\n-A FORWARD -p udp -m udp --dport 53 -m recent --set --name seen --mask 255.255.255.255 --rsource\n"},
+	} {
+		done, err := b.Command(&Command{Args: strings.Fields(row.args)})
+		if err != nil || done.Out != row.out || !strings.HasPrefix(done.Err, row.errs) || row.errs == "" && done.Err != "" || done.Status != row.status {
+			t.Errorf("%s: status %d (%v), %s\n%s\nwant %d, %s\n%s", row.args, done.Status, err, done.Err, done.Out, row.status, row.errs, row.out)
+		}
+		if row.send > 0 {
+			b.send(t, row.send)
+		}
+	}
+	var list strings.Builder
+	if err := b.Recent(&list, "seen"); err != nil || !strings.HasPrefix(list.String(), "src=10.0.0.2 ttl: ") {
+		t.Errorf("list %q (%v)", list.String(), err)
+	}
+	if err := b.EditRecent(RecentEdit{Name: "seen", Text: "/"}); err != nil {
+		t.Fatal(err)
+	}
+	list.Reset()
+	if err := b.Recent(&list, "seen"); err != nil || list.String() != "" {
+		t.Errorf("list %q (%v)", list.String(), err)
+	}
+	b.nft(t, nft.PrintOptions{}, "add rule ip filter FORWARD accept\n")
+	if done, err := b.Command(&Command{Args: []string{"-L"}}); err != nil || done.Status != 1 || !strings.Contains(done.Err, "incompatible") {
+		t.Errorf("a table of nft: %+v (%v)", done, err)
+	}
+}
