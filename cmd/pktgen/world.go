@@ -137,6 +137,11 @@ func (p *profile) openPort(w *world, i int, ends map[string][]afxdp.Port) error 
 	if err != nil {
 		return p.wrong(path+".speed", "%w", err)
 	}
+	for _, name := range []string{"netns", "mode", "generic", "queues", "ring", "budget"} {
+		if at := path + "." + name; (c.Link != "" || c.Pcap != "") && p.file.Has(at) {
+			return p.wrong(at, "this is for ports with an interface")
+		}
+	}
 	port := &pktgen.Port{Name: c.Name, Speed: speed}
 	kinds := 0
 	for _, set := range []bool{c.Interface != "", c.Link != "", c.Pcap != ""} {

@@ -177,7 +177,11 @@ func (d *Document) WriteText(w io.Writer) error {
 		if s.Limit != "" {
 			value += ", limited by the " + s.Limit
 		}
-		fmt.Fprintf(t, "\n%s: %s: %s (%d values tried)%s\n", s.Subject, s.What, value, len(s.Tried), cut(s.Cut))
+		values := "values"
+		if len(s.Tried) == 1 {
+			values = "value"
+		}
+		fmt.Fprintf(t, "\n%s: %s: %s (%d %s tried)%s\n", s.Subject, s.What, value, len(s.Tried), values, cut(s.Cut))
 		for _, one := range s.Tried {
 			fmt.Fprintf(t, "%.6g\t%s\t%s\n", one.Value, passed(one.Passed), one.Note)
 		}

@@ -164,9 +164,9 @@ func (c *Client) Step() bool {
 	return work || c.frames.Received+c.frames.Sent != before
 }
 
-// allowed returns how many sessions may be opened in this step. What Rate allows
-// and cannot be opened within 10 ms, for want of free places, is given up; what
-// is late leaves spread.
+// allowed returns how many sessions may be opened in this step. Of what Rate
+// allows and could not be opened, for want of free places or of time, no more is
+// kept than falls due in 10 ms, and stepOpens; that leaves spread.
 func (c *Client) allowed() uint64 {
 	switch {
 	case c.cfg.Rate == 0 && c.stopped:
