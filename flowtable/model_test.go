@@ -60,17 +60,70 @@ func checkIndex(tb testing.TB, s *Shard) {
 	}
 }
 
-// model is the slow obvious twin of one shard with UDP flows only.
+// model is the slow obvious twin of one shard, without SCTP and without TCP, which
+// has a twin of its own.
 type model struct {
 	flows map[Tuple]*modelFlow // by both tuples
 	count int
 }
 
 type modelFlow struct {
-	orig, reply Tuple
-	expires     uint32
-	seen        bool
-	packets     [2]uint64
+	orig, reply    Tuple
+	began, expires uint32
+	seen, assured  bool
+	packets        [2]uint64
+}
+
+// modelProtocols are the protocols of the model's flows: how long one lives in
+// seconds after a packet, before and after it has become a stream, which it does
+// once an answer was seen and so many milliseconds have passed. streams: they do.
+var modelProtocols = []struct {
+	proto       uint8
+	ttl, stream uint32
+	after       int64
+	streams     bool
+}{
+	{ProtoUDP, 30, 120, 2000, true}, {ProtoUDPLite, 30, 120, -1, true}, {ProtoGRE, 30, 180, -1, true}, {ProtoICMP, 30, 0, 0, false}, {200, 600, 0, 0, false},
+}
+
+// packet lets the flow live on from now.
+func (f *modelFlow) packet(now uint32, dir uint8) {
+	for _, p := range modelProtocols {
+		if p.proto != f.orig.Proto {
+			continue
+		}
+		ttl := p.ttl
+		if p.streams && (f.assured || f.seen && int64(int32(now-f.began)) > p.after) {
+			ttl, f.assured = p.stream, true
+		}
+		f.expires = now + ttl*1000
+	}
+	f.packets[dir]++
+	f.seen = f.seen || dir == Reply
+}
+
+// modelTuple is the original tuple of flow i.
+func modelTuple(i uint32) Tuple {
+	tu := udp4(i)
+	tu.Proto = modelProtocols[i%uint32(len(modelProtocols))].proto
+	switch tu.Proto {
+	case ProtoICMP:
+		tu.DstPort = 8 << 8
+	case 200:
+		tu.Src[3], tu.SrcPort, tu.DstPort = byte(i), 0, 0
+	}
+	return tu
+}
+
+// modelSteps are times that pass, in milliseconds, around the moments at which
+// something happens; between them any time does.
+var modelSteps = [...]uint32{1, 999, 1000, 1999, 2000, 2001, 29999, 30000, 30001, 119999, 120000, 120001, 179999, 180000, 599999, 600000}
+
+func modelStep(x uint32) uint32 {
+	if n := x % 32; n < uint32(len(modelSteps)) {
+		return modelSteps[n]
+	}
+	return x % 700
 }
 
 func (m *model) drop(f *modelFlow) {
@@ -86,10 +139,13 @@ func play(tb testing.TB, data []byte) {
 	t := newTable(tb, func(c *Config) { c.Max = 1024 })
 	s := t.Shard(0)
 	m := &model{flows: map[Tuple]*modelFlow{}}
-	now := start
+	now, flow := start, uint32(0)
 	for ; len(data) >= 4; data = data[4:] {
 		op, arg, x := data[0]%8, uint32(data[1]), uint32(binary.LittleEndian.Uint16(data[2:]))
-		tu := udp4(x % 200)
+		if op < 4 && arg&8 == 0 || op == 5 {
+			flow = x % 60 // else the one of before: it is what time has passed for
+		}
+		tu := modelTuple(flow)
 		tu.Zone = uint16(arg % 2)
 		if arg&4 != 0 {
 			tu, _ = Invert(&tu)
@@ -98,7 +154,7 @@ func play(tb testing.TB, data []byte) {
 		case 0, 1, 2, 3: // a packet; 2 with NAT, 3 dropped by a rule
 			playPacket(tb, t, m, tu, now, op, arg)
 		case 4: // a packet in the NATed direction
-			tu = natReply(tu.Zone, x%64)
+			tu = natReply(tu, x%64)
 			playPacket(tb, t, m, tu, now, 0, arg)
 		case 5:
 			if f := m.flows[tu]; f != nil {
@@ -107,7 +163,7 @@ func play(tb testing.TB, data []byte) {
 				m.drop(f)
 			}
 		case 6:
-			now += x % 20000
+			now += modelStep(x)
 		case 7:
 			s.Expire(now, int(s.high))
 			for _, f := range m.flows {
@@ -150,10 +206,21 @@ func play(tb testing.TB, data []byte) {
 	}
 }
 
-func natReply(zone uint16, i uint32) Tuple {
-	tu := udp4(0)
-	tu.Src, tu.Dst = tu.Dst, [16]byte{203, 0, 113, 1}
-	tu.SrcPort, tu.DstPort, tu.Zone = 53, uint16(40000+i), zone
+// natReply is what answers the flow of tu when it was translated to port i.
+func natReply(tu Tuple, i uint32) Tuple {
+	if tu.Src[0] == 192 { // an answer
+		tu, _ = Invert(&tu)
+	}
+	tu, _ = Invert(&tu)
+	tu.Dst = [16]byte{203, 0, 113, 1}
+	switch tu.Proto {
+	case ProtoICMP:
+		tu.SrcPort = uint16(40000 + i)
+	case 200:
+		tu.Dst[3] = byte(i)
+	default:
+		tu.DstPort = uint16(40000 + i)
+	}
 	return tu
 }
 
@@ -169,8 +236,14 @@ func playPacket(tb testing.TB, t *Table, m *model, tu Tuple, now uint32, op byte
 		f = nil
 	}
 	if f == nil {
-		f = &modelFlow{orig: tu}
+		f = &modelFlow{orig: tu, began: now}
 		f.reply, _ = Invert(&tu)
+		if tu.Proto == ProtoICMP && !query(&tu) {
+			if p.Info != InfoInvalid || p.Entry != 0 || p.Reason != ReasonNotQuery {
+				tb.Fatalf("%v: %+v, want invalid", tu, p)
+			}
+			return
+		}
 		if p.Info != InfoNew || p.Dir != Original {
 			tb.Fatalf("%v: info %d dir %d, want new", tu, p.Info, p.Dir)
 		}
@@ -179,7 +252,7 @@ func playPacket(tb testing.TB, t *Table, m *model, tu Tuple, now uint32, op byte
 			return
 		}
 		if op == 2 {
-			claim := natReply(tu.Zone, arg>>3)
+			claim := natReply(tu, arg>>3)
 			want := m.flows[claim] == nil || m.flows[claim].orig == tu
 			taken := s.ReplyTaken(p.Entry, &claim)
 			got := s.ClaimReply(p.Entry, &claim)
@@ -203,7 +276,7 @@ func playPacket(tb testing.TB, t *Table, m *model, tu Tuple, now uint32, op byte
 		if !free {
 			return
 		}
-		f.expires, f.packets[Original] = now+30000, 1
+		f.packet(now, Original)
 		m.flows[f.orig], m.flows[f.reply] = f, f
 		m.count++
 		return
@@ -215,20 +288,19 @@ func playPacket(tb testing.TB, t *Table, m *model, tu Tuple, now uint32, op byte
 	want := InfoNew
 	switch {
 	case dir == Reply:
-		want, f.seen = InfoEstablishedReply, true
+		want = InfoEstablishedReply
 	case f.seen:
 		want = InfoEstablished
 	}
-	f.packets[dir]++
+	f.packet(now, dir)
 	e := s.Entry(p.Entry)
-	if p.Entry == 0 || e.Tuple != f.orig || p.Dir != dir || p.Info != want || e.Packets != f.packets {
-		tb.Fatalf("%v: %+v of %+v, want dir %d info %d of %+v", tu, p, e, dir, want, f)
+	if p.Entry == 0 || e.Tuple != f.orig || p.Dir != dir || p.Info != want || e.Packets != f.packets || e.Expires != f.expires || (e.Status&StatusAssured != 0) != f.assured {
+		tb.Fatalf("%v at %d: %+v of %+v, want dir %d info %d of %+v", tu, now, p, e, dir, want, f)
 	}
-	f.expires = e.Expires // the stream rule has its own test
 }
 
 func TestModel(t *testing.T) {
-	for range 60 {
+	for range 150 {
 		seed := rand.Uint64()
 		r := rand.New(rand.NewPCG(seed, 1))
 		data := make([]byte, 4*3000)

@@ -19,7 +19,7 @@ func TestPrefetch(t *testing.T) {
 			p := probe(tb, udp4(i))
 			s.Track(&p, start)
 			if i%3 == 0 {
-				wire := natReply(0, i)
+				wire := natReply(udp4(0), i)
 				if !s.ClaimReply(p.Entry, &wire) {
 					t.Fatal("claim")
 				}

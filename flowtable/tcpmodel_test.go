@@ -357,7 +357,8 @@ func (m *tcpModel) outside(dir int, event string) {
 
 var tcpSeed = flag.Uint64("tcp.seed", 0, "seed of TestTCPModel; 0: a new one")
 
-// TestTCPModel plays random segments to a shard and to the model.
+// TestTCPModel plays random segments to a shard and to the model, with time that
+// passes between them.
 func TestTCPModel(t *testing.T) {
 	seed := *tcpSeed
 	if seed == 0 {
@@ -365,13 +366,20 @@ func TestTCPModel(t *testing.T) {
 	}
 	t.Logf("seed %d (repeat with -tcp.seed)", seed)
 	r := rand.New(rand.NewPCG(seed, 3))
-	states := map[string]int{}
+	states, over := map[string]int{}, 0
 	for range 3000 {
 		tb := newTable(t, func(c *Config) { c.Max = 16 })
 		s := tb.Shard(0)
 		tu := [2]Tuple{tcpTuple(t), mustInvert(t, tcpTuple(t))}
 		var m tcpModel
+		now := start
 		for step := range 60 {
+			if m.lives && r.IntN(4) == 0 {
+				now += 1000 * m.pass([]uint32{1, m.left - 1, m.left, m.left + 1, uint32(r.IntN(300))}[r.IntN(5)])
+				if !m.lives {
+					over++
+				}
+			}
 			dir := r.IntN(2)
 			if !m.lives {
 				dir = 0
@@ -382,10 +390,10 @@ func TestTCPModel(t *testing.T) {
 			if m.turned {
 				tu[0], tu[1], m.turned = tu[1], tu[0], false
 			}
-			s.Track(&p, start)
+			s.Track(&p, now)
 			got := p.Info != InfoInvalid
 			if got {
-				s.Confirm(&p, start)
+				s.Confirm(&p, now)
 			}
 			n, _ := s.find(&tu[0], s.key(&tu[0]))
 			if got != want || (n != 0) != m.lives {
@@ -403,8 +411,8 @@ func TestTCPModel(t *testing.T) {
 					t.Fatalf("step %d, dir %d: %+v\nside %d %+v\nwas %+v\nis  %+v", step, dir, p, d, *a, was, m)
 				}
 			}
-			if e.State.String() != m.state || (e.Expires-start)/1000 != m.left || (e.Status&StatusAssured != 0) != m.assured {
-				t.Fatalf("step %d, dir %d: %+v\n%v %d s %#x\nwas %+v\nis  %+v", step, dir, p, e.State, (e.Expires-start)/1000, e.Status, was, m)
+			if e.State.String() != m.state || e.Expires-now != 1000*m.left || (e.Status&StatusAssured != 0) != m.assured {
+				t.Fatalf("step %d, dir %d: %+v\n%v %d s %#x\nwas %+v\nis  %+v", step, dir, p, e.State, (e.Expires-now)/1000, e.Status, was, m)
 			}
 		}
 	}
@@ -413,6 +421,19 @@ func TestTCPModel(t *testing.T) {
 			t.Errorf("never in %s", state)
 		}
 	}
+	if over < 1000 {
+		t.Errorf("only %d connections ended by time", over)
+	}
+}
+
+// pass lets so many seconds pass, which it returns.
+func (m *tcpModel) pass(seconds uint32) uint32 {
+	if seconds >= m.left {
+		*m = tcpModel{}
+	} else {
+		m.left -= seconds
+	}
+	return seconds
 }
 
 func randomSegment(r *rand.Rand, tb *Table, m *tcpModel, tu Tuple, dir int) Probe {

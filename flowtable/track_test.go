@@ -274,7 +274,7 @@ func TestIndexFull(t *testing.T) {
 			s.Track(&p, start)
 			key := s.key(&p.Tuple)
 			if row.claims {
-				wire := natReply(0, 1)
+				wire := natReply(udp4(0), 1)
 				if !s.ClaimReply(p.Entry, &wire) {
 					t.Fatal("claim")
 				}

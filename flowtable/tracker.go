@@ -113,7 +113,7 @@ func trackUDP(s *Shard, p *Probe, n uint32, now uint32) Outcome {
 	ms := s.times(n)
 	ttl := ms.udp
 	switch st := e.Status; {
-	case st&StatusAssured != 0:
+	case st&(StatusAssured|StatusSeenReply) == StatusAssured|StatusSeenReply:
 		ttl = ms.udpStream // and the second cache line stays untouched
 	case st&StatusConfirmed == 0:
 		e.Proto[0] = now + 2000
