@@ -11,7 +11,7 @@ func allScripts() []*Script {
 	}{
 		{"tcp-life", tcpLife()}, {"tcp-table", tcpTable()}, {"tcp-flags", tcpFlags()}, {"tcp-window", tcpWindow()},
 		{"tcp-reset", tcpReset()}, {"tcp-pickup", tcpPickup()}, {"tcp-broken", tcpBroken()},
-		{"datagram", datagrams()}, {"stream", streams()}, {"icmp", pings()}, {"icmp-error", icmpErrors()},
+		{"datagram", datagrams()}, {"stream", streams()}, {"expiry", expiries()}, {"icmp", pings()}, {"icmp-error", icmpErrors()},
 		{"sctp", associations()}, {"fragment", pieces()}, {"nat", translated()}, {"refusal", refusals()},
 		{"helper", helpers()}, {"rules", ruleFeatures()}, {"elements", liveElements()}, {"counts", counts()}, {"iptables", tables()}, {"recent", recents()}, {"synproxy", proxies()},
 	} {
