@@ -175,7 +175,8 @@ func TestCacheTellsObjectsApart(t *testing.T) {
 // TestEditsReachTheCache: what an edit leaves is in the cache a moment later, for
 // those who load the same as a whole.
 func TestEditsReachTheCache(t *testing.T) {
-	pool, err := ants.NewPool(2, ants.WithNonblocking(true))
+	// Of a pool that is busy nobody waits for an image to be kept.
+	pool, err := ants.NewPool(64, ants.WithNonblocking(true))
 	if err != nil {
 		t.Fatal(err)
 	}

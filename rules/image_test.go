@@ -91,6 +91,7 @@ func TestNeedsConntrack(t *testing.T) {
 		{"mark set", "ct mark set 1", true},
 		{"mark read", "meta mark set ct mark", true},
 		{"nat chain", "}\nchain n { type nat hook postrouting priority srcnat; masquerade", true},
+		{"an object for flows that no rule names", "}\nct helper h { type \"ftp\" protocol tcp; }\nchain n {", true},
 		{"nat chain without rules", "}\nchain n { type nat hook postrouting priority srcnat;", false},
 	} {
 		_, im := mustImage(t, parse(t, inChain(row.rule)))

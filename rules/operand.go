@@ -175,8 +175,12 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 		return scalar(srcRandom, 0, 32), nil
 	case nft.MetaCPU:
 		return scalar(srcCPU, 0, 32), nil
-	case nft.MetaSdif, nft.MetaIifgroup, nft.MetaOifgroup:
-		return scalar(srcZero, 0, 32), nil // no VRFs, and every interface is of the default group
+	case nft.MetaSdif:
+		return scalar(srcZero, 0, 32), nil // no VRFs
+	case nft.MetaIifgroup: // every interface is of the default group, 0, but there must be one
+		return operand{src: srcIiftype, bits: 32}, nil
+	case nft.MetaOifgroup:
+		return operand{src: srcOiftype, bits: 32}, nil
 	case nft.MetaSkuid, nft.MetaSkgid, nft.MetaCgroup:
 		return operand{}, errorf(pos, "%s is not supported: forwarded packets have no local socket", text)
 	case nft.MetaIPsec:

@@ -41,6 +41,10 @@ func identity(ref *chainRef, r *rule, same map[string]int) string {
 // object gives an object of a table its number, of a state, counter or policy.
 func (ix *index) object(t *nft.Table, o *nft.Object) error {
 	switch o.Kind {
+	case nft.ObjHelper, nft.ObjTimeout, nft.ObjExpectation, nft.ObjSynproxy:
+		ix.conntrk |= trackFlags(t.Family) // whether a rule names it or not
+	}
+	switch o.Kind {
 	case nft.ObjTimeout:
 		p, err := policy(o)
 		if err != nil {

@@ -69,6 +69,9 @@ ip saddr 1.2.3.4 iiftype loopback ip daddr 1.2.3.4
 iiftype { loopback, ether } ip saddr 1.2.3.4
 iiftype loopback iiftype ether ip saddr 1.2.3.4
 iiftype != loopback ip saddr 1.2.3.4
+tcp flags syn / 0x2,psh
+tcp flags syn,rst / 0x2,rst,psh
+tcp flags 0x0 / psh,0x2
 iiftype loopback tcp dport 22
 meta mark 0x80000000 reject with tcp reset
 meta l4proto tcp reject with tcp reset

@@ -1,5 +1,7 @@
 package nft
 
+import "slices"
+
 // ruleNode is a rule before it is checked.
 type ruleNode struct {
 	pos, end Pos
@@ -272,9 +274,35 @@ func (p *parser) parseMatch() stmtNode {
 	if p.peek().is("/") {
 		p.take()
 		n.mask = p.parseRight()
+	} else {
+		n.splitMask()
 	}
 	n.place = place{left.pos, p.last}
 	return n
+}
+
+// splitMask finds the mask of flags that begins with a number, as in
+// `flags syn / 0x2,ack`: what looks like a prefix in a list is none.
+func (n *matchNode) splitMask() {
+	if n.right == nil || n.right.kind != rawList {
+		return
+	}
+	for i, k := range n.right.kids {
+		if k.kind == rawPrefix {
+			all := n.right.kids
+			n.right = listOf(slices.Concat(all[:i], k.kids[:1]))
+			n.mask = listOf(slices.Concat(k.kids[1:], all[i+1:]))
+			return
+		}
+	}
+}
+
+// listOf is a list, or the only thing in it.
+func listOf(kids []*raw) *raw {
+	if len(kids) == 1 {
+		return kids[0]
+	}
+	return join(rawList, "", kids...)
 }
 
 func (p *parser) parseOp(n *matchNode) (Op, bool) {

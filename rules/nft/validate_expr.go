@@ -40,6 +40,10 @@ func exprHooks(e Expr) int {
 		if e.Key == RTMTU {
 			return atFwd | atOut | atEnd
 		}
+	case *Meta:
+		if e.Key == MetaSdif || e.Key == MetaSdifname {
+			return atIn | atFwd
+		}
 	case *Socket:
 		return atPre | atIn | atOut
 	case *OSF:

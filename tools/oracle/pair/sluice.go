@@ -35,13 +35,11 @@ type Sluice struct {
 	named   string          // the dump
 }
 
-// clockStart is where the clock of a box begins.
-var clockStart = time.Unix(1_700_000_000, 0)
-
 // NewSluice makes a box with the kernel's network. index are the numbers of
 // its interfaces, as iif compares them; see Kernel.Index.
 func NewSluice(workers int, index [2]int, c *Case) (*Sluice, error) {
-	s := &Sluice{ask: arpRequest(Lan), workers: workers, clock: perf.NewVirtual(clockStart), start: time.Now()}
+	now := time.Now() // rules may ask for the time of the day
+	s := &Sluice{ask: arpRequest(Lan), workers: workers, clock: perf.NewVirtual(now), start: now}
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Clock, cfg.SamePorts = workers, s.clock, true
 	cfg.Frames, cfg.HandoverSlots, cfg.Conntrack.Max = 512, 64, 1024
@@ -125,7 +123,7 @@ func apply(cfg *dataplane.Config, s Setting) error {
 }
 
 // Now sets the box's clock, to when the kernel did what the box does next.
-func (s *Sluice) Now(t time.Time) { s.clock.Set(clockStart.Add(t.Sub(s.start))) }
+func (s *Sluice) Now(t time.Time) { s.clock.Set(t) }
 
 // Send lets frames arrive one after the other, those that come by one
 // side in one burst if there is one worker, and returns what they brought about. Several workers get them in

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/tools/frame"
 )
@@ -104,5 +105,32 @@ func TestValuesOfListing(t *testing.T) {
 	}
 	if d := values(list, strings.Replace(list, "ip saddr 10.0.0.1 ", "ip saddr { 10.0.0.1 } ", 1)); d != nil {
 		t.Errorf("a rule that is written otherwise: %v", d)
+	}
+}
+
+func TestAwaitHour(t *testing.T) {
+	at := func(clock string) time.Time {
+		when, err := time.Parse(time.DateTime, "2026-02-03 "+clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when
+	}
+	for _, row := range []struct {
+		name, rules, now string
+		want             time.Duration
+	}{
+		{"no hour", "tcp dport 80", "09:59:55", 0},
+		{"far", `meta hour < "10:00"`, "09:59:00", 0},
+		{"near", `meta hour < "10:00"`, "09:59:55", 6 * time.Second},
+		{"just over", `meta hour < "10:00"`, "10:00:02", 0},
+		{"another of a range", `meta hour "04:00"-"10:00"`, "09:59:55", 6 * time.Second},
+		{"midnight", "meta day Monday", "23:59:50", 11 * time.Second},
+	} {
+		slept := time.Duration(0)
+		awaitHour(row.rules, at(row.now), func(d time.Duration) { slept += d })
+		if slept != row.want {
+			t.Errorf("%s: waits for %v, want %v", row.name, slept, row.want)
+		}
 	}
 }

@@ -24,7 +24,10 @@
 // # Limits
 //
 // Rates of limits are so low that nothing comes back while a case is played;
-// what time brings about is for tests on the virtual clock. A Player belongs to
+// what time brings about is for tests on the virtual clock. Where rules ask for
+// the time of the day a case waits until none of theirs is near. What chance
+// decides (numgen random, symhash, meta random, meta cpu) is asked for so that
+// any answer gives the same verdict. A Player belongs to
 // the thread of its Kernel. A case is a function of seed and number.
 //
 // Files in reading order: case.go (rulesets as text, files), values.go, fields.go,

@@ -37,8 +37,10 @@ func (s scope) with(f *field) scope {
 		s.l4 = settled
 	case "meta protocol", "meta nfproto", "ct l3proto":
 		s.l3 = settled
-	case "ether type":
+	case "ether type", "vlan type":
 		s.l3, s.l4 = settled, settled
+	case "meta iiftype": // what is not Ethernet has none of its fields, nor IP
+		s.l3 = settled
 	case "icmp type", "icmpv6 type": // some of their fields belong to some types
 		s.l4 = settled
 	}
@@ -49,7 +51,7 @@ func raw(base string, at, bits int) string { return fmt.Sprintf("@%s,%d,%d", bas
 
 // field chooses a field that the rule may ask for, and widens the scope by it.
 func (g *maker) field(s *scope, keys bool) *field {
-	if !keys && g.hook != "postrouting" && g.chance(20) {
+	if !keys && g.hook != "postrouting" && g.hook != "output" && g.chance(20) {
 		f := g.raw()
 		return &f
 	}
@@ -61,6 +63,9 @@ func (g *maker) field(s *scope, keys bool) *field {
 				f = &fields[i]
 				break
 			}
+		}
+		if g.chance(9) {
+			f = &rare[g.IntN(len(rare))]
 		}
 		if keys && !f.set || !s.allows(f) || !g.has(f) {
 			continue
@@ -82,7 +87,7 @@ func (g *maker) has(f *field) bool {
 	case strings.HasPrefix(f.text, "fib"):
 		return strings.HasPrefix(f.text, "fib daddr type") || g.hook == "prerouting" || g.hook == "input" || g.hook == "forward"
 	case f.text == "ip id" || f.text == "ip checksum": // of what the box itself sends chance decides
-		return g.hook != "postrouting"
+		return g.hook != "postrouting" && g.hook != "output"
 	case f.text == "meta nfproto" || f.text == "ct l3proto":
 		return g.table.Family == "inet"
 	}
@@ -305,7 +310,21 @@ func (g *maker) flags(s *scope) string {
 
 // computed makes a match of something that takes computing.
 func (g *maker) computed(s *scope) string {
-	switch g.IntN(8) {
+	switch g.IntN(13) {
+	case 8, 9:
+		return g.certain()
+	case 10:
+		if g.table.Family == "netdev" {
+			return ""
+		}
+		return "ct expiration " + pick(g.dice, "< ", "> ", "<= ", ">= ", "!= 15s-") + pick(g.dice, "45s", "90s", "150s", "1000s", "2h")
+	case 11:
+		return g.clock()
+	case 12:
+		if g.hook == "input" || g.hook == "forward" {
+			return "meta sdif 0"
+		}
+		return ""
 	case 0:
 		return fmt.Sprintf("numgen inc mod %d %d", 3+g.IntN(5), g.IntN(3))
 	case 1:
@@ -337,6 +356,43 @@ func (g *maker) computed(s *scope) string {
 		return fmt.Sprintf("th dport & 0x%x == 0x%x", 1+g.IntN(255), g.IntN(4))
 	}
 	return "ct label " + fmt.Sprint(g.IntN(8))
+}
+
+// certain makes a match of what chance decides that is the same whatever it says.
+func (g *maker) certain() string {
+	n := 2 + g.IntN(6)
+	of := pick(g.dice, "numgen random", "numgen random", "symhash")
+	switch g.IntN(4) {
+	case 0:
+		return fmt.Sprintf("%s mod 1 offset %d %s%d", of, n, pick(g.dice, "", "!= "), n)
+	case 1:
+		return fmt.Sprintf("%s mod %d %s{ 0-%d }", of, n, pick(g.dice, "", "!= "), n-1)
+	case 2:
+		return fmt.Sprintf("%s mod %d offset 10 %s", of, n, pick(g.dice, "< 10", ">= 10", fmt.Sprintf("10-%d", 9+n), fmt.Sprintf("<= %d", 9+n)))
+	}
+	return pick(g.dice, "meta random >= 0", "meta cpu < 4096", "meta cpu != 4000", "meta cpu > 4095")
+}
+
+// clock makes a match of the time.
+func (g *maker) clock() string {
+	hour := func() string { return fmt.Sprintf(`"%02d:%d0"`, g.IntN(24), g.IntN(6)) }
+	days := []string{"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"}
+	switch g.IntN(5) {
+	case 0:
+		a, b := hour(), hour()
+		if a == b {
+			return "meta hour < " + a
+		}
+		return "meta hour " + min(a, b) + "-" + max(a, b)
+	case 1:
+		return "meta hour " + pick(g.dice, "< ", ">= ") + hour()
+	case 2:
+		return "meta day " + pick(g.dice, "", "!= ") + pick(g.dice, days...)
+	case 3:
+		n := g.IntN(6)
+		return "meta day " + pick(g.dice, "", "!= ") + "{ " + days[n] + ", " + days[n+1] + " }"
+	}
+	return "meta time " + pick(g.dice, `> "2020-01-01 00:00:00"`, `< "2020-01-01 00:00:00"`, `"2020-01-01 00:00:00"-"2035-01-01 00:00:00"`, `< "2035-01-01"`)
 }
 
 // family is the rule's, where the table has both.

@@ -49,6 +49,7 @@ var unchecked = []pair.Setting{{Name: "checksum", Value: 0}}
 // Play plays a ruleset and packets. A ruleset that one side refuses is a *Refusal.
 func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error) {
 	p.turn++
+	awaitHour(rules, time.Now(), time.Sleep)
 	setup := &pair.Case{Rules: fmt.Sprintf("%s# %d\n", rules, p.turn), WanMTU: pair.MTU, Settings: unchecked} // different each time, so that it is loaded anew
 	if err := p.Kernel.Begin(setup); err != nil {
 		return o, refusal("kernel", err)
@@ -107,6 +108,34 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 		return o, nil
 	}
 	return o, p.remembered(boxes, judges, began, say)
+}
+
+var hours = regexp.MustCompile(`"(\d\d):(\d\d)"`)
+
+// soon is how long before an hour that rules name no case begins any more.
+const soon = 20 * time.Second
+
+// awaitHour lets pass any time of the day that rules name and that is near: the
+// box's clock stands while the kernel's goes on.
+func awaitHour(rules string, now time.Time, sleep func(time.Duration)) {
+	if !strings.Contains(rules, "meta hour") && !strings.Contains(rules, "meta day") {
+		return
+	}
+	at := []time.Duration{0, 24 * time.Hour}
+	for _, m := range hours.FindAllStringSubmatch(rules, -1) {
+		d, err := time.ParseDuration(m[1] + "h" + m[2] + "m")
+		if err == nil {
+			at = append(at, d)
+		}
+	}
+	now = now.UTC()
+	day := now.Sub(now.Truncate(24 * time.Hour))
+	for _, t := range at {
+		if left := t - day; left > -time.Second && left < soon {
+			sleep(left + time.Second)
+			return
+		}
+	}
 }
 
 // remembered compares what is left behind: counters, sets, entries.

@@ -18,6 +18,7 @@ type maker struct {
 	class   string // of the chain in work: filter or nat
 	hook    string
 	number  int  // of the chain in work in calls; -1: a base chain
+	early   bool // it is a base chain in front of conntrack
 	nats    bool // some rules translate
 	frames  bool // some rules see frames below IP
 	flows   int
@@ -55,7 +56,7 @@ func (g *maker) tableOf(n int, opt Options) {
 	g.sets, g.objects, g.calls = nil, map[string][]string{}, nil
 	g.c.Tables = append(g.c.Tables, g.table)
 	g.hooks = []string{pick(g.dice, "forward", "prerouting", "forward")}
-	for _, hook := range []string{"prerouting", "forward", "postrouting", "input"} {
+	for _, hook := range []string{"prerouting", "forward", "postrouting", "input", "output"} {
 		if g.chance(4) {
 			g.hooks = append(g.hooks, hook)
 		}
@@ -102,6 +103,7 @@ func (g *maker) tableOf(n int, opt Options) {
 
 func (g *maker) chain(c *Chain, class, hook string, number int) {
 	g.class, g.hook, g.number = class, hook, number
+	g.early = hook == "prerouting" && strings.Contains(c.Base, "priority -300;")
 	if hook == "ingress" {
 		g.frames = true
 		if number < 0 {

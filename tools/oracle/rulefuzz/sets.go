@@ -36,6 +36,9 @@ func (g *maker) declare() {
 	for i := range g.IntN(3) {
 		g.object("limit", fmt.Sprintf("lim%d", i), g.limit())
 	}
+	if g.table.Family != "netdev" && g.chance(3) {
+		g.trackers()
+	}
 	for i := range g.IntN(6) {
 		g.set(fmt.Sprintf("set%d", i))
 	}
@@ -44,6 +47,31 @@ func (g *maker) declare() {
 func (g *maker) object(what, name, body string) {
 	g.table.Decls = append(g.table.Decls, &Decl{Head: what + " " + name, Lines: []string{body}})
 	g.objects[what] = append(g.objects[what], name)
+}
+
+// trackers declares objects that flows get. Expectations would make flows wait
+// for one another by chance.
+func (g *maker) trackers() {
+	l3 := "l3proto " + pick(g.dice, "ip", "ip6")
+	if g.table.Family != "inet" {
+		l3 = "l3proto " + g.table.Family
+	}
+	for i := range g.IntN(3) {
+		h := pick(g.dice, `"ftp" protocol tcp`, `"tftp" protocol udp`, `"sip" protocol udp`, `"irc" protocol tcp`)
+		if strings.Contains(h, "irc") && l3 == "l3proto ip6" {
+			continue
+		}
+		name := fmt.Sprintf("hlp%d", i)
+		g.table.Decls = append(g.table.Decls, &Decl{Head: "ct helper " + name, Lines: []string{"type " + h, l3}})
+		g.objects["ct helper"] = append(g.objects["ct helper"], name)
+	}
+	for i := range g.IntN(3) {
+		name := fmt.Sprintf("tmo%d", i)
+		policy := pick(g.dice, "protocol tcp\n\t\t%s\n\t\tpolicy = { established : 5000, syn_sent : 200, close : 400 }",
+			"protocol udp\n\t\t%s\n\t\tpolicy = { unreplied : 300, replied : 3000 }")
+		g.table.Decls = append(g.table.Decls, &Decl{Head: "ct timeout " + name, Lines: strings.Split(strings.ReplaceAll(fmt.Sprintf(policy, l3), "\t", ""), "\n")})
+		g.objects["ct timeout"] = append(g.objects["ct timeout"], name)
+	}
 }
 
 // limit is a limit that gives nothing back while a case is played.

@@ -8,9 +8,16 @@ import (
 // statement makes a statement that does not end the rule; "" if the one that
 // chance chose does not fit.
 func (g *maker) statement(s *scope) string {
-	switch g.IntN(16) {
+	switch g.IntN(19) {
 	case 0, 1, 2, 3:
 		return "counter"
+	case 16, 17:
+		what := pick(g.dice, "ct helper", "ct timeout")
+		if names := g.objects[what]; len(names) > 0 && g.class == "filter" && g.hook != "ingress" {
+			return what + ` set "` + pick(g.dice, names...) + `"`
+		}
+	case 18:
+		return g.minor(s)
 	case 4:
 		for _, what := range []string{pick(g.dice, "counter", "quota", "limit")} {
 			if names := g.objects[what]; len(names) > 0 {
@@ -37,6 +44,26 @@ func (g *maker) statement(s *scope) string {
 		return fmt.Sprintf("ct label set %d", g.IntN(8))
 	case 15:
 		return fmt.Sprintf(`log prefix "r%d"`, g.IntN(9))
+	}
+	return ""
+}
+
+// minor makes one of the statements that few rules have.
+func (g *maker) minor(s *scope) string {
+	switch g.IntN(4) {
+	case 0:
+		if g.early { // the kernel takes packets that it found INVALID for new ones, once they have a zone
+			return fmt.Sprintf("ct zone set %d", 1+g.IntN(3))
+		}
+	case 1:
+		if g.table.Family != "netdev" {
+			return "ct event set " + pick(g.dice, "new", "new,destroy", "assured")
+		}
+	case 2:
+		if f := (&field{l4: "tcp"}); s.allows(f) {
+			*s = s.with(f)
+			return "reset tcp option " + pick(g.dice, "timestamp", "sack-perm", "maxseg", "window")
+		}
 	}
 	return ""
 }
@@ -204,6 +231,9 @@ func (g *maker) last(s *scope) string {
 		if of != nil {
 			return keys + " vmap @" + of.name
 		}
+	case n == 3 && g.chance(3):
+		v := g.verdict(g.class, g.hook, g.number)
+		return fmt.Sprintf("%s mod 4 vmap { 0-1 : %s, 2-3 : %s }", pick(g.dice, "numgen random", "symhash"), v, v)
 	case n == 3:
 		return fmt.Sprintf("numgen inc mod %d vmap { 0 : %s, 1 : %s }", 2+g.IntN(3), g.verdict(g.class, g.hook, g.number), g.verdict(g.class, g.hook, g.number))
 	}

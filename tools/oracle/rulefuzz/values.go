@@ -233,6 +233,12 @@ var (
 	kFrag      = number("frag", 13, 0, 1, 2, 185)
 	kSize      = number("size", 16, 0, 500, 536, 1000, 1220, 1360, 1400, 1460)
 	kCount     = number("count", 32, 0, 1, 2, 3, 5, 100, 1000)
+	kBit       = number("bit", 1, 0, 1)
+	kDCCP      = names("dccp_type", 4, map[uint64]string{0: "request", 1: "response", 2: "data", 3: "ack", 7: "reset"})
+	kIGMP      = names("igmp_type", 8, map[uint64]string{0x11: "membership-query", 0x16: "membership-report-v2", 0x17: "leave-group"})
+	kIftype    = names("iface_type", 16, map[uint64]string{1: "ether", 772: "loopback"})
+	kGroup     = names("devgroup", 32, map[uint64]string{0: "0", 1: "1", 77: "77"})
+	kHelper    = names("helper", 8, map[uint64]string{0: `"ftp"`, 1: `"tftp"`, 2: `"sip"`, 3: `"irc"`})
 	kNibble    = number("nibble", 4, 0, 1, 4, 5, 6, 8, 15)
 )
 
