@@ -116,6 +116,9 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 		t.judged-- // the other worker counts it
 		w.handOver(p, int(p.Owner), parcelDirected)
 	default:
+		if p.Reason == flowtable.ReasonTableFull {
+			w.noteFull(p)
+		}
 		w.drop(p, packet.DropConntrack)
 	}
 	return false

@@ -148,6 +148,29 @@ func TestLogInvalid(t *testing.T) {
 	}
 }
 
+// TestLogTableFull: a table without room is said, at once and then seldom.
+func TestLogTableFull(t *testing.T) {
+	core, logs := observer.New(zap.DebugLevel)
+	n := newNet(t, acceptAll, 1, func(c *Config) { c.Log, c.Conntrack.Max = zap.New(core), 1 })
+	client, server := frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.IPv4{Src: "198.51.100.1", Dst: "10.0.0.2"}
+	n.inject(true, client, frame.TCP{Src: 1, Dst: 2, Seq: 10, Flags: "S", Window: 1000})
+	n.inject(false, server, frame.TCP{Src: 2, Dst: 1, Seq: 20, Ack: 11, Flags: "SA", Window: 1000})
+	n.inject(true, client, frame.TCP{Src: 1, Dst: 2, Seq: 11, Ack: 21, Flags: "A", Window: 1000})
+	for step, want := range []int{1, 1, 2} { // 3 s apart, of which 5 s have to pass
+		if out, _ := n.inject(true, client, frame.UDP{Src: uint16(step + 1), Dst: 2}); len(out) != 0 {
+			t.Fatalf("step %d: a table for one flow took a second", step)
+		}
+		lines := logs.FilterMessage("connection table full, dropping packets").All()
+		if len(lines) != want {
+			t.Fatalf("step %d: %d lines, want %d: %v", step, len(lines), want, logs.All())
+		}
+		if m := lines[0].ContextMap(); m["nf_conntrack_max"] != int64(1) || !strings.HasPrefix(m["line"].(string), "IN=lan OUT= MAC=") {
+			t.Errorf("logged %v", m)
+		}
+		n.clock.Advance(3 * time.Second)
+	}
+}
+
 // TestExpirationIsLeftTime: rules that ask how long a flow has left get it by
 // the box's clock, which does not begin at zero.
 func TestExpirationIsLeftTime(t *testing.T) {

@@ -39,12 +39,16 @@ func (w *worker) log(t *tables, p *packet.Packet) {
 	w.env.NLogs = 0
 }
 
-// A record of an INVALID packet has instead of a rule's id a reason and this bit.
-const recordInvalid = 1 << 31
+// A record of a packet that connection tracking refused has instead of a rule's
+// id a reason and this bit.
+const recordReason = 1 << 31
 
 // invalidEvery is how many milliseconds lie between two such records of one
 // worker: a flood of them must not take the ring from the rules' ones.
 const invalidEvery = 50
+
+// fullEvery is the same of packets for which the table had no room.
+const fullEvery = 5000
 
 // noteInvalid logs an INVALID packet, if that is wanted and there was none just
 // now.
@@ -53,8 +57,23 @@ func (w *worker) noteInvalid(p *packet.Packet) {
 		return
 	}
 	w.noted = w.now
+	w.note(p)
+}
+
+// noteFull logs a packet that is dropped because the table is full, unless one
+// was logged just now.
+func (w *worker) noteFull(p *packet.Packet) {
+	if w.full != 0 && w.now-w.full < fullEvery {
+		return
+	}
+	w.full = max(w.now, 1)
+	w.note(p)
+}
+
+// note logs p with its reason.
+func (w *worker) note(p *packet.Packet) {
 	var rec [logRecordMax]byte
-	binary.LittleEndian.PutUint32(rec[8:], recordInvalid|uint32(p.Reason))
+	binary.LittleEndian.PutUint32(rec[8:], recordReason|uint32(p.Reason))
 	binary.LittleEndian.PutUint16(rec[12:], p.InPort)
 	binary.LittleEndian.PutUint16(rec[14:], packet.NoPort)
 	binary.LittleEndian.PutUint32(rec[16:], uint32(len(p.Data)))
@@ -103,9 +122,13 @@ func (b *Box) writeLog(rec []byte) {
 	if now == nil || len(rec) < logHeader {
 		return
 	}
-	if id := binary.LittleEndian.Uint32(rec[8:]); id&recordInvalid != 0 {
-		b.log.Warn("invalid packet", zap.Stringer("reason", flowtable.Reason(id&^recordInvalid)),
-			zap.String("line", LogLine("", b.portName(rec[12:]), "", rec[logHeader:])))
+	if id := binary.LittleEndian.Uint32(rec[8:]); id&recordReason != 0 {
+		line := zap.String("line", LogLine("", b.portName(rec[12:]), "", rec[logHeader:]))
+		if reason := flowtable.Reason(id &^ recordReason); reason == flowtable.ReasonTableFull {
+			b.log.Warn("connection table full, dropping packets", zap.Int("nf_conntrack_max", b.table.Max()), line)
+		} else {
+			b.log.Warn("invalid packet", zap.Stringer("reason", reason), line)
+		}
 		return
 	}
 	if gen := binary.LittleEndian.Uint64(rec); now.generation != gen {

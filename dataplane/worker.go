@@ -61,6 +61,7 @@ type worker struct {
 
 	logs     *handover // records for the log, see log.go
 	noted    uint32    // tick at which noteInvalid last wrote one
+	full     uint32    // and noteFull; 0: never
 	help     help
 	wants    *afxdp.Ring[want] // next hops to resolve, for the control side
 	waiting  waitingList
