@@ -74,7 +74,7 @@ func portProtocol(name string, num uint8, names []string, rows [verbs]string) *p
 			a.c.Object.VTag[option-9] = bits.ReverseBytes32(uint32(parseC(arg))) // as the tool, see the package
 			a.c.Object.Set |= AttrOrigVTag << (option - 9)
 		default:
-			a.setPort(names[option], uint16(parseC(arg)))
+			a.setPort(names[option], uint16(parseDecimal(arg)))
 		}
 		return nil
 	}
@@ -134,7 +134,7 @@ func icmp(name string, num uint8) *protocol {
 			List: "222", Create: "112", Update: "222", Delete: "222", Get: "112", Events: "222", Add: "112",
 		},
 		set: func(a *parser, option int, arg string) error {
-			n, o := parseC(arg), &a.c.Object
+			n, o := parseDecimal(arg), &a.c.Object
 			switch option {
 			case 0:
 				o.Orig.DstPort = o.Orig.DstPort&0xff | uint16(uint8(n))<<8

@@ -149,11 +149,11 @@ func (r *Runner) answer(ctx context.Context, out *bufio.Writer, path string, c *
 		return r.flush(ctx, box, c, closing)
 	}
 	shown, err := r.show(ctx, out, box, c)
+	_ = out.Flush() // the rows come before what is said of them; do sees the error again
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return r.fail(err)
 	case shown.Errno != 0:
-		_ = out.Flush() // the rows come before the error
 		return r.fail(failf("Operation failed: %s", Failure(shown.Errno, c.Verb)))
 	}
 	if !closing || int(c.Verb) >= verbs || closings[c.Verb] == "" {
@@ -189,6 +189,7 @@ func (r *Runner) show(ctx context.Context, out *bufio.Writer, box Box, c *Comman
 	began, shown := false, 0
 	result, err := box.Conntrack(ctx, c, func(line []byte) error {
 		if line[0] == LineMessage {
+			_ = out.Flush() // not into the middle of a row
 			_, err := fmt.Fprintf(r.Stderr, "%s\n", line[1:])
 			return err
 		}
