@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -90,9 +92,15 @@ func misfit(node ast.Node, t reflect.Type) (bad ast.Node, want string) {
 	return nil, ""
 }
 
+const nameMax = 80 // bytes of the longest text that is repeated as an example
+
 // example says how a text that stands where settings should be was probably
-// meant: as the first of them, if that is a text. Empty: t is something else.
+// meant: as the first of them, if that is a text. Empty: t is something else, or
+// the text no name of anything.
 func example(t reflect.Type, text string) string {
+	if len(text) > nameMax || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+		return ""
+	}
 	if t.Kind() != reflect.Struct || t.NumField() == 0 || t.Field(0).Type.Kind() != reflect.String {
 		return ""
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -17,7 +18,7 @@ func place(name string, err error) error {
 	}
 	what := at.GetMessage()
 	if key, ok := strings.CutPrefix(what, "unknown field "); ok {
-		what = "unknown setting " + key
+		what = "unknown setting " + strconv.Quote(strings.Trim(key, `"`))
 	}
 	if m := typeMismatch.FindStringSubmatch(what); m != nil {
 		what = fmt.Sprintf("want %s, not %s", wanted(m[2]), found(strings.TrimSpace(m[1])))

@@ -98,6 +98,7 @@ func TestWrongFiles(t *testing.T) {
 		{"log invalid", good + "conntrack:\n  nf_conntrack_log_invalid: 256\n", "x.yaml:6:29: want a whole number from 0 to 255, not 256"},
 		{"text for a number", good + "conntrack:\n  nf_conntrack_udp_timeout: abc\n", "x.yaml:6:29: want a whole number from 0 to 4294967295, not a text"},
 		{"number for true or false", good + "conntrack:\n  nf_conntrack_acct: 1\n", "x.yaml:6:22: want true or false, not a number"},
+		{"escape in a name", good + "\"\\e[31mx\": 5\n", "x.yaml:5:1: unknown setting \"\\x1b[31mx\""},
 		{"number for settings", good + "conntrack: 5\n", "x.yaml:5:12: want settings by name, not a number"},
 		{"names for ports", "rules: r.nft\nports: [lan, wan]\n", `x.yaml:2:9: want settings by name, such as {name: lan}, not "lan"`},
 		{"number for a list", "rules: r.nft\nports: 5\n", "x.yaml:2:8: want a list, not a number"},
