@@ -14,8 +14,9 @@ func newSupport() *cobra.Command {
 		Use:   "support [--json]",
 		Short: "print what the rule engine takes, in which families, and who judged it",
 		Long: `Tries one example of every match, statement, object, feature of sets and command
-that the language has, in every family of tables, with the parser and the compiler
-that rules go through, and prints a row each.
+that the language has, in every family of tables, and of every match and target of
+iptables, with the parser and the compiler that rules go through, and prints a row
+each.
 
 yes: it works in the families named. known: the language takes it, so that a file
 with it can be checked and listed, but it cannot be put in force, for the reason

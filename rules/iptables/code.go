@@ -253,17 +253,31 @@ func lowerTime(l *lower, x *Instance) error {
 
 // moveMark is CONNMARK --save-mark or --restore-mark with masks on both sides.
 type moveMark struct {
-	nf, ct  uint32
-	restore bool
+	nf, ct      uint32
+	restore     bool
+	left, right uint8 // by how much the mark is shifted on its way
+}
+
+// shiftMark is CONNMARK --set-xmark whose result is shifted.
+type shiftMark struct {
+	v, mask     uint32
+	left, right uint8
+}
+
+func (m shiftMark) Run(p *packet.Packet, env *rules.Env) rules.Action {
+	if p.Ct != nil {
+		rules.SetCtMark(p, env, (p.Ct.Mark&^m.mask^m.v)<<m.left>>m.right)
+	}
+	return rules.ActContinue
 }
 
 func (m moveMark) Run(p *packet.Packet, env *rules.Env) rules.Action {
 	switch {
 	case p.Ct == nil:
 	case m.restore:
-		p.Mark = p.Mark&^m.nf ^ p.Ct.Mark&m.ct
+		p.Mark = p.Mark&^m.nf ^ p.Ct.Mark&m.ct<<m.left>>m.right
 	default:
-		rules.SetCtMark(p, env, p.Ct.Mark&^m.ct^p.Mark&m.nf)
+		rules.SetCtMark(p, env, p.Ct.Mark&^m.ct^p.Mark&m.nf<<m.left>>m.right)
 	}
 	return rules.ActContinue
 }

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -81,6 +82,33 @@ func find(in map[string][]*extension, name string, f Family) *extension {
 		}
 	}
 	return nil
+}
+
+// Known is a match or a target of the language.
+type Known struct {
+	Kind, Name string // "match" or "target"
+	Families   Family
+}
+
+// Extensions returns all matches, then all targets, each in order of name.
+func Extensions() (all []Known) {
+	for _, list := range []struct {
+		kind string
+		of   map[string][]*extension
+	}{{"match", matches}, {"target", targets}} {
+		for _, name := range slices.Sorted(maps.Keys(list.of)) {
+			k := Known{Kind: list.kind, Name: name}
+			for _, e := range list.of[name] {
+				if e.name == name { // not an alias
+					k.Families |= e.family
+				}
+			}
+			if k.Families != 0 {
+				all = append(all, k)
+			}
+		}
+	}
+	return all
 }
 
 func newInstance(e *extension, f Family, pos nft.Pos) *Instance {

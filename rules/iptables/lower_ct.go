@@ -126,12 +126,56 @@ func lowerCT(l *lower, x *Instance) error {
 func (l *lower) policy(x *Instance, name string) error {
 	o := l.timeouts(name)
 	if o == nil {
-		return errorf(x.Pos, "CT: no such timeout policy \"%s\": make it with `nft add ct timeout %s raw %s { protocol tcp; policy = { established : 3600 }; }`", name, l.ip, name)
+		return noPolicy(x, name)
 	}
 	if !l.rule.proto(o.Timeout.Proto) {
 		return errorf(x.Pos, "CT: timeout policy \"%s\" needs -p of its transport protocol, %s", name, protocolText(o.Timeout.Proto))
 	}
 	l.add("ct timeout set \"%s\"", name)
+	return nil
+}
+
+// policies judges the timeout policies that rules name.
+func (t *Table) policies(known func(table, name string) bool) error {
+	for _, c := range t.Chains {
+		for _, r := range c.Rules {
+			if r.Target == nil || r.Target.Name() != "CT" || r.Target.has("notrack") {
+				continue
+			}
+			if v := r.Target.opt("timeout"); v.set && (known == nil || !known(t.Name, v.s)) {
+				return noPolicy(r.Target, v.s)
+			}
+		}
+	}
+	return nil
+}
+
+func noPolicy(x *Instance, name string) error {
+	ip := "ip"
+	if x.family == IPv6 {
+		ip = "ip6"
+	}
+	return errorf(x.Pos, "CT: no such timeout policy \"%s\": make it with `nft add ct timeout %s raw %s { protocol tcp; policy = { established : 3600 }; }`", name, ip, name)
+}
+
+// HasTimeout returns what RestoreOptions.Timeout asks about a tree.
+func HasTimeout(tree *nft.Ruleset, family Family) func(table, name string) bool {
+	nf := nft.FamilyIP
+	if family == IPv6 {
+		nf = nft.FamilyIP6
+	}
+	return func(table, name string) bool { return timeoutOf(findTable(tree, nf, table), name) != nil }
+}
+
+// timeoutOf finds a ct timeout object of a table, which may be nil.
+func timeoutOf(t *nft.Table, name string) *nft.Object {
+	if t != nil {
+		for _, o := range t.Objects {
+			if o.Kind == nft.ObjTimeout && o.Name == name {
+				return o
+			}
+		}
+	}
 	return nil
 }
 

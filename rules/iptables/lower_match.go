@@ -55,7 +55,7 @@ func init() {
 		"LOG": lowerLOG, "NFLOG": lowerNFLOG, "SNAT": lowerNAT, "DNAT": lowerNAT, "MASQUERADE": lowerMasquerade, "REDIRECT": lowerMasquerade,
 		"NETMAP": lowerNETMAP, "TTL": lowerHops, "HL": lowerHops, "DSCP": lowerDSCPTarget, "TOS": lowerTOSTarget, "ECN": lowerECNTarget,
 		"TCPMSS": lowerTCPMSS, "TCPOPTSTRIP": lowerStrip, "CLASSIFY": lowerClassify, "SYNPROXY": lowerSYNPROXY,
-		"TRACE":    func(l *lower, _ *Instance) error { l.add("meta nftrace set 1"); return nil },
+		"TRACE":    lowerTRACE,
 		"CHECKSUM": func(*lower, *Instance) error { return nil }, // the box leaves no checksum to hardware
 		"SET":      lowerSET,
 	}

@@ -34,14 +34,17 @@ func lowerCONNMARK(l *lower, x *Instance) error {
 		return what + " & " + hex(mask)
 	}
 	switch shifted := left.n[0] != 0 || right.n[0] != 0; {
+	case shifted && x.count("save-mark", "restore-mark") == 0:
+		v, mask := x.xmark()
+		l.extend(x, true, shiftMark{uint32(v), uint32(mask), uint8(left.n[0]), uint8(right.n[0])})
 	case shifted:
-		return l.refuse(x, "marks are not shifted")
+		l.extend(x, true, moveMark{uint32(nf), uint32(ct), x.has("restore-mark"), uint8(left.n[0]), uint8(right.n[0])})
 	case x.has("save-mark") && ct == max32:
 		l.add("ct mark set %s", masked("meta mark", nf))
 	case x.has("restore-mark") && nf == max32:
 		l.add("meta mark set %s", masked("ct mark", ct))
 	case x.has("save-mark"), x.has("restore-mark"):
-		l.extend(x, true, moveMark{uint32(nf), uint32(ct), x.has("restore-mark")})
+		l.extend(x, true, moveMark{nf: uint32(nf), ct: uint32(ct), restore: x.has("restore-mark")})
 	default:
 		v, mask := x.xmark()
 		l.add("ct mark set %s", markText("ct mark", v, mask))
@@ -235,6 +238,14 @@ func lowerStrip(l *lower, x *Instance) error {
 			l.add("reset tcp option %d", n)
 		}
 	}
+	return nil
+}
+
+func lowerTRACE(l *lower, x *Instance) error {
+	if !l.alone {
+		return l.refuse(x, refusals["TRACE"])
+	}
+	l.add("meta nftrace set 1")
 	return nil
 }
 

@@ -13,6 +13,8 @@ type RestoreOptions struct {
 	NoFlush  bool   // -n: what is there stays
 	Counters bool   // -c: counters get the values of the dump
 	Table    string // -T: only this table
+	// Timeout says whether a table has a ct timeout object of a name; nil: none has.
+	Timeout func(table, name string) bool
 }
 
 // Restore reads a dump as iptables-restore does and applies it to old, which is
@@ -72,6 +74,9 @@ func (r *restore) read(line string) error {
 		}
 		if !r.skip {
 			if err := r.table.check(); err != nil {
+				return err
+			}
+			if err := r.table.policies(r.opt.Timeout); err != nil {
 				return err
 			}
 			r.rs.put(r.table)

@@ -73,16 +73,7 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 			}
 		}
 		l := &lower{family: rs.Family, ip: family, decls: map[string]string{}, exts: s.Exts, recent: recent, stamps: s.stamps, several: t.several(), places: map[string]nft.Pos{}}
-		l.timeouts = func(name string) *nft.Object {
-			if old != nil {
-				for _, o := range old.Objects {
-					if o.Kind == nft.ObjTimeout && o.Name == name {
-						return o
-					}
-				}
-			}
-			return nil
-		}
+		l.timeouts = func(name string) *nft.Object { return timeoutOf(old, name) }
 		l.sets = func(set string) *nft.Set {
 			if old != nil {
 				for _, have := range old.Sets {

@@ -14,6 +14,7 @@ import (
 // load reads a dump and puts it in force on top of tree.
 func load(tree *nft.Ruleset, family Family, dump string, opt RestoreOptions, sets ...*IPSet) (*nft.Ruleset, *rules.Ruleset, error) {
 	old, _ := FromTree(tree, family, nil)
+	opt.Timeout = HasTimeout(tree, family)
 	rs, err := Restore(old, family, "dump", []byte(dump), opt)
 	if err != nil {
 		return nil, nil, err

@@ -4,7 +4,7 @@
 // does and cannot fall behind it.
 //
 // Terms: a row is a selector, statement, object, feature of sets, command or
-// family. A row is supported where an example compiles; known where the language
+// family, or a match or target of iptables. A row is supported where an example compiles; known where the language
 // takes it and the compiler refuses it, with its reason; and judged by who has
 // compared what sluice does with it with what Linux does:
 //
@@ -20,5 +20,5 @@
 // Limits: one example stands for a row; what a row allows in full is said by the
 // language's own tests.
 //
-// Files in reading order: matrix.go, probe.go, samples.go, names.go, print.go.
+// Files in reading order: matrix.go, probe.go, samples.go, tables.go, names.go, print.go.
 package support

@@ -5,12 +5,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluice-net/sluice/rules/iptables"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
 // Row is one line of the matrix.
 type Row struct {
-	Kind     string   `json:"kind"` // "family", "match", "statement", "object", "set" or "command"
+	Kind     string   `json:"kind"` // "family", "match", "statement", "object", "set", "command", "iptables match" or "iptables target"
 	Name     string   `json:"name"`
 	Families []string `json:"families,omitempty"` // where an example compiles
 	Known    []string `json:"known,omitempty"`    // where only the language takes it
@@ -77,6 +78,9 @@ func Matrix() []Row {
 	}
 	for _, c := range refusedCommands {
 		rows = append(rows, command(c))
+	}
+	for _, x := range iptables.Extensions() {
+		rows = append(rows, tableRow(x))
 	}
 	by := strings.Split(judged, "\n")
 	for i := range rows {

@@ -29,11 +29,14 @@ func TestMatrix(t *testing.T) {
 		if r.Reason == "" {
 			t.Errorf("%s %s: no reason", r.Kind, r.Name)
 		}
+		if strings.HasPrefix(r.Reason, "unknown option") || strings.HasPrefix(r.Reason, "Bad argument") {
+			t.Errorf("%s %s: the example is wrong: %s", r.Kind, r.Name, r.Reason)
+		}
 		if strings.HasPrefix(r.Reason, "syntax error") && !slices.Contains(refusedCommands, r.Name) {
 			t.Errorf("%s %s: the example is wrong: %s", r.Kind, r.Name, r.Reason)
 		}
 	}
-	for _, want := range []string{"match\ttcp dport", "match\tct state", "match\ttcp option maxseg size", "statement\tdnat", "set\tintervals in a concatenation", "command\treset counters"} {
+	for _, want := range []string{"match\ttcp dport", "match\tct state", "match\ttcp option maxseg size", "statement\tdnat", "set\tintervals in a concatenation", "command\treset counters", "iptables match\trecent", "iptables target\tCT"} {
 		if !seen[want] {
 			t.Errorf("no row %q", want)
 		}

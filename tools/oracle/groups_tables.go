@@ -185,6 +185,16 @@ const templates = `*raw
 -A PREROUTING -p tcp -m tcp --dport 21 -j CT --helper ftp
 -A PREROUTING -p udp -m udp --dport 69 -j CT --helper tftp
 COMMIT
+*mangle
+:PREROUTING ACCEPT
+-A PREROUTING -j MARK --set-xmark 0x35/0xffffffff
+-A PREROUTING -p udp -m udp --dport 84 -j CONNMARK --save-mark --nfmask 0xff --ctmask 0xffff --left-shift-mark 4
+-A PREROUTING -m connmark --mark 0x350
+-A PREROUTING -p udp -m udp --dport 84 -j CONNMARK --restore-mark --nfmask 0xf --ctmask 0xfff --right-shift-mark 3
+-A PREROUTING -m mark --mark 0x5a
+-A PREROUTING -p udp -m udp --sport 84 -j CONNMARK --set-xmark 0x1/0xf --right-shift-mark 2
+-A PREROUTING -m connmark --mark 0xd4
+COMMIT
 *filter
 :FORWARD DROP
 -A FORWARD -m helper --helper ftp

@@ -39,6 +39,16 @@ func TestJudged(t *testing.T) {
 	}
 	for _, text := range rulesets {
 		look(text)
+		if strings.HasPrefix(text, "*") {
+			for _, row := range support.TableRows(text) {
+				used[row] = true
+			}
+		}
+	}
+	for _, text := range []string{matching4, matching6} {
+		for _, row := range support.TableRows(text) {
+			used[row] = true
+		}
 	}
 	for n := range judgedCases {
 		look(rulefuzz.Make(1, n, rulefuzz.Options{NAT: true}).Text())

@@ -45,7 +45,9 @@ func (d *Dump) options() iptables.RestoreOptions {
 // apply makes of the tables in force, old, the tree that a dump asks for.
 func (d *Dump) apply(tree *nft.Ruleset, state nft.PrintOptions) (*nft.Outcome, *iptables.Script, error) {
 	old, foreign := iptables.FromTree(tree, family(d.IPv6), state.Counters)
-	rs, err := iptables.Restore(old, family(d.IPv6), d.Name, []byte(d.Text), d.options())
+	opt := d.options()
+	opt.Timeout = iptables.HasTimeout(tree, family(d.IPv6))
+	rs, err := iptables.Restore(old, family(d.IPv6), d.Name, []byte(d.Text), opt)
 	if err != nil {
 		return nil, nil, err
 	}
