@@ -47,6 +47,7 @@ type Box struct {
 	closed       bool
 	generation   uint64
 	rules        *rules.Ruleset // in force
+	state        *State         // in force; nil: it is not known, or too large to be kept
 	judged       uint64         // packets walked under tables that were replaced since the last change of rules
 	poisoned     []*rules.Image // checking mode: retired generations
 	profiling    bool
@@ -122,7 +123,7 @@ func (b *Box) firstTables() error {
 	}
 	b.control.Lock()
 	defer b.control.Unlock()
-	_, err = b.publish(change{rules: empty, routes: routes, ports: ports})
+	_, err = b.publish(change{rules: empty, routes: routes, ports: ports, routed: reach{all: true}})
 	return errors.Join(err, routes.Free()) // the workers have their copies
 }
 

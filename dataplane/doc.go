@@ -40,7 +40,9 @@
 // translation, next hop. The packets of its flow and direction that follow go by
 // it, after conntrack, without asking rules and routes again, as long as nothing
 // has changed that the walk consulted. Config.WalkAlways turns it off; the result
-// is the same.
+// is the same. New rules void all plans, new elements of sets that rules ask for packets'
+// addresses only those of flows with such an address, new routes and neighbours none:
+// what goes where they lead gets another next hop.
 //
 // # The box's own stack
 //
@@ -56,7 +58,7 @@
 // packets each; datagrams in fragments do not wait.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, below.go, hooks.go,
-// plan.go, nat.go, natport.go, helper.go, answer.go, limiter.go, syncookie.go, synproxy.go, fragments.go, datagram.go,
+// plan.go, changed.go, nat.go, natport.go, helper.go, answer.go, limiter.go, syncookie.go, synproxy.go, fragments.go, datagram.go,
 // waiting.go, handover.go, tables.go, publish.go, mailbox.go, walk.go, tool.go,
 // stats.go, profile.go,
 // trace.go, log.go,

@@ -69,9 +69,11 @@ type plans struct {
 	used   uint32
 	tables *tables // those that now stands for
 	// Stamps count changes of the tables. Plans from before first are void; from
-	// first on they hold if the packet's route still is the same.
+	// first on they hold but for what has changed since.
 	first, now uint32
-	sweep      uint32 // stamps ran out: where clearing all entries' plans goes on; 0: not at it
+	routed     changed // where packets to addresses go
+	touched    changed // what rules say of packets from and to addresses
+	sweep      uint32  // stamps ran out: where clearing all entries' plans goes on; 0: not at it
 
 	learning bool  // the packet that walks may have a plan
 	guard    guard // of it
@@ -81,30 +83,42 @@ func (ps *plans) reserve() (err error) {
 	if ps.list, err = offheap.Make[plan](planMax + 1); err != nil {
 		return err
 	}
+	for _, c := range []*changed{&ps.routed, &ps.touched} {
+		if c.cells, err = offheap.Make[uint32](cellCount); err != nil {
+			return err
+		}
+	}
 	ps.slots, err = offheap.Make[uint32](planSlots)
 	ps.first, ps.now, ps.epoch = 1, 1, 1
 	return err
 }
 
 func (ps *plans) release() []error {
-	errs := []error{offheap.Free(ps.list), offheap.Free(ps.slots)}
-	ps.list, ps.slots = nil, nil
+	errs := []error{offheap.Free(ps.list), offheap.Free(ps.slots), offheap.Free(ps.routed.cells), offheap.Free(ps.touched.cells)}
+	ps.list, ps.slots, ps.routed.cells, ps.touched.cells = nil, nil, nil, nil
 	return errs
 }
 
 // adopt looks what is new in the tables of a round. New rules make every plan
-// void, new routes only those that lead elsewhere now.
+// void, new elements and routes those that they concern.
 func (w *worker) adopt(t *tables) {
 	ps := &w.plans
 	if ps.tables == t {
 		return
 	}
 	begin := perf.Cycles()
-	if ps.tables == nil || ps.tables.image != t.image {
+	next := ps.tables != nil && ps.tables.serial+1 == t.serial // else nobody knows what was in between
+	if (ps.tables == nil || ps.tables.image != t.image) && (!next || t.touched.all) {
 		ps.forget()
 	}
-	ps.tables = t
 	ps.restamp()
+	if next {
+		ps.touched.mark(&t.touched, ps.now)
+		ps.routed.mark(&t.routed, ps.now)
+	} else {
+		ps.routed.all = ps.now
+	}
+	ps.tables = t
 	w.swaps.Record(perf.Cycles() - begin)
 }
 
@@ -140,6 +154,8 @@ func (w *worker) sweepPlans() {
 	ps := &w.plans
 	if ps.sweep = w.shard.ForgetPlans(ps.sweep, sweepSlice); ps.sweep == 0 {
 		ps.empty()
+		ps.touched.reset()
+		ps.routed.reset()
 		ps.first, ps.now = 1, 1
 	}
 }
@@ -172,9 +188,13 @@ func (w *worker) byPlan(t *tables, p *packet.Packet) bool {
 	g := guard{in: p.InPort, mark: p.Mark, rule: p.Rule}
 	if note := p.Ct.Plan[p.Dir&1]; note>>planBits >= ps.first {
 		pl := &ps.list[note&planMax]
-		if pl.guard == g && int(p.End)-int(p.L3) <= int(pl.mtu) &&
-			(note>>planBits == ps.now || w.stillRight(t, p, pl)) {
-			return w.follow(t, p, pl)
+		if pl.guard == g && int(p.End)-int(p.L3) <= int(pl.mtu) {
+			if stamp := note >> planBits; stamp != ps.now {
+				pl = w.renew(t, p, pl, stamp)
+			}
+			if pl != nil {
+				return w.follow(t, p, pl)
+			}
 		}
 	}
 	ps.learning, ps.guard = true, g
@@ -210,9 +230,33 @@ func (w *worker) follow(t *tables, p *packet.Packet, pl *plan) bool {
 	return true
 }
 
-// stillRight says that under the tables in force p leaves as its plan, made
-// under earlier routes and the same rules, says; the plan then is of now.
-func (w *worker) stillRight(t *tables, p *packet.Packet, pl *plan) bool {
+// renew returns the plan that p goes by under the tables in force, which is pl if that
+// was right at a stamp and concerns nothing that has changed since. nil: p must walk.
+// Rules see addresses that NAT changes when they are others.
+func (w *worker) renew(t *tables, p *packet.Packet, pl *plan, stamp uint32) *plan {
+	ps := &w.plans
+	src, dst := addresses(p)
+	if pl.steps&(stepDstNAT|stepSrcNAT) != 0 {
+		if stamp < ps.touched.latest {
+			return nil
+		}
+		return w.reroute(t, p, pl)
+	}
+	if ps.touched.since(src, stamp) || ps.touched.since(dst, stamp) {
+		return nil
+	}
+	if stamp >= ps.routed.all && !ps.routed.since(dst, stamp) {
+		return pl
+	}
+	return w.reroute(t, p, pl)
+}
+
+// reroute returns the plan for p that is like pl, made under earlier routes and the
+// same rules, but for the next hop. It then is the flow's, of now. nil: p leaves by
+// another port, which rules see, or not at all.
+func (w *worker) reroute(t *tables, p *packet.Packet, pl *plan) *plan {
+	ps := &w.plans
+	number := p.Ct.Plan[p.Dir&1] & planMax
 	if pl.steps&stepForward != 0 {
 		var dst [16]byte
 		p.DstAddr(&dst)
@@ -221,26 +265,31 @@ func (w *worker) stillRight(t *tables, p *packet.Packet, pl *plan) bool {
 			dst = target.Dst
 		}
 		hop := t.routes.Lookup(p.Family, &dst, p.Hash)
-		fresh := plan{out: w.ports[p.InPort].peer}
+		fresh := *pl
+		fresh.out, fresh.macs, fresh.steps = w.ports[p.InPort].peer, [12]byte{}, pl.steps&^stepMACs
 		switch hop.Kind {
 		case route.Forward:
 			fresh.out = hop.Port
 		case route.NoRoute:
 			hop = nil
 		default:
-			return false
+			return nil
 		}
 		if fresh.out != pl.out || t.ownAddress(p) {
-			return false
+			return nil
 		}
 		p.OutPort = fresh.out
-		if !w.wayOut(t, p, hop, &dst, &fresh) || fresh.macs != pl.macs || fresh.mtu != pl.mtu || (fresh.steps^pl.steps)&stepMACs != 0 {
+		if !w.wayOut(t, p, hop, &dst, &fresh) || int(p.End)-int(p.L3) > int(fresh.mtu) {
 			p.OutPort = packet.NoPort
-			return false
+			return nil
+		}
+		if fresh != *pl {
+			number = ps.number(&fresh)
+			pl = &ps.list[number]
 		}
 	}
-	p.Ct.Plan[p.Dir&1] = p.Ct.Plan[p.Dir&1]&planMax | w.plans.now<<planBits
-	return true
+	p.Ct.Plan[p.Dir&1] = number | ps.now<<planBits
+	return pl
 }
 
 // Blocker is a rule that kept packets from having a plan, because what it asked

@@ -275,7 +275,7 @@ func TestPlanRoutes(t *testing.T) {
 
 	state("203.0.113.3", 0x30)
 	s.up(upIP, upUDP)
-	s.demandPlanned("another gateway", 0)
+	s.demandPlanned("another gateway", 1)
 	sentTo(0x30)
 	s.up(upIP, upUDP)
 	s.demandPlanned("and again", 1)
@@ -283,7 +283,7 @@ func TestPlanRoutes(t *testing.T) {
 
 	state("203.0.113.3", 0x31)
 	s.up(upIP, upUDP)
-	s.demandPlanned("another MAC", 0)
+	s.demandPlanned("another MAC", 1)
 	sentTo(0x31)
 	s.down(downIP, downUDP)
 	s.demandPlanned("the other direction did not change", 1)

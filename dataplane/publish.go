@@ -111,7 +111,10 @@ func (b *Box) SetState(s State) error {
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}
-	_, err = b.publish(change{routes: routes, ports: ports})
+	_, err = b.publish(change{routes: routes, ports: ports, routed: reachOf(b.state, &s)})
+	if b.state = nil; err == nil {
+		b.state = s.clone()
+	}
 	return errors.Join(err, routes.Free()) // the workers have their copies
 }
 
@@ -128,6 +131,9 @@ func (b *Box) publish(c change) (*Report, error) {
 		return nil, ErrClosed
 	}
 	start := time.Now()
+	if c.rules != nil {
+		c.touched = reachOfRules(b.rules, c.rules)
+	}
 	fresh, err := b.copies(generation, c)
 	if err != nil {
 		return nil, err

@@ -39,6 +39,9 @@ type hookSteps struct {
 // and of the routes. Immutable but for the counters beside the image, judged and
 // blocked, which its worker writes.
 type tables struct {
+	serial     uint64 // of the publish
+	routed     reach  // what it changed of the ways of packets, by where they go
+	touched    reach  // and of what rules say of them
 	generation uint64 // of the rules; routes come and go within one
 	image      *rules.Image
 	routes     *route.Table
@@ -65,16 +68,19 @@ func familyIndex(family uint8) int {
 
 // change is what a publish replaces; nil: it stays as it is.
 type change struct {
-	rules  *rules.Ruleset
-	routes *route.Table
-	ports  []portInfo
+	rules   *rules.Ruleset
+	routes  *route.Table
+	ports   []portInfo
+	routed  reach // of routes and ports
+	touched reach // of rules
 }
 
 // newTables makes one worker's tables: copies of what changes, the rest from
 // old, which is nil the first time.
 func newTables(generation uint64, c change, old *tables, wire bool) (*tables, error) {
-	t := &tables{generation: generation}
+	t := &tables{generation: generation, routed: c.routed, touched: c.touched}
 	if old != nil { // all but judged, which its worker is still counting
+		t.serial = old.serial + 1
 		t.generation, t.image, t.routes, t.track, t.early = old.generation, old.image, old.routes, old.track, old.early
 		t.ports, t.own4, t.nat, t.hooks, t.below = old.ports, old.own4, old.nat, old.hooks, old.below
 		if c.rules == nil {

@@ -71,6 +71,7 @@
 //	setbuild.go      elements to hash tables, intervals and lists
 //	bulk.go          large sets, which generations share
 //	reuse.go         what the ruleset before has of it already
+//	touched.go       whose packets it judges otherwise
 //	build.go         all of it in parallel, and linked into one master
 //	layout.go        sections, instructions and descriptors of an image
 //	link.go          chains below IP: the ingress of ports, bridge tables

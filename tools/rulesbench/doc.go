@@ -12,6 +12,8 @@
 //   - swaps: 10,000 rules replaced a thousand times under traffic: packets lost,
 //     packets that met two generations, the workers' time for it, and burst times
 //     beside those of the same run without swaps.
+//   - churn: what edits of elements, routes and neighbours, many a second, cost a
+//     worker with a million flows.
 //
 // Figures of lookups are per second of CPU time, one CPU: other programs on the
 // machine take wall time from both sides, and dpdk-test-acl's own figure is of
@@ -19,5 +21,6 @@
 // more than one with few; its build what a run without a trace costs more than one
 // of a single rule.
 //
-// Files in reading order: main.go, ours.go, dpdk.go, world.go, load.go, edits.go, swaps.go.
+// Files in reading order: main.go, ours.go, dpdk.go, world.go, load.go, edits.go, swaps.go,
+// churn.go.
 package main

@@ -38,6 +38,7 @@ var parts = []struct {
 	{"load", load},
 	{"edits", edits},
 	{"swaps", swaps},
+	{"churn", churn},
 }
 
 func main() {

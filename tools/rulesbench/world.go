@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"time"
@@ -19,20 +20,32 @@ type world struct {
 	lan, wan *loop.Port
 }
 
-// flows are how many each worker has, all to one server.
+// server is where all flows lead.
 const (
-	flows  = 256
-	server = "198.51.100.7"
+	fewFlows = 256 // of each worker
+	server   = "198.51.100.7"
 )
+
+// clients are the neighbours on lan.
+const clients = 20
+
+func mac(last byte) []byte { return []byte{2, 0, 0, 0, 0, last} }
 
 // newWorld starts a box with rules, paused. rate is frames a second for each
 // worker, 0 as many as it takes.
 func newWorld(rules string, workers int, rate float64, check bool) (*world, error) {
-	mac := func(last byte) []byte { return []byte{2, 0, 0, 0, 0, last} }
+	return newWorldOf(fewFlows, rules, workers, rate, check)
+}
+
+// newWorldOf is newWorld with so many flows for each worker, which the answers take
+// in another order.
+func newWorldOf(flows int, rules string, workers int, rate float64, check bool) (*world, error) {
 	ask, answer := make([][][]byte, workers), make([][][]byte, workers)
+	r := rand.New(rand.NewPCG(1, 2))
 	for q := range workers {
 		for i := range flows {
-			client, port := fmt.Sprintf("10.0.0.%d", 2+i%20), uint16(1000+q*flows+i)
+			n := q*flows + i
+			client, port := fmt.Sprintf("10.0.0.%d", 2+n%clients), uint16(1000+n/clients)
 			ask[q] = append(ask[q], frame.Build(
 				frame.Ether{Src: frame.MAC(mac(0x10)), Dst: frame.MAC(mac(1))},
 				frame.IPv4{Src: client, Dst: server}, frame.UDP{Src: port, Dst: 53}, frame.Zeros(20)))
@@ -40,6 +53,7 @@ func newWorld(rules string, workers int, rate float64, check bool) (*world, erro
 				frame.Ether{Src: frame.MAC(mac(0x20)), Dst: frame.MAC(mac(2))},
 				frame.IPv4{Src: server, Dst: client}, frame.UDP{Src: 53, Dst: port}, frame.Zeros(20)))
 		}
+		r.Shuffle(flows, func(i, k int) { answer[q][i], answer[q][k] = answer[q][k], answer[q][i] })
 	}
 	w := &world{
 		lan: loop.New(loop.Config{Name: "lan", MAC: mac(1), Frames: ask, Rate: rate / 2, Ring: 4096}),
@@ -47,7 +61,7 @@ func newWorld(rules string, workers int, rate float64, check bool) (*world, erro
 	}
 	cfg := dataplane.Default()
 	cfg.Workers, cfg.Stages, cfg.Check, cfg.Pin = workers, true, check, true
-	cfg.Conntrack.Max, cfg.CompileCache = 1<<16, 64<<20
+	cfg.Conntrack.Max, cfg.CompileCache = max(1<<16, workers*flows*5/4), 64<<20
 	cfg.Ports = []dataplane.PortConfig{
 		{Port: w.lan, Peer: -1, Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}},
 		{Port: w.wan, Peer: -1, Addrs: []netip.Prefix{netip.MustParsePrefix("203.0.113.1/24")}},
@@ -55,7 +69,7 @@ func newWorld(rules string, workers int, rate float64, check bool) (*world, erro
 	gateway := netip.MustParseAddr("203.0.113.2")
 	cfg.Routes = []route.Route{{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Gateway: gateway, Port: 1}}
 	cfg.Neighbours = []route.Neighbour{{Port: 1, Addr: gateway, MAC: [6]byte(mac(0x20))}}
-	for i := range byte(20) {
+	for i := range byte(clients) {
 		cfg.Neighbours = append(cfg.Neighbours, route.Neighbour{Port: 0, Addr: netip.AddrFrom4([4]byte{10, 0, 0, 2 + i}), MAC: [6]byte(mac(0x10))})
 	}
 	var err error
