@@ -3,6 +3,7 @@ package dataplane
 import (
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,13 @@ func usableCPUs() []int {
 		}
 	}
 	return cpus
+}
+
+// nap sleeps for less than a millisecond, to which time.Sleep rounds up where no
+// other goroutine has anything to do.
+func nap(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&t, nil) // a signal ends it early
 }
 
 // pin confines a thread, 0 the calling one, to CPUs. Refusal is no error: it then

@@ -225,7 +225,7 @@ func (b *Box) quiesce() {
 			if i < 100 {
 				runtime.Gosched()
 			} else {
-				time.Sleep(20 * time.Microsecond)
+				nap(20 * time.Microsecond)
 			}
 		}
 	}
