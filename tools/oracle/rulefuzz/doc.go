@@ -27,9 +27,10 @@
 // what time brings about is for tests on the virtual clock. Where rules ask for
 // the time of the day a case waits until none of theirs is near. What chance
 // decides (numgen random, symhash, meta random, meta cpu) is asked for so that
-// any answer gives the same verdict. A Player belongs to
+// any answer gives the same verdict. Left out are bridges, expectations and SYN
+// proxies, zones together with notrack, and later fragments behind a VLAN tag. A Player belongs to
 // the thread of its Kernel. A case is a function of seed and number.
 //
 // Files in reading order: case.go (rulesets as text, files), values.go, fields.go,
-// matches.go, sets.go, statements.go, rulesets.go, packets.go, play.go, listing.go.
+// matches.go, sets.go, statements.go, rulesets.go, packets.go, options.go, play.go, listing.go.
 package rulefuzz

@@ -145,7 +145,7 @@ var rare = []field{
 	{"icmp gateway", kLong, "ip", "icmp", 0, false},
 	{"icmpv6 checksum", kShort, "ip6", "ipv6-icmp", 0, false},
 	{"icmpv6 mtu", kSize, "ip6", "ipv6-icmp", 0, false},
-	{"icmpv6 param-problem", kLong, "ip6", "ipv6-icmp", 0, false},
+	{"icmpv6 param-problem", kLong, "ip6", "ipv6-icmp", 0, false}, // no other field of it: they belong to other types
 	{"icmpv6 sequence", kID, "ip6", "ipv6-icmp", 0, false},
 
 	{"hbh hdrlength", kByte, "ip6", "", 0, false},

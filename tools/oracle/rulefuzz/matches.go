@@ -41,7 +41,8 @@ func (s scope) with(f *field) scope {
 		s.l3, s.l4 = settled, settled
 	case "meta iiftype": // what is not Ethernet has none of its fields, nor IP
 		s.l3 = settled
-	case "icmp type", "icmpv6 type": // some of their fields belong to some types
+	case "icmp type", "icmpv6 type", "icmpv6 param-problem", "icmpv6 mtu", "icmp mtu", "icmp gateway",
+		"icmp id", "icmp sequence", "icmpv6 id", "icmpv6 sequence": // some of their fields belong to some types
 		s.l4 = settled
 	}
 	return s

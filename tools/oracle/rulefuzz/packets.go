@@ -26,12 +26,14 @@ func (g *maker) packets(n int) {
 	for i := range flows {
 		flows[i] = g.flow()
 	}
-	for range n {
+	for len(g.c.Packets) < n {
 		f := pick(g.dice, flows...)
 		if g.chance(10) {
 			f = g.flow()
 		}
-		g.c.Packets = append(g.c.Packets, g.packet(f))
+		if all := g.pieces(g.packet(f)); len(all) <= n-len(g.c.Packets) {
+			g.c.Packets = append(g.c.Packets, all...)
+		}
 	}
 }
 
@@ -152,7 +154,7 @@ func (g *maker) packet(f *flow) pair.Frame {
 	if f.six {
 		layers = append(layers, frame.IPv6{Src: src.String(), Dst: dst.String(), Hops: ttl, HopsZero: true, Class: tos, Label: uint32(g.aim(kLong20).lo)})
 		if !g.nats && g.chance(12) {
-			layers = append(layers, frame.Ext{Kind: frame.DestOpts})
+			layers = append(layers, g.extension())
 		}
 	} else {
 		layers = append(layers, frame.IPv4{Src: src.String(), Dst: dst.String(), TTL: ttl, TTLZero: true, TOS: tos, ID: uint16(g.aim(kID).lo), DF: g.chance(2)})
@@ -162,7 +164,7 @@ func (g *maker) packet(f *flow) pair.Frame {
 		layers = g.below(layers)
 	}
 	p := pair.Frame{Side: side, Data: frame.Build(layers...)}
-	if g.frames && g.chance(30) {
+	if g.frames && g.chance(30) && p.Data[12] != 0x81 {
 		p.Data[24+g.IntN(2)] ^= 1 // of IPv4 the header's checksum
 	}
 	return p
@@ -212,7 +214,7 @@ func (g *maker) transport(f *flow, dir int, sport, dport uint16) []frame.Layer {
 	case 136:
 		return []frame.Layer{frame.UDPLite{Src: sport, Dst: dport}, data}
 	case 132:
-		return []frame.Layer{frame.SCTP{Src: sport, Dst: dport, Tag: uint32(g.aim(kLong).lo)}, frame.Data("\x01\x00\x00\x14\x00\x00\x00\x01\x00\x00\x10\x00\x00\x01\x00\x01\x00\x00\x00\x01")}
+		return []frame.Layer{frame.SCTP{Src: sport, Dst: dport, Tag: uint32(g.aim(kLong).lo)}, frame.Data(g.chunks())}
 	case 33:
 		return []frame.Layer{frame.DCCP{Src: sport, Dst: dport}, data}
 	case 1, 58:
@@ -277,6 +279,9 @@ func (g *maker) segment(f *flow, dir int, sport, dport uint16, size int, sum fra
 	}
 	if syn && g.chance(3) {
 		t.Options += "\x03\x03" + string([]byte{byte(g.aim(kByte).lo)})
+	}
+	if len(t.Options) < 16 && g.chance(8) {
+		t.Options += g.tcpOption()
 	}
 	for len(t.Options)%4 != 0 {
 		t.Options += "\x01"

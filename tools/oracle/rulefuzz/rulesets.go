@@ -18,11 +18,19 @@ type maker struct {
 	class   string // of the chain in work: filter or nat
 	hook    string
 	number  int  // of the chain in work in calls; -1: a base chain
+	zones   int  // withZones, withNotrack: what the first rule of these kinds has chosen
 	early   bool // it is a base chain in front of conntrack
 	nats    bool // some rules translate
 	frames  bool // some rules see frames below IP
 	flows   int
 }
+
+// Rules of a case give packets zones, or take them from conntrack: for the kernel
+// a zone takes notrack back, and notrack says nothing about what has a zone.
+const (
+	withZones = 1 + iota
+	withNotrack
+)
 
 // callee is a chain that can be called.
 type callee struct {
@@ -159,10 +167,11 @@ func (g *maker) rule() []string {
 	if !g.both() {
 		s.l3 = g.table.Family
 	}
-	unequal := false
+	unequal, ether := false, false
 	for range g.IntN(4) {
 		before := *s
 		m := g.match(s)
+		ether = ether || strings.HasPrefix(m, "ether ") && mergeable(m)
 		if mergeable(m) && strings.Contains(m, " != ") {
 			if unequal { // nft 1.0.6 compares two neighbours at once: that one of them differs
 				*s = before
@@ -171,6 +180,9 @@ func (g *maker) rule() []string {
 			unequal = true
 		}
 		r = append(r, m)
+	}
+	if ether && s.l3 == "" { // nft 1.0.6 would compare it together with the EtherType of a later field, see mergeable
+		s.l3 = settled
 	}
 	for range g.IntN(4) {
 		if st := g.statement(s); st != "" {

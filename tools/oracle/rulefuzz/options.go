@@ -1,0 +1,71 @@
+package rulefuzz
+
+import (
+	"encoding/binary"
+
+	"github.com/sluice-net/sluice/tools/frame"
+	"github.com/sluice-net/sluice/tools/oracle/pair"
+)
+
+// tcpOption makes one of the options that few segments have.
+func (g *maker) tcpOption() string {
+	long := func() string { return string(binary.BigEndian.AppendUint32(nil, uint32(g.aim(kLong).lo))) }
+	switch g.IntN(6) {
+	case 0:
+		return "\x05\x0a" + long() + long()
+	case 1:
+		return "\x05\x12" + long() + long() + long() + long()
+	case 2:
+		return "\x13\x12" + long() + long() + long() + long()
+	case 3:
+		return "\x1e\x04" + string([]byte{byte(g.aim(kNibble).lo << 4), 0})
+	case 4:
+		return "\x22\x02"
+	}
+	return "\xfe\x04" + string([]byte{byte(g.aim(kByte).lo), 1})
+}
+
+// chunks makes what an SCTP packet holds.
+func (g *maker) chunks() string {
+	var b []byte
+	for range 1 + g.IntN(2) {
+		kind := pick[byte](g.dice, 0, 0, 1, 2, 3, 4, 6, 7, 10, 193)
+		size := 4 * pick(g.dice, 1, 2, 4, 5)
+		b = append(b, kind, byte(g.aim(kByte).lo))
+		b = binary.BigEndian.AppendUint16(b, uint16(size))
+		for range size/4 - 1 {
+			b = binary.BigEndian.AppendUint32(b, uint32(g.aim(kLong).lo))
+		}
+	}
+	return string(b)
+}
+
+// extension makes an extension header that routers pass on.
+func (g *maker) extension() frame.Layer {
+	switch g.IntN(5) {
+	case 0:
+		return frame.Ext{Kind: frame.Routing, Body: "\x04\x00" + string([]byte{byte(g.IntN(2)), byte(g.aim(kByte).lo)}) + "\x00\x07"}
+	case 1:
+		return frame.Ext{Kind: frame.HopByHop}
+	}
+	return frame.Ext{Kind: frame.DestOpts}
+}
+
+// pieces cuts some datagrams into fragments, in any order: all of them come.
+func (g *maker) pieces(p pair.Frame) []pair.Frame {
+	const header = 14
+	if len(p.Data) < header+100 || g.frames || !g.chance(4) {
+		return []pair.Frame{p}
+	}
+	if p.Data[12] == 8 { // the same number must not come twice
+		binary.BigEndian.PutUint16(p.Data[header+4:], uint16(g.Uint32()))
+	}
+	var all []pair.Frame
+	for _, b := range frame.Split(p.Data, 8*pick(g.dice, 6, 10, 40, 80), g.Uint32()) {
+		all = append(all, pair.Frame{Side: p.Side, Data: b})
+	}
+	if g.chance(3) {
+		g.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	}
+	return all
+}
