@@ -124,10 +124,10 @@ func (o *Object) zones(w *flowtable.Wanted) syscall.Errno {
 	return 0
 }
 
-// MeansExpectation reports whether -G expect or -D expect means an expectation
-// with that tuple.
-func (c *Command) MeansExpectation(tu *flowtable.Tuple) bool {
-	o := &c.Object.Orig
+// MeansExpectation reports whether -G expect or -D expect means an expectation:
+// whether a packet with that tuple would be expected by it.
+func (c *Command) MeansExpectation(x *flowtable.Expectation) bool {
+	o, tu := &c.Object.Orig, &x.Tuple
 	return o.Family == tu.Family && o.Proto == tu.Proto && o.Dst == tu.Dst && o.DstPort == tu.DstPort &&
-		o.Src == tu.Src && o.SrcPort == tu.SrcPort
+		masked(&o.Src, &tu.Src, &x.MaskSrc) && (o.SrcPort^tu.SrcPort)&x.MaskPort == 0
 }

@@ -107,7 +107,7 @@ func (s *Server) listExpectations(c *conntrack.Command, see func([]byte) error) 
 	x, all := newEntries(s.Box), s.Box.Expectations()
 	for i := range all {
 		f := &all[i]
-		if f.Tuple.Family != c.Family || c.Verb == conntrack.GetExpect && !c.MeansExpectation(&f.Tuple) {
+		if f.Tuple.Family != c.Family || c.Verb == conntrack.GetExpect && !c.MeansExpectation(f) {
 			continue
 		}
 		r.Count++

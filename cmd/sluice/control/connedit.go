@@ -209,7 +209,7 @@ func (s *Server) dropExpectations(c *conntrack.Command) (conntrack.Result, error
 	dropped := 0
 	all := s.Box.Expectations()
 	for i := range all {
-		if c.Verb == conntrack.DeleteExpect && !c.MeansExpectation(&all[i].Tuple) {
+		if c.Verb == conntrack.DeleteExpect && !c.MeansExpectation(&all[i]) {
 			continue
 		}
 		if err := s.Box.DropExpectation(&all[i]); err != nil {

@@ -104,7 +104,7 @@ func (x *entries) expectationRow(c *conntrack.Command, e *conntracktext.Expectat
 		b = conntracktext.AppendExpectationJSON(b, e, event)
 	default:
 		if c.Output&conntrack.OutTimestamp != 0 {
-			b = appendStamp(b, x.stamp)
+			b = fmt.Appendf(b, "[%-8d.%-6d]\t", x.stamp.Unix(), x.stamp.Nanosecond()/1000) // unlike that of a flow
 		}
 		b = conntracktext.AppendExpectation(b, e, event)
 	}

@@ -151,7 +151,7 @@ func (f *follower) miss() {
 func (x *entries) event(c *conntrack.Command, ev *flowtable.Event) []byte {
 	x.stamp = time.Unix(0, ev.Nanos)
 	if ev.Kinds&flowtable.EventExpects != 0 {
-		if c.Verb != conntrack.EventsExpect || ev.Expect.Tuple.Family != c.Family {
+		if c.Verb != conntrack.EventsExpect { // those of both families, whatever is listed
 			return nil
 		}
 		kind := conntracktext.EventNew

@@ -190,7 +190,7 @@ func talks() (all []pair.Frame) {
 		add(k(1020, 132).sctp()...)
 		add(k(0, 0).there(frame.GRE{}, frame.Zeros(4)), k(0, 0).there(frame.Proto(200), frame.Zeros(4)), k(0, 0).back(frame.Proto(200), frame.Zeros(4)))
 		add(k(0, 0).there(frame.DCCP{Src: 1031, Dst: 31}))
-		add(k(1040, 21).tcp(opening+"<PA: >A >PA: <A", "220 hello\r\n", []string{"PORT 10,77,11,2,19,136\r\n", "EPRT |2|fd77:a::2|5000|\r\n"}[index(six)])...)
+		add(k(1040, 21).tcp(opening+"<PA: >A >PA: <A <PA: >A >PA: <A", "220 hello\r\n", "USER x\r\n", "230 in\r\n", []string{"PORT 10,77,11,2,19,136\r\n", "EPRT |2|fd77:a::2|5000|\r\n"}[index(six)])...)
 	}
 	l4, l6, w4, w6 := lanHost(0, false), lanHost(0, true), wanHost(0, false), wanHost(0, true)
 	add(talk{a: l4, b: w4}.there(frame.ICMP{Type: 8, ID: 77}), talk{a: l4, b: w4}.back(frame.ICMP{Type: 0, ID: 77}), talk{a: l4, b: w4}.there(frame.ICMP{Type: 13, ID: 78}, frame.Zeros(12)))

@@ -66,12 +66,12 @@ var trafficLines = map[string][]string{
 		"-L -l seven -s 10.9.0.1 -o labels", "-D -l seven -o labels", "-D -s 10.9.0.1 -l other", "-D -l other", "-L -o labels -p udp --sport 1014",
 	},
 	"expected": {
-		"-L expect", "-L exp", "-L expect -f ipv6", "-L expect -f ipv4 -o xml", "-L expect -o timestamp", "-L expect -o save", "-L expect -o id", "-C expect", "-C expect -f ipv6",
+		"-L expect", "-L exp", "-L expect -f ipv6", "-L expect -f ipv4 -o xml", "-L expect -o save", "-L expect -o id", "-C expect", "-C expect -f ipv6",
 		"-G expect -p tcp -s 203.0.113.2 -d 10.77.11.2 --sport 0 --dport 5000 --reply-port-src 1 --reply-port-dst 1", "-G expect -p tcp -s 203.0.113.2 -d 10.77.11.2 --sport 7 --dport 5000 --reply-port-src 1 --reply-port-dst 1", "-G expect -p tcp -s 203.0.113.2 -d 10.77.11.2 --sport 0 --dport 5001 --reply-port-src 1 --reply-port-dst 1",
 		"-G expect -p tcp -s fd77:b::2 -d fd77:a::2 --sport 0 --dport 5000 --reply-port-src 1 --reply-port-dst 1 -f ipv6", "-G expect -p udp -s 203.0.113.2 -d 10.77.11.2 --sport 0 --dport 5000 --reply-port-src 1 --reply-port-dst 1",
 		"-I expect -p tcp -t 99 -s 10.77.11.2 -d 203.0.113.2 --sport 1001 --dport 80 --tuple-src 203.0.113.2 --tuple-dst 10.77.11.2 --tuple-port-src 0 --tuple-port-dst 6000 --mask-src 255.255.255.255 --mask-dst 255.255.255.255 --mask-port-src 0 --mask-port-dst 65535",
 		"-I expect -p tcp -t 99 -s 10.77.11.2 -d 203.0.113.2 --sport 9 --dport 21 --tuple-src 203.0.113.2 --tuple-dst 10.77.11.2 --tuple-port-src 0 --tuple-port-dst 6000 --mask-src 255.255.255.255 --mask-dst 255.255.255.255 --mask-port-src 0 --mask-port-dst 65535",
-		"-D expect -p tcp -s 203.0.113.2 -d 10.77.11.2 --sport 0 --dport 5001 --reply-port-src 1 --reply-port-dst 1", "-D expect -p tcp -s 203.0.113.2 -d 10.77.11.2 --sport 0 --dport 5000 --reply-port-src 1 --reply-port-dst 1", "-L expect", "-C expect",
+		"-D expect -p tcp -s 203.0.113.2 -d 10.77.11.2 --sport 0 --dport 5001 --reply-port-src 1 --reply-port-dst 1", "-D expect -p tcp -s 203.0.113.9 -d 10.77.11.2 --sport 0 --dport 5000 --reply-port-src 1 --reply-port-dst 1", "-D expect -p tcp -s 203.0.113.2 -d 10.77.11.2 --sport 9 --dport 5000 --reply-port-src 1 --reply-port-dst 1", "-L expect", "-C expect",
 		"-D expect -p tcp -s 203.0.113.2 -d 10.77.11.2 --sport 0 --dport 5000 --reply-port-src 1 --reply-port-dst 1", "-L expect -f ipv6", "-F expect", "-L expect -f ipv6", "-C expect -f ipv6", "-L -p tcp --dport 21",
 	},
 	"wrong": {
@@ -153,7 +153,7 @@ func TestToolOnTraffic(t *testing.T) {
 // trafficEvents are followed while both hear the packets, and while tools then
 // change what came of them.
 var trafficEvents = []string{
-	"-E", "-E -o extended,id", "-E -o ktimestamp", "-E -o xml", "-E -o save", "-E -e NEW", "-E -e UPDATES", "-E -e DESTROY", "-E -e NEW,DESTROY -p udp", "-E -p tcp --dport 22", "-E -f ipv6", "-E -m 22",
+	"-E", "-E -o extended,id", "-E -o ktimestamp", "-E -o timestamp", "-E expect -o timestamp", "-E -o xml", "-E -o save", "-E -e NEW", "-E -e UPDATES", "-E -e DESTROY", "-E -e NEW,DESTROY -p udp", "-E -p tcp --dport 22", "-E -f ipv6", "-E -m 22",
 	"-E -s 10.77.11.3", "-E -d 203.0.113.2 -p sctp", "-E -p tcp --state TIME_WAIT", "-E -w 3", "-E --orig-zone 4", "-E -n", "-E -g", "-E -j -o save", "-E -s 10.77.11.0/31", "-E expect",
 }
 
@@ -209,6 +209,12 @@ func TestEventsOfTraffic(t *testing.T) {
 			_ = l.tool.Wait() // its status is that of the interrupt, or 0
 			status := <-l.status
 			want, got := answer{out: maskTool.ReplaceAllString(l.kernel.String(), "")}, answer{out: maskTool.ReplaceAllString(l.box.String(), ""), status: status}
+			if strings.HasSuffix(l.line, "-o timestamp") {
+				if n := len(stamped.FindAllString(got.out, -1)); n == 0 || n != strings.Count(got.out, "\n") {
+					t.Errorf("conntrack %s: %d lines with the time\n%swant\n%s%s", l.line, n, got.out, want.out, &l.errs)
+				}
+				want.out, got.out = stamped.ReplaceAllString(want.out, ""), stamped.ReplaceAllString(got.out, "")
+			}
 			if !same(got, want) {
 				t.Errorf("conntrack %s: status %d\n%s", l.line, status, unlike(got, want))
 			}
@@ -218,6 +224,9 @@ func TestEventsOfTraffic(t *testing.T) {
 		}
 	})
 }
+
+// stamped is the time in front of an event.
+var stamped = regexp.MustCompile(`(?m)^\[\d+\.[\d ]{6}\]\t`)
 
 // inOrder are the events of text that packets bring about, as they came.
 func inOrder(text string) string {
