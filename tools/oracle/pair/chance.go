@@ -208,34 +208,33 @@ func (x *header) clearSums(b []byte) {
 }
 
 // learn matches up the endpoints of two frames that differ in nothing but what
-// NAT has chosen for a flow that was over before anybody could list it.
-func (j *Judge) learn(k, s []byte) bool {
+// NAT has chosen for a flow that was over before anybody could list it. again
+// says that the kernel had given the same before, and sluice something else.
+func (j *Judge) learn(k, s []byte) (ok, again bool) {
 	if j.Free == nil {
-		return false
+		return false, false
 	}
 	kx, ok := headerAt(k[14:], 0)
 	sx, also := headerAt(s[14:], 0)
 	if !ok || !also || kx.proto != sx.proto || kx.l4 != sx.l4 {
-		return false
+		return false, false
 	}
 	for i := range 2 {
 		ke, se := kx.end(i), sx.end(i)
 		far, farther := kx.end(1-i), sx.end(1-i)
-		if ke == se || far.addr != farther.addr || !kx.icmp() && far != farther {
+		if ke == se || far.addr != farther.addr || !kx.icmp() && far != farther && !j.known(farther, far) {
 			continue
 		}
 		if !j.may(ke, se) || len(j.chance[se]) == 0 && j.came(0, ke.port) != j.came(1, se.port) { // given again it may have come for the other flow
-			return false
+			return false, false
 		}
 		for of, all := range j.chance {
-			if of != se && slices.Contains(all, ke) {
-				return false // it was given to another
-			}
+			again = again || of != se && slices.Contains(all, ke)
 		}
 		j.match(se, ke)
-		return true
+		return true, again
 	}
-	return false
+	return false, false
 }
 
 // came says whether a frame sent to a contender bore the port.

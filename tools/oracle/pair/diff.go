@@ -35,8 +35,8 @@ type Judge struct {
 	// until the last one's effect was read.
 	From time.Time
 	Took time.Duration
-	// Again is set when sluice, which searches from the same start for the same
-	// flow, has chosen what it had given before, and the kernel something else:
+	// Again is set when one of both, such as sluice, which searches from the same start
+	// for the same flow, has chosen what it had given before, and the other something else:
 	// what an old frame means is no longer the same for both.
 	Again bool
 	// Edge is set when, between two readings of the clock, the time may have been up
@@ -167,7 +167,14 @@ func (j *Judge) sameFrame(k, s []byte) bool {
 		}
 		return j.sameFragment(k, s) && bytes.Equal(k, s)
 	}
-	return same() || j.learn(k, s) && same() || j.quotes(masked(k), masked(s)) || j.passed(k, s) || j.Cookies && j.proxied(k, s)
+	if same() {
+		return true
+	}
+	if ok, again := j.learn(k, s); ok && same() {
+		j.Again = j.Again || again
+		return true
+	}
+	return j.quotes(masked(k), masked(s)) || j.passed(k, s) || j.Cookies && j.proxied(k, s)
 }
 
 // sameFragment matches up the identifications of two IPv6 fragments and gives
