@@ -157,6 +157,7 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 		room = l3 + int(p.Data[l3]&15)*4
 	}
 	payload := p.Data[room:p.End]
+	w.pullHead(p)
 	if total := int(p.End) - l3; p.Family == flowtable.FamilyIPv6 && mtu > 0 && total <= mtu && total <= d.most {
 		return w.oneFrame(p) // it fits, and nobody has to know
 	}
@@ -188,11 +189,11 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 		}
 	}
 	out := d.pieces[:0]
-	used := 0 // of parts' frames
+	used, next := 0, 0 // of parts' frames, of their lengths
 	for at := 0; at < len(payload); {
 		n := step
-		if step == 0 {
-			n = int(parts[len(out)].Payload)
+		for ; step == 0 && n == 0; next++ {
+			n = int(parts[next].Payload)
 		}
 		n = min(n, len(payload)-at)
 		addr, serial := uint64(0), p.Serial
@@ -228,12 +229,32 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 	return out
 }
 
-// pulled says that the first fragment had no whole TCP header: Linux, which
-// looks for a socket of an IPv4 packet even to forward it, moves bytes there, and
-// cuts the datagram anew because of that (tcp_v4_early_demux, ip_do_fragment).
+// pulled says that the first fragment had no whole TCP header and that what Linux
+// made of it is no multiple of 8 bytes: it cuts the datagram anew because of that
+// (ip_do_fragment).
 func (w *worker) pulled(p *packet.Packet) bool {
 	const tcpHeader = 20
-	return w.parts != nil && !w.wire && p.Proto == flowtable.ProtoTCP && p.Family == flowtable.FamilyIPv4 && w.parts[0].Payload < tcpHeader
+	if w.parts == nil || w.wire || p.Proto != flowtable.ProtoTCP {
+		return false
+	}
+	// It looks for a socket of an IPv4 packet even to forward it, which moves the
+	// fixed header there (tcp_v4_early_demux).
+	return p.Family == flowtable.FamilyIPv4 && w.parts[0].Payload < tcpHeader || len(w.parts) > 1 && w.parts[0].Payload&7 != 0
+}
+
+// pullHead makes the first fragment end behind the TCP header, if a rule has made
+// Linux move that there, and takes the bytes from those that follow
+// (nft_exthdr_tcp_set_eval, __pskb_pull_tail). Fragments may become empty.
+func (w *worker) pullHead(p *packet.Packet) {
+	if w.parts == nil || w.wire || p.Flags&packet.FlagHeadPulled == 0 {
+		return
+	}
+	head := uint32(int(p.L4)-w.joined.room) + uint32(p.Data[p.L4+12]>>4)*4
+	for i := 1; i < len(w.parts) && w.parts[0].Payload < head; i++ {
+		n := min(head-w.parts[0].Payload, w.parts[i].Payload)
+		w.parts[0].Payload += n
+		w.parts[i].Payload -= n
+	}
 }
 
 // oneFrame makes the joined datagram a frame of its own.

@@ -151,10 +151,19 @@ func option(in *ins, w *walk, env *Env) bool {
 	return loadBitsAt(in, w.data, at, env)
 }
 
+// writableTLV finds the option of TCP that a rule wants to write.
+func writableTLV(in *ins, w *walk, p *packet.Packet) (at, size uint, sound bool) {
+	at, size, sound = findTLV(nft.OptionTCP, uint8(in.arg), w)
+	if sound {
+		p.Flags |= packet.FlagHeadPulled
+	}
+	return at, size, sound
+}
+
 // setOption is opSetOption: it overwrites a field of a TCP option. A segment size
 // is never raised. A packet without the option goes on.
 func setOption(in *ins, w *walk, p *packet.Packet, env *Env) bool {
-	at, size, sound := findTLV(nft.OptionTCP, uint8(in.arg), w)
+	at, size, sound := writableTLV(in, w, p)
 	if !sound || size > 0 && (in.lo+in.span)/8 > uint64(size) {
 		return false
 	}
@@ -174,7 +183,7 @@ func setOption(in *ins, w *walk, p *packet.Packet, env *Env) bool {
 
 // resetOption is opResetOption: it makes an option of TCP no-operations.
 func resetOption(in *ins, w *walk, p *packet.Packet) bool {
-	at, size, sound := findTLV(nft.OptionTCP, uint8(in.arg), w)
+	at, size, sound := writableTLV(in, w, p)
 	nops := [16]byte{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 	for sound && size > 0 {
 		n := min(size, 16)
