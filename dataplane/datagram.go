@@ -242,9 +242,10 @@ func (w *worker) pulled(p *packet.Packet) bool {
 	return p.Family == flowtable.FamilyIPv4 && w.parts[0].Payload < tcpHeader || len(w.parts) > 1 && w.parts[0].Payload&7 != 0
 }
 
-// pullHead makes the first fragment end behind the TCP header, if a rule has made
-// Linux move that there, and takes the bytes from those that follow
-// (nft_exthdr_tcp_set_eval, __pskb_pull_tail). Fragments may become empty.
+// pullHead makes the first fragment end behind the TCP header, if a rule or other
+// sequence numbers have made Linux move that there, and takes the bytes from those
+// that follow (nft_exthdr_tcp_set_eval, nf_ct_sack_adjust, __pskb_pull_tail).
+// Fragments may become empty.
 func (w *worker) pullHead(p *packet.Packet) {
 	if w.parts == nil || w.wire || p.Flags&packet.FlagHeadPulled == 0 {
 		return

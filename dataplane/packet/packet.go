@@ -15,7 +15,7 @@ const (
 	FlagRelatedError                   // an ICMP error whose inner packet gave Probe.Tuple
 	FlagBroadcast                      // the destination is a directed broadcast address, as routing found
 	FlagOtherHost                      // for chains below IP: sent to another station
-	FlagHeadPulled                     // a rule has looked for TCP options to write, for which Linux wants the header in one piece
+	FlagHeadPulled                     // TCP options may have been written, for which Linux wants the header in one piece
 )
 
 // Packet is one frame and what is known about it. A worker reuses one array of

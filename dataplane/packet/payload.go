@@ -63,6 +63,7 @@ func (p *Packet) AdjustTCP(this, other *flowtable.SeqAdjust) {
 	if h[13]&ack != 0 {
 		delta += shift(h[8:12], -other.Acked(be32(h[8:12])))
 		delta += adjustSACK(p.Data[p.L4:p.L4Payload], other)
+		p.Flags |= FlagHeadPulled // nf_ct_sack_adjust
 	}
 	patch(p.Proto, h, delta)
 }

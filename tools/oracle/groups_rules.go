@@ -105,9 +105,12 @@ func ruleFeatures() []*Script {
 		row{"icmp", "rules features; > icmp 8/0; < icmp 0/0"},
 		row{"many ports", "rules features; > udp dport=91; > udp dport=92; > udp dport=93; > udp dport=91; > udp dport=81; > udp dport=93"},
 	)
+	const shorter = "rules helper-masquerade; flow 0 dport=6667; > A; < PA; > PA data=PRIVMSG%20bob%20:%01DCC%20CHAT%20chat%20172821250%205000%01%0D%0A"
 	for _, options := range []string{"", " ws=0", " sackok", " ws=7 sackok mss=1400", " sack=2811-4225 sackok", " ts mss=1460 ws=3"} {
 		for _, cuts := range []string{"0-16,16-2000", "0-8,8-2000", "0-24,24-2000", "0-32,32-96,96-2000", "0-16,16-24,24-32,32-2000", "32-2000,0-32", "0-40,40-2000"} {
-			rows = append(rows, row{"half a head in pieces " + cuts + options, "rules features; > SA len=1000 cuts=" + cuts + options})
+			rows = append(rows,
+				row{"half a head in pieces " + cuts + options, "rules features; > SA len=1000 cuts=" + cuts + options},
+				row{"half a head in pieces behind other numbers " + cuts + options, shorter + "; < SA len=1000 cuts=" + cuts + options})
 		}
 	}
 	alone := row{"later piece that goes alone", "v6; rules features; < A len=1000 cuts=232-2000!,0-104,96-232; > udp f=1 len=1310 cuts=184-2000!,0-184!; > SA f=2 len=1001 cuts=8-2000! ext=dst"}
