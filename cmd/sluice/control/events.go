@@ -147,7 +147,8 @@ func (f *follower) miss() {
 	}
 }
 
-// event is the row of an event, nil when the command does not mean it.
+// event is the row of an event, which it does not change, nil when the command does
+// not mean it.
 func (x *entries) event(c *conntrack.Command, ev *flowtable.Event) []byte {
 	x.stamp = time.Unix(0, ev.Nanos)
 	if ev.Kinds&flowtable.EventExpects != 0 {
@@ -158,8 +159,9 @@ func (x *entries) event(c *conntrack.Command, ev *flowtable.Event) []byte {
 		if ev.Kinds&flowtable.EventExpectDestroy != 0 {
 			kind = conntracktext.EventDestroy
 		}
-		ev.Expect.Timeout = max(0, uint32(int32(ev.Expect.Expires-ev.Tick)/1000))
-		return x.expectationRow(c, x.expectation(&ev.Expect), kind, x.stamp.Unix())
+		expect := ev.Expect // others read the event as well
+		expect.Timeout = max(0, uint32(int32(expect.Expires-ev.Tick)/1000))
+		return x.expectationRow(c, x.expectation(&expect), kind, x.stamp.Unix())
 	}
 	kind, want := conntracktext.EventUpdate, conntrack.WantUpdate
 	switch {

@@ -96,10 +96,11 @@ func (b *testBox) toolWith(args []string, labels string) answer {
 }
 
 var (
-	maskID    = regexp.MustCompile(`(id=|<id>)\d+`)
-	maskLived = regexp.MustCompile(`(delta-time=|<deltatime>|<start>)\d+`)
-	maskStart = regexp.MustCompile(`\[(start|stop)=[^\]]*\]`)
-	timeLeft  = regexp.MustCompile(`^((?: *\[[A-Z]+\] )?(?:ipv[46] +\d+ )?\w+ +\d+ |-[AUD] -t |.*<timeout>)(\d+)\b`)
+	maskID     = regexp.MustCompile(`(id=|<id>)\d+`)
+	maskLived  = regexp.MustCompile(`(delta-time=|<deltatime>|<start>)\d+`)
+	maskStart  = regexp.MustCompile(`\[(start|stop)=[^\]]*\]`)
+	timeLeft   = regexp.MustCompile(`^((?: *\[[A-Z]+\] )?(?:ipv[46] +\d+ )?\w+ +\d+ |-[AUD] -t |.*<timeout>)(\d+)\b`)
+	expectLeft = regexp.MustCompile(`^((?: *\[[A-Z]+\] )?)(\d+) proto=`)
 )
 
 // masked hides what cannot be the same, numbers of entries, the time they have
@@ -115,11 +116,12 @@ func (a answer) masked() (answer, []int) {
 		line = maskLived.ReplaceAllString(line, "${1}T")
 		line = maskStart.ReplaceAllString(line, "[${1}=T]")
 		left := 0
-		line = timeLeft.ReplaceAllStringFunc(line, func(m string) string {
-			part := timeLeft.FindStringSubmatch(m)
-			left, _ = strconv.Atoi(part[2])
-			return part[1] + "T"
-		})
+		for _, form := range []*regexp.Regexp{timeLeft, expectLeft} {
+			if at := form.FindStringSubmatchIndex(line); at != nil {
+				left, _ = strconv.Atoi(line[at[4]:at[5]])
+				line = line[:at[4]] + "T" + line[at[5]:]
+			}
+		}
 		rows = append(rows, row{line, left})
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(strings.Compare(a.line, b.line), a.left-b.left) })
