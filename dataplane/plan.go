@@ -246,6 +246,8 @@ func (w *worker) renew(t *tables, p *packet.Packet, pl *plan, stamp uint32) *pla
 		return nil
 	}
 	if stamp >= ps.routed.all && !ps.routed.since(dst, stamp) {
+		// Now that it is known once, the flow's next packets need not ask again.
+		p.Ct.Plan[p.Dir&1] = p.Ct.Plan[p.Dir&1]&planMax | ps.now<<planBits
 		return pl
 	}
 	return w.reroute(t, p, pl)
