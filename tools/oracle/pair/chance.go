@@ -19,12 +19,18 @@ type endpoint struct {
 
 // matchUp gives sluice's entry the kernel's endpoints where chance has chosen.
 func (j *Judge) matchUp(k, s *Entry) string {
-	if j.Free == nil || k.Reply == s.Reply {
+	if j.Free == nil {
 		return ""
 	}
 	ke, se := k.Reply.end(1), s.Reply.end(1)
+	moved := ke != k.Orig.end(0)
+	if k.Reply == s.Reply {
+		if moved && j.Free(ke.addr, ke.port) {
+			j.match(se, ke)
+		}
+		return ""
+	}
 	if !j.known(se, ke) {
-		moved := ke != k.Orig.end(0)
 		if ke.addr == se.addr && moved != (se != s.Orig.end(0)) || !j.may(ke, se) {
 			return fmt.Sprintf("NAT chose %v port %d, for the kernel %v port %d", se.addr, se.port, ke.addr, ke.port)
 		}
@@ -207,40 +213,55 @@ func (x *header) clearSums(b []byte) {
 	}
 }
 
-// learn matches up the endpoints of two frames that differ in nothing but what
-// NAT has chosen for a flow that was over before anybody could list it. again
-// says that the kernel had given the same before, and sluice something else.
-func (j *Judge) learn(k, s []byte) (ok, again bool) {
-	if j.Free == nil {
-		return false, false
-	}
-	kx, ok := headerAt(k[14:], 0)
-	sx, also := headerAt(s[14:], 0)
-	if !ok || !also || kx.proto != sx.proto || kx.l4 != sx.l4 {
-		return false, false
+// learn finds the endpoints of two frames that differ in nothing but what NAT has
+// chosen for a flow that was over before anybody could list it.
+func (j *Judge) learn(k, s []byte) (se, ke endpoint, ok bool) {
+	kx, sx, ok := j.ends(k, s)
+	if !ok {
+		return se, ke, false
 	}
 	for i := range 2 {
-		ke, se := kx.end(i), sx.end(i)
+		ke, se = kx.end(i), sx.end(i)
 		far, farther := kx.end(1-i), sx.end(1-i)
 		if ke == se || far.addr != farther.addr || !kx.icmp() && far != farther && !j.known(farther, far) {
 			continue
 		}
-		if !j.may(ke, se) || len(j.chance[se]) == 0 && j.came(0, ke.port) != j.came(1, se.port) { // given again it may have come for the other flow
-			return false, false
-		}
-		for of, all := range j.chance {
-			again = again || of != se && slices.Contains(all, ke)
-		}
-		j.match(se, ke)
-		return true, again
+		// Given again it may have come for the other flow.
+		return se, ke, j.may(ke, se) && (len(j.chance[se]) > 0 || j.came(0, i, ke) == j.came(1, i, se))
 	}
-	return false, false
+	return se, ke, false
 }
 
-// came says whether a frame sent to a contender bore the port.
-func (j *Judge) came(contender int, port uint16) bool {
+// keep notes what NAT has chosen for both alike, seen in two frames that agree.
+func (j *Judge) keep(k, s []byte) {
+	kx, sx, ok := j.ends(k, s)
+	if !ok {
+		return
+	}
+	for i := range 2 {
+		if e := kx.end(i); e == sx.end(i) && j.Free(e.addr, e.port) && !j.came(0, i, e) && !j.came(1, i, e) {
+			j.match(e, e)
+		}
+	}
+}
+
+// ends finds the headers of two frames of one kind, if anything in them is left
+// to chance.
+func (j *Judge) ends(k, s []byte) (kx, sx header, ok bool) {
+	if j.Free == nil {
+		return kx, sx, false
+	}
+	kx, ok = headerAt(k[14:], 0)
+	sx, also := headerAt(s[14:], 0)
+	return kx, sx, ok && also && kx.proto == sx.proto && kx.l4 == sx.l4
+}
+
+// came says whether a frame sent to a contender bore the endpoint's port at that
+// end: whether NAT has left it as it was. Answers bear at the other end what NAT
+// has chosen.
+func (j *Judge) came(contender, i int, e endpoint) bool {
 	for _, sent := range j.sent {
-		if x, ok := headerAt(sent[contender][14:], 0); ok && (x.end(0).port == port || x.end(1).port == port) {
+		if x, ok := headerAt(sent[contender][14:], 0); ok && x.proto == e.proto && x.end(i).port == e.port {
 			return true
 		}
 	}
@@ -255,14 +276,19 @@ func (j *Judge) may(ke, se endpoint) bool {
 
 func (j *Judge) known(se, ke endpoint) bool { return slices.Contains(j.chance[se], ke) }
 
+// match notes that NAT has chosen both for one flow.
 func (j *Judge) match(se, ke endpoint) {
+	if j.known(se, ke) {
+		return
+	}
 	if j.chance == nil {
 		j.chance = map[endpoint][]endpoint{}
 	}
-	if !j.known(se, ke) {
-		j.chance[se] = append(j.chance[se], ke)
-		j.Again = j.Again || len(j.chance[se]) > 1
+	for _, all := range j.chance {
+		j.Again = j.Again || slices.Contains(all, ke)
 	}
+	j.Again = j.Again || len(j.chance[se]) > 0
+	j.chance[se] = append(j.chance[se], ke)
 }
 
 // passed says whether two frames are just what was sent into the box, one hop

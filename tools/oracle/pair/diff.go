@@ -153,28 +153,42 @@ func (j *Judge) frames(kernel, sluice []Frame) (diffs []string) {
 	return diffs
 }
 
+// sameFrame says whether two frames agree, and notes what they show of NAT's choices.
 func (j *Judge) sameFrame(k, s []byte) bool {
+	if j.agree(k, s) {
+		j.keep(k, s)
+		return true
+	}
+	return false
+}
+
+func (j *Judge) agree(k, s []byte) bool {
 	if bytes.Equal(k, s) {
 		return true
 	}
 	if (frame.VerifyChecksums(k) == nil) != (frame.VerifyChecksums(s) == nil) || len(k) != len(s) {
 		return false
 	}
-	same := func() bool {
-		k, s := masked(k), masked(s)
-		if len(j.chance) > 0 {
-			j.unchance(k[14:], s[14:], 0)
+	if j.alike(k, s) {
+		return true
+	}
+	if se, ke, ok := j.learn(k, s); ok {
+		all, again := j.chance[se], j.Again
+		if j.match(se, ke); j.alike(k, s) {
+			return true
 		}
-		return j.sameFragment(k, s) && bytes.Equal(k, s)
-	}
-	if same() {
-		return true
-	}
-	if ok, again := j.learn(k, s); ok && same() {
-		j.Again = j.Again || again
-		return true
+		j.chance[se], j.Again = all, again
 	}
 	return j.quotes(masked(k), masked(s)) || j.passed(k, s) || j.Cookies && j.proxied(k, s)
+}
+
+// alike says whether two frames agree up to what is known of NAT's choices.
+func (j *Judge) alike(k, s []byte) bool {
+	k, s = masked(k), masked(s)
+	if len(j.chance) > 0 {
+		j.unchance(k[14:], s[14:], 0)
+	}
+	return j.sameFragment(k, s) && bytes.Equal(k, s)
 }
 
 // sameFragment matches up the identifications of two IPv6 fragments and gives
