@@ -68,6 +68,7 @@ const (
 	AttrMark
 	AttrTCPState
 	AttrSCTPState
+	AttrDCCPState
 	AttrOrigVTag
 	AttrReplyVTag
 	AttrZone

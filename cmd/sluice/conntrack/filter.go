@@ -34,6 +34,15 @@ func (c *Command) FilterError() syscall.Errno {
 	return 0
 }
 
+// ChangeError returns the kernel's error for any change by -U, 0 when there is none:
+// with -p alone the tool asks for that protocol of no family.
+func (c *Command) ChangeError() syscall.Errno {
+	if c.Has(OptProto) && c.Family == 0 {
+		return syscall.EOPNOTSUPP
+	}
+	return 0
+}
+
 func (c *Command) matchFamily(e *conntracktext.Entry) bool {
 	return c.Family == 0 || c.Family == e.Orig.Family
 }
@@ -112,6 +121,7 @@ func (c *Command) matchMeta(e *conntracktext.Entry) bool {
 		o.equal(AttrStatus, o.Status&^e.Status == 0) &&
 		o.equal(AttrTCPState, e.Orig.Proto == flowtable.ProtoTCP && o.State == e.State) &&
 		o.equal(AttrSCTPState, e.Orig.Proto == flowtable.ProtoSCTP && o.State == e.State) &&
+		o.equal(AttrDCCPState, false) && // nobody tracks it
 		o.equal(AttrZone, o.Zone == zone(e, conntracktext.HasZone)) &&
 		o.equal(AttrOrigZone, o.OrigZone == zone(e, conntracktext.HasOrigZone)) &&
 		o.equal(AttrReplyZone, o.ReplyZone == zone(e, conntracktext.HasReplyZone))

@@ -164,6 +164,7 @@ func dccp() *protocol {
 			if !slices.Contains([]string{"NONE", "REQUEST", "RESPOND", "PARTOPEN", "OPEN", "CLOSEREQ", "CLOSING", "TIMEWAIT", "IGNORE", "INVALID"}, arg) {
 				return usagef("Unknown DCCP state `%s'", arg)
 			}
+			a.c.Object.Set |= AttrDCCPState
 			return nil
 		case p.names[option] == "role":
 			if arg != "client" && arg != "server" {

@@ -44,7 +44,10 @@ type Runner struct {
 // Run runs a command line without the program's name and returns the exit
 // status. Events end with ctx.
 func (r *Runner) Run(ctx context.Context, args []string) int {
-	path, args := takeControl(args)
+	path, args, err := takeControl(args)
+	if err != nil {
+		return r.fail(err)
+	}
 	if i := slices.Index(args, "-R"); i == 0 || slices.Index(args, "--load-file") == 0 {
 		if len(args) > 1 {
 			return r.load(ctx, path, args[1])
@@ -58,20 +61,22 @@ func (r *Runner) Run(ctx context.Context, args []string) int {
 }
 
 // takeControl takes --control PATH out of the arguments.
-func takeControl(args []string) (path string, rest []string) {
+func takeControl(args []string) (path string, rest []string, err error) {
 	for i := 0; i < len(args); i++ {
 		if value, ok := strings.CutPrefix(args[i], "--control="); ok {
 			path = value
 			continue
 		}
-		if args[i] == "--control" && i+1 < len(args) {
-			path = args[i+1]
-			i++
+		if args[i] != "--control" {
+			rest = append(rest, args[i])
 			continue
 		}
-		rest = append(rest, args[i])
+		if i++; i == len(args) {
+			return "", nil, usagef("option `--control' requires an argument")
+		}
+		path = args[i]
 	}
-	return path, rest
+	return path, rest, nil
 }
 
 func (r *Runner) parse(args []string) (*Command, error) {

@@ -95,12 +95,15 @@ func (s *Server) updateFlows(c *conntrack.Command, see func([]byte) error) (r co
 	x := newEntries(s.Box)
 	err = s.Box.EachFlow(nil, func(page []flowtable.Flow) error {
 		for i := range page {
-			if !c.Match(x.of(&page[i], 1)) {
+			if r.Errno != 0 || !c.Match(x.of(&page[i], 1)) {
 				continue
 			}
 			changes, any := changesOf(c, &page[i])
 			if !any {
 				continue
+			}
+			if r.Errno = c.ChangeError(); r.Errno != 0 {
+				return see(append([]byte{conntrack.LineMessage}, "Operation failed: "+conntrack.Failure(r.Errno, c.Verb)...))
 			}
 			after, result, err := s.Box.ChangeFlow(&page[i], changes, uint32(c.PID))
 			if err != nil {
@@ -116,6 +119,12 @@ func (s *Server) updateFlows(c *conntrack.Command, see func([]byte) error) (r co
 					return err
 				}
 			}
+			if changes.Timeout != nil && after.TimeoutSec == 0 { // the tool asks for the entry anew, which ends it
+				if _, err := s.Box.DeleteFlows(page[i:i+1], 0); err != nil {
+					return err
+				}
+				continue
+			}
 			r.Count++
 			if err := see(x.row(c, x.of(&after, 2), conntracktext.EventNone, time.Now().Unix())); err != nil {
 				return err
@@ -128,7 +137,8 @@ func (s *Server) updateFlows(c *conntrack.Command, see func([]byte) error) (r co
 
 // changesOf returns what -U changes in a flow; false: it is so already.
 func changesOf(c *conntrack.Command, f *flowtable.Flow) (*flowtable.Changes, bool) {
-	o, changes, any := &c.Object, &flowtable.Changes{}, false
+	o, changes := &c.Object, &flowtable.Changes{}
+	any := o.Set&conntrack.AttrDCCPState != 0
 	if c.Has(conntrack.OptTimeout) {
 		changes.Timeout, any = &o.Timeout, any || o.Timeout != f.TimeoutSec
 	}
