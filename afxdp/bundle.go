@@ -1,13 +1,18 @@
 package afxdp
 
-import "errors"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // bundle is one Queue over several queues of a device: those that share a worker
 // because the device receives on more queues than there are workers. It
-// receives from all of them in turn and sends by the first.
+// receives from all of them in turn and sends by the first, or by live.
 type bundle struct {
 	parts []ifQueue // at least one
 	turn  int       // which one is asked first
+	live  *live     // nil: the first part sends
 }
 
 // Recv takes frames from the parts, starting with another one each time, so that
@@ -26,8 +31,13 @@ func (b *bundle) Recv(descs []Desc) int {
 	return n
 }
 
-// Send sends by the first part.
-func (b *bundle) Send(descs []Desc) int { return b.parts[0].Send(descs) }
+// Send sends by the first part, or by live.
+func (b *bundle) Send(descs []Desc) int {
+	if b.live != nil {
+		return b.live.send(descs)
+	}
+	return b.parts[0].Send(descs)
+}
 
 // Flush ends the burst of every part.
 func (b *bundle) Flush() {
@@ -38,6 +48,9 @@ func (b *bundle) Flush() {
 
 // Stats sums the parts.
 func (b *bundle) Stats() (t QueueStats) {
+	if l := b.live; l != nil {
+		t = l.count.stats(unix.XDPStatistics{})
+	}
 	for _, q := range b.parts {
 		s := q.Stats()
 		t.RxFrames += s.RxFrames
@@ -71,6 +84,9 @@ func (b *bundle) info() QueueInfo {
 		if t.Reason == "" {
 			t.Reason = i.Reason
 		}
+	}
+	if l := b.live; l != nil {
+		t.Kicks, t.Again, t.Failures, t.Down = l.runs.Load(), l.full.Load(), l.fails.Load(), t.Down || l.down.Load()
 	}
 	return t
 }

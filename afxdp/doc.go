@@ -35,6 +35,15 @@
 // go to the kernel's stack; frames with more than two VLAN tags are dropped. The
 // bpf_link that attaches it ends with the process.
 //
+// Sending by XDP frames (TransmitXDP): the frames of a Send are copied into a map,
+// from where test runs of the program make XDP frames of them and redirect these
+// into the interface. In copy mode that spares the kernel a packet buffer for each
+// frame. They go by bulks of 16, and a program at the kernel's tracepoint says
+// how many of each the device took, so that a Send takes what has gone and leaves
+// the rest in order. It wants Linux 5.18, one queue, frames within a page and a
+// driver that takes redirected frames; a veth does when XDP or GRO is on at its
+// other end. What is redirected there arrives on the queue of the sender's CPU.
+//
 // Errors: what stands in the way of opening is an error that names the command
 // which mends it. Later nothing is fatal: a link that goes down or a device that
 // vanishes makes wakeups fail, which is counted and shows in Info; traffic goes
@@ -61,6 +70,7 @@
 // Files in reading order: port.go, umem.go, ring.go, pipe.go, pipequeue.go,
 // steer.go, end.go; then for interfaces options.go, interface.go, room.go, link.go,
 // holder.go, program.go, registry.go, socket.go, kernelring.go, counters.go, queue.go,
-// bundle.go, private.go, asavie.go, poll.go, info.go, features.go, inspect.go,
+// bundle.go, live.go, liveprogram.go,
+// live_unsafe.go, private.go, asavie.go, poll.go, info.go, features.go, inspect.go,
 // selftest.go, silence.go, xdp_unsafe.go.
 package afxdp

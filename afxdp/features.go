@@ -16,6 +16,7 @@ type Features uint64
 const (
 	FeatureBasic     Features = 1 << 0 // native XDP
 	FeatureRedirect  Features = 1 << 1 // to sockets
+	FeatureXmit      Features = 1 << 2 // takes redirected frames
 	FeatureZeroCopy  Features = 1 << 3 // AF_XDP without copies
 	FeatureRxPieces  Features = 1 << 5 // frames in several pieces
 	featureAttribute          = 3      // NETDEV_A_DEV_XDP_FEATURES

@@ -9,6 +9,7 @@ type Info struct {
 	Driver   string
 	Backend  Backend
 	Generic  bool // else the driver runs the program
+	Transmit Transmit
 	Attached bool
 	Ring     int         // descriptors per ring
 	Channels int         // receive queues of the device; more than Queues when some share one

@@ -33,6 +33,7 @@ type Interface struct {
 	program  *xdpProgram
 	link     link.Link // nil: not attached
 	silence  silence
+	live     *live         // nil: sends by the TX ring
 	pieces   bool          // frames of the MTU may come in several pieces
 	longest  atomic.Uint32 // frame that is sent, bytes; queues load it
 	room     int           // smallest frame that a queue has for receiving
@@ -124,8 +125,15 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 			return nil, err
 		}
 	}
-	i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt, i.pieces)
-	return i, err
+	if opt.Transmit == TransmitXDP {
+		if i.live, err = newLive(i.dev, opt.TxBudget, &i.longest); err != nil {
+			return nil, err
+		}
+	}
+	if i.program, err = loadProgram(max(i.channels, i.dev.rxQueues), opt, i.pieces, i.live); err != nil || i.live == nil {
+		return i, err
+	}
+	return i, i.live.start(i.program.prog, i.dev.mtu)
 }
 
 // unsegmented is about senders that leave segmenting to a device: a veth hands
@@ -221,7 +229,10 @@ func (i *Interface) open(n int, u *UMEM) (*bundle, error) {
 	if err := i.checkRoom(u); err != nil {
 		return nil, err
 	}
-	b := &bundle{}
+	b := &bundle{live: i.live}
+	if b.live != nil {
+		b.live.u = u
+	}
 	for channel := n; channel < i.channels; channel += len(i.queues) {
 		if err := i.join(b, channel, u, i.opt); err != nil {
 			return nil, errors.Join(err, b.shut(), b.release())
@@ -404,7 +415,7 @@ func (i *Interface) Info() Info {
 	i.lock.Lock()
 	defer i.lock.Unlock()
 	info := Info{
-		Name: i.name, Index: i.dev.index, Driver: i.dev.driver, Backend: i.opt.Backend, Generic: i.opt.Generic,
+		Name: i.name, Index: i.dev.index, Driver: i.dev.driver, Backend: i.opt.Backend, Generic: i.opt.Generic, Transmit: i.opt.Transmit,
 		Attached: i.link != nil, Ring: i.opt.Ring, Channels: i.channels, Queues: make([]QueueInfo, len(i.queues)), Warnings: slices.Clone(i.warnings),
 	}
 	for n, q := range i.queues {
@@ -451,6 +462,9 @@ func (i *Interface) Close() error {
 	}
 	if i.program != nil {
 		errs = append(errs, i.program.close())
+	}
+	if i.live != nil {
+		errs = append(errs, i.live.close())
 	}
 	for _, fd := range []int{i.all, i.ctl, i.silence.fd} {
 		if fd >= 0 {

@@ -34,6 +34,10 @@ func TestValidate(t *testing.T) {
 		{"budget too small", func(o *Options) { o.TxBudget = 16 }, "budget of 16"},
 		{"budget over ring", func(o *Options) { o.TxBudget = 4096 }, "budget of 4096"},
 		{"busy poll", func(o *Options) { o.BusyPoll = time.Hour }, "busy polling"},
+		{"transmit", func(o *Options) { o.Transmit = 9 }, "unknown transmit 9"},
+		{"transmit xdp from two queues", func(o *Options) { o.Transmit, o.Queues = TransmitXDP, 2 }, "sends from one"},
+		{"transmit xdp and generic", func(o *Options) { o.Transmit, o.Generic = TransmitXDP, true }, "needs native XDP"},
+		{"transmit xdp with asavie", func(o *Options) { o.Transmit, o.Backend = TransmitXDP, BackendAsavie }, "own backend"},
 		{"busy poll with asavie", func(o *Options) { o.BusyPoll, o.Backend = time.Microsecond, BackendAsavie }, "asavie"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -292,22 +296,29 @@ func TestLargeChunk(t *testing.T) {
 func TestUnprivileged(t *testing.T) {
 	n := newTestNet(t)
 	n.veth("a0", "a1", 1)
-	var err error
-	n.inNamespace(func() {
-		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var none [2]unix.CapUserData
-		if err := unix.Capset(&header, &none[0]); err != nil {
-			t.Errorf("give up capabilities: %v", err)
-			return
+	for transmit, wants := range map[Transmit][]string{
+		TransmitAFXDP: {"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"},
+		TransmitXDP:   {"CAP_NET_ADMIN", "CAP_BPF", "CAP_PERFMON"},
+	} {
+		opt := testOptions(1)
+		opt.Transmit = transmit
+		var err error
+		n.inNamespace(func() {
+			header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			var none [2]unix.CapUserData
+			if err := unix.Capset(&header, &none[0]); err != nil {
+				t.Errorf("give up capabilities: %v", err)
+				return
+			}
+			err = openAll("a1", opt, []*UMEM{newTestUMEM(t, 256)})
+		})
+		if err == nil {
+			t.Fatalf("transmit %v: no error", transmit)
 		}
-		err = openAll("a1", testOptions(1), []*UMEM{newTestUMEM(t, 256)})
-	})
-	if err == nil {
-		t.Fatal("no error")
-	}
-	for _, want := range []string{"a1", "not permitted", "root", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF"} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("error %q lacks %q", err, want)
+		for _, want := range append(wants, "a1", "not permitted", "root") {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("transmit %v: error %q lacks %q", transmit, err, want)
+			}
 		}
 	}
 }

@@ -56,7 +56,8 @@ const (
 // loadProgram loads the program for an interface with that many receive queues;
 // with AllFrames it classifies nothing and every frame goes to the socket, with
 // pieces it takes frames in several, of which it only ever looks into the first.
-func loadProgram(queues int, opt Options, pieces bool) (*xdpProgram, error) {
+// With live it also sends.
+func loadProgram(queues int, opt Options, pieces bool, live *live) (*xdpProgram, error) {
 	p := &xdpProgram{}
 	var err error
 	fail := func(what string) (*xdpProgram, error) {
@@ -82,9 +83,13 @@ func loadProgram(queues int, opt Options, pieces bool) (*xdpProgram, error) {
 	if pieces {
 		flags = unix.BPF_F_XDP_HAS_FRAGS
 	}
+	insns := xdpInstructions(p.sockets.FD(), p.counter.FD(), opt)
+	if live != nil {
+		insns = live.withLive(insns)
+	}
 	p.prog, err = ebpf.NewProgram(&ebpf.ProgramSpec{
 		Name: programName, Type: ebpf.XDP, License: "Dual MIT/GPL", Flags: flags,
-		Instructions: xdpInstructions(p.sockets.FD(), p.counter.FD(), opt),
+		Instructions: insns,
 	})
 	if err != nil {
 		return fail("load the XDP program")

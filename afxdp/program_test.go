@@ -45,7 +45,7 @@ func TestProgram(t *testing.T) {
 		{"ends in the second tag", macs + qinq + "\x81\x00\x00\x05\x08", xdpDrop, xdpDrop, 0, 1},
 	}
 	for _, socket := range []bool{false, true} {
-		p, err := loadProgram(1, Options{}, false)
+		p, err := loadProgram(1, Options{}, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestProgramPasses(t *testing.T) {
 // nothing else of IPv6.
 func TestProgramDiscovery(t *testing.T) {
 	newTestNet(t)
-	p, err := loadProgram(1, Options{Discovery: true}, false)
+	p, err := loadProgram(1, Options{Discovery: true}, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestProgramDiscovery(t *testing.T) {
 func TestProgramOfAWire(t *testing.T) {
 	n := newTestNet(t)
 	n.veth("a0", "a1", 1)
-	p, err := loadProgram(1, Options{AllFrames: true}, false)
+	p, err := loadProgram(1, Options{AllFrames: true}, false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,6 +194,8 @@ func TestBadInput(t *testing.T) {
 		{"skew without zipf", "count: 10}", "count: 10, skew: 2}", "p.yaml:16:42: streams[0].vary[0].skew: only order: zipf"},
 		{"loops without pcap", "size: 128", "loops: 3", "p.yaml:12:12: streams[0].loops"},
 		{"namespace of a link", "{name: a, link: wire}", "{name: a, link: wire, netns: x}", "ports[0].netns: this is for ports with an interface"},
+		{"transmit of a link", "{name: a, link: wire}", "{name: a, link: wire, transmit: xdp}", "ports[0].transmit: this is for ports with an interface"},
+		{"transmit", "{name: a, link: wire}", "{name: a, interface: x, transmit: fast}", "p.yaml:4:39: ports[0].transmit: \"fast\": want afxdp or xdp"},
 		{"headers of a capture", "    count: 2000\n", "    pcap: none.pcap\n", "p.yaml:12:11: streams[0].size: the frames are those of the capture"},
 		{"burst", "    vary:\n      - {field: ip.src, count: 10}\n", "    burst: 1001\nduration: 1ms\n", "p.yaml:15:12: streams[0].burst: 1001 frames: in 1ms its rate comes to 1000"},
 		{"burst of a soak", "    vary:\n      - {field: ip.src, count: 10}\n", "    burst: 1001\nduration: 1s\nmethod: {kind: soak, trial: 1ms}\n", "p.yaml:15:12: streams[0].burst"},

@@ -49,6 +49,7 @@ type portProfile struct {
 	Queues    int    `yaml:"queues"`
 	Ring      int    `yaml:"ring"`
 	Budget    int    `yaml:"budget"`
+	Transmit  string `yaml:"transmit"`
 	Generic   bool   `yaml:"generic"`
 	Link      string `yaml:"link"`
 	Pcap      string `yaml:"pcap"`

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/perf/pktgen"
 )
 
@@ -157,4 +158,17 @@ func parseFlags(text string) (flags uint8, err error) {
 		flags |= 1 << i
 	}
 	return flags, nil
+}
+
+// parseTransmit reads how an interface sends; empty: through AF_XDP.
+func parseTransmit(text string) (afxdp.Transmit, error) {
+	for _, t := range []afxdp.Transmit{afxdp.TransmitAFXDP, afxdp.TransmitXDP} {
+		if text == t.String() {
+			return t, nil
+		}
+	}
+	if text == "" {
+		return afxdp.TransmitAFXDP, nil
+	}
+	return 0, fmt.Errorf("%q: want afxdp or xdp", text)
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -41,23 +43,36 @@ func (t *selftest) veth(ctx context.Context) {
 		t.check("veth", false, "%v", err)
 		return
 	}
-	if err := t.vethCounters(ctx, l); err != nil {
-		t.check("veth, counters", false, "%v", err)
+	var seen [2][sha256.Size]byte
+	for _, transmit := range []afxdp.Transmit{afxdp.TransmitAFXDP, afxdp.TransmitXDP} {
+		if err := t.vethCounters(ctx, l, transmit); err != nil {
+			t.check(fmt.Sprintf("veth, transmit %v, counters", transmit), false, "%v", err)
+		}
 	}
-	if err := t.vethCapture(ctx, l); err != nil {
-		t.check("veth, tcpdump", false, "%v", err)
+	// XDP frames arrive where no program is only with this.
+	if out, err := l.Command("b", "ethtool", "-K", "b0", "gro", "on").CombinedOutput(); err != nil {
+		t.check("veth, GRO", false, "%v: %s", err, out)
+		return
 	}
+	for _, transmit := range []afxdp.Transmit{afxdp.TransmitAFXDP, afxdp.TransmitXDP} {
+		if seen[transmit], err = t.vethCapture(ctx, l, transmit); err != nil {
+			t.check(fmt.Sprintf("veth, transmit %v, tcpdump", transmit), false, "%v", err)
+		}
+	}
+	t.check("veth, the same frames either way", seen[0] == seen[1], "SHA-256 of what tcpdump saw: %x and %x", seen[0][:4], seen[1][:4])
 	if err := t.vethSessions(ctx, l); err != nil {
 		t.check("veth, sessions", false, "%v", err)
 	}
 }
 
 // openVeth opens an interface of a node.
-func openVeth(l *lab.Lab, node, name string) (*pktgen.Port, *afxdp.Interface, error) {
-	p := &pktgen.Port{Name: node, In: func(f func() error) error { return l.Do(node, f) }}
+func openVeth(l *lab.Lab, node, name string, transmit afxdp.Transmit) (*pktgen.Port, *afxdp.Interface, error) {
+	opt := afxdp.DefaultOptions()
+	opt.Transmit = transmit
+	p := &pktgen.Port{Name: node, OneSend: transmit == afxdp.TransmitXDP, In: func(f func() error) error { return l.Do(node, f) }}
 	var open *afxdp.Interface
 	err := p.In(func() (err error) {
-		open, err = afxdp.OpenInterface(name, afxdp.DefaultOptions())
+		open, err = afxdp.OpenInterface(name, opt)
 		return err
 	})
 	p.Port = open
@@ -76,14 +91,15 @@ func vethStream(l *lab.Lab, count uint64, rate float64) (pktgen.Stream, error) {
 	return s, nil
 }
 
-// vethCounters sends from one AF_XDP port to another.
-func (t *selftest) vethCounters(ctx context.Context, l *lab.Lab) error {
+// vethCounters sends from one interface to another.
+func (t *selftest) vethCounters(ctx context.Context, l *lab.Lab, transmit afxdp.Transmit) error {
 	const count = 50_000
-	a, aIf, err := openVeth(l, "a", "a0")
+	what := fmt.Sprintf("veth, transmit %v, ", transmit)
+	a, aIf, err := openVeth(l, "a", "a0", transmit)
 	if err != nil {
 		return err
 	}
-	b, bIf, err := openVeth(l, "b", "b0")
+	b, bIf, err := openVeth(l, "b", "b0", afxdp.TransmitAFXDP)
 	if err != nil {
 		return errors.Join(err, aIf.Close())
 	}
@@ -109,10 +125,11 @@ func (t *selftest) vethCounters(ctx context.Context, l *lab.Lab) error {
 		return err
 	}
 	one, port := &run.Streams[0], &run.Ports[1]
-	t.equal("veth, sent against the kernel's TX counter", after.sent-before.sent, one.Sent)
-	t.equal("veth, on its way against the kernel's RX counter", after.received-before.received, one.Sent)
-	t.equal("veth, received and lost on the receive ring", one.Received+port.RxNoFrame+port.RxFull, one.Sent)
-	t.equal("veth, corrupt", run.Corrupt(), 0)
+	t.equal(what+"sent against the kernel's TX counter", after.sent-before.sent, one.Sent)
+	t.equal(what+"on its way against the kernel's RX counter", after.received-before.received, one.Sent)
+	t.equal(what+"received and lost on the receive ring", one.Received+port.RxNoFrame+port.RxFull, one.Sent)
+	t.equal(what+"sent against the count asked for", one.Sent, count)
+	t.equal(what+"corrupt", run.Corrupt(), 0)
 	fmt.Fprintf(t.to, "       veth at %s (%s mode): latency p50 %s, p99 %s\n", report.Rate(one.SentPPS), port.Mode,
 		report.Nanos(one.Latency.Quantile(0.5)), report.Nanos(one.Latency.Quantile(0.99)))
 	return nil
@@ -132,43 +149,67 @@ func vethCounts(l *lab.Lab) (c vethCount, err error) {
 	return vethCount{a.Statistics.TxPackets, b.Statistics.RxPackets}, nil
 }
 
-// vethCapture sends to an interface on which only tcpdump listens.
-func (t *selftest) vethCapture(ctx context.Context, l *lab.Lab) error {
+// vethCapture sends to an interface on which only tcpdump listens. It returns a
+// hash of the frames.
+func (t *selftest) vethCapture(ctx context.Context, l *lab.Lab, transmit afxdp.Transmit) (hash [sha256.Size]byte, err error) {
 	const count = 5000
 	dir, err := os.MkdirTemp("", "pktgen")
 	if err != nil {
-		return err
+		return hash, err
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "seen.pcap")
 	dump := l.Command("b", "tcpdump", "-i", "b0", "-n", "-U", "-Z", "root", "-B", "65536", "-w", file, "udp")
 	if err := dump.Start(); err != nil {
 		fmt.Fprintf(t.to, "skipped tcpdump: %v\n", err)
-		return nil
+		return hash, nil
 	}
 	for i := 0; ; i++ { // the file is there when it listens
 		if _, err := os.Stat(file); err == nil {
 			break
 		}
 		if i == 100 {
-			return errors.Join(errors.New("tcpdump does not listen"), dump.Process.Kill(), dump.Wait())
+			return hash, errors.Join(errors.New("tcpdump does not listen"), dump.Process.Kill(), dump.Wait())
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	time.Sleep(200 * time.Millisecond)
-	sent, err := t.sendTo(ctx, l, count)
-	time.Sleep(500 * time.Millisecond)
+	sent, err := t.sendTo(ctx, l, count, transmit)
+	for range 100 { // tcpdump may come to them late
+		if seen, _, _ := captured(file); seen >= sent {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // for one too many
 	err = errors.Join(err, dump.Process.Signal(os.Interrupt))
 	_ = dump.Wait() // how it takes the signal does not matter
 	if err != nil {
-		return err
+		return hash, err
 	}
-	seen := &pktgen.Replay{File: file}
-	if _, err := seen.Load(); err != nil {
-		return err
+	seen, hash, err := captured(file)
+	t.equal(fmt.Sprintf("veth, transmit %v, sent against tcpdump's capture", transmit), seen, sent)
+	return hash, err
+}
+
+// captured counts the frames of a pcap file of this machine and hashes them and
+// their lengths; of one that is still written, as far as it is.
+func captured(file string) (frames uint64, hash [sha256.Size]byte, err error) {
+	const header, record, length = 24, 16, 8
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return 0, hash, err
 	}
-	t.equal("veth, sent against tcpdump's capture", uint64(seen.Frames()), sent)
-	return nil
+	h := sha256.New()
+	for b = b[min(header, len(b)):]; len(b) >= record; frames++ {
+		end := record + int(binary.NativeEndian.Uint32(b[length:]))
+		if end > len(b) {
+			break
+		}
+		h.Write(b[length:end])
+		b = b[end:]
+	}
+	return frames, [sha256.Size]byte(h.Sum(nil)), nil
 }
 
 // vethSessions opens connections over the veth, from a profile as a user would.
@@ -200,9 +241,10 @@ sessions:
 	return nil
 }
 
-// sendTo sends frames of the veth's end a.
-func (t *selftest) sendTo(ctx context.Context, l *lab.Lab, count uint64) (sent uint64, err error) {
-	a, aIf, err := openVeth(l, "a", "a0")
+// sendTo sends frames of the veth's end a, without signature: these have the time
+// of sending.
+func (t *selftest) sendTo(ctx context.Context, l *lab.Lab, count uint64, transmit afxdp.Transmit) (sent uint64, err error) {
+	a, aIf, err := openVeth(l, "a", "a0", transmit)
 	if err != nil {
 		return 0, err
 	}
@@ -215,7 +257,7 @@ func (t *selftest) sendTo(ctx context.Context, l *lab.Lab, count uint64) (sent u
 	if err != nil {
 		return 0, err
 	}
-	s.To = ""
+	s.To, s.Unsigned = "", true
 	run, err := rig.Run(ctx, pktgen.Load{Name: "tcpdump", Streams: []pktgen.Stream{s}}, pktgen.Limits{})
 	if err != nil {
 		return 0, err

@@ -137,7 +137,7 @@ func (p *profile) openPort(w *world, i int, ends map[string][]afxdp.Port) error 
 	if err != nil {
 		return p.wrong(path+".speed", "%w", err)
 	}
-	for _, name := range []string{"netns", "mode", "generic", "queues", "ring", "budget"} {
+	for _, name := range []string{"netns", "mode", "generic", "queues", "ring", "budget", "transmit"} {
 		if at := path + "." + name; (c.Link != "" || c.Pcap != "") && p.file.Has(at) {
 			return p.wrong(at, "this is for ports with an interface")
 		}
@@ -209,13 +209,17 @@ func (p *profile) openInterface(port *pktgen.Port, c *portProfile, path string) 
 	default:
 		return p.wrong(path+".mode", "%q: want auto, zerocopy or copy", c.Mode)
 	}
+	var err error
+	if o.Transmit, err = parseTransmit(c.Transmit); err != nil {
+		return p.wrong(path+".transmit", "%w", err)
+	}
 	if os.Geteuid() != 0 {
 		return p.wrong(path+".interface", "AF_XDP on %s needs root (or CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF); links and pcap ports do not", c.Interface)
 	}
 	port.In = func(f func() error) error { return within(c.Netns, lab.Do(c.Netns, f)) }
 	port.Frames = 4 * o.Ring
-	port.Bursts = o.TxBudget / 64
-	err := port.In(func() error {
+	port.Bursts, port.OneSend = o.TxBudget/64, o.Transmit == afxdp.TransmitXDP
+	err = port.In(func() error {
 		f, err := afxdp.OpenInterface(c.Interface, o)
 		if err == nil {
 			port.Port = f

@@ -42,6 +42,9 @@ func (r *Rig) result(load *Load, took, long time.Duration, cut bool) *report.Run
 			if len(info.Queues) > 0 && info.Queues[0].ZeroCopy {
 				p.Mode = "zero-copy"
 			}
+			if info.Transmit == afxdp.TransmitXDP {
+				p.Mode += " and XDP transmit"
+			}
 			run.Notes = append(run.Notes, info.Warnings...)
 		}
 		run.Ports = append(run.Ports, p)

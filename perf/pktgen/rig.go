@@ -21,6 +21,9 @@ type Port struct {
 	// Bursts is how many full bursts are made, when as many are due, before the
 	// port is told to send: telling costs a system call on interfaces. 0: 1.
 	Bursts int
+	// OneSend makes one Send of these bursts, for ports on which that costs the
+	// system call.
+	OneSend bool
 	// In runs a function in the network namespace of the port; nil: as it is.
 	In func(func() error) error
 	// After is called by the port's worker after each burst; nil: nothing is.
@@ -57,21 +60,23 @@ func NewRig(clock *perf.Clock, ports ...*Port) (_ *Rig, err error) {
 		r.byName[p.Name] = len(r.workers)
 		w := &worker{port: p, clock: clock}
 		r.workers = append(r.workers, w)
-		open := func() error { return w.open() }
-		if p.In != nil {
-			err = p.In(open)
-		} else {
-			err = open()
-		}
-		if err != nil {
+		if err = p.in(w.open); err != nil {
 			return nil, fmt.Errorf("port %s: %w", p.Name, err)
 		}
 	}
 	return r, nil
 }
 
-// longest returns the longest frame a port takes, in bytes without FCS.
+// longest returns the longest frame a port has, in bytes without FCS.
 func longest(p afxdp.Port) int { return p.MTU() + 14 + 2*4 }
+
+// longestSent returns the longest that it sends.
+func longestSent(p afxdp.Port) int {
+	if i, ok := p.(interface{ LongestFrame() int }); ok {
+		return i.LongestFrame()
+	}
+	return longest(p)
+}
 
 func (w *worker) open() (err error) {
 	frames := w.port.Frames
@@ -90,7 +95,7 @@ func (w *worker) open() (err error) {
 		if err != nil {
 			return err
 		}
-		w.lanes = append(w.lanes, &lane{queue: q})
+		w.lanes = append(w.lanes, w.newLane(q))
 	}
 	if a, ok := w.port.Port.(attacher); ok {
 		return a.Attach()
@@ -171,7 +176,29 @@ func (r *Rig) prepare(load *Load) error {
 			return fmt.Errorf("stream %s: %w", s.Name, err)
 		}
 	}
+	for _, w := range r.workers {
+		if err := w.checkTransmit(); err != nil {
+			return fmt.Errorf("port %s: %w", w.port.Name, err)
+		}
+	}
 	return nil
+}
+
+// checkTransmit asks a port that is to send whether frames can leave it.
+func (w *worker) checkTransmit() error {
+	i, ok := w.port.Port.(interface{ CheckTransmit() error })
+	if !ok || !slices.ContainsFunc(w.lanes, func(l *lane) bool { return len(l.senders) > 0 }) {
+		return nil
+	}
+	return w.port.in(i.CheckTransmit)
+}
+
+// in runs a function in the port's network namespace.
+func (p *Port) in(f func() error) error {
+	if p.In == nil {
+		return f()
+	}
+	return p.In(f)
 }
 
 func (r *Rig) add(s *Stream, id uint32, seed uint64, window int) error {
@@ -183,7 +210,7 @@ func (r *Rig) add(s *Stream, id uint32, seed uint64, window int) error {
 	if s.Queue < 0 || s.Queue >= len(w.lanes) {
 		return fmt.Errorf("queue %d of port %s: it has %d", s.Queue, s.From, len(w.lanes))
 	}
-	n, err := newSender(s, id, r.run, seed, longest(w.port.Port)+FCS, w.port.Speed)
+	n, err := newSender(s, id, r.run, seed, longestSent(w.port.Port)+FCS, w.port.Speed)
 	if err != nil {
 		return err
 	}
@@ -301,7 +328,7 @@ func (l *Load) Check(limits Limits, ports ...*Port) error {
 // DueIn returns how many frames a stream's rate comes to in such a time on a port
 // that can send it; without end at top speed, and for a capture at its own speed.
 func (s *Stream) DueIn(d time.Duration, from *Port) float64 {
-	n, err := newSender(s, 0, 0, 0, longest(from.Port)+FCS, from.Speed)
+	n, err := newSender(s, 0, 0, 0, longestSent(from.Port)+FCS, from.Speed)
 	if err != nil || n.pace.rate == 0 {
 		return math.Inf(1)
 	}
@@ -313,6 +340,6 @@ func Check(s *Stream, from *Port) error {
 	if s.Queue < 0 || s.Queue >= from.Port.Queues() {
 		return fmt.Errorf("queue %d of port %s: it has %d", s.Queue, from.Name, from.Port.Queues())
 	}
-	_, err := newSender(s, 0, 0, 0, longest(from.Port)+FCS, from.Speed)
+	_, err := newSender(s, 0, 0, 0, longestSent(from.Port)+FCS, from.Speed)
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -247,6 +248,48 @@ func TestReceivesAsMuchAsItSends(t *testing.T) {
 	}
 	if rig.workers[0].step(true); rig.workers[0].taken != 8*burstFrames {
 		t.Errorf("%d frames received in a step that may send %d", rig.workers[0].taken, 8*burstFrames)
+	}
+}
+
+// countingPort counts the Sends of a sink, by how many frames they have.
+type countingPort struct {
+	sinkPort
+	sends *[]int
+}
+
+func (p countingPort) Open(_ int, u *afxdp.UMEM) (afxdp.Queue, error) {
+	return &countingQueue{sink{u}, p.sends}, nil
+}
+
+type countingQueue struct {
+	sink
+	sends *[]int
+}
+
+func (q *countingQueue) Send(d []afxdp.Desc) int {
+	*q.sends = append(*q.sends, len(d))
+	return q.sink.Send(d)
+}
+
+// TestOneSend: the bursts of a step go by one Send where that is asked for.
+func TestOneSend(t *testing.T) {
+	for _, c := range []struct {
+		one  bool
+		want []int
+	}{{false, []int{64, 64, 64, 64}}, {true, []int{256}}} {
+		var sends []int
+		rig, err := NewRig(perf.NewClock(), &Port{Name: "a", Port: countingPort{sends: &sends}, Bursts: 4, OneSend: c.one})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rig.Close()
+		if err := rig.prepare(&Load{Streams: []Stream{{Name: "s", From: "a", Headers: udp4(), Sizes: FixedSize(64)}}}); err != nil {
+			t.Fatal(err)
+		}
+		rig.begin(0, 0)
+		if rig.workers[0].step(true); !slices.Equal(sends, c.want) {
+			t.Errorf("one: %v: Sends of %v frames, want %v", c.one, sends, c.want)
+		}
 	}
 }
 

@@ -33,9 +33,9 @@ type lane struct {
 	before  afxdp.QueueStats // when the run began
 	senders []*sender
 	first   int // sender that is asked first
-	tx      [burstFrames]afxdp.Desc
-	from    [burstFrames]uint16 // number of its sender in senders
-	n       int                 // frames made and not taken by the port
+	tx      []afxdp.Desc
+	from    []uint16 // number of its sender in senders
+	n       int      // frames made and not taken by the port
 }
 
 // step receives what has come and sends what is due on each queue, some bursts of
@@ -53,7 +53,7 @@ func (w *worker) step(sending bool) (work bool) {
 				break
 			}
 		}
-		for range max(w.port.Bursts, 1) {
+		for range w.sends() {
 			if sending {
 				w.fill(l)
 			}
@@ -62,7 +62,7 @@ func (w *worker) step(sending bool) (work bool) {
 				l.send(w.clock)
 				work = true
 			}
-			if made < burstFrames || l.n > 0 {
+			if made < len(l.tx) || l.n > 0 {
 				break // no more is due, or the port is full
 			}
 		}
@@ -72,6 +72,20 @@ func (w *worker) step(sending bool) (work bool) {
 		w.port.After()
 	}
 	return work
+}
+
+// sends returns how often a step sends on a queue, at most.
+func (w *worker) sends() int {
+	if w.port.OneSend {
+		return 1
+	}
+	return max(w.port.Bursts, 1)
+}
+
+// newLane makes the lane of a queue, with room for what one Send takes.
+func (w *worker) newLane(q afxdp.Queue) *lane {
+	frames := burstFrames * max(w.port.Bursts, 1) / w.sends()
+	return &lane{queue: q, tx: make([]afxdp.Desc, frames), from: make([]uint16, frames)}
 }
 
 // receive examines the first n frames of rx and frees them.
@@ -116,7 +130,7 @@ func (w *worker) receive(n int) {
 
 // fill makes the frames that are due now, as many as a burst has room for.
 func (w *worker) fill(l *lane) {
-	if l.n == burstFrames || len(l.senders) == 0 {
+	if l.n == len(l.tx) || len(l.senders) == 0 {
 		return
 	}
 	now := w.clock.Nanos()
@@ -126,7 +140,7 @@ func (w *worker) fill(l *lane) {
 			at -= len(l.senders)
 		}
 		s := l.senders[at]
-		n := s.due(now, burstFrames-l.n)
+		n := s.due(now, len(l.tx)-l.n)
 		made := 0
 		for ; made < n; made++ {
 			addr, ok := w.umem.Alloc()
@@ -139,7 +153,7 @@ func (w *worker) fill(l *lane) {
 			l.n++
 		}
 		s.pace.took(made, now)
-		if made < n || l.n == burstFrames {
+		if made < n || l.n == len(l.tx) {
 			break
 		}
 	}
@@ -167,8 +181,8 @@ func (l *lane) send(clock *perf.Clock) {
 		s.sent++
 		s.bytes += uint64(d.Len) + FCS
 	}
-	copy(l.tx[:], l.tx[taken:l.n])
-	copy(l.from[:], l.from[taken:l.n])
+	copy(l.tx, l.tx[taken:l.n])
+	copy(l.from, l.from[taken:l.n])
 	l.n -= taken
 	for _, s := range l.senders {
 		s.publish()
