@@ -234,8 +234,8 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	}
 	s.SizeGiven = uint32(b.size)
 	if b.keyExpr != nil {
-		k := &ruleCheck{checker: c, table: t, typeof: true, l4: -1}
-		k.start()
+		k := c.rule(t)
+		k.typeof = true
 		s.KeyExprs, s.Key = k.keyExprs(b.keyExpr)
 	} else {
 		s.Key = c.setTypes(b.key, kind, false)
@@ -245,8 +245,8 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	case b.objects:
 		s.HoldsObjects, s.ObjectKind = true, b.kind
 	case b.dataExpr != nil:
-		k := &ruleCheck{checker: c, table: t, typeof: true, l4: -1}
-		k.start()
+		k := c.rule(t)
+		k.typeof = true
 		s.DataExprs, s.Data = k.keyExprs(b.dataExpr)
 	case b.isMap:
 		s.Data = c.setTypes(b.data, kind, true)
@@ -258,7 +258,7 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 		s.Flags |= SetTimeout
 	}
 	for _, n := range b.stmts {
-		k := &ruleCheck{checker: c, table: t, l4: -1}
+		k := c.rule(t)
 		s.Stmts = append(s.Stmts, k.statement(n))
 	}
 	if len(s.Stmts) > maxStateful {

@@ -7,38 +7,22 @@ import "slices"
 type ruleCheck struct {
 	*checker
 	table    *Table
-	l3       Family // ip or ip6 when known, 0
-	l4       int    // transport protocol when known, -1
-	l4Name   string
-	ports    bool // some match on the transport protocol was made
+	layers   layers
 	effects  bool // a statement that does something was checked
 	matching bool // the left side of a match is being checked
-	ether    bool // the link layer is known to be Ethernet
-	foreign  bool // a match says that the link layer is none of Ethernet
-	vlan     bool // a field of the VLAN tag was named
-	etherAt  span // of a match on the Ethernet type
-	l3At     span
-	l4At     span
 	typeof   bool
-	l4Set    bool // l4 comes from a set of several
-	ctProto  bool // ct protocol was matched
-	icmpType int  // icmp type a match asked for, -1
 
 	implied []Stmt // matches to put before everything else
 	here    []Stmt // matches to put before the statement being checked
 }
 
-func (k *ruleCheck) start() {
-	k.icmpType = -1
-	if f := k.table.Family; f == FamilyIP || f == FamilyIP6 {
-		k.l3 = f
-	}
+func (c *checker) rule(t *Table) *ruleCheck {
+	return &ruleCheck{checker: c, table: t, layers: newLayers(t.Family)}
 }
 
 // addRule checks a rule and adds it to the chain, at a place among its rules.
 func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
-	k := &ruleCheck{checker: c, table: t, l4: -1}
-	k.start()
+	k := c.rule(t)
 	r := &Rule{Pos: n.pos, End: n.end}
 	r.Comment, r.empty = textOf(n.comment)
 	var final *span

@@ -1,37 +1,5 @@
 package nft
 
-import "bytes"
-
-// conflict reports two protocols a packet cannot have at once.
-func (k *ruleCheck) conflict(r *raw, have, want string) {
-	if k.typeof {
-		return // a set may be for packets of any protocol
-	}
-	k.fail(r, "conflicting protocols specified: %s vs. %s", have, want)
-}
-
-// overEther refuses what stands on Ethernet where a match says that the packet
-// came over something else.
-func (k *ruleCheck) overEther(r *raw, proto string) {
-	if k.foreign {
-		k.conflict(r, "unknown", proto)
-	}
-}
-
-// needNetwork notes that the packet must be of a network protocol.
-func (k *ruleCheck) needNetwork(r *raw, f Family, proto string) {
-	if k.l3 == 0 {
-		k.overEther(r, proto)
-	}
-	if k.l3 != 0 && k.l3 != f {
-		k.conflict(r, familyName(k.l3), proto)
-	}
-	if k.l3 == 0 && f == FamilyARP && k.table.Family == FamilyInet && !k.typeof {
-		k.conflict(r, "inet", proto)
-	}
-	k.l3 = f
-}
-
 // selector checks one selector against what is known and notes what it says.
 func (k *ruleCheck) selector(r *raw) Expr {
 	switch e := r.expr.(type) {
@@ -52,11 +20,10 @@ func (k *ruleCheck) selector(r *raw) Expr {
 		}
 		x := *e
 		if x.Family == 0 {
-			if k.l3 == 0 {
+			if x.Family = k.layers.addresses(); x.Family == 0 {
 				k.fail(r, "cannot determine ip protocol version, use \"ip nexthop\" or \"ip6 nexthop\" instead")
 			}
-			x.Family = k.l3
-		} else if k.l3 != 0 && k.l3 != x.Family {
+		} else if one := k.table.Family; (one == FamilyIP || one == FamilyIP6) && one != x.Family {
 			k.fail(r, "%s nexthop will not match", familyName(x.Family))
 		}
 		return &x
@@ -103,55 +70,6 @@ func (k *ruleCheck) notIn(r *raw, families ...Family) {
 	}
 }
 
-// payload checks the protocols of a header field.
-func (k *ruleCheck) payload(r *raw, f *Field) {
-	if f.Base == BaseLink {
-		k.overEther(r, f.Proto)
-	}
-	if f.Proto == "vlan" && !k.vlan {
-		one := k.table.Family == FamilyIP || k.table.Family == FamilyIP6
-		if one && k.ether || !one && k.l3 != 0 || k.etherAt.pos.Line != 0 {
-			k.conflict(r, "ether", "vlan")
-		}
-		k.vlan = true
-		if !k.typeof {
-			k.here = append(k.here, &Match{
-				Pos: r.pos, Left: &Payload{Field: LookupField("ether", "type")},
-				Right:   &Const{T: TypeEtherType, Data: putUint(0x8100, 2), PrefixLen: -1},
-				implied: true, fam: k.table.Family,
-			})
-		}
-	}
-	k.ether = k.ether || f.Base == BaseLink
-	if f.L3 != 0 && f.Base == BaseNetwork {
-		k.needNetwork(r, f.L3, f.Proto)
-	}
-	if f.HasL4 {
-		if k.l3 == FamilyARP && !k.typeof {
-			k.conflict(r, "arp", f.Proto)
-		}
-		if k.l4 >= 0 && k.l4 != int(f.L4) {
-			k.conflict(r, k.l4Name, f.Proto)
-		}
-		if k.l4 < 0 {
-			k.l4, k.l4Name = int(f.L4), f.Proto
-			k.l4At = span{r.pos, r.end}
-		}
-		k.ports = true
-		if f.L3 != 0 && k.l3 == 0 {
-			k.overEther(r, familyName(f.L3))
-			k.l3 = f.L3
-			k.l3At = span{r.pos, r.end}
-		}
-	}
-	if f.Types != nil && k.icmpType >= 0 && bytes.IndexByte(f.Types, byte(k.icmpType)) < 0 {
-		k.fail(r, "incompatible icmp match: rule has %d, need %d", k.icmpType, f.Types[0])
-	}
-	if f.Base == BaseNetwork && k.l3At.pos.Line == 0 {
-		k.l3At = span{r.pos, r.end}
-	}
-}
-
 // meta checks keys that not every family has.
 func (k *ruleCheck) meta(r *raw, e *Meta) {
 	if k.typeof {
@@ -177,44 +95,49 @@ func (k *ruleCheck) ct(r *raw, e *CT) Expr {
 	if e.Key == CTSaddr || e.Key == CTDaddr {
 		x := *e
 		x.bare = !r.ctFamily
+		have := k.layers.addresses()
 		if x.Family == 0 {
-			if k.l3 == 0 {
+			if have == 0 {
 				k.fail(r, "cannot determine ip protocol version, use \"ip saddr\" or \"ip6 saddr\" instead")
 			}
-			x.Family = k.l3
-		} else if k.l3 != 0 && k.l3 != x.Family {
-			k.conflict(r, familyName(k.l3), familyName(x.Family))
+			x.Family = have
+			if f := k.table.Family; f == FamilyBridge || f != have && (f == FamilyIP || f == FamilyIP6) {
+				k.fail(r, "Could not process rule: Address family not supported by protocol")
+			}
+		} else if have != 0 && have != x.Family && !k.typeof {
+			k.conflict(r, familyName(have), familyName(x.Family))
 		}
 		return &x
 	}
-	if (e.Key == CTProtoSrc || e.Key == CTProtoDst) && k.l4 < 0 && !k.ctProto && !k.typeof {
+	if (e.Key == CTProtoSrc || e.Key == CTProtoDst) && k.layers.transport() == "" && !k.typeof {
 		k.fail(r, "cannot determine the transport protocol, a match on it must come before")
-	}
-	if e.Key == CTProtocol {
-		k.ctProto = true
 	}
 	return e
 }
 
 // option checks the header an option is in.
 func (k *ruleCheck) option(r *raw, e *Option) Expr {
-	l3 := k.l3
+	var f Family
 	switch e.Kind {
 	case OptionIPv6:
-		if k.l3 != 0 && k.l3 != FamilyIP6 {
-			k.fail(r, "cannot use exthdr with %s", familyName(k.l3))
-		}
-		if k.l3 == 0 {
-			k.overEther(r, "ip6")
-		}
-		k.l3 = FamilyIP6
+		f = FamilyIP6
 	case OptionIPv4:
-		k.needNetwork(r, FamilyIP, "ip")
+		f = FamilyIP
+	default:
+		return e
 	}
-	// The match on the protocol that nft adds stands before everything else, and
-	// so has an effect on what a statement before this one does.
-	if l3 == 0 && k.l3 != 0 && k.effects && !k.typeof {
-		k.implyNetwork(r.pos, k.l3)
+	have := k.layers.at[BaseNetwork].proto
+	switch {
+	case k.typeof || have == familyName(f):
+	case have != "":
+		k.fail(r, "cannot use exthdr with %s", have)
+	default:
+		// The match on the protocol that nft adds stands before everything else, and
+		// so has an effect on what a statement before this one does.
+		k.dependNetwork(r, familyName(f))
+		if k.effects {
+			k.implyNetwork(r.pos, f)
+		}
 	}
 	return e
 }

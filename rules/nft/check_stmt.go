@@ -6,16 +6,12 @@ func (k *ruleCheck) nat(n *natNode) Stmt {
 		k.failToken(&n.word, "NAT is only supported for IPv4/IPv6")
 	}
 	st := &NAT{Pos: n.pos, Kind: n.kind, Flags: n.flags, FamilyGiven: n.fam != 0, inet: k.table.Family == FamilyInet}
-	if n.fam != 0 && k.l3 != 0 && k.l3 != n.fam {
-		k.errorf(n.word.pos, n.word.end, "conflicting protocols specified: %s vs. %s. You must specify ip or ip6 family in nat statement", familyName(k.l3), familyName(n.fam))
-		k.also(k.l3At.pos, k.l3At.end)
-		panic(bail{})
-	}
 	if n.addr != nil {
-		fam := n.fam
+		fam := k.ownFamily(n.fam)
 		if fam == 0 {
-			fam = k.l3
+			fam = k.layers.addresses()
 		}
+		k.agree(fam, n.word, "nat")
 		if fam == 0 {
 			k.failToken(&n.word, "ip or ip6 must be specified with address for inet tables.")
 		}
@@ -49,11 +45,58 @@ func (k *ruleCheck) nat(n *natNode) Stmt {
 
 // needTransport wants the transport protocol known.
 func (k *ruleCheck) needTransport(n *natNode, port *raw) {
-	if !k.ports && k.l4 < 0 {
+	if k.layers.transport() == "" && !readsTransport(n.addr) {
 		k.errorf(port.pos, port.end, "transport protocol mapping is only valid after transport protocol match")
 		k.also(n.word.pos, n.word.end)
 		panic(bail{})
 	}
+}
+
+// readsTransport tells whether a map's key has the transport protocol beside other
+// values.
+func readsTransport(r *raw) bool {
+	if r == nil || r.kind != rawMap || r.kids[0].kind != rawConcat {
+		return false
+	}
+	for _, x := range r.kids[0].kids {
+		switch e := x.expr.(type) {
+		case *Meta:
+			if e.Key == MetaL4proto {
+				return true
+			}
+		case *Payload:
+			if e.Field.HasL4 || e.Field.Base == BaseNetwork && e.Field.T == TypeProto {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// agree wants the network protocol that matches named to be of a statement's family;
+// 0 agrees with none.
+func (k *ruleCheck) agree(f Family, word token, statement string) {
+	have, name := k.layers.addresses(), "unknown"
+	if have == 0 || have == f {
+		return
+	}
+	if f != 0 {
+		name = familyName(f)
+	}
+	k.errorf(word.pos, word.end, "conflicting protocols specified: %s vs. %s. You must specify ip or ip6 family in %s statement", familyName(have), name, statement)
+	if at := k.layers.at[BaseNetwork].where; at.pos.Line != 0 {
+		k.also(at.pos, at.end)
+	}
+	panic(bail{})
+}
+
+// ownFamily is what a statement is of: as it says, else the table's where that is
+// one; 0 when neither tells.
+func (k *ruleCheck) ownFamily(given Family) Family {
+	if f := k.table.Family; given == 0 && (f == FamilyIP || f == FamilyIP6) {
+		return f
+	}
+	return given
 }
 
 func addressType(f Family) *Type {
@@ -94,146 +137,6 @@ func (k *ruleCheck) natValue(r *raw, types []*Type) Expr {
 		want.Data = types
 	}
 	return &MapLookup{Key: joined(es), Set: k.mapSet(r, es, ts, want)}
-}
-
-// reject checks a reject statement and finds the answer's protocol.
-func (k *ruleCheck) reject(n *rejectNode) Stmt {
-	st := &Reject{Pos: n.pos, Bare: n.with == ""}
-	fam := k.table.Family
-	mixed := fam == FamilyInet || fam == FamilyBridge || fam == FamilyNetdev
-	if mixed && k.l3 != 0 {
-		fam = k.l3
-	}
-	if mixed && fam == FamilyARP {
-		k.rejectARP(n)
-	}
-	conflict := func() {
-		k.errorf(n.code.pos, n.code.end, "conflicting protocols specified: ip vs ip6")
-		if !mixed {
-			k.also(n.word.pos, n.word.end)
-		} else if k.l3At.pos.Line == n.pos.Line {
-			k.also(k.l3At.pos, k.l3At.end)
-		}
-		panic(bail{})
-	}
-	switch n.with {
-	case "":
-		switch fam {
-		case FamilyIP:
-			st.Proto, st.Code = protoICMP, 3
-		case FamilyIP6:
-			st.Proto, st.Code = protoICMPv6, 4
-		default:
-			st.Proto, st.Code = 255, 1
-		}
-	case "tcp reset":
-		if k.l4 >= 0 && k.l4 != protoTCP && !k.l4Set {
-			k.errorf(n.word.pos, n.word.end, "you cannot use tcp reset with this protocol")
-			if k.l4At.pos.Line == n.pos.Line {
-				k.also(k.l4At.pos, k.l4At.end)
-			}
-			panic(bail{})
-		}
-		st.Reset = true
-		if k.l4 < 0 || k.l4Set {
-			k.imply(n.pos, MetaL4proto, TypeProto, protoTCP)
-		}
-	case "icmp":
-		st.Proto, st.Code = protoICMP, k.rejectCode(n, TypeICMPCode)
-		if fam == FamilyIP6 {
-			conflict()
-		}
-		k.rejectNetwork(n, FamilyIP)
-	case "icmpv6":
-		st.Proto, st.Code = protoICMPv6, k.rejectCode(n, TypeICMPv6Code)
-		if fam == FamilyIP {
-			conflict()
-		}
-		k.rejectNetwork(n, FamilyIP6)
-	case "icmpx":
-		st.Proto, st.Code = 255, k.rejectCode(n, TypeICMPXCode)
-		if !mixed {
-			k.errorf(n.code.pos, n.code.end, "abstracted ICMP unreachable not supported")
-			k.also(n.word.pos, n.word.end)
-			panic(bail{})
-		}
-	}
-	st.inet = mixed
-	return st
-}
-
-// rejectNetwork sees to it that the packet has the network protocol of the answer.
-func (k *ruleCheck) rejectNetwork(n *rejectNode, f Family) {
-	if k.l3 != 0 {
-		return
-	}
-	if k.foreign {
-		word := n.pos
-		word.Col += len("reject")
-		k.errorf(n.pos, word, "conflicting protocols specified: unknown vs. %s", familyName(f))
-		panic(bail{})
-	}
-	k.implyNetwork(n.pos, f)
-}
-
-// implyNetwork adds the match on the network protocol a statement needs.
-func (k *ruleCheck) implyNetwork(pos Pos, f Family) {
-	onEther := k.table.Family == FamilyBridge || k.ether && !k.vlan
-	if k.table.Family == FamilyInet && !onEther {
-		k.imply(pos, MetaNfproto, TypeNfproto, uint64(f))
-		return
-	}
-	k.imply(pos, MetaProtocol, TypeEtherType, etherType(f))
-	if onEther {
-		k.implied[len(k.implied)-1].(*Match).Left = &Payload{Field: LookupField("ether", "type")}
-	}
-}
-
-// imply adds the match a statement needs and that was not written.
-func (k *ruleCheck) imply(pos Pos, key MetaKey, t *Type, v uint64) {
-	k.implied = append(k.implied, &Match{
-		Pos: pos, Left: &Meta{Key: key}, Right: &Const{T: t, Data: putUint(v, sizeOf(t.Bits)), PrefixLen: -1},
-		implied: true, fam: k.table.Family,
-	})
-}
-
-// rejectARP refuses what cannot answer ARP; of an inet table nft takes icmpx, which
-// no packet ever reaches there.
-func (k *ruleCheck) rejectARP(n *rejectNode) {
-	word := n.pos
-	word.Col += len("reject")
-	switch {
-	case k.table.Family != FamilyInet:
-		k.errorf(n.pos, word, "cannot reject this network family")
-		if k.l3At.pos.Line == n.pos.Line {
-			k.also(k.l3At.pos, k.l3At.end)
-		}
-	case n.with == "icmpx":
-		return
-	case n.with == "tcp reset":
-		k.errorf(n.pos, word, "conflicting protocols specified: arp vs. tcp")
-	default:
-		k.errorf(n.pos, word, "cannot infer ICMP reject variant to use: explicit value required.\n")
-	}
-	panic(bail{})
-}
-
-func (k *ruleCheck) rejectCode(n *rejectNode, t *Type) uint8 {
-	if n.code.kind == rawWord || n.code.kind == rawString {
-		if v, ok := t.Lookup(n.code.text); ok {
-			return uint8(v)
-		}
-		var names []string
-		for _, s := range t.Symbols {
-			names = append(names, s.Name)
-		}
-		k.fail(n.code, "Could not parse %s%s", t.Desc, nearest(n.code.text, names))
-	}
-	v := getUint(k.constant(n.code, t, 8).Lo)
-	if t == TypeICMPXCode && v > 3 {
-		k.fail(n.code, "Could not parse %s", t.Desc)
-	}
-	return uint8(v)
 }
 
 // markValue folds an expression over one mark into (source & And) ^ Xor.
@@ -280,32 +183,20 @@ func (k *ruleCheck) tproxy(n *tproxyNode) Stmt {
 	if f := k.table.Family; f == FamilyBridge || f == FamilyNetdev {
 		k.failAt(span{n.pos, n.end}, "tproxy is only supported for IPv4/IPv6/INET")
 	}
-	st := &TProxy{Pos: n.pos, Family: n.fam, table: k.table.Family}
-	if n.fam != 0 && k.l3 != 0 && k.l3 != n.fam {
-		k.errorf(n.word.pos, n.word.end, "conflicting protocols specified: %s vs. %s. You must specify ip or ip6 family in tproxy statement", familyName(k.l3), familyName(n.fam))
-		panic(bail{})
-	}
-	if k.l4 == protoICMP || k.l4 == protoICMPv6 {
-		if k.table.Family == FamilyInet {
-			k.failToken(&n.word, "conflicting protocols specified: ip vs. unknown. You must specify ip or ip6 family in tproxy statement")
-		}
-	}
-	if !k.ports && k.l4 < 0 {
+	st := &TProxy{Pos: n.pos, table: k.table.Family}
+	if k.layers.transport() == "" {
 		k.failAt(span{n.pos, n.end}, "Transparent proxy support requires transport protocol match")
 	}
-	if st.Family == 0 && k.table.Family != FamilyInet {
-		st.Family = k.table.Family
+	st.Family = k.ownFamily(n.fam)
+	k.agree(st.Family, n.word, "tproxy")
+	if k.ownFamily(0) != 0 && k.ownFamily(0) != st.Family {
+		k.failAt(span{n.pos, n.end}, "Could not process rule: Invalid argument")
 	}
 	if n.addr != nil {
-		fam := st.Family
-		if fam == 0 {
-			fam = k.l3
-		}
-		if fam == 0 {
+		if st.Family == 0 {
 			k.failToken(&n.word, "ip or ip6 must be specified with address for inet tables.")
 		}
-		st.Family = fam
-		t := addressType(fam)
+		t := addressType(st.Family)
 		if n.addr.kind == rawRange || n.addr.kind == rawPrefix {
 			k.fail(n.addr, "Address ranges are not supported for tproxy.")
 		}

@@ -98,8 +98,8 @@
 //   - parse_query.go, query.go, describe.go: commands that ask
 //   - check_chain.go: chains, sets and elements
 //   - check_object.go: objects and flowtables
-//   - check_rule.go, check_select.go, check_match.go, check_stmt.go, check_use.go:
-//     rules
+//   - check_rule.go, check_layers.go, check_select.go, check_match.go, check_stmt.go,
+//     check_reject.go, check_use.go: rules
 //   - check_value.go: values of each type
 //   - elements.go, sets.go, settle.go, live.go: lists of elements, what is written in them,
 //     their order, overlaps and merging, sets that packets change

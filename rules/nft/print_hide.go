@@ -255,7 +255,7 @@ func (l *listing) transportField(it *item, f *Field) {
 	l.trans = int(f.L4)
 	l.hideTransport(l.trans)
 	if f.T == TypeICMPType || f.T == TypeICMPv6Type {
-		l.typed, l.typ = true, it
+		l.typed, l.typ = l.typed || saysType(it), it
 	}
 	if f.Types == nil {
 		return
@@ -267,6 +267,26 @@ func (l *listing) transportField(it *item, f *Field) {
 		l.typed = true
 		it.before = impliedTypes(f)
 	}
+}
+
+// saysType tells whether a match on icmp types has values, and not ranges alone. Type
+// 0 of ICMPv6 is none to nft.
+func saysType(it *item) bool {
+	m, ok := typeMatch(it)
+	if !ok || m.Op != OpEq {
+		return false
+	}
+	switch right := m.Right.(type) {
+	case *Const:
+		return right.T != TypeICMPv6Type || !isZero(right.Data)
+	case *SetRef:
+		for e := range right.Set.Elements.All() {
+			if right.Set.Name == "" && !e.Any && compareBytes(e.Key[0].Lo, e.Key[0].Hi) == 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func typeMatch(it *item) (*Match, bool) {
