@@ -214,7 +214,7 @@ func (w *worker) cutUp(p *packet.Packet, mtu int) []afxdp.Desc {
 		if p.Family == flowtable.FamilyIPv6 {
 			w.head6(f, l3, room, kindAt, at, more)
 		} else {
-			head4(f[l3:room], n, at, more)
+			head4(f[l3:room], n, at, more, again && parts != nil && d.df)
 		}
 		out = append(out, afxdp.Desc{Addr: addr, Len: uint32(len(f)), Options: serial})
 		at += n
@@ -272,14 +272,19 @@ func (w *worker) oneFrame(p *packet.Packet) []afxdp.Desc {
 
 // head4 makes a copy of the datagram's header that of the fragment with n bytes
 // from at on. Options that are not to be copied become no-ops behind the first
-// fragment (RFC 791 section 3.1).
-func head4(h []byte, n, at int, more bool) {
+// fragment (RFC 791 section 3.1). df forbids to cut it up again: Linux says so of
+// what it has cut anew, never where it sends fragments as they came
+// (ip_fraglist_init, ip_frag_next).
+func head4(h []byte, n, at int, more, df bool) {
 	if at > 0 {
 		blankOptions(h[20:])
 	}
-	word := binary.BigEndian.Uint16(h[6:])&0xe000 + uint16(at/8) + binary.BigEndian.Uint16(h[6:])&0x1fff
+	word := binary.BigEndian.Uint16(h[6:])&0x3fff + uint16(at/8)
 	if more {
 		word |= 0x2000
+	}
+	if df {
+		word |= 0x4000
 	}
 	binary.BigEndian.PutUint16(h[2:], uint16(len(h)+n))
 	binary.BigEndian.PutUint16(h[6:], word)

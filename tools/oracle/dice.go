@@ -172,8 +172,9 @@ func (d dice) packet(n int, kind string, six bool) string {
 	if strings.Contains(text, "cut") {
 	} else if strings.Contains(text, "frag") {
 		text += d.one("", "", " order=2.1.0", " order=0.0.1.2", " order=1.0", " overlap=8", " order=2.0.1", " order=0.2.2.1", " order=1.1.0.2", " overlap=16 order=2.1.0", " overlap=88")
+		text += d.one("", "", "", "", " df")
 	} else if d.chance(20) && (strings.Contains(text, "len=1000") || strings.Contains(text, "len=13")) {
-		text += " cuts=" + d.cuts()
+		text += " cuts=" + d.cuts() + d.one("", "", " df")
 	} else if d.chance(15) && strings.Contains(text, "len=1") {
 		text += d.one(" frag=64", " frag=64 order=1.0", " frag=400 order=0")
 	}
@@ -249,6 +250,9 @@ func (d dice) cuts() string {
 		}
 		at = to
 		piece := fmt.Sprintf("%d-%d", from, to)
+		if d.chance(8) {
+			piece += "~"
+		}
 		if d.chance(12) {
 			piece += "!"
 		}

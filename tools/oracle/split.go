@@ -12,6 +12,7 @@ import (
 type span struct {
 	from, to int
 	lies     bool // about being the last one
+	free     bool // to be cut up again, whatever the datagram says
 }
 
 // spans cuts length bytes into pieces of size each; every piece but the first
@@ -26,11 +27,13 @@ func spans(length, size, overlap int) (all []span) {
 	return all
 }
 
-// parseSpans reads "0-80,80-160"; "!" behind a piece turns its flag for more to come.
+// parseSpans reads "0-80,80-160"; "!" behind a piece turns its flag for more to
+// come, "~" in front of that takes the one off that forbids IPv4 to cut it up.
 func parseSpans(text string) (all []span, err error) {
 	for _, w := range strings.Split(text, ",") {
 		var s span
 		w, s.lies = strings.CutSuffix(w, "!")
+		w, s.free = strings.CutSuffix(w, "~")
 		if _, err := fmt.Sscanf(w, "%d-%d", &s.from, &s.to); err != nil || s.from%8 != 0 || s.to < s.from {
 			return nil, fmt.Errorf("bad piece %q of a datagram", w)
 		}
@@ -53,7 +56,10 @@ func splitSpans(b []byte, id uint32, pieces []span) [][]byte {
 			h := f[14:]
 			binary.BigEndian.PutUint16(h[2:], uint16(hl+s.to-s.from))
 			binary.BigEndian.PutUint16(h[4:], uint16(id))
-			v := uint16(s.from / 8)
+			v := uint16(s.from/8) | uint16(h[6]&0x40)<<8
+			if s.free {
+				v &^= 0x4000
+			}
 			if s.to < len(payload) != s.lies {
 				v |= 0x2000
 			}
