@@ -106,9 +106,10 @@ bench-rfc2544: build deps ## RFC 2544 of the box and of the kernel, one report i
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/rfc2544 ./tools/rfc2544
 	bin/rfc2544 $(RFC2544FLAGS)
 
-bench-generators: build ## pktgen, a plain AF_XDP sender, trafgen and testpmd in turns on a veth, as far as they are installed (root)
+bench-generators: build ## pktgen both ways, a plain AF_XDP sender, trafgen, testpmd and xdp-trafficgen in turns on a veth, as far as they are installed and run (root; GENERATORFLAGS='5 stack')
+	@tools/deps/deps.sh "trafgen netsniff-ng" "xdp-trafficgen xdp-tools"
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/rawsend ./tools/genbench/rawsend
-	tools/genbench/genbench.sh
+	tools/genbench/genbench.sh $(GENERATORFLAGS)
 
 bench-rules: ## lookups, loads, edits and swaps of many rules and large sets, beside dpdk-test-acl and nft where they are (RULESFLAGS='-what load')
 	@tools/deps/deps.sh "dpdk-test-acl dpdk"

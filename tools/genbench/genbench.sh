@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Rates of frame generators on a veth, in turns: pktgen, the plainest sender that
-# AF_XDP allows (rawsend, beside this file; 64 frames a system call, and 512 as
-# pktgen has it), trafgen (netsniff-ng) and dpdk-testpmd's txonly, as far as they
-# are installed. 60-byte UDP frames of varying sources, one CPU; a netdev chain at
-# the far end drops them, and its interface's counter is what counts. Measured
-# is in the middle of a run, so that starting costs nobody anything. Prints
-# frames per second and per second of CPU time, which other programs on the
-# machine disturb less; then medians, of pktgen's ratio to each in the same round
-# too. Needs root. Usage: genbench.sh [rounds]
+# Rates of frame generators on a veth, in turns: pktgen by XDP frames (transmit: xdp)
+# and through AF_XDP, the plainest sender that AF_XDP allows (rawsend, beside this
+# file; 64 frames a system call, and 512 as pktgen has it), trafgen (netsniff-ng),
+# dpdk-testpmd's txonly, and xdp-trafficgen (xdp-tools), as far as they are installed
+# and run on this kernel. 60-byte UDP frames of varying sources, one CPU. The far
+# end drops them: XDP in the driver (xdp), or, for stack, a netdev chain, before
+# which the kernel makes a packet buffer for each frame that has none. Its
+# interface's counter is what counts. Measured is in the middle of a run, so that
+# starting costs nobody anything. Prints frames per second and per second of CPU
+# time, which other programs on the machine disturb less; then medians, of the first
+# one's ratio to each in the same round too. Needs root.
+# Usage: genbench.sh [rounds [xdp|stack]]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-rounds=${1:-5} seconds=3
+rounds=${1:-5} sink=${2:-xdp} seconds=3
+[[ $sink == xdp || $sink == stack ]] || { echo "genbench: $sink: want xdp or stack" >&2; exit 2; }
 [[ $(id -u) -eq 0 ]] || { echo "genbench: SKIP-PRIVILEGE: needs root" >&2; exit 1; }
 [[ -x bin/rawsend ]] || { echo "genbench: no bin/rawsend (make bench-generators)" >&2; exit 1; }
 [[ -x bin/pktgen ]] || { echo "genbench: no bin/pktgen (make build)" >&2; exit 1; }
@@ -18,9 +22,10 @@ rounds=${1:-5} seconds=3
 near=genbench-a-$$ far=genbench-b-$$
 dir=$(mktemp -d)
 pages=$(cat /proc/sys/vm/nr_hugepages)
-pid=
+pid='' far_pid=''
 clean() {
 	stop
+	if [[ -n $far_pid ]]; then kill "$far_pid" 2>/dev/null || true; fi
 	ip netns del "$near" 2>/dev/null || true
 	ip netns del "$far" 2>/dev/null || true
 	echo "$pages" >/proc/sys/vm/nr_hugepages
@@ -47,13 +52,24 @@ ip -n "$near" link add a0 address 02:00:00:00:00:01 numrxqueues 1 numtxqueues 1 
 	peer name b0 address 02:00:00:00:00:02 numrxqueues 1 numtxqueues 1 netns "$far"
 ip -n "$near" link set a0 up
 ip -n "$far" link set b0 up
-ip netns exec "$far" nft -f - <<'RULES'
-table netdev sink {
-	chain early {
-		type filter hook ingress device b0 priority 0; policy drop
+if [[ $sink == xdp ]]; then
+	ip netns exec "$far" bin/rawsend -i b0 -drop &
+	far_pid=$!
+	for _ in $(seq 50); do
+		if ip -n "$far" link show b0 | grep -q prog/xdp; then break; fi
+		sleep 0.1
+	done
+	kill -0 "$far_pid" # it is there, or the far end would answer
+else
+	ip netns exec "$far" ethtool -K b0 gro on # else it takes no XDP frames
+	ip netns exec "$far" nft -f - <<-'RULES'
+	table netdev sink {
+		chain early {
+			type filter hook ingress device b0 priority 0; policy drop
+		}
 	}
-}
-RULES
+	RULES
+fi
 
 cat >"$dir/pktgen.yaml" <<PROFILE
 title: genbench
@@ -104,20 +120,30 @@ round() {
 	to=$(arrived) end=$(date +%s%N) used=$(($(cpu) - used))
 	stop
 	awk -v name="$name" -v n=$((to - from)) -v ns=$((end - start)) -v used="$used" 'BEGIN {
-		printf "%-8s %9d frames %7.3f Mpps  %7.3f Mpps per CPU second\n", name, n, n * 1e3 / ns, n / (used + 1e-9) / 1e4 }' | tee -a "$dir/all"
+		printf "%-10s %9d frames %7.3f Mpps  %7.3f Mpps per CPU second\n", name, n, n * 1e3 / ns, n / (used + 1e-9) / 1e4 }' | tee -a "$dir/all"
 }
 
 if [[ -w /proc/self/autogroup ]]; then echo -20 >/proc/self/autogroup; fi
 testpmd=$(command -v dpdk-testpmd || true) trafgen=$(command -v trafgen || true)
 [[ -n $trafgen ]] || echo "trafgen is not installed (Debian: netsniff-ng)"
 [[ -n $testpmd ]] || echo "dpdk-testpmd is not installed (Debian: dpdk-dev, librte-net-af-xdp23)"
-names=(pktgen raw64 raw512)
+trafficgen=$(PATH="$PATH:/usr/sbin" command -v xdp-trafficgen || true)
+if [[ -z $trafficgen ]]; then
+	echo "xdp-trafficgen is not installed (Debian: xdp-tools)"
+elif ! "$trafficgen" probe >"$dir/log" 2>&1; then
+	echo "xdp-trafficgen does not run on this kernel: $(tail -1 "$dir/log")"
+	trafficgen=
+fi
+names=(pktgen-xdp pktgen raw64 raw512)
 if [[ -n $trafgen ]]; then names+=(trafgen); fi
 if [[ -n $testpmd ]]; then names+=(testpmd); fi
+if [[ -n $trafficgen ]]; then names+=(trafficgen); fi
 
 # turn NAME: one generator's turn.
 turn() {
 	case $1 in
+	pktgen-xdp) round "$1" taskset -c 0 bin/pktgen run -q --transmit xdp "$dir/pktgen.yaml" ;;
+	trafficgen) round "$1" ip netns exec "$near" taskset -c 0 "$trafficgen" udp -m 02:00:00:00:00:02 -d 256 a0 ;;
 	pktgen) round "$1" taskset -c 0 bin/pktgen run -q "$dir/pktgen.yaml" ;;
 	raw64) round "$1" ip netns exec "$near" taskset -c 0 bin/rawsend -i a0 ;;
 	raw512) round "$1" ip netns exec "$near" taskset -c 0 bin/rawsend -i a0 -burst 512 ;;
@@ -140,11 +166,11 @@ done
 
 # median: of numbers, one a line.
 median() { sort -n | awk '{v[NR] = $1} END {if (NR) printf "%7.3f", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
-echo "medians:  Mpps, Mpps per CPU second, pktgen's ratio to it per CPU second"
+echo "far end $sink, medians: Mpps, Mpps per CPU second, pktgen-xdp's ratio to it per CPU second"
 for name in "${names[@]}"; do
 	if ! grep -q "^$name " "$dir/all"; then continue; fi
-	echo "$(printf '%-8s' "$name")" "$(awk -v name="$name" '$1 == name {print $4}' "$dir/all" | median)" \
+	echo "$(printf '%-10s' "$name")" "$(awk -v name="$name" '$1 == name {print $4}' "$dir/all" | median)" \
 		"$(awk -v name="$name" '$1 == name {print $6}' "$dir/all" | median)" \
-		"$(awk -v name="$name" '$1 == "round" {round = $2} $1 == "pktgen" {own[round] = $6} $1 == name {rate[round] = $6}
+		"$(awk -v name="$name" '$1 == "round" {round = $2} $1 == "pktgen-xdp" {own[round] = $6} $1 == name {rate[round] = $6}
 			END {for (r in rate) if (r in own) print own[r] / rate[r]}' "$dir/all" | median)"
 done

@@ -5,7 +5,8 @@
 // Frames of 60 bytes are written once; after that only one byte of the source
 // address changes. A burst of descriptors, a system call, the completions: no
 // more is done. It runs until it is killed, in copy mode on queue 0, with one
-// thread, and counts nothing: the far end's interface does.
+// thread, and counts nothing: the far end's interface does. With -drop it is that
+// far end: an XDP program that drops everything.
 //
-// Files in reading order: main.go, rings_unsafe.go.
+// Files in reading order: main.go, rings_unsafe.go, drop.go.
 package main

@@ -23,20 +23,24 @@ const (
 func main() {
 	name := flag.String("i", "", "the `INTERFACE` to send on")
 	burst := flag.Int("burst", 64, "how many frames are handed over by one system call")
+	far := flag.Bool("drop", false, "send nothing: drop what the interface receives")
 	flag.Parse()
-	if err := run(*name, *burst); err != nil {
+	if err := run(*name, *burst, *far); err != nil {
 		fmt.Fprintln(os.Stderr, "rawsend:", err)
 		os.Exit(1)
 	}
 }
 
-func run(name string, burst int) error {
+func run(name string, burst int, far bool) error {
 	if burst < 32 || burst > ringSize {
 		return fmt.Errorf("-burst %d: want 32 to %d", burst, ringSize)
 	}
 	link, err := net.InterfaceByName(name)
 	if err != nil {
 		return fmt.Errorf("interface %q: %w", name, err)
+	}
+	if far {
+		return drop(link.Index)
 	}
 	mem, err := unix.Mmap(-1, 0, ringSize*chunk, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_POPULATE)
 	if err != nil {
