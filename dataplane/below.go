@@ -177,7 +177,7 @@ func (w *worker) reread(p *packet.Packet, d *packet.Drop) (end, bytes uint32) {
 	p.Mark, p.Rule = mark, rule
 	p.Flags |= other
 	if untracked {
-		p.Kind, p.Info = flowtable.KindUntracked, flowtable.InfoUntracked
+		p.Exempted, p.Kind, p.Info = p.Kind, flowtable.KindUntracked, flowtable.InfoUntracked
 	}
 	return p.End, p.Bytes
 }

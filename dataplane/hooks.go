@@ -89,6 +89,7 @@ func (w *worker) track(t *tables, p *packet.Packet) bool {
 	if p.Entry != 0 {
 		return true // an answer of the box, attached to the flow it is about
 	}
+	p.Flags &^= packet.FlagZoned
 	// Only what came from outside can be broken.
 	if w.verify && (p.Kind != flowtable.KindUntracked || p.Discovery()) && p.Flags&packet.FlagLocal == 0 &&
 		p.Reason != flowtable.ReasonMalformed && p.Reason != flowtable.ReasonLength &&

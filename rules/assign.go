@@ -98,7 +98,7 @@ func (lw *lowering) store(st *nft.Assign, f *nft.Field, sum bool, n uint8) error
 }
 
 // assign is opAssign.
-func assign(in *ins, value uint64, p *packet.Packet, env *Env, rule uint32) {
+func assign(in *ins, value uint64, w *walk, p *packet.Packet, env *Env, rule uint32) {
 	switch in.flag {
 	case assignMark:
 		p.Mark = uint32(value)
@@ -108,6 +108,7 @@ func assign(in *ins, value uint64, p *packet.Packet, env *Env, rule uint32) {
 		}
 	case assignZone:
 		SetZone(p, env, uint16(value), flowtable.ZoneDir(in.shift))
+		w.know(p)
 	case assignLabels:
 		if p.Ct != nil && env.Shard != nil {
 			// Bits are only ever added, as in nft_ct_set_eval.
@@ -122,11 +123,16 @@ func assign(in *ins, value uint64, p *packet.Packet, env *Env, rule uint32) {
 	}
 }
 
-// SetZone puts a packet that conntrack has not seen into a zone. It is for
+// SetZone puts a packet that conntrack has not seen into a zone, once. One that a
+// rule exempted from tracking is tracked then (nft_ct_set_zone_eval). It is for
 // extensions too.
 func SetZone(p *packet.Packet, env *Env, zone uint16, dir flowtable.ZoneDir) {
-	if p.Ct != nil || p.Kind == flowtable.KindUntracked {
+	if p.Ct != nil || p.Entry != 0 || p.Flags&packet.FlagZoned != 0 {
 		return
+	}
+	p.Flags |= packet.FlagZoned
+	if p.Info == flowtable.InfoUntracked {
+		p.Kind = p.Exempted
 	}
 	p.SetZone(zone, dir)
 	if env.Shard != nil {

@@ -56,15 +56,23 @@ func transport(p *packet.Packet) bool {
 }
 
 // state is the bit of `ct state`. A packet without an entry is invalid unless it
-// is untracked, before conntrack too, as in nft_ct_get_eval.
+// is untracked, before conntrack too, or has a zone, as in nft_ct_get_eval.
 func state(p *packet.Packet) uint32 {
 	if p.Ct != nil || p.Entry != 0 {
 		return p.Info.State()
 	}
-	if p.Info == flowtable.InfoUntracked {
+	switch {
+	case p.Flags&packet.FlagZoned != 0:
+		return flowtable.StateNew
+	case p.Info == flowtable.InfoUntracked:
 		return flowtable.StateUntracked
 	}
 	return flowtable.StateInvalid
+}
+
+// know notes in the facts how conntrack sees the packet now.
+func (w *walk) know(p *packet.Packet) {
+	w.facts = w.facts&^(0xff<<factState) | uint64(state(p))<<factState
 }
 
 // Eval walks one base chain with a packet. It counts into the image's counters,
@@ -211,7 +219,7 @@ nextRule:
 				continue
 			case opNotrack:
 				if Untrack(p) {
-					w.facts = w.facts&^(0xff<<factState) | uint64(flowtable.StateUntracked)<<factState
+					w.know(p)
 				}
 				continue
 			case opLimit:
@@ -387,13 +395,13 @@ func SetCtMark(p *packet.Packet, env *Env, mark uint32) bool {
 	return true
 }
 
-// Untrack exempts a packet from tracking unless it is already tracked. It is for
-// extensions too.
+// Untrack exempts a packet from tracking unless it is tracked already or has a
+// zone (nft_notrack_eval). It is for extensions too.
 func Untrack(p *packet.Packet) bool {
-	if p.Ct != nil || p.Entry != 0 {
+	if p.Ct != nil || p.Entry != 0 || p.Flags&packet.FlagZoned != 0 || p.Info == flowtable.InfoUntracked {
 		return false
 	}
-	p.Kind = flowtable.KindUntracked
+	p.Exempted, p.Kind = p.Kind, flowtable.KindUntracked
 	p.Info = flowtable.InfoUntracked
 	return true
 }

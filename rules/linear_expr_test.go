@@ -6,6 +6,7 @@ import (
 	"math/big"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -149,8 +150,12 @@ func (l *twin) assign(st *nft.Assign, p *packet.Packet) bool {
 		switch {
 		case left.Key == nft.CTMark && p.Ct != nil:
 			p.Ct.Mark = uint32(v.Uint64())
-		case left.Key == nft.CTZone && p.Ct == nil:
+		case left.Key == nft.CTZone && p.Ct == nil && p.Entry == 0 && p.Flags&packet.FlagZoned == 0:
 			p.Template.Zone = uint16(v.Uint64())
+			p.Flags |= packet.FlagZoned
+			if p.Info == flowtable.InfoUntracked {
+				p.Kind = p.Exempted
+			}
 		}
 	case *nft.Option:
 		at, size, ok := l.findOption(left, p)

@@ -139,9 +139,9 @@ func (l *twin) rule(t *nft.Table, r *nft.Rule, p *packet.Packet) outcome {
 		case *nft.Log:
 			l.logs = append(l.logs, st)
 		case *nft.Notrack:
-			if p.Ct == nil && p.Entry == 0 {
+			if p.Ct == nil && p.Entry == 0 && p.Flags&packet.FlagZoned == 0 && p.Info != flowtable.InfoUntracked {
 				p.Info = flowtable.InfoUntracked
-				p.Kind = flowtable.KindUntracked
+				p.Exempted, p.Kind = p.Kind, flowtable.KindUntracked
 			}
 		case *nft.Mangle:
 			if !l.mangle(st, p) {
@@ -395,6 +395,9 @@ func (l *twin) ct(e *nft.CT, p *packet.Packet) (*big.Int, bool) {
 	if e.Key == nft.CTState {
 		names := map[flowtable.Info]uint64{0: 2, 1: 4, 2: 8, 3: 2, 4: 4, 7: 64}
 		if p.Ct == nil {
+			if p.Flags&packet.FlagZoned != 0 {
+				return num(8)
+			}
 			if p.Info == 7 {
 				return num(64)
 			}

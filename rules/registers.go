@@ -55,7 +55,7 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 	case opHash:
 		return im.hash(in, p, env)
 	case opAssign:
-		assign(in, *key, p, env, rule)
+		assign(in, *key, w, p, env, rule)
 	case opStore:
 		return store(in, w, p, env)
 	default:

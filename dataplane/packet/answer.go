@@ -34,11 +34,9 @@ func (p *Packet) ShouldRejectFrame() bool {
 	return p.Flags&FlagLaterFrag == 0 && p.rejectSumOK()
 }
 
-// RejectSums says whether a reject rule verifies p's transport checksum.
+// RejectSums says whether a reject rule verifies p's transport checksum, over what
+// is there of it: hardly a first fragment is right.
 func (p *Packet) RejectSums() bool {
-	if p.Flags&FlagFragment != 0 {
-		return false
-	}
 	switch h := p.Transport(); p.Proto {
 	case protoGRE, protoESP, extAuth, protoSCTP, protoUDPLite:
 		return false

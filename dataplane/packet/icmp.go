@@ -113,7 +113,6 @@ func parseICMPv6(p *Packet, t *flowtable.Table, h []byte) bool {
 		return true
 	case icmpv6Untracked(typ):
 		p.Kind = flowtable.KindUntracked
-		p.Info = flowtable.InfoUntracked
 		return false
 	}
 	switch {

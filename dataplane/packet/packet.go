@@ -15,6 +15,7 @@ const (
 	FlagRelatedError                   // an ICMP error whose inner packet gave Probe.Tuple
 	FlagBroadcast                      // the destination is a directed broadcast address, as routing found
 	FlagOtherHost                      // for chains below IP: sent to another station
+	FlagZoned                          // a rule gave it a zone and conntrack has not seen it since: rules take it for new
 	FlagHeadPulled                     // TCP options may have been written, for which Linux wants the header in one piece
 )
 
@@ -43,6 +44,8 @@ type Packet struct {
 	Mark      uint32 // meta mark
 	Serial    uint32 // number given by the port, for traces
 	Rule      uint32 // id of the rule that decided last; 0 is none
+
+	Exempted flowtable.Kind // Kind before a rule exempted the packet from tracking
 
 	Ct *flowtable.Entry // the entry of Probe.Entry, or nil
 }

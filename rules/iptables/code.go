@@ -87,6 +87,8 @@ func (m stateOrNAT) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	state := uint32(flowtable.StateInvalid)
 	if p.Ct != nil || p.Entry != 0 {
 		state = p.Info.State()
+	} else if p.Flags&packet.FlagZoned != 0 {
+		state = flowtable.StateNew
 	} else if p.Info == flowtable.InfoUntracked {
 		state = flowtable.StateUntracked
 	}

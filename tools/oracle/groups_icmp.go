@@ -9,6 +9,7 @@ func pings() []*Script {
 		four = append(four, row{fmt.Sprintf("type %d", kind), fmt.Sprintf("> icmp %d/0 len=8; < icmp %d/0 len=8; > icmp %d/0 len=8", kind, kind, kind)})
 	}
 	for _, kind := range []int{0, 1, 2, 3, 4, 5, 100, 127, 128, 129, 130, 131, 132, 133, 134, 135, 136, 137, 138, 139, 140, 141, 143, 144, 151, 200, 255} {
+		six = append(six, row{fmt.Sprintf("type %d before conntrack", kind), fmt.Sprintf("rules early; > icmp %d/0 len=24; > icmp %d/0 len=24 ttl=255", kind, kind)})
 		six = append(six, row{fmt.Sprintf("type %d", kind), fmt.Sprintf("> icmp %d/0 len=24; < icmp %d/0 len=24; > icmp %d/0 len=24 ttl=255", kind, kind, kind)})
 	}
 	pairs := func(ask, answer int) (rows []row) {

@@ -49,6 +49,7 @@ func datagrams() []*Script {
 		row{"both at once", "> udp; < udp; < udp; > udp"},
 		row{"mark", "rules mark; > udp; < udp; > udp f=1; > S f=2; < SA f=2"},
 		row{"notrack", "rules notrack; flow 0 dport=53; > udp; < udp; > S; < SA; > udp f=1; < udp f=1"},
+		row{"zones and notrack", "rules early; flow 0 dport=81; flow 1 dport=82; flow 2 dport=83; flow 3 dport=84; > udp; > udp f=1; > udp f=2; > udp f=3; < udp; < udp f=2"},
 		row{"drop invalid", "rules drop-invalid; > udp; < udp; < udp f=1; > S f=2; < SA f=2; > - f=2; > A f=2; < S f=3"},
 	)
 	return bothFamilies(scripts(rows))

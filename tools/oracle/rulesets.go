@@ -71,6 +71,18 @@ var rulesets = map[string]string{
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 }
 `,
+	"early": `table inet o {
+` + silent + `	chain early { type filter hook prerouting priority raw;
+		udp dport 81 ct zone set 3 ct zone set 4
+		udp dport 82 notrack ct zone set 3
+		udp dport 83 ct zone set 3 notrack` + observed + `
+		ct zone 3 counter
+	}
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+		ct zone 3 counter
+	}
+}
+`,
 	"zones": `table inet o {
 ` + silent + `	chain early { type filter hook prerouting priority raw; th dport 80 ct zone set 3; th sport 80 ct zone set 3; udp dport 81 ct zone set 4; }
 	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `

@@ -27,8 +27,8 @@
 // what time brings about is for tests on the virtual clock. Where rules ask for
 // the time of the day a case waits until none of theirs is near. What chance
 // decides (numgen random, symhash, meta random, meta cpu) is asked for so that
-// any answer gives the same verdict. Left out are bridges, expectations and SYN
-// proxies, zones together with notrack, and later fragments behind a VLAN tag. A Player belongs to
+// any answer gives the same verdict. Left out are bridges, expectations, SYN proxies,
+// and later fragments behind a VLAN tag. A Player belongs to
 // the thread of its Kernel. A case is a function of seed and number.
 //
 // Files in reading order: case.go (rulesets as text, files), values.go, fields.go,

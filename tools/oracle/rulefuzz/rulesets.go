@@ -18,19 +18,11 @@ type maker struct {
 	class   string // of the chain in work: filter or nat
 	hook    string
 	number  int  // of the chain in work in calls; -1: a base chain
-	zones   int  // withZones, withNotrack: what the first rule of these kinds has chosen
 	early   bool // it is a base chain in front of conntrack
 	nats    bool // some rules translate
 	frames  bool // some rules see frames below IP
 	flows   int
 }
-
-// Rules of a case give packets zones, or take them from conntrack: for the kernel
-// a zone takes notrack back, and notrack says nothing about what has a zone.
-const (
-	withZones = 1 + iota
-	withNotrack
-)
 
 // callee is a chain that can be called.
 type callee struct {

@@ -37,8 +37,7 @@ func (g *maker) statement(s *scope) string {
 	case 12:
 		return g.objectMap(s)
 	case 13:
-		if g.hook == "prerouting" && g.class == "filter" && g.zones != withZones {
-			g.zones = withNotrack
+		if g.hook == "prerouting" && g.class == "filter" {
 			return "notrack"
 		}
 	case 14:
@@ -53,8 +52,7 @@ func (g *maker) statement(s *scope) string {
 func (g *maker) minor(s *scope) string {
 	switch g.IntN(4) {
 	case 0:
-		if g.early && g.zones != withNotrack { // the kernel takes packets that it found INVALID for new ones, once they have a zone
-			g.zones = withZones
+		if g.early { // the kernel takes packets that it found INVALID for new ones, once they have a zone
 			return fmt.Sprintf("ct zone set %d", 1+g.IntN(3))
 		}
 	case 1:
