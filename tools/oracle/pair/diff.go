@@ -99,7 +99,7 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 		}
 		if at < 0 {
 			diffs = append(diffs, "only the kernel has "+k.Line())
-			j.Edge = j.Edge || over(k)
+			j.Edge = j.Edge || j.over(k)
 			continue
 		}
 		matched[at] = true
@@ -120,7 +120,7 @@ func (j *Judge) entries(kernel, sluice []Entry) (diffs []string) {
 	for n := range sluice {
 		if !matched[n] {
 			diffs = append(diffs, fmt.Sprintf("only sluice has %s (timeout %d)", sluice[n].Text, sluice[n].Timeout))
-			j.Edge = j.Edge || over(&sluice[n])
+			j.Edge = j.Edge || j.over(&sluice[n])
 		}
 	}
 	return diffs

@@ -42,6 +42,8 @@ func (j *Judge) edge(k, s *Entry) bool {
 	return j.now.to.Sub(was.from) >= streamAge && j.now.from.Sub(was.to) <= streamAge
 }
 
-// over says whether an entry that only one side lists had its last second: it may
-// have ended between the two listings.
-func over(e *Entry) bool { return e.Timeout == 0 && e.Status&flowtable.StatusConfirmed != 0 }
+// over says whether an entry that only one side lists had its last second, or no
+// more of them than the machine took: it may have ended between the two listings.
+func (j *Judge) over(e *Entry) bool {
+	return time.Duration(e.Timeout)*time.Second <= j.Late && e.Status&flowtable.StatusConfirmed != 0
+}

@@ -53,13 +53,20 @@ func TestEdge(t *testing.T) {
 }
 
 // TestOver: an entry that only one side lists may have ended in between, if it had
-// less than a second.
+// less than a second, or no more than the machine took.
 func TestOver(t *testing.T) {
-	for _, timeout := range []uint32{0, 1, 30} {
+	for _, row := range []struct {
+		timeout uint32
+		late    time.Duration
+		want    bool
+	}{
+		{0, 0, true}, {1, 0, false}, {1, 999 * time.Millisecond, false}, {30, 0, false}, {2, 3 * time.Second, true}, {2, 2 * time.Second, true}, {3, 2500 * time.Millisecond, false},
+	} {
+		timeout := row.timeout
 		e := []Entry{{Timeout: timeout, Status: flowtable.StatusConfirmed}}
 		for i, sides := range [2][2][]Entry{{e, nil}, {nil, e}} {
-			var j Judge
-			if diffs := j.Compare(&Outcome{Entries: sides[0]}, &Outcome{Entries: sides[1]}); len(diffs) != 1 || j.Edge != (timeout == 0) {
+			j := Judge{Late: row.late}
+			if diffs := j.Compare(&Outcome{Entries: sides[0]}, &Outcome{Entries: sides[1]}); len(diffs) != 1 || j.Edge != row.want {
 				t.Errorf("on side %d alone with %d s: %q, left to the machine: %t", i, timeout, diffs, j.Edge)
 			}
 		}
