@@ -21,7 +21,7 @@ type walk struct {
 
 // begin fills a walk.
 func (w *walk) begin(p *packet.Packet) {
-	proto := p.Proto
+	proto, astray := p.Proto, uint64(0)
 	w.data = p.Data[:min(int(p.End), len(p.Data))]
 	w.base = [4]uint{0, noHeader, noHeader, noHeader}
 	if len(w.data) >= 8 {
@@ -33,10 +33,11 @@ func (w *walk) begin(p *packet.Packet) {
 				proto, w.base[srcTransport] = protoAH, uint(p.AH)
 			} else if transport(p) {
 				w.base[srcTransport] = uint(p.L4)
-			} else if p.Family == flowtable.FamilyIPv6 && p.Flags&packet.FlagLaterFrag != 0 {
-				// Linux finds no transport header in it, and reads what rules compare
-				// from the IP header's start on (nft_set_pktinfo_ipv6, nft_payload_fast_eval).
-				w.base[srcTransport] = uint(p.L3)
+			} else if p.Family == flowtable.FamilyIPv6 && p.Flags&packet.FlagLaterFrag != 0 && !extension(p.Proto) {
+				// Linux finds no transport header in it, and reads a word that lies as
+				// words do from the IP header's start on, see factAstray
+				// (nft_set_pktinfo_ipv6, nft_payload_fast_eval).
+				w.base[srcTransport], astray = uint(p.L3), factAstray
 			}
 		} else if p.L3 != 0 {
 			w.base[srcNetwork] = uint(p.L3) // ARP and such, which chains below IP see
@@ -46,7 +47,16 @@ func (w *walk) begin(p *packet.Packet) {
 		w.base[srcLink] = noHeader
 	}
 	w.open = 0
-	w.facts = uint64(proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
+	w.facts = astray | uint64(proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
+}
+
+// extension says whether a number is that of an IPv6 extension header.
+func extension(proto uint8) bool {
+	switch proto {
+	case 0, 43, 44, protoAH, 60:
+		return true
+	}
+	return false
 }
 
 // transport says whether the packet has a transport header, or the beginning of

@@ -231,10 +231,7 @@ func (lw *lowering) bits(pos nft.Pos, e nft.Expr, f *nft.Field, at uint8) (uint8
 	if f.Base > nft.BaseTransport || f.Length == 0 || f.Length > 128 || len(f.Types) > 0 {
 		return 0, errorf(pos, "%s is not supported: a value has 1 to 128 bits", nft.ExprText(e))
 	}
-	g := familyGuard(f.L3)
-	if f.HasL4 {
-		g = g.and(protoGuard(f.L4))
-	}
+	g := familyGuard(f.L3).and(transportGuard(f))
 	lw.pure(step{ins: ins{op: opBits, key: at, test: test{src: uint8(f.Base), need: g.need, needMask: g.mask,
 		lo: uint64(f.Offset), span: uint64(f.Length)}}})
 	return wordsOf(int(f.Length)), nil

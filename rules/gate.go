@@ -27,7 +27,7 @@ func (im *Image) gate(h *head, w *walk) (uint, bool) {
 // key fills a classifier's key from the packet as it is now: rules may have
 // changed it since the last one.
 func (w *walk) key(k *classify.Key, word6 [2]uint8) {
-	*k = classify.Key{Facts: uint16(w.facts) & (needProto | needFamily)}
+	*k = classify.Key{Facts: uint16(w.facts) & (needProto | needFamily | factAstray)}
 	n := uint(len(w.data))
 	if at := w.base[srcNetwork]; at < n {
 		ip := w.data[at:]

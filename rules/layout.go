@@ -86,7 +86,8 @@ type ins struct {
 const (
 	factProto       = 0       // 8 bits: transport protocol
 	factFamily      = 8       // 4 bits: NFPROTO_IPV4 or NFPROTO_IPV6
-	factNever       = 1 << 12 // never set: a need that nobody has
+	factAstray      = 1 << 12 // Linux believes the transport header where the IP header is
+	factNever       = 1 << 15 // never set: a need that nobody has
 	factState       = 16      // 7 bits: ct state
 	needProto       = 0x00ff
 	needFamily      = 0x0f00

@@ -125,10 +125,21 @@ func payloadOperand(pos nft.Pos, f *nft.Field) (operand, error) {
 	if o.guard = familyGuard(f.L3); f.L3 == nft.FamilyARP {
 		o.frame = packet.EtherARP
 	}
-	if f.HasL4 {
-		o.guard = o.guard.and(protoGuard(f.L4))
-	}
+	o.guard = o.guard.and(transportGuard(f))
 	return o, nil
+}
+
+// transportGuard asks for the protocol that a field is of, and where Linux cannot
+// read it as one word for a transport header that is there (nft_payload_select_ops).
+func transportGuard(f *nft.Field) (g guard) {
+	if f.HasL4 {
+		g = protoGuard(f.L4)
+	}
+	first, end := int(f.Offset)/8, (int(f.Offset)+int(f.Length)+7)/8
+	if n := end - first; f.Base == nft.BaseTransport && (n != 1 && n != 2 && n != 4 || first%n != 0) {
+		g = g.and(guard{0, factAstray})
+	}
+	return g
 }
 
 func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {

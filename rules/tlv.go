@@ -107,9 +107,7 @@ func scanOptions(b []byte, at uint, code uint8) (uint, uint, bool) {
 func findHeader(b []byte, l3 uint, code uint8) (uint, uint, bool) {
 	next, at, n := b[l3+6], l3+40, uint(len(b))
 	for {
-		switch next {
-		case 0, 43, 44, 51, 60:
-		default:
+		if !extension(next) {
 			if next == code && next != 59 && at < n {
 				return at, n - at, true
 			}

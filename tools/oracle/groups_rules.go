@@ -37,6 +37,9 @@ const features = `table inet o {
 		tcp option timestamp exists counter
 		@th,16,16 81 counter
 		@th,100,12 0x2 counter
+		@th,72,16 0x7700 counter
+		@th,64,16 0xfd77 counter
+		@th,64,24 0xfd7700 counter
 		@nh,8,8 & 0x1c != 0 counter
 		@nh,64,8 63 counter
 		exthdr frag exists counter
