@@ -28,8 +28,9 @@
 // the time of the day a case waits until none of theirs is near. What chance
 // decides (numgen random, symhash, meta random, meta cpu) is asked for so that
 // any answer gives the same verdict. Left out are bridges, expectations, SYN proxies,
-// and later fragments behind a VLAN tag. A Player belongs to
-// the thread of its Kernel. A case is a function of seed and number.
+// later fragments behind a VLAN tag, and several workers where rules write addresses
+// in front of conntrack: what makes two flows one there leaves one with each worker.
+// A Player belongs to the thread of its Kernel. A case is a function of seed and number.
 //
 // Files in reading order: case.go (rulesets as text, files), values.go, fields.go,
 // matches.go, sets.go, statements.go, rulesets.go, packets.go, options.go, play.go, listing.go.

@@ -43,6 +43,19 @@ type Outcome struct {
 
 var translates = regexp.MustCompile(`\b(snat|dnat|masquerade|redirect)\b`)
 
+// Rules write addresses or ports, some in front of conntrack.
+var writes, early = regexp.MustCompile(`\b[sd](addr|port) set `), regexp.MustCompile(`hook prerouting priority -300;`)
+
+// workers are the boxes that a ruleset is played to: the first alone where flows may
+// become one before conntrack sees them, for a worker's flows are those whose packets
+// it owns by what they were on the wire.
+func (p *Player) workers(rules string) []int {
+	if writes.MatchString(rules) && early.MatchString(rules) {
+		return p.Workers[:1]
+	}
+	return p.Workers
+}
+
 // Checksums are not verified: UDPLite's would differ, and rules see no others.
 var unchecked = []pair.Setting{{Name: "checksum", Value: 0}}
 
@@ -60,7 +73,7 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	for _, workers := range p.Workers {
+	for _, workers := range p.workers(rules) {
 		b, err := pair.NewSluice(workers, p.Kernel.Index(), setup)
 		if err != nil {
 			return o, refusal("sluice", err)
