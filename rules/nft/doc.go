@@ -47,6 +47,9 @@
 //
 //   - `not equal` on two neighbouring fields means that each differs.
 //
+//   - `icmpv6 parameter-problem`, as listings have it, is read; nft reads param-problem
+//     alone, and not its own listing.
+//
 //   - In events, sets written in a rule come and go with it, without a line of theirs.
 //
 //   - A transaction that is refused takes no handles.

@@ -41,7 +41,7 @@ var optionHeaders = []*optionHeader{
 	{OptionIPv6, "hbh", 0, extStart, true},
 	{OptionIPv6, "rt", 43, rtStart, true},
 	{OptionIPv6, "rt0", 43, append(rtStart[:4:4], option("addr", 64, 128, TypeIPv6)), false},
-	{OptionIPv6, "rt2", 43, append(rtStart[:4:4], option("addr", 64, 128, TypeIPv6)), false},
+	{OptionIPv6, "rt2", 43, rtStart, false},
 	{OptionIPv6, "srh", 43, append(with(rtStart, "last-entry", 32, 8, "flags", 40, 8, "tag", 48, 16),
 		option("sid", 64, 128, TypeIPv6)), false},
 	{OptionIPv6, "frag", 44, append(extStart[:1:1], integers("reserved", 8, 8, "frag-off", 16, 13, "reserved2", 29, 2,
@@ -113,6 +113,21 @@ func (h *optionHeader) field(name string) *Field {
 		}
 	}
 	return nil
+}
+
+// address is the n-th of a routing header's addresses. The first is number 1: 0 is to
+// nft what stands before the addresses in its table of fields.
+func (h *optionHeader) address(first *Field, n int) *Field {
+	if n == 0 {
+		srh := findOption(OptionIPv6, "srh")
+		if h == srh {
+			return srh.field("tag")
+		}
+		return srh.field("last-entry")
+	}
+	f := *first
+	f.Offset += 128 * uint16(n-1)
+	return &f
 }
 
 // optionWords stand before the name of an option of each kind.

@@ -50,13 +50,11 @@ func (p *parser) fieldOf(r *raw, h *optionHeader) {
 	if f.Length == 128 {
 		p.expect("[")
 		n := p.number32()
-		if n > 1<<8 {
-			p.fail(&t, "Value %d is too large", n)
+		if n > 2 {
+			p.fail(&t, "No symbol type information")
 		}
 		p.expect("]")
-		f2 := *f
-		f2.Offset += 128 * uint16(n)
-		e.Field, e.nth = &f2, int(n)
+		e.Field, e.nth = h.address(f, int(n)), int(n)
 	}
 	r.expr = e
 }
