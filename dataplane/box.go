@@ -33,7 +33,8 @@ type Box struct {
 	cookies cookies // of SYN proxies
 	chance  *rules.Chance
 	workers []*worker
-	pool    *ants.Pool
+	pool    controlPool
+	spare   atomic.Bool // there are CPUs that no worker has
 	cache   *rules.Cache
 	store   *rules.Store // what limits and quotas remember
 	log     *zap.Logger
@@ -85,7 +86,8 @@ func New(cfg Config) (b *Box, err error) {
 			b = nil
 		}
 	}()
-	if b.pool, err = ants.NewPool(poolSize, ants.WithNonblocking(true)); err != nil {
+	b.pool.box = b
+	if b.pool.Pool, err = ants.NewPool(poolSize, ants.WithNonblocking(true)); err != nil {
 		return b, fmt.Errorf("control pool: %w", err)
 	}
 	if cfg.CompileCache > 0 {
@@ -363,6 +365,7 @@ func (b *Box) Start() error {
 		b.cpus = usableCPUs()
 	}
 	if n := len(b.workers); len(b.cpus) > n {
+		b.spare.Store(true)
 		pinAll(b.cpus[n:]) // first: workers then go where they belong
 	}
 	for i, w := range b.workers {
@@ -400,7 +403,7 @@ func (b *Box) halt() {
 	}
 	close(b.stopDispatch)
 	b.done.Wait()
-	if len(b.cpus) > len(b.workers) {
+	if b.spare.Swap(false) {
 		pinAll(b.cpus)
 	}
 	b.running = false
@@ -463,7 +466,7 @@ func (b *Box) Close() error {
 	if b.cache != nil {
 		b.cache.Close()
 	}
-	if b.pool != nil {
+	if b.pool.Pool != nil {
 		_ = b.pool.ReleaseTimeout(time.Second) // idle workers end by themselves
 	}
 	return errors.Join(errs...)

@@ -2,9 +2,11 @@ package dataplane
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
+	"github.com/panjf2000/ants/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -38,6 +40,37 @@ func pin(tid int, cpus ...int) {
 		set.Set(cpu)
 	}
 	_ = unix.SchedSetaffinity(tid, &set)
+}
+
+// MakeWay gives the calling goroutine a thread for itself, until it ends, to which
+// the kernel prefers the other threads of the process: for goroutines that compile
+// rules or do other long work. Go's runtime takes each worker's processor away every
+// now and then and hands it back by way of some other thread; behind a thread that
+// compiles this one waits for up to 10 ms, and the worker with it. Where workers
+// have all CPUs it does nothing, for they leave little to who makes way; nor when
+// it is called again.
+func (b *Box) MakeWay() {
+	if !b.spare.Load() {
+		return
+	}
+	if p, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && 20-p < lowPriority { // the system call says 20 less nice
+		runtime.LockOSThread()
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, lowPriority)
+	}
+}
+
+// lowPriority is a nice value: about a tenth of the time of a thread of nice 0.
+const lowPriority = 10
+
+// controlPool runs the control side's jobs, which make way.
+type controlPool struct {
+	*ants.Pool
+	box *Box
+}
+
+// Submit runs a job, or refuses it when all goroutines have one.
+func (p controlPool) Submit(job func()) error {
+	return p.Pool.Submit(func() { p.box.MakeWay(); job() })
 }
 
 // pinAll confines all threads that the process has. Those it will have are

@@ -78,3 +78,65 @@ func TestPin(t *testing.T) {
 		}
 	}
 }
+
+// niceOf returns the nice value of the calling thread.
+func niceOf(t *testing.T) int {
+	p, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 20 - p
+}
+
+// TestMakeWay: who makes way has a low priority, of a thread that ends with it, and
+// so have the jobs of the pool; where there is no CPU to spare nobody has.
+func TestMakeWay(t *testing.T) {
+	if niceOf(t) >= lowPriority {
+		t.Skip("the tests are nice themselves")
+	}
+	want := lowPriority
+	if len(usableCPUs()) < 2 {
+		want = niceOf(t)
+	}
+	h := newNet(t, "", 1, func(c *Config) { c.Pin = true })
+	in := func() (nice, tid int) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			h.box.MakeWay()
+			h.box.MakeWay()
+			nice, tid = niceOf(t), unix.Gettid()
+		}()
+		<-done
+		return nice, tid
+	}
+	if nice, _ := in(); nice >= lowPriority {
+		t.Errorf("nice %d though no worker runs", nice)
+	}
+	if err := h.box.Start(); err != nil {
+		t.Fatal(err)
+	}
+	nice, tid := in()
+	if nice != want {
+		t.Errorf("nice %d, want %d", nice, want)
+	}
+	got := make(chan int)
+	if err := h.box.pool.Submit(func() { got <- niceOf(t) }); err != nil {
+		t.Fatal(err)
+	}
+	if nice := <-got; nice != want {
+		t.Errorf("nice %d in the pool, want %d", nice, want)
+	}
+	for end := time.Now().Add(20 * time.Second); want == lowPriority; time.Sleep(time.Millisecond) {
+		if _, there := allowed(t)[tid]; !there {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the thread did not end with its goroutine")
+		}
+	}
+	h.box.Stop()
+	if nice, _ := in(); nice >= lowPriority {
+		t.Errorf("nice %d when the workers are gone", nice)
+	}
+}

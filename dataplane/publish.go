@@ -172,6 +172,9 @@ func (b *Box) publish(c change) (*Report, error) {
 		c.rules.Carry(r.OldCounters)
 	}
 	b.adopt(generation, c)
+	if c.rules != nil {
+		_ = b.pool.Submit(c.rules.Keep) // who has no time for it leaves the cache as it is
+	}
 	var errs []error
 	for _, t := range old {
 		gone := c

@@ -131,7 +131,7 @@ func (w *worker) sleep() {
 		afxdp.Poll(w.polled, 1)
 		return
 	}
-	time.Sleep(50 * time.Microsecond)
+	nap(50 * time.Microsecond) // not time.Sleep: another thread would have to wake this one
 }
 
 // round polls everything once, the ports only if receive; false when there was

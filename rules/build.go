@@ -7,15 +7,13 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/panjf2000/ants/v2"
-
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
 // build compiles every chain and every set into a block, in parallel when there
 // is a pool, and links them. Blocks that still hold are taken from old.
-func build(ix *index, old *remains, pool *ants.Pool) (*master, error) {
+func build(ix *index, old *remains, pool Pool) (*master, error) {
 	nats := make([]natDesc, len(ix.nats))
 	for i, n := range ix.nats {
 		var err error
@@ -55,7 +53,7 @@ func build(ix *index, old *remains, pool *ants.Pool) (*master, error) {
 // each runs f(0) to f(n-1) and waits for them. Helpers from the pool and the
 // caller take numbers from one counter, so a pool that is full, or whose only
 // worker is the caller, just does not help.
-func each(n int, pool *ants.Pool, f func(int)) {
+func each(n int, pool Pool, f func(int)) {
 	var next atomic.Int64
 	var done sync.WaitGroup
 	done.Add(n)
@@ -81,12 +79,12 @@ func each(n int, pool *ants.Pool, f func(int)) {
 }
 
 // later runs f in a pool that has a goroutine to spare; false: it has none.
-func later(pool *ants.Pool, f func()) bool {
+func later(pool Pool, f func()) bool {
 	return pool != nil && pool.Submit(f) == nil
 }
 
 // buildChain makes the block of a chain.
-func buildChain(ref *chainRef, ix *index, old *remains, pool *ants.Pool) error {
+func buildChain(ref *chainRef, ix *index, old *remains, pool Pool) error {
 	before, was := old.before(ref)
 	lw := lowering{ix: ix, ports: ix.ports, ref: ref}
 	for i := 0; i < len(ref.rules); i++ {

@@ -172,16 +172,11 @@ func TestCacheTellsObjectsApart(t *testing.T) {
 	}
 }
 
-// TestEditsReachTheCache: what an edit leaves is in the cache a moment later, for
-// those who load the same as a whole.
+// TestEditsReachTheCache: what an edit leaves and is kept is in the cache a moment
+// later, for those who load the same as a whole.
 func TestEditsReachTheCache(t *testing.T) {
-	// Of a pool that is busy nobody waits for an image to be kept.
-	pool, err := ants.NewPool(64, ants.WithNonblocking(true))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Release()
-	opt := Options{Interfaces: testInterfaces, Pool: pool, Cache: newCache(t, 1<<22)}
+	var err error
+	opt := Options{Interfaces: testInterfaces, Cache: newCache(t, 1<<22)}
 	text := inChain(strings.Repeat("tcp dport 80 counter accept\n", 50))
 	if opt.Before, err = Compile(parse(t, text), opt); err != nil {
 		t.Fatal(err)
@@ -195,6 +190,10 @@ func TestEditsReachTheCache(t *testing.T) {
 		t.Fatal(edit, err)
 	}
 	key := contentKey(tree, edit.ix)
+	if opt.Cache.get(key) != nil {
+		t.Error("the cache has it before it was kept")
+	}
+	edit.Keep()
 	for end := time.Now().Add(20 * time.Second); opt.Cache.get(key) != edit.master; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the cache does not have it")

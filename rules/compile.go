@@ -66,15 +66,20 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	}
 	switch {
 	case cached && edit:
-		later(opt.Pool, func() {
-			if !ix.large() {
-				opt.Cache.put(contentKey(tree, ix), rs.master, false)
-			}
-		})
+		rs.keepIn = opt.Cache
 	case cached:
 		opt.Cache.put(key, rs.master, old == nil)
 	}
 	return rs, nil
+}
+
+// Keep puts what an edit came to into the cache that Compile was given, for those
+// who load the same as a whole. It takes longer than much of the edit: for when the
+// rules are in force. Once; safe beside everything else.
+func (r *Ruleset) Keep() {
+	if r.keepIn != nil && !r.ix.large() {
+		r.keepIn.put(contentKey(r.Tree, r.ix), r.master, false)
+	}
 }
 
 // isEdit says whether so few rules are new that building what is around them is

@@ -3,8 +3,6 @@ package rules
 import (
 	"fmt"
 
-	"github.com/panjf2000/ants/v2"
-
 	"github.com/sluice-net/sluice/dataplane/helper"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -37,14 +35,17 @@ type Options struct {
 	// trees share is not compiled again. nil: there is none.
 	Before *Ruleset
 	// Pool compiles chains and sets in parallel, and what is for later behind the
-	// caller's back; nil compiles them in the caller's goroutine. It is one that
-	// refuses what it has no goroutine for (ants.WithNonblocking). Compile may
-	// itself run in the pool.
-	Pool *ants.Pool
+	// caller's back; nil compiles them in the caller's goroutine. Compile may itself
+	// run in the pool.
+	Pool Pool
 
 	// shortestRun is how many rules get a classifier at least; 0: minRun.
 	shortestRun int
 }
+
+// Pool runs jobs in goroutines of its own. It refuses those that it has no goroutine
+// for (ants.Pool with ants.WithNonblocking).
+type Pool interface{ Submit(job func()) error }
 
 // Error is why a tree could not be compiled, and where. errors.As finds it in
 // what Compile returns.

@@ -22,6 +22,7 @@ type Ruleset struct {
 	ix      *index
 	master  *master
 	store   *Store    // nil: there is nothing to remember
+	keepIn  *Cache    // the cache that is to have it yet; nil: none
 	carried []Counter // what the counters had when it was published; nil: nothing
 }
 

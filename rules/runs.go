@@ -4,8 +4,6 @@ import (
 	"math/bits"
 	"sync/atomic"
 
-	"github.com/panjf2000/ants/v2"
-
 	"github.com/sluice-net/sluice/rules/classify"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -82,7 +80,7 @@ func findRuns(rules []trait, minRun int) []ruleRun {
 
 // patch makes a finder of one of other rules, nil if there is too much that is new.
 // It may start a job in a pool that builds one for later.
-func (f *finder) patch(rules []*rule, src []*nft.Rule, pool *ants.Pool) *finder {
+func (f *finder) patch(rules []*rule, src []*nft.Rule, pool Pool) *finder {
 	if f.anew != nil {
 		if built := f.anew.done.Load(); built != nil {
 			f = built

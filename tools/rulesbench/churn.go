@@ -56,12 +56,15 @@ func churn(*options) error {
 		if with == 0 {
 			time.Sleep(churnTurn)
 		} else {
-			n, behind, err := w.follow(&state, r)
+			err := w.serve(func() error {
+				n, behind, err := w.follow(&state, r)
+				edits += n
+				late = max(late, behind)
+				return err
+			})
 			if err != nil {
 				return err
 			}
-			edits += n
-			late = max(late, behind)
 		}
 		after, now := w.box.Profile(), w.box.Stats().Total()
 		if with == 1 {

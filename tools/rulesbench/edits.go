@@ -43,7 +43,7 @@ func edits(*options) error {
 				return err
 			}
 			fmt.Printf("%-32s %8d %9.0f | ", e.name, workers, share*rate)
-			if err := editAll(w, e.command); err != nil {
+			if err := w.serve(func() error { return editAll(w, e.command) }); err != nil {
 				return err
 			}
 			if err := w.close(); err != nil {

@@ -50,15 +50,18 @@ func swaps(o *options) error {
 		lost := w.lost()
 		for i := 0; i < swapCount; { // in turns, so that what else runs here meets both
 			spent += w.during(&with, &taken, func() {
-				for end := min(i+swapCount/10, swapCount); i < end && err == nil; i++ {
-					start := time.Now()
-					if i%textEvery == 0 {
-						_, err = w.box.Load("rules.nft", []byte(texts[(i+1)%2]))
-					} else {
-						_, err = w.box.Publish(compiled[(i+1)%2])
+				err = w.serve(func() (err error) {
+					for end := min(i+swapCount/10, swapCount); i < end && err == nil; i++ {
+						start := time.Now()
+						if i%textEvery == 0 {
+							_, err = w.box.Load("rules.nft", []byte(texts[(i+1)%2]))
+						} else {
+							_, err = w.box.Publish(compiled[(i+1)%2])
+						}
+						time.Sleep(swapGap - time.Since(start))
 					}
-					time.Sleep(swapGap - time.Since(start))
-				}
+					return err
+				})
 			})
 			if err != nil {
 				return err

@@ -86,6 +86,7 @@ func Run(ctx context.Context, set settings.Settings, opt Options) (err error) {
 	}
 	r.log.Info("running", zap.Strings("ports", set.PortNames()), zap.String("mode", set.Mode), zap.Int("workers", r.workers),
 		zap.String("control", r.socket.Path()), zap.Duration("after", time.Since(r.began).Round(time.Millisecond)))
+	r.box.MakeWay() // for reload
 	for {
 		select {
 		case <-ctx.Done():

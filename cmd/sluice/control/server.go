@@ -69,6 +69,7 @@ func (s *Server) Close(patience time.Duration) {
 	}
 }
 
+// handler serves each connection in a thread that makes way for the workers.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/ping", func(w http.ResponseWriter, _ *http.Request) {
@@ -84,7 +85,10 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/conntrack", s.conntrack)
 	mux.HandleFunc("GET /v1/proc/{file}", s.proc)
 	s.profileRoutes(mux)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.Box.MakeWay()
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // answer sends a value as JSON, or an error as text.
