@@ -61,5 +61,5 @@
 // plan.go, changed.go, nat.go, natport.go, helper.go, answer.go, limiter.go,
 // syncookie.go, synproxy.go, fragments.go, datagram.go, waiting.go, handover.go,
 // tables.go, publish.go, mailbox.go, walk.go, tool.go, stats.go, profile.go, trace.go,
-// log.go, logline.go, pin_linux.go, heap.go.
+// log.go, logline.go, pin_linux.go.
 package dataplane
