@@ -34,15 +34,6 @@ func (c *Command) FilterError() syscall.Errno {
 	return 0
 }
 
-// ChangeError returns the kernel's error for any change by -U, 0 when there is none:
-// with -p alone the tool asks for that protocol of no family.
-func (c *Command) ChangeError() syscall.Errno {
-	if c.Has(OptProto) && c.Family == 0 {
-		return syscall.EOPNOTSUPP
-	}
-	return 0
-}
-
 func (c *Command) matchFamily(e *conntracktext.Entry) bool {
 	return c.Family == 0 || c.Family == e.Orig.Family
 }

@@ -95,15 +95,12 @@ func (s *Server) updateFlows(c *conntrack.Command, see func([]byte) error) (r co
 	x := newEntries(s.Box)
 	err = s.Box.EachFlow(nil, func(page []flowtable.Flow) error {
 		for i := range page {
-			if r.Errno != 0 || !c.Match(x.of(&page[i], 1)) {
+			if !c.Match(x.of(&page[i], 1)) {
 				continue
 			}
 			changes, any := changesOf(c, &page[i])
 			if !any {
 				continue
-			}
-			if r.Errno = c.ChangeError(); r.Errno != 0 {
-				return see(append([]byte{conntrack.LineMessage}, "Operation failed: "+conntrack.Failure(r.Errno, c.Verb)...))
 			}
 			after, result, err := s.Box.ChangeFlow(&page[i], changes, uint32(c.PID))
 			if err != nil {
