@@ -35,7 +35,20 @@ func (w *worker) finish(t *tables, p *packet.Packet) bool {
 			p.AdjustTCP(&seqs[p.Dir&1], &seqs[p.Dir&1^1])
 		}
 	}
+	if p.Flags&packet.FlagRelatedError != 0 && p.Info == flowtable.InfoRelated {
+		w.mistaken(p)
+	}
 	return p.Ct.Status&flowtable.StatusConfirmed != 0 || w.confirm(p)
+}
+
+// mistaken gives the flow of an ICMP error that travels as its first packets did the
+// timeout of a SIP message: Linux shows such errors to helpers too (nf_confirm), and
+// this one takes whatever there is behind 8 bytes for a message over UDP.
+func (w *worker) mistaken(p *packet.Packet) {
+	number := w.shard.HelperOf(p.Entry)
+	if p.Ct.Tuple.Proto == flowtable.ProtoUDP && number != 0 && int(number) <= len(w.help.list) && w.help.list[number-1].Name == "sip" {
+		w.shard.Extend(p.Entry, helper.SIPTimeoutSec, w.now)
+	}
 }
 
 // consult has the flow's helper read the packet. False: it must not leave.

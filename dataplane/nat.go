@@ -111,15 +111,19 @@ func (w *worker) natError(p *packet.Packet, m manip) bool {
 	if p.Dir == flowtable.Original {
 		inner = w.shard.ReplyTuple(p.Entry)
 	}
-	if d := p.RewriteInner(&inner.Src, &inner.Dst, inner.SrcPort, inner.DstPort, m == manipSrc); d != packet.DropNone {
-		w.drop(p, d)
-		return false
-	}
 	var d packet.Drop
-	if m == manipSrc {
-		d = p.SetSrc(&inner.Dst, 0)
+	if m == manipDst {
+		if d = p.RewriteInner(&inner.Src, inner.SrcPort, false); d == packet.DropNone {
+			d = p.SetDst(&inner.Src, 0)
+		}
 	} else {
-		d = p.SetDst(&inner.Src, 0)
+		port := inner.DstPort
+		if inner.Proto == flowtable.ProtoICMP || inner.Proto == flowtable.ProtoICMPv6 {
+			port = inner.SrcPort // the identifier; DstPort is type and code
+		}
+		if d = p.RewriteInner(&inner.Dst, port, true); d == packet.DropNone {
+			d = p.SetSrc(&inner.Dst, 0)
+		}
 	}
 	if d != packet.DropNone {
 		w.drop(p, d)

@@ -10,9 +10,9 @@ const (
 	sipImage
 )
 
-// sipTimeoutSec is how long the signalling may be silent, and how long a
+// SIPTimeoutSec is how long the signalling may be silent, and how long a
 // registration is remembered until it is answered.
-const sipTimeoutSec = 3600
+const SIPTimeoutSec = 3600
 
 // sipHelper reads SIP (RFC 3261) with session descriptions (RFC 4566): the
 // media of calls, the address at which a registered phone is called back, and
@@ -43,7 +43,7 @@ func sipHelp(s *Session) Verdict {
 	if stream && !s.Replied {
 		return Accept
 	}
-	s.Shard.Extend(s.Entry, sipTimeoutSec, s.Now)
+	s.Shard.Extend(s.Entry, SIPTimeoutSec, s.Now)
 	var m sipMessage
 	for at, n := 0, 0; n < sipMessages && len(s.Payload)-at >= shortest; n++ {
 		if !sipScan(s.Payload, at, stream, &m) {
@@ -168,7 +168,7 @@ func (s *Session) sipRegister(m *sipMessage) Verdict {
 		return Accept // not about itself, or the end of a registration
 	}
 	x := s.Want(0, s.sipTransport(e.end, l.val.end), &other.Src, &e.addr, e.port)
-	x.Class, x.Assign, x.Timeout = sipSignalling, s.Number, sipTimeoutSec
+	x.Class, x.Assign, x.Timeout = sipSignalling, s.Number, SIPTimeoutSec
 	x.Flags = flowtable.ExpectPermanent | flowtable.ExpectInactive
 	if !s.NAT {
 		return s.expectOnly()

@@ -20,7 +20,7 @@ func TestNoAllocations(t *testing.T) {
 			CompleteChecksum(p)
 			p.SetSrc(&to, 5)
 			p.SetDst(&to, 6)
-			p.RewriteInner(&to, &to, 1, 2, true)
+			p.RewriteInner(&to, 2, true)
 			p.DecTTL()
 			p.ShouldReject()
 			BuildICMPError(buf, p, 3, 3, 0, &to)

@@ -86,7 +86,7 @@ func exercise(tb testing.TB, tab *flowtable.Table, b []byte) {
 	if set == DropNone && p.Proto != protoSCTP && !sourceRouted(p) && p.ChecksumOK() != ok {
 		tb.Fatalf("checksum was right: %t, is right: %t", ok, p.ChecksumOK())
 	}
-	p.RewriteInner(&to, &to, 1, 2, true)
+	p.rewriteInner(&to, &to, 1, 2)
 	CompleteChecksum(p)
 }
 

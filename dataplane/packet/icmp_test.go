@@ -101,7 +101,7 @@ func TestRewriteInner(t *testing.T) {
 			if (needsHeader(p.Tuple.Proto) || p.Tuple.Proto == protoGRE) && cut < map[bool]int{false: 28, true: 48}[v6] {
 				want = DropNAT // its flow is known by less
 			}
-			if d := p.RewriteInner(&src, &dst, sp, dp, true); d != want {
+			if d := p.rewriteInner(&src, &dst, sp, dp); d != want {
 				t.Fatalf("cut %d: %v, want %v", cut, d, want)
 			}
 			if want != DropNone {
@@ -140,11 +140,22 @@ func TestRewriteInner(t *testing.T) {
 					t.Fatalf("id: %v", d)
 				}
 			}
-			if p.RewriteInner(&old.Dst, &old.Src, sport, dport, true) != DropNone || !p.SetDstOK(&old.Dst) || s.name != "sctp" && !bytes.Equal(b, first) {
+			if p.rewriteInner(&old.Dst, &old.Src, sport, dport) != DropNone || !p.SetDstOK(&old.Dst) || s.name != "sctp" && !bytes.Equal(b, first) {
 				t.Fatalf("cut %d: there and back\n%x\n%x", cut, first, b)
 			}
 		}
 	})
+}
+
+// rewriteInner changes both halves.
+func (p *Packet) rewriteInner(src, dst *[16]byte, sport, dport uint16) Drop {
+	if p.Tuple.Proto == protoICMP || p.Tuple.Proto == protoICMPv6 {
+		dport = sport // the identifier
+	}
+	if d := p.RewriteInner(src, sport, false); d != DropNone {
+		return d
+	}
+	return p.RewriteInner(dst, dport, true)
 }
 
 // SetDstOK sets the outer destination with a port that must not matter.
@@ -159,7 +170,7 @@ func TestRewriteInnerShort(t *testing.T) {
 		p := parsed(t, tab, b)
 		tcp := p.Transport()[icmpLen+ip4Len:]
 		before := bytes.Clone(tcp)
-		if d := p.RewriteInner(&a, &a, 7, 8, true); d != DropNone || be16(tcp) != 7 || be16(tcp[2:]) != 8 {
+		if d := p.rewriteInner(&a, &a, 7, 8); d != DropNone || be16(tcp) != 7 || be16(tcp[2:]) != 8 {
 			t.Fatalf("cut %d: %v", cut, d)
 		}
 		if changed := !bytes.Equal(before[4:], tcp[4:]); changed != (cut == 40) {
@@ -175,7 +186,7 @@ func TestRewriteInnerShort(t *testing.T) {
 		p := parsed(t, tab, Build(Ether{}, r4, ICMP{Type: 3, Code: 3}, h4, GRE{Version: 1, Key: 5}, Zeros(4)))
 		gre := p.Transport()[icmpLen+ip4Len:]
 		gre[1] = row.version
-		if d := p.RewriteInner(&a, &a, 7, 9, row.half); d != row.want || be16(gre[greCallID:]) != row.key {
+		if d := p.RewriteInner(&a, 9, row.half); d != row.want || be16(gre[greCallID:]) != row.key {
 			t.Errorf("GRE version %d, half %v: %v, key %d, want %v and %d", row.version, row.half, d, be16(gre[greCallID:]), row.want, row.key)
 		}
 	}
@@ -193,7 +204,7 @@ func TestRewriteInnerRefuses(t *testing.T) {
 	for name, b := range rows {
 		p := parsed(t, tab, b)
 		first := bytes.Clone(b)
-		if p.RewriteInner(&a, &a, 1, 2, true) != DropNAT || !bytes.Equal(b, first) {
+		if p.RewriteInner(&a, 2, true) != DropNAT || !bytes.Equal(b, first) {
 			t.Errorf("%s: rewritten", name)
 		}
 	}

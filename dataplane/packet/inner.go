@@ -6,20 +6,17 @@ import (
 	"github.com/sluice-net/sluice/flowtable"
 )
 
-// RewriteInner changes the packet quoted in the ICMP error p: its addresses
-// become src and dst, its ports sport and dport (host order; for a quoted ICMP
-// query sport is the identifier and dport means nothing, for PPTP's GRE dport is
-// the call id). The quoted IPv4 header checksum follows and, if all of its header
+// RewriteInner changes one half of the packet quoted in the ICMP error p: its
+// source, or with dst its destination, becomes addr, and the port of that half port
+// (host order; of a quoted ICMP query the identifier, with either half; of PPTP's
+// GRE the call id, with the destination). The quoted IPv4 header checksum follows and, if all of its header
 // is there, the quoted transport checksum; the error's own checksum is computed anew over the message
 // and the outer addresses as they stand. Outer addresses are SetSrc's and
 // SetDst's business, before or after.
 //
-// half says that NAT does this for the sake of the quoted destination, which
-// matters to GRE alone: only then its call id changes.
-//
 // DropNAT: p is not such an error, is a redirect (which must not cross NAT) or a
 // fragment (whose checksum needs bytes that are elsewhere), or quotes too little.
-func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16, half bool) Drop {
+func (p *Packet) RewriteInner(addr *[16]byte, port uint16, dst bool) Drop {
 	if p.Flags&(FlagRelatedError|FlagL4|FlagFragment) != FlagRelatedError|FlagL4 {
 		return DropNAT
 	}
@@ -30,17 +27,17 @@ func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16, half bool
 	in := msg[icmpLen:]
 	var tu flowtable.Tuple
 	at, ok := innerTuple(&tu, nil, in, p.Family)
-	if !ok || needsHeader(tu.Proto) && len(in)-at < innerL4 || tu.Proto == protoGRE && !setCallID(in[at:], dport, half) {
+	if !ok || needsHeader(tu.Proto) && len(in)-at < innerL4 || tu.Proto == protoGRE && !setCallID(in[at:], port, dst) {
 		return DropNAT
 	}
 	var delta uint64
 	if p.Family == flowtable.FamilyIPv4 {
-		delta = putAddr4(in, src, false) + putAddr4(in, dst, true)
+		delta = putAddr4(in, addr, dst)
 		binary.BigEndian.PutUint16(in[10:12], adjust(be16(in[10:12]), delta))
 	} else {
-		delta = putAddr6(in, src, false) + putAddr6(in, dst, true)
+		delta = putAddr6(in, addr, dst)
 	}
-	rewriteInnerL4(tu.Proto, in[at:], delta, sport, dport)
+	rewriteInnerL4(tu.Proto, in[at:], delta, port, dst)
 
 	initial := uint32(0)
 	if p.Proto == protoICMPv6 {
@@ -51,11 +48,11 @@ func (p *Packet) RewriteInner(src, dst *[16]byte, sport, dport uint16, half bool
 	return DropNone
 }
 
-// rewriteInnerL4 sets ports or identifier in a quoted transport header, of
+// rewriteInnerL4 sets a port or the identifier in a quoted transport header, of
 // which at least innerL4 bytes are there when it has any. delta is the change
 // of the pseudo header. SCTP's CRC is made anew over what is quoted of it, which
 // is what Linux does: right if that is all, and nobody looks if not.
-func rewriteInnerL4(proto uint8, l4 []byte, delta uint64, sport, dport uint16) {
+func rewriteInnerL4(proto uint8, l4 []byte, delta uint64, port uint16, dst bool) {
 	if !needsHeader(proto) {
 		return
 	}
@@ -65,13 +62,16 @@ func rewriteInnerL4(proto uint8, l4 []byte, delta uint64, sport, dport uint16) {
 			delta = 0
 		}
 		if at, _ := portAt(proto, l4, false); at >= 0 {
-			delta += diff16(be16(l4[at:]), sport)
-			binary.BigEndian.PutUint16(l4[at:], sport)
+			delta += diff16(be16(l4[at:]), port)
+			binary.BigEndian.PutUint16(l4[at:], port)
 		}
 	default:
-		delta += diff16(be16(l4[0:]), sport) + diff16(be16(l4[2:]), dport)
-		binary.BigEndian.PutUint16(l4[0:], sport)
-		binary.BigEndian.PutUint16(l4[2:], dport)
+		at := 0
+		if dst {
+			at = 2
+		}
+		delta += diff16(be16(l4[at:]), port)
+		binary.BigEndian.PutUint16(l4[at:], port)
 		if proto == protoSCTP && len(l4) >= sctpLen {
 			binary.LittleEndian.PutUint32(l4[8:12], sctpSum(l4))
 		}
