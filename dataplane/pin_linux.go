@@ -42,14 +42,29 @@ func pin(tid int, cpus ...int) {
 	_ = unix.SchedSetaffinity(tid, &set)
 }
 
-// MakeWay gives the calling goroutine a thread for itself, until it ends, to which
-// the kernel prefers the other threads of the process: for goroutines that compile
-// rules or do other long work. Go's runtime takes each worker's processor away every
-// now and then and hands it back by way of some other thread; behind a thread that
-// compiles this one waits for up to 10 ms, and the worker with it. Where workers
-// have all CPUs it does nothing, for they leave little to who makes way; nor when
-// it is called again.
-func (b *Box) MakeWay() {
+// Aside runs f, which compiles rules or does other long work, in a thread of its own
+// to which the kernel prefers the other threads of the process, and waits for it. Go's
+// runtime takes each worker's processor away every now and then and hands it back by
+// way of some other thread; behind a thread that compiles this one waits for up to
+// 10 ms, and the worker with it. Where workers have all CPUs f gets no such thread,
+// for they would leave it little. A panic of f is the caller's.
+func (b *Box) Aside(f func()) {
+	var fault any
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { fault = recover() }()
+		b.makeWay()
+		f()
+	}()
+	if <-done; fault != nil {
+		panic(fault)
+	}
+}
+
+// makeWay gives the calling goroutine a thread of low priority, which ends with it.
+// Calling it again does nothing.
+func (b *Box) makeWay() {
 	if !b.spare.Load() {
 		return
 	}
@@ -70,7 +85,7 @@ type controlPool struct {
 
 // Submit runs a job, or refuses it when all goroutines have one.
 func (p controlPool) Submit(job func()) error {
-	return p.Pool.Submit(func() { p.box.MakeWay(); job() })
+	return p.Pool.Submit(func() { p.box.makeWay(); job() })
 }
 
 // pinAll confines all threads that the process has. Those it will have are

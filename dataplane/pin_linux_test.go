@@ -88,9 +88,9 @@ func niceOf(t *testing.T) int {
 	return 20 - p
 }
 
-// TestMakeWay: who makes way has a low priority, of a thread that ends with it, and
+// TestAside: what is done aside has a low priority, of a thread that ends with it, and
 // so have the jobs of the pool; where there is no CPU to spare nobody has.
-func TestMakeWay(t *testing.T) {
+func TestAside(t *testing.T) {
 	if niceOf(t) >= lowPriority {
 		t.Skip("the tests are nice themselves")
 	}
@@ -100,14 +100,10 @@ func TestMakeWay(t *testing.T) {
 	}
 	h := newNet(t, "", 1, func(c *Config) { c.Pin = true })
 	in := func() (nice, tid int) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			h.box.MakeWay()
-			h.box.MakeWay()
+		h.box.Aside(func() {
+			h.box.makeWay()
 			nice, tid = niceOf(t), unix.Gettid()
-		}()
-		<-done
+		})
 		return nice, tid
 	}
 	if nice, _ := in(); nice >= lowPriority {
@@ -135,6 +131,14 @@ func TestMakeWay(t *testing.T) {
 			t.Fatal("the thread did not end with its goroutine")
 		}
 	}
+	func() {
+		defer func() {
+			if recover() != "fault" {
+				t.Error("the caller does not see a panic")
+			}
+		}()
+		h.box.Aside(func() { panic("fault") })
+	}()
 	h.box.Stop()
 	if nice, _ := in(); nice >= lowPriority {
 		t.Errorf("nice %d when the workers are gone", nice)

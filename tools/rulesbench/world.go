@@ -97,13 +97,9 @@ func (w *world) received() uint64 { return w.lan.Received() + w.wan.Received() }
 func (w *world) lost() uint64     { return w.lan.Lost() + w.wan.Lost() }
 
 // serve calls f as the server of a control socket carries out a request.
-func (w *world) serve(f func() error) error {
-	done := make(chan error)
-	go func() {
-		w.box.MakeWay()
-		done <- f()
-	}()
-	return <-done
+func (w *world) serve(f func() error) (err error) {
+	w.box.Aside(func() { err = f() })
+	return err
 }
 
 func (w *world) close() error {

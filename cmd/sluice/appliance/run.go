@@ -86,7 +86,6 @@ func Run(ctx context.Context, set settings.Settings, opt Options) (err error) {
 	}
 	r.log.Info("running", zap.Strings("ports", set.PortNames()), zap.String("mode", set.Mode), zap.Int("workers", r.workers),
 		zap.String("control", r.socket.Path()), zap.Duration("after", time.Since(r.began).Round(time.Millisecond)))
-	r.box.MakeWay() // for reload
 	for {
 		select {
 		case <-ctx.Done():
@@ -94,7 +93,7 @@ func Run(ctx context.Context, set settings.Settings, opt Options) (err error) {
 			r.log.Info("ending")
 			return nil
 		case <-opt.Reload:
-			r.reload()
+			r.box.Aside(r.reload)
 		}
 	}
 }

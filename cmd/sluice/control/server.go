@@ -69,26 +69,27 @@ func (s *Server) Close(patience time.Duration) {
 	}
 }
 
-// handler serves each connection in a thread that makes way for the workers.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/ping", func(w http.ResponseWriter, _ *http.Request) {
 		s.answer(w, Ping{os.Getpid(), s.Version}, nil)
 	})
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { s.answer(w, s.status(), nil) })
-	mux.HandleFunc("POST /v1/nft", s.nft)
-	mux.HandleFunc("POST /v1/iptables/restore", s.restore)
-	mux.HandleFunc("GET /v1/iptables/save", s.save)
-	mux.HandleFunc("POST /v1/iptables/command", s.command)
+	mux.HandleFunc("POST /v1/nft", s.aside(s.nft))
+	mux.HandleFunc("POST /v1/iptables/restore", s.aside(s.restore))
+	mux.HandleFunc("GET /v1/iptables/save", s.aside(s.save))
+	mux.HandleFunc("POST /v1/iptables/command", s.aside(s.command))
 	mux.HandleFunc("GET /v1/iptables/recent", s.recent)
 	mux.HandleFunc("POST /v1/iptables/recent", s.recent)
 	mux.HandleFunc("POST /v1/conntrack", s.conntrack)
 	mux.HandleFunc("GET /v1/proc/{file}", s.proc)
 	s.profileRoutes(mux)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.Box.MakeWay()
-		mux.ServeHTTP(w, r)
-	})
+	return mux
+}
+
+// aside has requests that work on rules carried out where they hinder no worker.
+func (s *Server) aside(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { s.Box.Aside(func() { serve(w, r) }) }
 }
 
 // answer sends a value as JSON, or an error as text.
