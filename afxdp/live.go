@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -43,7 +44,20 @@ type live struct {
 	full  perf.Counter // of them, those after which the device had no room
 	fails perf.Counter // of them, those that failed otherwise
 	down  atomic.Bool  // the last one found the way closed
+
+	most    int       // length of the longest frame that the device has taken
+	stuck   time.Time // since when it takes none though its way is open; zero: it does
+	limit   int       // frames this long the other end refuses; 0: none that is known
+	learned time.Time // when that was found out
 }
+
+// livePatience is how long a frame that is longer than all that went is tried: the
+// other end of a veth refuses those beyond its own MTU as it refuses those it has no
+// room for. After liveAgain it is tried anew.
+const (
+	livePatience = 100 * time.Millisecond
+	liveAgain    = 10 * time.Second
+)
 
 // liveControl is what the programs and the worker share, in the control map.
 type liveControl struct {
@@ -193,22 +207,40 @@ func (l *live) send(descs []Desc) (taken int) {
 		for _, d := range descs[taken : taken+passed] {
 			l.u.Free(d.Addr)
 			bytes += uint64(d.Len)
+			l.most = max(l.most, int(d.Len))
 		}
 		taken += passed
 		frames += passed - lost
 		tooLong += lost
 		if passed < n {
+			l.wait(int(descs[taken].Len), passed)
 			break
 		}
+		l.stuck = time.Time{}
 	}
 	l.count.sent(frames, bytes, tooLong, len(descs)-taken)
 	return taken
+}
+
+// wait notes that a frame of some length was refused behind others that passed.
+func (l *live) wait(length, passed int) {
+	switch now := time.Now(); {
+	case passed > 0 || l.stuck.IsZero() || l.down.Load():
+		l.stuck = now
+	case length > l.most && now.Sub(l.stuck) > livePatience:
+		l.limit, l.learned, l.stuck = length, now, time.Time{}
+	}
 }
 
 // fill copies frames into the slots, up to the first that cannot be sent; most
 // is the length of the longest.
 func (l *live) fill(descs []Desc) (n, most int) {
 	longest := l.longest.Load() - vlanBytes
+	if l.limit > 0 {
+		if longest = min(longest, uint32(l.limit)-1); time.Since(l.learned) > liveAgain {
+			l.limit = 0
+		}
+	}
 	for _, d := range descs[:min(len(descs), l.slots)] {
 		if d.Len > longest || d.Len < shortestFrame || int(d.Len) > l.slot-liveHead {
 			break

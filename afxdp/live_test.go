@@ -165,6 +165,36 @@ func TestLiveUntaken(t *testing.T) {
 	}
 }
 
+// TestLiveTooLong: frames that only the other end finds too long hold the others up
+// for a while and are then given up.
+func TestLiveTooLong(t *testing.T) {
+	const frames = 500
+	n := newTestNet(t)
+	n.veth("a0", "a1", 1)
+	_, near := n.open("a0", liveOptions(), n.umems(1, 1024))
+	_, far := n.open("a1", testOptions(1), n.umems(1, 1024))
+	n.set("a1", func(l netlink.Link) error { return netlink.LinkSetMTU(l, 1000) })
+	const longest = 1000 + etherRoom - vlanBytes // of those that it takes
+	fit := 0
+	for seq := range uint64(frames) {
+		if frameLength(0, seq) <= longest {
+			fit++
+		}
+	}
+	var sent uint64
+	got, seen := uint64(0), make([]bool, frames)
+	eventually(t, "all frames have gone", func() bool {
+		if sent < frames {
+			sent += uint64(near[0].send(0, sent, int(min(frames-sent, 32))))
+		}
+		got += far[0].tick(t, seen)
+		return sent == frames && got == uint64(fit)
+	})
+	if s := near[0].q.Stats(); s.TxFrames != uint64(fit) || s.TxTooLong != uint64(frames-fit) || fit == 0 || fit == frames {
+		t.Errorf("%d of %d frames fit: %+v", fit, frames, s)
+	}
+}
+
 // TestLiveFull: the other end's NAPI has a thread, which here has to wait for the
 // sender's CPU, so that its ring fills: every frame arrives once and in order.
 func TestLiveFull(t *testing.T) {

@@ -108,7 +108,7 @@ func (b *Rulebook) command(t *iptables.Tool, from string, w io.Writer) error {
 // command answers POST /v1/iptables/command.
 func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	var c Command
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScript)).Decode(&c); err != nil {
+	if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

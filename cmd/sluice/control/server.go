@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,10 +88,38 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
-// aside has requests that work on rules carried out where they hinder no worker.
+// aside has requests that work on rules carried out where they hinder no worker,
+// once all of their text is there: a client that hangs has no thread.
 func (s *Server) aside(serve http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) { s.Box.Aside(func() { serve(w, r) }) }
+	return func(w http.ResponseWriter, r *http.Request) {
+		text, err := whole(w, r)
+		switch {
+		case errors.As(err, new(*http.MaxBytesError)):
+			err = fmt.Errorf("the script is too large: as JSON it may have %d MiB", maxScript>>20)
+		case err != nil:
+			err = fmt.Errorf("the request did not come to its end: %w", err)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(text))
+		s.Box.Aside(func() { serve(w, r) })
+	}
 }
+
+// whole reads the body of a request, which has bodyPatience to come.
+func whole(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	c := http.NewResponseController(w)
+	if err := c.SetReadDeadline(time.Now().Add(bodyPatience)); err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxScript))
+	return text, errors.Join(err, c.SetReadDeadline(time.Time{}))
+}
+
+// bodyPatience is how long a client may take for the text of a request.
+const bodyPatience = 30 * time.Second
 
 // answer sends a value as JSON, or an error as text.
 func (s *Server) answer(w http.ResponseWriter, value any, err error) {
@@ -115,11 +144,7 @@ func (s *Server) answer(w http.ResponseWriter, value any, err error) {
 // nft carries out a command line of nft. Its answer is what the tool would print.
 func (s *Server) nft(w http.ResponseWriter, r *http.Request) {
 	var request Request
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScript)).Decode(&request); err != nil {
-		var long *http.MaxBytesError
-		if errors.As(err, &long) {
-			err = fmt.Errorf("the script is too large: as JSON it may have %d MiB", maxScript>>20)
-		}
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}

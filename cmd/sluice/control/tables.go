@@ -140,7 +140,7 @@ func (b *Rulebook) Save(w io.Writer, ipv6 bool, opt iptables.SaveOptions) error 
 // restore answers POST /v1/iptables/restore.
 func (s *Server) restore(w http.ResponseWriter, r *http.Request) {
 	var d Dump
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScript)).Decode(&d); err != nil {
+	if err := json.NewDecoder(r.Body).Decode(&d); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
