@@ -63,9 +63,10 @@ func (b *Box) Aside(f func()) {
 }
 
 // makeWay gives the calling goroutine a thread of low priority, which ends with it.
-// Calling it again does nothing.
+// Calling it again does nothing. The process's first thread, which cannot end before
+// the others and whose priority is shown as the process's, stays as it is.
 func (b *Box) makeWay() {
-	if !b.spare.Load() {
+	if !b.spare.Load() || unix.Gettid() == unix.Getpid() {
 		return
 	}
 	if p, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && 20-p < lowPriority { // the system call says 20 less nice

@@ -66,7 +66,7 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	}
 	switch {
 	case cached && edit:
-		rs.keepIn = opt.Cache
+		rs.keepIn.Store(opt.Cache)
 	case cached:
 		opt.Cache.put(key, rs.master, old == nil)
 	}
@@ -75,10 +75,10 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 
 // Keep puts what an edit came to into the cache that Compile was given, for those
 // who load the same as a whole. It takes longer than much of the edit: for when the
-// rules are in force. Once; safe beside everything else.
+// rules are in force. Only the first call does; safe beside everything else.
 func (r *Ruleset) Keep() {
-	if r.keepIn != nil && !r.ix.large() {
-		r.keepIn.put(contentKey(r.Tree, r.ix), r.master, false)
+	if c := r.keepIn.Swap(nil); c != nil && !r.ix.large() {
+		c.put(contentKey(r.Tree, r.ix), r.master, false)
 	}
 }
 

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -21,9 +22,9 @@ type Ruleset struct {
 
 	ix      *index
 	master  *master
-	store   *Store    // nil: there is nothing to remember
-	keepIn  *Cache    // the cache that is to have it yet; nil: none
-	carried []Counter // what the counters had when it was published; nil: nothing
+	store   *Store                // nil: there is nothing to remember
+	keepIn  atomic.Pointer[Cache] // that is to have it yet; nil: none
+	carried []Counter             // what the counters had when it was published; nil: nothing
 }
 
 // RuleInfo describes a rule or a policy to people.
