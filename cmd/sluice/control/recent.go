@@ -39,7 +39,7 @@ func (b *Rulebook) EditRecent(e RecentEdit) error {
 func (s *Server) recent(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		var e RecentEdit
-		err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScript)).Decode(&e)
+		err := json.NewDecoder(r.Body).Decode(&e)
 		if err == nil {
 			err = s.Book.EditRecent(e)
 		}

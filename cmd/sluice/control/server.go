@@ -81,8 +81,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/iptables/save", s.aside(s.save))
 	mux.HandleFunc("POST /v1/iptables/command", s.aside(s.command))
 	mux.HandleFunc("GET /v1/iptables/recent", s.recent)
-	mux.HandleFunc("POST /v1/iptables/recent", s.recent)
-	mux.HandleFunc("POST /v1/conntrack", s.conntrack)
+	mux.HandleFunc("POST /v1/iptables/recent", whole(s.recent))
+	mux.HandleFunc("POST /v1/conntrack", whole(s.conntrack))
 	mux.HandleFunc("GET /v1/proc/{file}", s.proc)
 	s.profileRoutes(mux)
 	return mux
@@ -91,8 +91,14 @@ func (s *Server) handler() http.Handler {
 // aside has requests that work on rules carried out where they hinder no worker,
 // once all of their text is there: a client that hangs has no thread.
 func (s *Server) aside(serve http.HandlerFunc) http.HandlerFunc {
+	return whole(func(w http.ResponseWriter, r *http.Request) { s.Box.Aside(func() { serve(w, r) }) })
+}
+
+// whole has requests served once all of their text is there, for which they have
+// bodyPatience.
+func whole(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		text, err := whole(w, r)
+		text, err := readBody(w, r)
 		switch {
 		case errors.As(err, new(*http.MaxBytesError)):
 			err = fmt.Errorf("the script is too large: as JSON it may have %d MiB", maxScript>>20)
@@ -104,12 +110,11 @@ func (s *Server) aside(serve http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(text))
-		s.Box.Aside(func() { serve(w, r) })
+		serve(w, r)
 	}
 }
 
-// whole reads the body of a request, which has bodyPatience to come.
-func whole(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	c := http.NewResponseController(w)
 	if err := c.SetReadDeadline(time.Now().Add(bodyPatience)); err != nil {
 		return nil, err

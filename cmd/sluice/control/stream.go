@@ -18,7 +18,7 @@ const lineEnd = '='
 // conntrack answers a command of the conntrack tool line by line.
 func (s *Server) conntrack(w http.ResponseWriter, r *http.Request) {
 	var c conntrack.Command
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxScript)).Decode(&c); err != nil {
+	if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
