@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/nft"
 	"github.com/sluice-net/sluice/tools/frame"
 )
 
@@ -169,4 +171,21 @@ table inet i {
 		t.Error("ARP was not dropped")
 	}
 	n.checkLedger()
+	tree, err := nft.Parse("x", []byte("table ip t {\nchain f {\ntype filter hook forward priority 0;\nxt match \"0\" drop\n}\n}\n"),
+		nft.ParseOptions{Extension: func(string) *nft.Extension { return &nft.Extension{Name: "bridgeless", Impl: bridgeless{}} }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.box.Compile(tree); err == nil || !strings.Contains(err.Error(), "bridgeless: for routers") {
+		t.Errorf("a rule for routers: %v", err)
+	}
+	if _, err := newNet(t, "", 1).box.Compile(tree); err != nil {
+		t.Errorf("a rule for routers on a router: %v", err)
+	}
 }
+
+// bridgeless is a match that a wire refuses.
+type bridgeless struct{}
+
+func (bridgeless) Run(*packet.Packet, *rules.Env) rules.Action { return rules.ActNext }
+func (bridgeless) Unbridged() string                           { return "for routers" }

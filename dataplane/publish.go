@@ -63,6 +63,11 @@ func (b *Box) Compile(tree *nft.Ruleset) (*rules.Ruleset, error) {
 	if c := rs.Bridge(); c != nil && !b.cfg.Wire {
 		return nil, fmt.Errorf("compile rules: %w", &rules.Error{Pos: c.Pos, Msg: "tables of family bridge are for mode wire: a router bridges nothing"})
 	}
+	if b.cfg.Wire {
+		if err := rs.OnWire(); err != nil {
+			return nil, fmt.Errorf("compile rules: %w", err)
+		}
+	}
 	return rs, nil
 }
 

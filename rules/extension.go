@@ -32,6 +32,13 @@ type PerFlow interface {
 	PerFlow()
 }
 
+// Unbridged is an Extension that is right only where the box is a router: a wire
+// refuses it for the reason it returns.
+type Unbridged interface {
+	Extension
+	Unbridged() string
+}
+
 // Action is what an extension says. The zero value drops.
 type Action uint8
 

@@ -47,6 +47,22 @@ func (r *Ruleset) Bridge() *nft.Chain {
 	return nil
 }
 
+// OnWire returns why a box that is a wire cannot have these rules, nil if it can.
+func (r *Ruleset) OnWire() error {
+	for _, c := range r.ix.chains {
+		for _, rule := range c.chain.Rules {
+			for _, st := range rule.Stmts {
+				if x, ok := st.(*nft.Extension); ok {
+					if u, ok := x.Impl.(Unbridged); ok {
+						return errorf(rule.Pos, "%s: %s", x.Name, u.Unbridged())
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // belowIP refuses what chains below IP cannot do.
 func belowIP(ref *chainRef) error {
 	b := ref.chain.Base

@@ -47,6 +47,32 @@ func (m eitherPort) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	return holds(m.neg)
 }
 
+// physdev is the match of that name on a router, where no packet came over a
+// bridge: it holds when all it asks is inverted.
+type physdev struct {
+	stateless
+	holds bool
+}
+
+func (m physdev) Run(*packet.Packet, *rules.Env) rules.Action { return holds(m.holds) }
+
+// PerFlow makes it a rules.PerFlow.
+func (m physdev) PerFlow() {}
+
+// Unbridged makes it a rules.Unbridged.
+func (m physdev) Unbridged() string {
+	return "there is no bridge beside the ports of a wire: -i and -o name these"
+}
+
+func lowerPhysdev(l *lower, x *Instance) error {
+	m := physdev{holds: true}
+	for i := range x.vals {
+		m.holds = m.holds && (!x.vals[i].set || x.vals[i].neg)
+	}
+	l.extend(x, false, m)
+	return nil
+}
+
 // segmentNot is tcpmss ! --mss: packets without the option match too.
 type segmentNot struct {
 	stateless

@@ -37,8 +37,8 @@ var meanings map[string]func(l *lower, x *Instance) error
 // refusals say why an extension means nothing here.
 var refusals = map[string]string{
 	"owner": "packets that are forwarded have no local socket", "socket": "packets that are forwarded have no local socket",
-	"cgroup": "packets that are forwarded have no local process", "physdev": "there is no bridge below the router",
-	"osf": "there is no list of fingerprints", "bpf": "programs of the kernel are not run", "cluster": "there are no clusters of boxes",
+	"cgroup": "packets that are forwarded have no local process",
+	"osf":    "there is no list of fingerprints", "bpf": "programs of the kernel are not run", "cluster": "there are no clusters of boxes",
 	"connlabel": "connections have no labels by number", "rateest": "there are no rate estimators", "nfacct": "there are no accounting objects",
 	"ipvs": "there are no virtual servers", "eui64": "it looks at addresses of the link below IPv6", "srh": "segment routing headers are not looked into",
 	"ipv6header": "chains of extension headers are not looked at as a whole", "realm": "routes have no realms", "devgroup": "interfaces have no groups",

@@ -40,7 +40,7 @@ func init() {
 			return nil
 		},
 		"statistic": lowerStatistic, "conntrack": lowerConntrack, "state": lowerState, "rpfilter": lowerRPFilter, "helper": lowerHelper,
-		"policy": lowerPolicy, "set": lowerSet,
+		"policy": lowerPolicy, "set": lowerSet, "physdev": lowerPhysdev,
 		"string": lowerString, "u32": lowerU32, "time": lowerTime, "recent": lowerRecent,
 
 		"MARK": lowerMARK, "CONNMARK": lowerCONNMARK, "CT": lowerCT, "NOTRACK": lowerNOTRACK,

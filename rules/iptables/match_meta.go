@@ -131,7 +131,7 @@ func init() {
 			{name: "physdev-is-bridged", kind: kFlag, inv: true},
 		},
 		place: func(x *Instance, _ *Rule, hooks uint8) error {
-			if x.count("physdev-out", "physdev-is-out") > 0 && !x.has("physdev-is-bridged") && hooks&hOut != 0 {
+			if bridged := x.opt("physdev-is-bridged"); x.count("physdev-out", "physdev-is-out") > 0 && (!bridged.set || bridged.neg) && hooks&hOut != 0 {
 				return errorf(x.Pos, "physdev: --physdev-out and --physdev-is-out are for bridged packets only, not for OUTPUT")
 			}
 			return nil

@@ -27,7 +27,10 @@ var rulesets = map[string]string{
 	"tables":    matching4,
 	"table-nat": translating,
 	"table-ct":  templates,
-	"recent":    remembering,
+
+	"table-ports": bridgePorts,
+
+	"recent": remembering,
 	"observe": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `}
 	chain first { type filter hook prerouting priority 0; policy accept; counter; }
