@@ -203,7 +203,7 @@ func (lw *lowering) special(pos nft.Pos, e nft.Expr, at uint8) (uint8, error) {
 		lw.pure(s)
 		return wordsOf(e.Bits()), nil
 	case *nft.Fib:
-		return lw.fib(pos, e, at)
+		return lw.fib(e, at), nil
 	case *nft.RT:
 		if e.Key == nft.RTMTU {
 			lw.pure(step{ins: ins{op: opSegment, key: at}})

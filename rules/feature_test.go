@@ -104,6 +104,8 @@ func TestMatchesByText(t *testing.T) {
 		{"fib saddr oifname \"eth0\" accept", Accept},
 		{"fib daddr . iif oif missing accept", Accept},
 		{"meta cpu 3 accept", Accept},
+		{"fib saddr . mark . iif oif missing accept", Drop},
+		{"fib saddr . mark . iif oif exists accept", Accept},
 		{"meta day \"Thursday\" accept", Accept},
 		{"meta day \"Friday\" accept", Drop},
 		{"ct packets > 7 accept", Accept},

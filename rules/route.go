@@ -31,11 +31,8 @@ const (
 	fibPresent
 )
 
-func (lw *lowering) fib(pos nft.Pos, e *nft.Fib, at uint8) (uint8, error) {
-	if e.Flags&nft.FibMark != 0 {
-		return 0, errorf(pos, "%s is not supported: routes do not depend on marks", nft.ExprText(e))
-	}
-	in := ins{op: opFib, key: at, arg: e.Flags}
+func (lw *lowering) fib(e *nft.Fib, at uint8) uint8 {
+	in := ins{op: opFib, key: at, arg: e.Flags} // a mark chooses none of the routes here, and so changes no answer
 	n := uint8(1)
 	switch {
 	case e.Result == nft.FibAddrType:
@@ -48,7 +45,7 @@ func (lw *lowering) fib(pos nft.Pos, e *nft.Fib, at uint8) (uint8, error) {
 		in.shift = fibIndex
 	}
 	lw.pure(step{ins: in})
-	return n, nil
+	return n
 }
 
 // fib is opFib (nft_fib4_eval, nft_fib6_eval).

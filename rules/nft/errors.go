@@ -42,7 +42,7 @@ func (e *Error) Error() string {
 		b.WriteString(cut)
 		indent = len(cut)
 	}
-	b.WriteString(strings.ReplaceAll(e.Line[left:right], "\t", " "))
+	b.WriteString(e.Line[left:right])
 	if right < len(e.Line) {
 		b.WriteString(cut)
 		to = min(to, right)
@@ -55,6 +55,8 @@ func (e *Error) Error() string {
 			b.WriteByte('^')
 		case also && i >= e.Also.Col && i < e.AlsoEnd.Col:
 			b.WriteByte('~')
+		case i <= len(e.Line) && e.Line[i-1] == '\t':
+			b.WriteByte('\t') // the row is as wide as the line wherever tabs end
 		default:
 			b.WriteByte(' ')
 		}
@@ -62,10 +64,11 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// A source line is shown as far as it fits a window, with cut at the ends that
-// are missing; margin is what stands before the place of the error.
+// A source line is shown whole up to the width that nft has room for; of a longer
+// one a window is shown, with cut at the ends that are missing; margin is what stands
+// before the place of the error.
 const (
-	windowWidth  = 200
+	windowWidth  = 1023
 	windowMargin = 60
 	cut          = "..."
 )

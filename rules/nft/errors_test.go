@@ -228,6 +228,31 @@ func TestOracleErrors(t *testing.T) {
 	}
 }
 
+// TestErrorLines has lines with tabs and lines that are long: they are shown as they
+// are, and the row of carets is as wide wherever tabs end.
+func TestErrorLines(t *testing.T) {
+	for _, c := range []struct{ name, line, shown, row string }{
+		{"tabs before the place", "add rule ip x c\ttcp\tdport\tsyn", "", "               \t   \t     \t^^^"},
+		{"tabs inside the place", "add rule ip x c ip saddr\t{ 1.1.1.1, 80\t-\t70 }", "", "                        \t           ^^^^^^^"},
+		{"as long as nft shows", "add rule ip x c tcp dport foo" + strings.Repeat(" ", 994), "", "                          ^^^"},
+		{"longer", "add rule ip x c tcp dport foo" + strings.Repeat(" ", 995), "add rule ip x c tcp dport foo" + strings.Repeat(" ", 991) + "...", "                          ^^^"},
+	} {
+		_, err := Parse("f", []byte("add table ip x\nadd chain ip x c\n"+c.line+"\n"), ParseOptions{})
+		if err == nil {
+			t.Errorf("%s: no error", c.name)
+			continue
+		}
+		lines := strings.Split(err.Error(), "\n")
+		shown := c.shown
+		if shown == "" {
+			shown = c.line
+		}
+		if len(lines) != 3 || lines[1] != shown || lines[2] != c.row {
+			t.Errorf("%s:\n%q\nwant\n%q\n%q", c.name, lines, shown, c.row)
+		}
+	}
+}
+
 // TestSeveralErrors wants every wrong rule named in one run.
 func TestSeveralErrors(t *testing.T) {
 	text := in("", "tcp dport 70000\n  ct state foo accept\n  accept\n  jump nowhere")
