@@ -370,7 +370,7 @@ func TestHelpersRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			tree := &nft.Ruleset{}
-			_, err = iptables.Lower(rs, rs.Tables, tree, nil)
+			_, err = iptables.Lower(rs, rs.Tables, tree, iptables.Given{})
 			says(t, err, append(want, "x.dump:3:")...)
 		})
 	}

@@ -30,7 +30,8 @@ tables are tables of nft too: "sluice nft list ruleset" shows them.
 
 With --test nothing is changed; then a box need not run. Without FILE, standard
 input is read. --ipset gives the sets that rules name, as "ipset save" writes them;
-a set that is there in the table of nft needs no file.`,
+a set that is there in the table of nft needs no file. Countries of -m geoip come from the
+box's folder /usr/share/xt_geoip, or the one in its variable SLUICE_GEOIP.`,
 		Example: "  sluice " + tool + "-restore /etc/iptables/rules.v4\n  iptables-save | sluice " + tool + "-restore -c",
 		Args:    arguments(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {

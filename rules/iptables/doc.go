@@ -19,7 +19,7 @@
 // # What it takes
 //
 // Both families and the tables raw, mangle, nat, filter and security; every match
-// and target that Debian's iptables 1.8.9 has; in a dump all commands that change
+// and target that Debian's iptables 1.8.9 has, and geoip of xtables-addons 3; in a dump all commands that change
 // something (-A -I -D -R -C -N -X -P -F -Z -E), and as command lines -L and -S
 // too. Numbers, ranges, masks and names are read as the tool reads them, long
 // options by any unambiguous beginning.
@@ -32,6 +32,7 @@
 //     written.
 //   - -L shows extensions that mean nothing here in the words of -S, and -v says
 //     nothing of a rule that is added.
+//   - The database of geoip is read whenever its table changes, by the box.
 //   - What names an object that does not exist here is refused: rateest, nfacct,
 //     security contexts, control groups. A timeout policy is a ct timeout of nft in
 //     the table; there is no other way to make one.
@@ -59,7 +60,7 @@
 //   - rule.go: the tree; words.go: a line into words; names.go: names of values
 //   - value.go: what options take; extension.go: matches and targets
 //   - match_header.go, match_meta.go, match_rate.go, match_conntrack.go,
-//     match_recent.go, match_payload.go, match_ip6.go: the matches
+//     match_recent.go, match_payload.go, match_ip6.go, geoip.go: the matches
 //   - target.go, target_mark.go, target_nat.go: the targets
 //   - command.go: one command; restore.go: a dump; tables.go: tables and what the
 //     kernel checks; save.go: printing

@@ -9,15 +9,16 @@ import (
 
 // lower turns rules into nft text, one rule a line.
 type lower struct {
-	family Family
-	ip     string                     // "ip" or "ip6"
-	sets   func(name string) *nft.Set // of the table; nil: there is none
-	exts   []*nft.Extension           // what `xt match "N"` stands for
-	decls  map[string]string          // what the table needs, by name
-	order  []string                   // of decls
-	places map[string]nft.Pos         // of the rules that needed them first
-	recent map[string]*recentList     // of the tree in force, and new ones
-	stamps map[*recentList]uint32     // that rules want of an address
+	family    Family
+	ip        string                            // "ip" or "ip6"
+	sets      func(name string) *nft.Set        // of the table; nil: there is none
+	exts      []*nft.Extension                  // what `xt match "N"` stands for
+	decls     map[string]string                 // what the table needs, by name
+	order     []string                          // of decls
+	places    map[string]nft.Pos                // of the rules that needed them first
+	countries func(file string) ([]byte, error) // see Given
+	recent    map[string]*recentList            // of the tree in force, and new ones
+	stamps    map[*recentList]uint32            // that rules want of an address
 
 	timeouts func(name string) *nft.Object // ct timeout objects of the table; nil: there is none
 	several  bool                          // see Table.several

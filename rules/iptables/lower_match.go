@@ -40,7 +40,7 @@ func init() {
 			return nil
 		},
 		"statistic": lowerStatistic, "conntrack": lowerConntrack, "state": lowerState, "rpfilter": lowerRPFilter, "helper": lowerHelper,
-		"policy": lowerPolicy, "set": lowerSet, "physdev": lowerPhysdev,
+		"policy": lowerPolicy, "set": lowerSet, "physdev": lowerPhysdev, "geoip": lowerGeoIP,
 		"string": lowerString, "u32": lowerU32, "time": lowerTime, "recent": lowerRecent,
 
 		"MARK": lowerMARK, "CONNMARK": lowerCONNMARK, "CT": lowerCT, "NOTRACK": lowerNOTRACK,

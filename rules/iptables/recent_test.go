@@ -61,7 +61,7 @@ func TestRecentListsOutliveRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := Lower(rs, rs.Changed(old), tree, nil)
+		s, err := Lower(rs, rs.Changed(old), tree, Given{})
 		if err != nil {
 			t.Fatal(err)
 		}

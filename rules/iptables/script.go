@@ -37,10 +37,21 @@ type scriptChain struct {
 // ScriptName is what errors call the text of a Script.
 const ScriptName = "iptables"
 
+// Given is what rules may ask for that is not in their dump.
+type Given struct {
+	Sets []*IPSet // for tables that lack them
+	// Countries reads a file of the database of -m geoip, as "DE.iv4" (CountryFiles);
+	// its errors name the file. nil: from CountryDir.
+	Countries func(file string) ([]byte, error)
+}
+
 // Lower makes a script that gives tables of old the rules of tables. The tables'
-// sets stay, and of ipsets it gets those that its rules name and that it lacks;
+// sets stay, and of given.Sets it gets those that its rules name and that it lacks;
 // tree is what is in force.
-func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*Script, error) {
+func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, given Given) (*Script, error) {
+	if given.Countries == nil {
+		given.Countries = CountryFiles("")
+	}
 	family, nf := "ip", nft.FamilyIP
 	if rs.Family == IPv6 {
 		family, nf = "ip6", nft.FamilyIP6
@@ -72,7 +83,7 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 				}
 			}
 		}
-		l := &lower{family: rs.Family, ip: family, decls: map[string]string{}, exts: s.Exts, recent: recent, stamps: s.stamps, several: t.several(), places: map[string]nft.Pos{}}
+		l := &lower{family: rs.Family, ip: family, decls: map[string]string{}, exts: s.Exts, recent: recent, stamps: s.stamps, several: t.several(), places: map[string]nft.Pos{}, countries: given.Countries}
 		l.timeouts = func(name string) *nft.Object { return timeoutOf(old, name) }
 		l.sets = func(set string) *nft.Set {
 			if old != nil {
@@ -82,7 +93,7 @@ func Lower(rs *Ruleset, tables []*Table, tree *nft.Ruleset, ipsets []*IPSet) (*S
 					}
 				}
 			}
-			for _, given := range ipsets {
+			for _, given := range given.Sets {
 				if given.Name == set {
 					l.declare(set, "add set @TABLE "+set+" "+given.decl)
 					if len(given.elem) > 0 {

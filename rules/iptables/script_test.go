@@ -13,13 +13,18 @@ import (
 
 // load reads a dump and puts it in force on top of tree.
 func load(tree *nft.Ruleset, family Family, dump string, opt RestoreOptions, sets ...*IPSet) (*nft.Ruleset, *rules.Ruleset, error) {
+	return loadGiven(tree, family, dump, opt, Given{Sets: sets})
+}
+
+// loadGiven is load with all that a dump does not hold.
+func loadGiven(tree *nft.Ruleset, family Family, dump string, opt RestoreOptions, given Given) (*nft.Ruleset, *rules.Ruleset, error) {
 	old, _ := FromTree(tree, family, nil)
 	opt.Timeout = HasTimeout(tree, family)
 	rs, err := Restore(old, family, "dump", []byte(dump), opt)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := Lower(rs, rs.Changed(old), tree, sets)
+	s, err := Lower(rs, rs.Changed(old), tree, given)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -70,6 +70,7 @@ func init() {
 		"iprange": showIPRange, "addrtype": showAddrType, "ecn": showECN, "statistic": showStatistic, "string": showString, "time": showTime,
 		"hbh": showLength, "dst": showLength, "rt": showRouting, "frag": showFragment, "mh": strip(" mh"),
 		"physdev": func(s *shower, x *Instance) { s.WriteString(" PHYSDEV match" + x.text()) },
+		"geoip":   func(s *shower, x *Instance) { s.WriteString(" -m geoip" + x.text()) },
 		"socket":  func(s *shower, x *Instance) { s.WriteString(" socket" + x.text()) },
 
 		"SET": strip(""), "NFLOG": strip(""), "CT": strip(" CT"), "NOTRACK": strip(" NOTRACK"), "TRACE": func(*shower, *Instance) {},

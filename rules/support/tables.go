@@ -23,6 +23,7 @@ var tableRules = map[string]string{
 	"match cpu": "filter FORWARD -m cpu --cpu 1", "match dccp": "filter FORWARD -p dccp -m dccp --dport 5", "match devgroup": "filter FORWARD -m devgroup --src-group 5",
 	"match dscp": "filter FORWARD -m dscp --dscp 10", "match dst": "filter FORWARD -m dst --dst-len 16", "match ecn": "filter FORWARD -m ecn --ecn-ip-ect 3",
 	"match esp": "filter FORWARD -p esp -m esp --espspi 5", "match eui64": "filter FORWARD -m eui64", "match frag": "filter FORWARD -m frag --fragid 5",
+	"match geoip":     "filter FORWARD -m geoip --src-cc DE",
 	"match hashlimit": "filter FORWARD -m hashlimit --hashlimit-upto 10/min --hashlimit-mode srcip --hashlimit-name h",
 	"match hbh":       "filter FORWARD -m hbh --hbh-len 16", "match helper": "filter FORWARD -m helper --helper ftp", "match hl": "filter FORWARD -m hl --hl-eq 5",
 	"match icmp": "filter FORWARD -p icmp -m icmp --icmp-type 8", "match icmp6": "filter FORWARD -p ipv6-icmp -m icmp6 --icmpv6-type 128",
@@ -98,7 +99,7 @@ func tableLoads(rs *iptables.Ruleset, sets string) error {
 		return err
 	}
 	tree := &nft.Ruleset{}
-	s, err := iptables.Lower(rs, rs.Tables, tree, ipsets)
+	s, err := iptables.Lower(rs, rs.Tables, tree, iptables.Given{Sets: ipsets, Countries: func(string) ([]byte, error) { return nil, nil }})
 	if err != nil {
 		return err
 	}

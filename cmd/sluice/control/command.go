@@ -86,7 +86,7 @@ func (b *Rulebook) command(t *iptables.Tool, from string, w io.Writer) error {
 	if err != nil || !t.Changes() {
 		return err
 	}
-	s, err := iptables.Lower(fresh, fresh.Changed(old), tree, nil)
+	s, err := iptables.Lower(fresh, fresh.Changed(old), tree, given(nil))
 	if err != nil {
 		return err
 	}

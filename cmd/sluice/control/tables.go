@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -37,6 +38,15 @@ func family(ipv6 bool) iptables.Family {
 	return iptables.IPv4
 }
 
+// GeoIPVariable names the environment variable with the folder of the database of
+// -m geoip, if that is not iptables.CountryDir.
+const GeoIPVariable = "SLUICE_GEOIP"
+
+// given is what rules find outside of their dump.
+func given(sets []*iptables.IPSet) iptables.Given {
+	return iptables.Given{Sets: sets, Countries: iptables.CountryFiles(os.Getenv(GeoIPVariable))}
+}
+
 // options are the dump's for its parser.
 func (d *Dump) options() iptables.RestoreOptions {
 	return iptables.RestoreOptions{NoFlush: d.NoFlush, Counters: d.Counters, Table: d.Table}
@@ -65,7 +75,7 @@ func (d *Dump) apply(tree *nft.Ruleset, state nft.PrintOptions) (*nft.Outcome, *
 			return nil, nil, err
 		}
 	}
-	s, err := iptables.Lower(rs, changed, tree, sets)
+	s, err := iptables.Lower(rs, changed, tree, given(sets))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -67,7 +67,7 @@ func loadTables(box *dataplane.Box, c *Case) error {
 		return err
 	}
 	tree := &nft.Ruleset{}
-	s, err := iptables.Lower(rs, rs.Tables, tree, nil)
+	s, err := iptables.Lower(rs, rs.Tables, tree, iptables.Given{})
 	if err != nil {
 		return err
 	}
