@@ -169,7 +169,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		last: b.cfg.Clock.Nanos() / int64(time.Millisecond),
 		in:   make([]*handover, b.cfg.Workers), out: make([]*handover, b.cfg.Workers),
 		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),
-		kinds: make([]parcelKind, b.cfg.Burst), marks: make([]uint32, b.cfg.Burst), hashes: make([]uint64, b.cfg.Burst), hints: make([]uint32, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
+		kinds: make([]parcelKind, b.cfg.Burst), marks: make([]marks, b.cfg.Burst), hashes: make([]uint64, b.cfg.Burst), hints: make([]uint32, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
 		trace: b.cfg.Trace, check: b.cfg.Check,
 		stages: perf.NewStages(stageNames[:]...), joined: newDatagram(),
 	}

@@ -276,6 +276,9 @@ func (w *worker) forward(t *tables, p *packet.Packet, hop *route.Hop) {
 		return
 	}
 	p.DecTTL()
+	if p.Family == flowtable.FamilyIPv4 { // net.ipv4.ip_forward_update_priority
+		p.Priority, w.env.Trail.Classed = p.TOSPriority(), false
+	}
 	if w.hook(t, nft.HookForward, p) {
 		w.leave(t, p, hop)
 	}

@@ -53,7 +53,7 @@
 // # Limits
 //
 // Fragments are collected before any chain, so chains below -400 see whole
-// datagrams; a mark that a fragment got at a port's ingress ends there. Bridge
+// datagrams; a mark or priority that a fragment got at a port's ingress ends there. Bridge
 // tables see what crosses a wire, not what the box itself answers. At most waitHops next hops are waited for at once, with waitFrames
 // packets each; datagrams in fragments do not wait.
 //

@@ -30,11 +30,14 @@ func (k parcelKind) reason() parcelKind { return k &^ (fromHost | pastIngress) }
 type parcel struct {
 	bytes  uint32
 	serial uint32
-	mark   uint32 // with pastIngress
+	marks  // with pastIngress
 	inPort uint16
 	kind   parcelKind
 	parts  uint8 // of a datagram: fragments that follow this one
 }
+
+// marks are what chains below IP have written on a packet and not into it.
+type marks struct{ mark, priority uint32 }
 
 // handover carries frames from one worker to one other: single producer,
 // single consumer. Bytes are copied in and out, so no frame ever belongs to

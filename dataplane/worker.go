@@ -48,7 +48,7 @@ type worker struct {
 	pkts   []packet.Packet
 	drops  []packet.Drop // what parse said of pkts
 	kinds  []parcelKind  // how pkts came
-	marks  []uint32      // of those with pastIngress
+	marks  []marks       // of those with pastIngress
 	hashes []uint64      // of pkts, for the prefetch
 	hints  []uint32      // what the prefetch met; 0s when nothing is tracked
 	descs  []afxdp.Desc
@@ -252,7 +252,7 @@ func (w *worker) fromWorker(t *tables, h *handover) bool {
 			break // the packets before it come first
 		}
 		if p := &w.pkts[n]; w.unpack(p, frame, m) {
-			w.kinds[n], w.marks[n] = m.kind, m.mark
+			w.kinds[n], w.marks[n] = m.kind, m.marks
 			n++
 		}
 	}

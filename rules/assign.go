@@ -13,6 +13,7 @@ import (
 const (
 	assignMark uint8 = iota
 	assignCtMark
+	assignPriority
 	assignZone // ins.shift: the flowtable.ZoneDir
 	assignLabels
 	assignEvents
@@ -31,7 +32,7 @@ func (lw *lowering) assign(st *nft.Assign) error {
 		case nft.MetaMark:
 			s.flag = assignMark
 		case nft.MetaPriority:
-			return refuse("there is no traffic control behind it")
+			s.flag = assignPriority
 		case nft.MetaSecmark:
 			return refuse("there is no security module to ask")
 		case nft.MetaPkttype:
@@ -102,6 +103,8 @@ func assign(in *ins, value uint64, w *walk, p *packet.Packet, env *Env, rule uin
 	switch in.flag {
 	case assignMark:
 		p.Mark = uint32(value)
+	case assignPriority:
+		p.Priority, env.Trail.Classed = uint32(value), true
 	case assignCtMark:
 		if p.Ct != nil && SetCtMark(p, env, uint32(value)) {
 			env.Trail.opened(rule)

@@ -27,7 +27,7 @@ func (s *step) covered() bool {
 		opTimeout, opExpect: // they are about flows that begin
 		return true
 	case opAssign:
-		return s.flag <= assignCtMark
+		return s.flag <= assignPriority
 	case opExtension:
 		return s.flag != 0
 	}

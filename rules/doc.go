@@ -44,7 +44,9 @@
 // the kernel; keys of 32 words of 64 bits; 8 log statements for a packet (more are
 // counted in Env.LogsLost). What cannot mean anything for
 // forwarded packets (sockets, ipsec, traffic control) is refused by name and with
-// the reason; so is NAT in chains of type filter. Ether
+// the reason; so is NAT in chains of type filter. A packet's priority is 0 when it
+// comes and by IPv4's TOS when it is forwarded; later rules see what rules set, and
+// nothing queues by it. Ether
 // fields are read from the frame as it came, in front of VLAN tags. Meta pkttype
 // knows broadcast, multicast and host.
 //

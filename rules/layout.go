@@ -105,6 +105,7 @@ const (
 	srcLength
 	srcProtocol
 	srcPkttype
+	srcPriority
 	srcIif
 	srcOif
 	srcIiftype

@@ -31,6 +31,8 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 		return uint64(p.EtherType), true
 	case srcPkttype:
 		return pkttype(p), true
+	case srcPriority:
+		return uint64(p.Priority), true
 	case srcIif:
 		return im.ifindex(p.InPort), true
 	case srcOif:

@@ -166,6 +166,8 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 		return scalar(srcLength, 0, 32), nil
 	case nft.MetaPkttype:
 		return scalar(srcPkttype, 0, 8), nil
+	case nft.MetaPriority:
+		return scalar(srcPriority, 0, 32), nil
 	case nft.MetaIiftype:
 		return scalar(srcIiftype, 0, 16), nil
 	case nft.MetaOiftype:
@@ -196,7 +198,7 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 		return operand{}, errorf(pos, "%s is not supported: forwarded packets have no local socket", text)
 	case nft.MetaIPsec:
 		return operand{}, errorf(pos, "%s is not supported: there is no ipsec here", text)
-	case nft.MetaPriority, nft.MetaRtclassid:
+	case nft.MetaRtclassid:
 		return operand{}, errorf(pos, "%s is not supported: there is no traffic control behind it", text)
 	case nft.MetaSecmark:
 		return operand{}, errorf(pos, "%s is not supported: there is no security module to ask", text)

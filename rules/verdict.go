@@ -82,6 +82,7 @@ const MaxTrail = 8
 type Trail struct {
 	Open     bool   // something else was consulted, or a log statement was passed, or Counters is full
 	Rule     uint32 // with Open: the first rule to blame for it
+	Classed  bool   // a rule has set meta priority
 	N        uint8
 	Counters [MaxTrail]uint32 // of the image, in the order of counting
 }

@@ -44,6 +44,7 @@ type Packet struct {
 	Mark      uint32 // meta mark
 	Serial    uint32 // number given by the port, for traces
 	Rule      uint32 // id of the rule that decided last; 0 is none
+	Priority  uint32 // meta priority
 
 	Exempted flowtable.Kind // Kind before a rule exempted the packet from tracking
 
@@ -69,6 +70,12 @@ func (p *Packet) TTL() uint8 {
 		return p.Data[int(p.L3)+8]
 	}
 	return p.Data[int(p.L3)+7]
+}
+
+// TOSPriority is the meta priority that Linux gives an IPv4 packet that it forwards, by
+// two bits of its TOS (rt_tos2priority): best effort, bulk, interactive, interactive bulk.
+func (p *Packet) TOSPriority() uint32 {
+	return uint32(0x4620>>(p.Data[int(p.L3)+1]>>3&3*4)) & 0xf
 }
 
 // SrcAddr and DstAddr copy the address that is in the frame now into a.

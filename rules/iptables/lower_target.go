@@ -250,7 +250,9 @@ func lowerTRACE(l *lower, x *Instance) error {
 }
 
 func lowerClassify(l *lower, x *Instance) error {
-	return l.refuse(x, "there is no traffic control behind it")
+	v := x.opt("set-class")
+	l.add("meta priority set %x:%x", v.n[0], v.n[1])
+	return nil
 }
 
 func lowerSYNPROXY(l *lower, x *Instance) error {

@@ -207,6 +207,7 @@ func (s *source) word() (n int, kind tokenKind, addr bool) {
 		for i < len(rest) && isWordByte(rest[i]) {
 			i++
 		}
+		i = max(i, classidLen(rest))
 		if i > n {
 			n, kind, addr = i, tokWord, false
 		}
@@ -355,7 +356,8 @@ func parseTime(s string) (ms uint64, ok bool) {
 }
 
 // classidLen is the length of two hexadecimal numbers with a colon between, as
-// 1:2a, that begin s; 0 when there are none.
+// 1:2a, that begin s; 0 when there are none. What stands behind them decides, as in
+// nft's scanner.
 func classidLen(s string) int {
 	n := 0
 	for part := 0; ; part++ {
@@ -367,7 +369,7 @@ func classidLen(s string) int {
 			return 0
 		}
 		if part == 1 {
-			if n < len(s) && isWordByte(s[n]) && s[n] != '-' {
+			if n < len(s) && !strings.Contains(" \t\n:-},", s[n:n+1]) {
 				return 0
 			}
 			return n

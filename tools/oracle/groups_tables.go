@@ -31,6 +31,7 @@ COMMIT
 -A POSTROUTING -p udp -m udp --dport 83 -j TOS --set-tos 0x10/0xff
 -A POSTROUTING -p tcp -m tcp --dport 84 --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1000
 -A POSTROUTING -p tcp -m tcp --dport 85 --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+-A POSTROUTING -p udp -m udp --dport 82 -j CLASSIFY --set-class 0001:0010
 -A POSTROUTING -p tcp -m tcp --dport 82 -j TCPOPTSTRIP --strip-options 3,4
 COMMIT
 *filter

@@ -19,7 +19,7 @@ const judgedFile = "../../rules/support/judged.txt"
 var updateJudged = flag.Bool("update", false, "write "+judgedFile)
 
 // judgedCases are how many random rulesets of seed 1 are looked at.
-const judgedCases = 150
+const judgedCases = 260
 
 // TestJudged: the file that says what the kernel has judged has nothing that the
 // rulesets here do not use.

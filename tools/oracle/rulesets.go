@@ -110,6 +110,7 @@ var rulesets = map[string]string{
 	"features":            features,
 	"live":                liveSets,
 	"counting":            counting,
+	"priorities":          priorities,
 	"reject": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
 		tcp dport 81 reject with tcp reset

@@ -83,6 +83,7 @@ var fields = []field{
 	{"meta protocol", kEther, "", "", 2, true},
 	{"meta length", kLength, "", "", 3, true},
 	{"meta mark", kMark, "", "", 6, true},
+	{"meta priority", kClass, "", "", 2, true},
 	{"meta pkttype", kPkttype, "", "", 1, true},
 	{"iifname", kIfpattern, "", "", 5, false},
 	{"oifname", kIfpattern, "", "", 4, false},

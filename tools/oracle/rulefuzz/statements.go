@@ -50,7 +50,9 @@ func (g *maker) statement(s *scope) string {
 
 // minor makes one of the statements that few rules have.
 func (g *maker) minor(s *scope) string {
-	switch g.IntN(4) {
+	switch g.IntN(5) {
+	case 4:
+		return "meta priority set " + kClass.show(g.draw(kClass))
 	case 0:
 		if g.early { // the kernel takes packets that it found INVALID for new ones, once they have a zone
 			return fmt.Sprintf("ct zone set %d", 1+g.IntN(3))

@@ -204,7 +204,10 @@ var (
 	kMAC   = &kind{"ether_addr", 48, true, showMAC, func(d *dice) value {
 		return pick(d, ofMAC(pair.HostMAC(pair.Lan)), ofMAC(pair.HostMAC(pair.Wan)), ofMAC(pair.BoxMAC(pair.Lan)), ofMAC(pair.BoxMAC(pair.Wan)), small(0xffffffffffff), small(d.Uint64()>>16))
 	}}
-	kMark      = &kind{"mark", 32, true, func(v value) string { return fmt.Sprintf("0x%x", v.lo) }, func(d *dice) value { return small(pick(d, 0, 1, 2, 3, 4, 0x10, 0xff, 0x80000000, d.Uint64()>>32)) }}
+	kMark  = &kind{"mark", 32, true, func(v value) string { return fmt.Sprintf("0x%x", v.lo) }, func(d *dice) value { return small(pick(d, 0, 1, 2, 3, 4, 0x10, 0xff, 0x80000000, d.Uint64()>>32)) }}
+	kClass = &kind{"classid", 32, true, func(v value) string { return fmt.Sprintf("%x:%x", v.lo>>16, v.lo&0xffff) }, func(d *dice) value {
+		return small(pick(d, 0, 2, 4, 6, 0x10001, 0x10010, 0xffffffff, d.Uint64()>>32))
+	}}
 	kIfname    = names("ifname", 8, map[uint64]string{0: `"lan"`, 1: `"wan"`, 2: `"lan0"`, 3: `"eth7"`})
 	kIfpattern = names("ifpattern", 8, map[uint64]string{0: `"lan"`, 1: `"wan"`, 2: `"la*"`, 3: `"w*"`, 4: `"eth*"`})
 	kIface     = names("iface_index", 8, map[uint64]string{0: `"lan"`, 1: `"wan"`, 2: `"lo"`})
