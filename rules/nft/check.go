@@ -1,6 +1,9 @@
 package nft
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // checker applies commands to a rule set that begins empty, resolving names
 // and values.
@@ -8,9 +11,9 @@ type checker struct {
 	reporter
 	rs    *Ruleset
 	out   Outcome
-	ends  map[any]span // of statements, chains, ... for errors found late
-	count int          // elements so far
-	steps int          // values evaluated so far
+	ends  map[Stmt]span // of the new statements that validation may report
+	count int           // elements so far
+	steps int           // values evaluated so far
 	opt   ParseOptions
 
 	own       ownership
@@ -25,7 +28,7 @@ type checker struct {
 type span struct{ pos, end Pos }
 
 func newChecker(r reporter) *checker {
-	return &checker{reporter: r, rs: &Ruleset{}, ends: map[any]span{}, own: newOwnership(), lives: map[*Set]*liveSet{}, unsettled: map[*Set][]*Element{}, known: map[*Set]map[string]bool{}}
+	return &checker{reporter: r, rs: &Ruleset{}, ends: map[Stmt]span{}, own: newOwnership(), lives: map[*Set]*liveSet{}, unsettled: map[*Set][]*Element{}, known: map[*Set]map[string]bool{}}
 }
 
 // report records an error about r.
@@ -369,6 +372,8 @@ func (c *checker) applyTable(cmd *command, t *Table) {
 	for _, ch := range b.chains {
 		if real := t.chain(ch.name.text); real != nil && len(ch.rules) > 0 {
 			real = c.ownChain(t, real)
+			real.Rules = slices.Grow(real.Rules, len(ch.rules))
+			c.out.Changes = slices.Grow(c.out.Changes, len(ch.rules))
 			for _, r := range ch.rules {
 				c.try(func() { c.addRule(t, real, r, len(real.Rules)) })
 			}

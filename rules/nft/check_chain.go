@@ -82,7 +82,6 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 	}
 	ch = &Chain{Pos: b.name.pos, Name: b.name.text, Base: base, Handle: c.nextHandle(t)}
 	ch.Comment, ch.empty = textOf(b.comment)
-	c.ends[ch] = span{b.name.pos, b.name.end}
 	c.own.fresh(ch)
 	t.Chains = append(t.Chains, ch)
 	c.did(Change{Verb: "add", Table: t, Chain: ch})

@@ -46,7 +46,7 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 		m.Right = &SetRef{Set: s}
 		if s.Elements.Len() == 1 && len(es) == 1 && k.single(r) && !s.Elements.At(0).Any {
 			m.Right = partValue(ts[0], s.Elements.At(0).Key[0])
-			if ts[0].Bitmask && !n.given && masked(e) == nil {
+			if ts[0].Bitmask && n.opAt == nil && masked(e) == nil {
 				m.Op = OpAny
 			}
 		}
@@ -160,7 +160,7 @@ func (k *ruleCheck) orderable(n *matchNode, e Expr) {
 	}
 	if kind != "" {
 		k.errorf(at.pos, at.end, "Relational expression (%s) is undefined for %s expressions", sign, kind)
-		k.also(n.opPos, n.opEnd)
+		k.also(n.opAt.pos, n.opAt.end)
 		panic(bail{})
 	}
 }
@@ -213,7 +213,7 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 	t, bits := m.Left.Type(), m.Left.Bits()
 	if n.none {
 		if !t.Bitmask || masked(m.Left) != nil {
-			k.failAt(span{n.opPos, n.opEnd}, "Relational expression (!) is possible for flags only")
+			k.failAt(*n.opAt, "Relational expression (!) is possible for flags only")
 		}
 		v := k.constant(n.right, t, bits)
 		m.Left = &Masked{E: m.Left, Mask: v.Lo}
@@ -248,7 +248,7 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 	case mask != nil && allOnes(mask.Mask, bits):
 		m.Left = mask.E
 	case mask == nil:
-		if t.Bitmask && !n.given && o.kind == rawWord {
+		if t.Bitmask && n.opAt == nil && o.kind == rawWord {
 			m.Op = OpAny
 		}
 	case t.Bitmask && m.Op == OpNe && o.kind == rawWord && isZero(o.Lo):

@@ -23,38 +23,41 @@ func (c *checker) rule(t *Table) *ruleCheck {
 // addRule checks a rule and adds it to the chain, at a place among its rules.
 func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 	k := c.rule(t)
-	r := &Rule{Pos: n.pos, End: n.end}
+	r := &Rule{Pos: n.pos, End: n.end, free: true}
 	r.Comment, r.empty = textOf(n.comment)
-	var final *span
+	r.Stmts = make([]Stmt, 0, len(n.stmts))
+	var final span // of the statement that ends the rule; Line 0: none so far
 	for _, sn := range n.stmts {
 		pos, end := sn.span()
-		if final != nil {
+		if final.pos.Line != 0 {
 			c.errorf(pos, end, "Statement after terminal statement has no effect")
 			c.also(final.pos, final.end)
 			panic(bail{})
 		}
 		st := k.statement(sn)
 		// What reject needs goes before everything else, as in nft.
-		r.Stmts = append(k.implied, r.Stmts...)
+		r.Stmts = slices.Insert(r.Stmts, 0, k.implied...)
 		r.Stmts = append(r.Stmts, k.here...)
 		k.implied, k.here = nil, nil
-		c.ends[st] = span{pos, end}
+		free := standsAnywhere(st)
+		if r.free = r.free && free; !free {
+			c.ends[st] = span{pos, end}
+		}
 		r.Stmts = append(r.Stmts, st)
 		k.effects = k.effects || hasEffect(st)
 		switch x := sn.(type) {
 		case *verdictNode:
 			if x.verdict.Kind != VerdictContinue {
-				final = &span{pos, end}
+				final = span{pos, end}
 			}
 		case *natNode:
-			final = &span{x.word.pos, x.word.end}
+			final = span{x.word.pos, x.word.end}
 		case *queueNode:
-			final = &span{pos, end}
+			final = span{pos, end}
 		case *rejectNode:
-			final = &span{x.word.pos, x.word.end}
+			final = span{x.word.pos, x.word.end}
 		}
 	}
-	r.free = standsAnywhere(r)
 	// As in the kernel, the sets written in a rule take handles before it does.
 	for _, st := range r.Stmts {
 		stmtSets(st, func(s *Set) {

@@ -3,6 +3,7 @@ package nft
 import (
 	"math/big"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -294,6 +295,9 @@ func parseBig(text string) (*big.Int, bool) {
 }
 
 func (c *checker) integer(r *raw, bits int, what string) uint64 {
+	if n, err := strconv.ParseUint(r.text, 10, bits); err == nil { // most are, and this allocates nothing
+		return n
+	}
 	v, ok := parseBig(r.text)
 	limit := new(big.Int).Lsh(big.NewInt(1), uint(bits))
 	if !ok || v.Cmp(limit) >= 0 {

@@ -117,7 +117,6 @@ func (p *parser) parseElement() *raw {
 			from := p.peek().pos
 			n := p.parseVerdict()
 			e.verdict = n.verdict
-			e.chainPos, e.chainEnd = n.chainPos, n.chainEnd
 			e.verdict.Pos = from
 			e.end = p.last
 			return e

@@ -30,8 +30,6 @@ type raw struct {
 	expr     Expr
 	ctFamily bool     // of a ct address: the family was written
 	verdict  *Verdict // of a map element
-	chainPos Pos      // of the verdict's chain
-	chainEnd Pos
 	comment  *string
 	opt      *elementOptions // of an element
 }
@@ -219,15 +217,16 @@ func (p *parser) ctKey(r *raw) {
 
 // parseSelectorConcat reads a left side: selectors, masks and '.'.
 func (p *parser) parseSelectorConcat() *raw {
-	parts := []*raw{p.parseMasked()}
+	first := p.parseMasked()
+	if !p.peek().is(".") {
+		return first
+	}
+	parts := []*raw{first}
 	for p.accept(".") {
 		parts = append(parts, p.parseMasked())
 		if len(parts) > 16 {
 			p.unexpected("")
 		}
-	}
-	if len(parts) == 1 {
-		return parts[0]
 	}
 	return join(rawConcat, "", parts...)
 }

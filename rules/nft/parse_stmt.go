@@ -18,13 +18,12 @@ func (p place) span() (Pos, Pos) { return p.pos, p.end }
 
 type matchNode struct {
 	place
-	left         *raw
-	op           Op
-	given        bool // the operator was written
-	none         bool // `!`: no bit in common
-	opPos, opEnd Pos
-	right        *raw
-	mask         *raw // of `flags syn / syn,ack`
+	left  *raw
+	op    Op
+	none  bool  // `!`: no bit in common
+	opAt  *span // nil: none was written
+	right *raw
+	mask  *raw // of `flags syn / syn,ack`
 }
 
 type vmapNode struct {
@@ -67,7 +66,7 @@ type rejectNode struct {
 
 // parseRule reads statements up to the end of the line.
 func (p *parser) parseRule() *ruleNode {
-	r := &ruleNode{pos: p.peek().pos}
+	r := &ruleNode{pos: p.peek().pos, stmts: make([]stmtNode, 0, 4)}
 	for {
 		t := p.peek()
 		if t.isSeparator() || t.kind == tokEOF || t.is("}") {
@@ -269,7 +268,7 @@ func (p *parser) parseMatch() stmtNode {
 		return &vmapNode{place{left.pos, p.last}, left, set}
 	}
 	n := &matchNode{left: left}
-	n.op, n.given = p.parseOp(n)
+	p.parseOp(n)
 	n.right = p.parseRight()
 	if p.peek().is("/") {
 		p.take()
@@ -305,28 +304,27 @@ func listOf(kids []*raw) *raw {
 	return join(rawList, "", kids...)
 }
 
-func (p *parser) parseOp(n *matchNode) (Op, bool) {
+// parseOp reads the operator, if one is written.
+func (p *parser) parseOp(n *matchNode) {
 	t := p.peek()
-	n.opPos, n.opEnd = t.pos, t.end
-	var op Op
 	switch {
 	case t.is("=="), t.is("eq"):
-		op = OpEq
+		n.op = OpEq
 	case t.is("!="), t.is("ne"):
-		op = OpNe
+		n.op = OpNe
 	case t.is("<"), t.is("lt"):
-		op = OpLt
+		n.op = OpLt
 	case t.is(">"), t.is("gt"):
-		op = OpGt
+		n.op = OpGt
 	case t.is("<="), t.is("le"):
-		op = OpLe
+		n.op = OpLe
 	case t.is(">="), t.is("ge"):
-		op = OpGe
+		n.op = OpGe
 	case t.is("!"), t.is("not"):
 		n.none = true
 	default:
-		return OpEq, false
+		return
 	}
+	n.opAt = &span{t.pos, t.end}
 	p.take()
-	return op, true
 }

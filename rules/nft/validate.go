@@ -135,24 +135,18 @@ func (v *validation) hook(ch *Chain, b *Base) {
 	}
 }
 
-// standsAnywhere says that validation has nothing to ask of a rule, wherever it
-// stands. Few rules are others, and a rule is looked at with every change of its
-// table.
-func standsAnywhere(r *Rule) bool {
-	for _, st := range r.Stmts {
-		switch st := st.(type) {
-		case *NAT, *TProxy, *Synproxy, *Reject, *VMap:
-			return false
-		case *Verdict:
-			if st.Chain != "" {
-				return false
-			}
-		}
-		if stmtHooks(st) != everywhere {
+// standsAnywhere says that validation has nothing to ask of a statement, wherever
+// it stands. Few are others, and a rule is looked at with every change of its table.
+func standsAnywhere(st Stmt) bool {
+	switch st := st.(type) {
+	case *NAT, *TProxy, *Synproxy, *Reject, *VMap:
+		return false
+	case *Verdict:
+		if st.Chain != "" {
 			return false
 		}
 	}
-	return true
+	return stmtHooks(st) == everywhere
 }
 
 // InForce is what errors call the text of rules that were there before.
