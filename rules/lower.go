@@ -3,6 +3,7 @@ package rules
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -44,6 +45,7 @@ type lowering struct {
 	ref   *chainRef
 	out   *rule
 	n     ordinals // of what the rule has so far
+	space []step   // in which its steps are made
 
 	// What nft knows of the packet's layers by then, see under.
 	link, network bool
@@ -52,12 +54,14 @@ type lowering struct {
 // rule makes a rule ready.
 func (lw *lowering) rule(r *rule) error {
 	lw.out, lw.n = r, ordinals{}
+	r.steps = lw.space[:0]
 	lw.link, lw.network = false, lw.ref.table.Family != nft.FamilyInet && lw.ref.table.Family != nft.FamilyNetdev
 	for _, st := range r.src.Stmts {
 		if err := lw.stmt(st); err != nil {
 			return err
 		}
 	}
+	lw.space, r.steps = r.steps, slices.Clone(r.steps)
 	for i := range r.steps {
 		if s := &r.steps[i]; !s.covered() {
 			s.neg |= testOpen

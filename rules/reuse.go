@@ -101,12 +101,13 @@ func (old *remains) rules(ref *chainRef, w *world) []*rule {
 			}
 		}
 	}
+	h := canon{helpers: w.helpers}
 	for i, r := range out {
 		if r == nil {
 			out[i] = &rule{src: ref.chain.Rules[i]}
 			ref.fresh++
 			if w.hashed {
-				h := canon{helpers: w.helpers}
+				h.b = h.b[:0]
 				h.rule(out[i].src)
 				out[i].hash = sha256.Sum256(h.b)
 			}

@@ -54,14 +54,14 @@ func (c *checker) operand(r *raw, t *Type, bits int) operand {
 		return operand{KeyPart{Lo: lo.Lo, Hi: hi.Lo, PrefixLen: -1}, rawRange}
 	case rawPrefix:
 		v := c.constant(r.kids[0], t, bits)
-		n, ok := new(big.Int).SetString(r.kids[1].text, 0)
-		if !ok || !n.IsInt64() || n.Int64() > int64(bits) {
+		n, err := strconv.ParseInt(r.kids[1].text, 0, 64)
+		if err != nil || n > int64(bits) {
 			c.fail(r, "Prefix length %s is invalid for type of %d bits width", r.kids[1].text, bits)
 		}
 		if t.Name == "ifname" || v.Name != "" {
 			c.fail(r, "Prefix expression is undefined for datatype %s", t.Name)
 		}
-		plen := int(n.Int64())
+		plen := int(n)
 		lo, hi := prefixBounds(v.Lo, plen+8*len(v.Lo)-bits)
 		if plen == bits {
 			return operand{KeyPart{Lo: lo, Hi: lo, PrefixLen: -1}, rawWord}
