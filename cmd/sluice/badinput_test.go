@@ -50,7 +50,7 @@ func TestRunBadInput(t *testing.T) {
 		{"no port", []string{"--rules", rules}, nil, nil, []string{"ports: none is given", "--port IF"}, true},
 		{"no rules", []string{"--port", "r0"}, nil, nil, []string{"no rules file is given", "--rules"}, true},
 		{"missing rules file", []string{"--port", "r0", "--rules", "/nonexistent.nft"}, nil, nil, []string{"rules: open /nonexistent.nft: no such file"}, false},
-		{"broken rules", []string{"--port", "r0", "--rules", broken}, nil, nil, []string{broken + ":3:3-6: Error: ", "\n  dorp\n  ^^^^"}, false},
+		{"broken rules", []string{"--port", "r0", "--rules", broken}, nil, nil, []string{broken + ":3:7-7: Error: ", "\n\t\tdorp\n\t\t    ^"}, false},
 		{"unknown setting", []string{"-c", yaml}, nil, nil, []string{yaml + `:2:1: unknown setting "colour"`}, false},
 		{"untrusted is no port", with("--untrusted", "r7"), nil, nil, []string{"--untrusted r7: is not one of the ports"}, true},
 		{"ring too small", with("--ring", "32"), nil, nil, []string{"ring of 32 descriptors", "power of two from 64"}, true},

@@ -23,7 +23,7 @@ func (c *checker) ruleAt(ch *Chain, cmd *command) int {
 			}
 		}
 	}
-	c.failAt(span{cmd.where.pos, cmd.numberEnd}, "Could not process rule: %s", noEntry)
+	c.failAt(cmd.numberAt, "Could not process rule: %s", noEntry)
 	return 0
 }
 
@@ -76,7 +76,7 @@ func (c *checker) nameByHandle(cmd *command, t *Table) {
 	}
 	found := func(name string, h uint64) {
 		if h == cmd.number {
-			cmd.name = token{kind: tokWord, text: name, pos: cmd.where.pos, end: cmd.numberEnd}
+			cmd.name = token{kind: tokWord, text: name, pos: cmd.numberAt.pos, end: cmd.numberAt.end}
 		}
 	}
 	switch cmd.object {
@@ -100,7 +100,7 @@ func (c *checker) nameByHandle(cmd *command, t *Table) {
 		}
 	}
 	if cmd.name.text == "" {
-		c.failAt(span{cmd.where.pos, cmd.numberEnd}, "Could not process rule: %s", noEntry)
+		c.failAt(cmd.numberAt, "Could not process rule: %s", noEntry)
 	}
 }
 

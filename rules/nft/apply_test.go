@@ -137,7 +137,7 @@ func TestApplyRefused(t *testing.T) {
 	}
 	before := handles(t, rs)
 	for _, c := range []struct{ name, text, want string }{
-		{"no such handle", "add rule inet t c accept\ndelete rule inet t c handle 99", "2:22-30: Could not process rule: No such file or directory"},
+		{"no such handle", "add rule inet t c accept\ndelete rule inet t c handle 99", "2:29-30: Could not process rule: No such file or directory"},
 		{"no such index", "add rule inet t c index 9 accept", "1:19-25: Could not process rule: No such file or directory"},
 		{"no handle", "delete rule inet t c", "1:21-21: syntax error, unexpected end of file, expecting handle"},
 		{"rename to one that exists", "rename chain inet t u c", "1:23-23: Could not process rule: File exists"},
@@ -228,12 +228,12 @@ func TestApplyInOrder(t *testing.T) {
 	before := handles(t, rs)
 	for _, c := range []struct{ name, text, want, refused string }{
 		{"a set named, then changed", "add rule inet t c ip daddr @s\nadd element inet t s { 9.9.9.9 }\nlist set inet t s", "9.9.9.9", ""},
-		{"a target no longer named", "flush set inet t v\nflush chain inet t c\nflush chain inet t u\ndelete chain inet t u", "", ""},
+		{"a target no longer named", "flush map inet t v\nflush chain inet t c\nflush chain inet t u\ndelete chain inet t u", "", ""},
 		{"a target named by a map that a rule names", "delete element inet t v { 22 }\nflush chain inet t c\nflush chain inet t u\nadd rule inet t c tcp dport vmap @v\nadd element inet t v { 22 : jump u }\ndelete chain inet t u", "", "Device or resource busy"},
 		{"a set that is named", "add element inet t s { 9.9.9.9 }\ndelete set inet t s", "", "Device or resource busy"},
 		{"a counter that is named", "reset counter inet t n\ndelete counter inet t n", "", "Device or resource busy"},
 		{"a loop by an element", "add rule inet t u tcp dport vmap @v", "", "Too many links"},
-		{"a loop by an element of a set named before", "flush set inet t v\nadd rule inet t u tcp dport vmap @v\nadd element inet t v { 22 : jump u }", "", "Too many links"},
+		{"a loop by an element of a set named before", "flush map inet t v\nadd rule inet t u tcp dport vmap @v\nadd element inet t v { 22 : jump u }", "", "Too many links"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, err := Run(rs, "f", []byte(c.text), ParseOptions{}, PrintOptions{})

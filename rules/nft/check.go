@@ -92,10 +92,7 @@ func run(file string, text []byte, opt ParseOptions, begin func(*checker, []*com
 		p.define(name, value)
 	}
 	p.parseFile()
-	if len(p.errs) > 0 {
-		return nil, p.errs
-	}
-	c := newChecker(p.reporter)
+	c := newChecker(p.reporter) // what could be read is checked even if other commands could not
 	c.opt = opt
 	begin(c, p.cmds)
 	c.stopped(func() {
@@ -107,7 +104,7 @@ func run(file string, text []byte, opt ParseOptions, begin func(*checker, []*com
 		c.validate()
 	})
 	if len(c.errs) > 0 {
-		return nil, c.errs
+		return nil, c.errs.before()
 	}
 	c.out.Rules = c.rs
 	return &c.out, nil
@@ -191,7 +188,7 @@ const noEntry = "No such file or directory"
 
 func (c *checker) checkName(t *token) {
 	if len(t.text) > 255 {
-		c.failToken(t, "name too long, 255 bytes maximum allowed")
+		c.failToken(t, "name too long, 256 characters maximum allowed")
 	}
 }
 
@@ -224,6 +221,7 @@ func (c *checker) apply(cmd *command) {
 				t = o
 			}
 		}
+		cmd.table.pos, cmd.table.end = cmd.numberAt.pos, cmd.numberAt.end
 	}
 	if cmd.object == "table" {
 		c.applyTable(cmd, t)

@@ -174,7 +174,11 @@ func (c *checker) applySet(cmd *command, t *Table) {
 	case "add", "create":
 		c.addSet(t, cmd.set, cmd.verb == "create")
 	case "flush":
-		s := c.ownSet(t, c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end}))
+		s := c.findSet(t, cmd.name.text, &raw{pos: cmd.name.pos, end: cmd.name.end})
+		if s.Map != (cmd.object == "map") {
+			c.failToken(&cmd.name, noEntry)
+		}
+		s = c.ownSet(t, s)
 		c.settleNamed(s)
 		gone := s.Elements.List()
 		if l := c.live(s); l != nil {
@@ -187,7 +191,7 @@ func (c *checker) applySet(cmd *command, t *Table) {
 		delete(c.known, s)
 	case "delete":
 		s := t.set(cmd.name.text)
-		if s == nil || s.Map != (cmd.object == "map") {
+		if s == nil {
 			c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
 		}
 		if t.looksUp(s) {

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -127,8 +128,18 @@ func (l ErrorList) Error() string {
 	return strings.Join(parts, "\n")
 }
 
-// maxErrors ends a run that has nothing but errors.
-const maxErrors = 20
+// before leaves out what only the kernel would say, when there are errors that keep
+// nft from asking it.
+func (l ErrorList) before() ErrorList {
+	own := slices.DeleteFunc(slices.Clone(l), func(e *Error) bool { return strings.HasPrefix(e.Msg, "Could not process rule: ") })
+	if len(own) == 0 {
+		return l
+	}
+	return own
+}
+
+// maxErrors ends a run that has nothing but errors, as nft does.
+const maxErrors = 10
 
 // nearest gives nft's "; did you mean" ending for a name close to one of names;
 // "" when none is close.

@@ -44,12 +44,15 @@ func (t *token) what() string {
 			return "colon"
 		case ",":
 			return "comma"
-		case "{", "}", "(", ")", "[", "]", "$", "=", "!", "+":
+		case "{", "}", "(", ")", "[", "]", "$", "=", "|", "^":
 			return "'" + t.text + "'"
 		}
 		return t.text
 	}
-	if reserved[t.text] || namedWords[t.text] {
+	switch {
+	case t.glob:
+		return "string with a trailing asterisk"
+	case reserved[t.text] || namedWords[t.text]:
 		return t.text
 	}
 	return "string"

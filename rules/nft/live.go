@@ -45,7 +45,7 @@ func (l *liveSet) add(c *checker, s *Set, fresh []*Element, create bool) {
 		case old != nil && (create || !sameData(old, e)):
 			c.report(keyOf(e.at), "Could not process rule: File exists")
 		case old == nil && s.SizeGiven > 0 && len(l.have) >= int(s.SizeGiven):
-			c.report(keyOf(e.at), "Could not process rule: Too many open files in system: the set's size is %d", s.SizeGiven)
+			c.report(keyOf(e.at), "Could not process rule: Too many open files in system")
 		}
 		if old == nil { // but perhaps one whose time is over
 			l.edit.Gone = append(l.edit.Gone, e)

@@ -14,6 +14,10 @@ type bail struct{}
 // stop ends the run.
 type stop struct{}
 
+// ended ends the parse at the end of the file, which came before the end of what
+// was wrong.
+type ended struct{}
+
 // reporter collects errors and knows the lines they are on.
 type reporter struct {
 	sources map[string]*source
@@ -48,6 +52,7 @@ type parser struct {
 	stack    []*source
 	ahead    []token
 	last     Pos // end of the last token taken
+	inside   Pos // end of what stands before the brace that closed a block last
 	cmds     []*command
 	scopes   []map[string]*raw
 	includes int
@@ -129,6 +134,9 @@ func (p *parser) fail(t *token, format string, args ...any) {
 func (p *parser) unexpected(want string) {
 	t := p.peek()
 	if want != "" {
+		if len(want) == 1 {
+			want = (&token{kind: tokPunct, text: want}).what()
+		}
 		p.fail(t, "syntax error, unexpected %s, expecting %s", t.what(), want)
 	}
 	p.fail(t, "syntax error, unexpected %s", t.what())
@@ -188,31 +196,29 @@ func (p *parser) guard(f func()) {
 	f()
 }
 
-// recoverStatement skips to a separator outside of any brace opened since.
+// recoverStatement skips to the next separator, whatever braces are on the way, as
+// nft does: the innermost block goes on behind it.
 func (p *parser) recoverStatement() {
-	braces := 0
 	for {
-		t := *p.peek()
-		switch {
-		case t.kind == tokEOF:
-			return
-		case t.is("{"):
-			braces++
-		case t.is("}"):
-			if braces == 0 {
-				return
-			}
-			braces--
-		case t.isSeparator() && braces == 0:
-			p.take()
+		t := p.take()
+		if t.kind == tokEOF {
+			panic(ended{})
+		}
+		if t.isSeparator() {
 			return
 		}
-		p.take()
 	}
 }
 
 // parseFile reads the whole input into commands.
 func (p *parser) parseFile() {
+	defer func() {
+		switch r := recover(); r.(type) {
+		case nil, ended:
+		default:
+			panic(r)
+		}
+	}()
 	for {
 		p.guard(func() { p.skipSeparators() })
 		if p.peek().kind == tokEOF {
@@ -229,19 +235,42 @@ func (p *parser) parseFile() {
 }
 
 // name takes a name: of a table, chain, set or definition.
-func (p *parser) name() token {
+func (p *parser) name() token { return p.nameFor(false) }
+
+// nameFor takes a name in whose place a handle might stand too.
+func (p *parser) nameFor(handle bool) token {
 	t := p.peek()
 	if t.kind != tokWord || t.glob || t.addr || reserved[t.text] {
+		if handle {
+			p.unexpected("handle or string")
+		}
 		p.unexpected("string")
 	}
 	return p.take()
 }
 
 // word takes a word of the language.
-func (p *parser) word() token {
+func (p *parser) word() token { return p.wordFor("") }
+
+// wordFor takes a word; want says in a syntax error what may come here.
+func (p *parser) wordFor(want string) token {
 	t := p.peek()
 	if t.kind != tokWord || t.glob || t.addr {
-		p.unexpected("")
+		p.unexpected(want)
 	}
 	return p.take()
 }
+
+// oneOf takes one of some words.
+func (p *parser) oneOf(words ...string) token {
+	for _, w := range words {
+		if p.peek().is(w) {
+			return p.take()
+		}
+	}
+	p.unexpected(strings.Join(words, " or "))
+	return token{}
+}
+
+// wantText is where text may come, quoted or not.
+const wantText = "string or quoted string or string with a trailing asterisk"

@@ -17,11 +17,11 @@ type command struct {
 	kind         ObjectKind
 	obj          *objectBlock
 
-	where     token // handle, position or index: which rule, or what to delete
-	number    uint64
-	numberEnd Pos
-	newName   token // rename
-	query     *queryNode
+	where    token // handle, position or index: which rule, or what to delete
+	number   uint64
+	numberAt span  // of the number
+	newName  token // rename
+	query    *queryNode
 }
 
 // tableBlock is what stands between a table's braces.
@@ -112,17 +112,19 @@ func (p *parser) parseCommand() {
 		p.unexpected("")
 	}
 	c := &command{verb: "add", pos: first.pos}
+	want := ""
 	switch first.text {
 	case "add", "create", "insert", "delete", "flush", "rename", "replace":
 		c.verb = first.text
 		p.take()
+		want = objectAfter[c.verb]
 	case "list", "reset", "get", "monitor", "export", "import", "describe":
 		p.parseQuery(c)
 		return
 	}
 	obj := *p.peek()
 	if obj.kind != tokWord {
-		p.unexpected("")
+		p.unexpected(want)
 	}
 	c.object = obj.text
 	switch obj.text {
@@ -135,10 +137,13 @@ func (p *parser) parseCommand() {
 		switch {
 		case ok:
 			c.kind, c.object = k, "object"
-		case c.verb == "add": // `rule` may be left out
+		case obj.is("ct"):
+			p.take()
+			p.unexpected("timeout or expectation or helper")
+		case c.verb == "add" && (want != "" || families[obj.text] != 0 || !reserved[obj.text]): // `rule` may be left out
 			c.object = "rule"
 		default:
-			p.unexpected("")
+			p.unexpected(want)
 		}
 	}
 	if c.object == "ruleset" {
@@ -162,14 +167,14 @@ func (p *parser) parseCommand() {
 		p.finish(c)
 		return
 	}
-	c.table = p.name()
+	c.table = p.nameFor(byHandle && c.object == "table")
 	if byHandle && c.object != "element" && p.peek().is("handle") {
 		p.parsePlace(c)
 		p.finish(c)
 		return
 	}
 	if c.object != "table" && !(c.verb == "flush" && c.object == "rule") {
-		c.name = p.name()
+		c.name = p.nameFor(byHandle && c.object != "element")
 	}
 	switch c.verb {
 	case "add", "create", "insert", "replace":
@@ -190,6 +195,9 @@ func (p *parser) parseCommand() {
 	}
 	p.finish(c)
 }
+
+// objectAfter is what a syntax error behind a verb says that may come there.
+var objectAfter = map[string]string{"add": "string", "insert": "rule", "replace": "rule", "rename": "chain"}
 
 // allowed tells whether a verb goes with an object.
 func allowed(verb, object string) bool {
@@ -215,8 +223,12 @@ func (p *parser) parsePlace(c *command) {
 		p.unexpected("handle")
 	}
 	c.where = p.take()
+	c.numberAt.pos = p.peek().pos
 	c.number = uint64(p.takeNumber())
-	c.numberEnd = p.last
+	c.numberAt.end = p.last
+	if !t.is("handle") {
+		c.numberAt.pos = t.pos
+	}
 }
 
 func (p *parser) finish(c *command) {
@@ -241,12 +253,13 @@ func (p *parser) parseAdd(c *command) {
 	case "chain":
 		c.chain = &chainBlock{name: c.name}
 		if p.accept("{") {
-			p.parseChain(c.chain)
+			p.parseChain(c.chain, true)
 		}
 	case "set", "map":
 		c.set = &setBlock{name: c.name, isMap: c.object == "map"}
 		c.set.brace = p.expect("{")
-		p.parseSet(c.set)
+		p.parseSet(c.set, true)
+		c.set.brace.end = p.inside
 	case "element":
 		c.elements = p.parseSetLiteral()
 	case "rule":
@@ -255,14 +268,16 @@ func (p *parser) parseAdd(c *command) {
 		}
 		c.rule = p.parseRule()
 	case "object":
-		c.obj = p.parseObject(c.name, c.kind)
+		c.obj = p.parseObject(c.name, c.kind, true)
 	case "flowtable":
-		c.obj = p.parseFlowtable(c.name)
+		c.obj = p.parseFlowtable(c.name, true)
 	}
 }
 
-// block runs one for each statement up to the closing brace.
-func (p *parser) block(one func()) {
+// block runs one for each statement up to the closing brace. A separator has to come
+// behind it; where none does, the rest of the line is skipped and the block goes on,
+// since that is where nft's parser finds its feet again.
+func (p *parser) block(top bool, one func()) {
 	defer p.nest()()
 	p.scopes = append(p.scopes, map[string]*raw{})
 	n := len(p.scopes)
@@ -273,16 +288,17 @@ func (p *parser) block(one func()) {
 			p.skipSeparators()
 			t := p.peek()
 			if t.is("}") {
+				p.inside = p.last
 				p.take()
+				if end := p.peek(); !end.isSeparator() && !(top && end.kind == tokEOF) {
+					p.unexpected(behindBlock(top))
+				}
 				done = true
 				return
 			}
 			if t.kind == tokEOF {
-				if n := len(p.errs); n == 0 || p.errs[n-1].Pos != t.pos { // once is enough for all open blocks
-					p.errorf(t.pos, t.end, "syntax error, unexpected end of file")
-				}
-				done = true
-				return
+				p.errorf(t.pos, t.end, "syntax error, unexpected end of file")
+				panic(ended{})
 			}
 			if !p.parseDefinition() {
 				one()
@@ -294,12 +310,20 @@ func (p *parser) block(one func()) {
 	}
 }
 
+// behindBlock names what has to follow a closing brace.
+func behindBlock(top bool) string {
+	if top {
+		return "end of file or newline or semicolon"
+	}
+	return "newline or semicolon"
+}
+
 // comment reads a comment of something that has before or, if nil, none yet.
 func (p *parser) comment(before *string) *string {
 	word := p.expect("comment")
 	t := *p.peek()
 	if t.kind != tokQuoted && t.kind != tokWord {
-		p.unexpected("string")
+		p.unexpected(wantText)
 	}
 	p.take()
 	if len(t.text) > 128 {
@@ -322,7 +346,7 @@ func textOf(comment *string) (text string, empty bool) {
 }
 
 func (p *parser) parseTable(b *tableBlock) {
-	p.block(func() {
+	p.block(true, func() {
 		t := *p.peek()
 		switch {
 		case t.is("chain"):
@@ -330,44 +354,48 @@ func (p *parser) parseTable(b *tableBlock) {
 			c := &chainBlock{name: p.name()}
 			p.expect("{")
 			b.chains = append(b.chains, c)
-			p.parseChain(c)
+			p.parseChain(c, false)
 		case t.is("set"), t.is("map"):
 			p.take()
 			s := &setBlock{name: p.name(), isMap: t.text == "map"}
 			s.brace = p.expect("{")
 			b.sets = append(b.sets, s)
-			p.parseSet(s)
+			p.parseSet(s, false)
+			s.brace.end = p.inside
 		case t.is("comment"):
 			b.comment = p.comment(b.comment)
 		case t.is("flags"):
 			p.take()
-			f := p.word()
+			f := p.wordFor("string")
 			if f.text != "dormant" {
 				p.fail(&f, "unknown table option %s", f.text)
 			}
 			b.dormant = true
 		case t.is("flowtable"):
 			p.take()
-			b.objects = append(b.objects, p.parseFlowtable(p.name()))
+			b.objects = append(b.objects, p.parseFlowtable(p.name(), false))
 		default:
 			k, ok := p.objectKind()
 			if !ok {
 				p.unexpected("")
 			}
-			b.objects = append(b.objects, p.parseObject(p.name(), k))
+			b.objects = append(b.objects, p.parseObject(p.name(), k, false))
 		}
 		p.endStatement()
 	})
 }
 
-func (p *parser) parseChain(c *chainBlock) {
-	p.block(func() {
+func (p *parser) parseChain(c *chainBlock, top bool) {
+	p.block(top, func() {
 		t := *p.peek()
 		switch {
 		case t.is("type"):
 			p.parseBase(c, t)
 		case t.is("policy"):
 			p.take()
+			if !p.peek().is("accept") && !p.peek().is("drop") && !p.peek().is("$") {
+				p.unexpected("accept or drop or '$'")
+			}
 			policy := p.parsePrimary()
 			if c.policy != nil {
 				p.errorf(t.pos, policy.end, "you cannot set chain policy twice")
@@ -393,11 +421,11 @@ func (p *parser) parseChain(c *chainBlock) {
 // parseBase reads `type T hook H priority P`.
 func (p *parser) parseBase(c *chainBlock, t token) {
 	p.take()
-	c.base = true
+	c.base = false // until all of it is read
 	c.basePos = t.pos
-	c.typ = p.word()
+	c.typ = p.wordFor("string")
 	p.expect("hook")
-	c.hook = p.word()
+	c.hook = p.wordFor("string")
 	switch d := p.peek(); {
 	case d.is("device"):
 		p.take()
@@ -408,7 +436,7 @@ func (p *parser) parseBase(c *chainBlock, t token) {
 		c.devices = p.deviceList()
 	}
 	c.priority = p.priority()
-	c.baseEnd = p.last
+	c.base, c.baseEnd = true, p.last
 }
 
 // priority reads `priority P`.
@@ -430,6 +458,8 @@ func (p *parser) priority() *priorityNode {
 		sign := int64(1)
 		if p.accept("-") {
 			sign = -1
+		} else if k.kind != tokNumber {
+			p.unexpected("")
 		}
 		n.num = sign * p.takeNumber()
 	}

@@ -23,6 +23,7 @@ func (p *parser) parseDefinition() bool {
 		name := p.name()
 		p.expect("=")
 		v := p.parseInitializer()
+		p.endStatement() // what is wrong with the name is found out behind it
 		scope := p.scopes[len(p.scopes)-1]
 		if redo {
 			scope = nil
@@ -38,16 +39,15 @@ func (p *parser) parseDefinition() bool {
 			p.fail(&name, "redefinition of symbol '%s'", name.text)
 		}
 		scope[name.text] = v
-		p.endStatement()
 	case t.is("undefine"):
 		p.take()
 		name := p.name()
+		p.endStatement()
 		scope := p.scopes[len(p.scopes)-1]
 		if scope[name.text] == nil {
 			p.fail(&name, "undefined symbol '%s'", name.text)
 		}
 		delete(scope, name.text)
-		p.endStatement()
 	default:
 		return false
 	}
@@ -98,13 +98,15 @@ func (p *parser) parseInclude() {
 	if !sep.isSeparator() && sep.kind != tokEOF {
 		p.unexpected("")
 	}
+	if sep.isSeparator() { // it belongs to the place, and is taken already when files are looked for
+		p.take()
+		arg.end = p.last
+	}
 	files := p.includeFiles(&arg)
 	if len(p.stack)+1 > maxIncludeDepth {
 		p.fail(&arg, "Include nested too deeply, max %d levels", maxIncludeDepth)
 	}
-	if sep.isSeparator() {
-		p.take()
-	} else {
+	if len(p.ahead) > 0 && p.ahead[0].kind == tokEOF {
 		p.ahead = p.ahead[:0]
 	}
 	// The last file pushed is read first.

@@ -49,8 +49,10 @@ func (p *parser) parseSetLiteral() *raw {
 		}
 		return v
 	}
-	t := p.expect("{")
-	r := &raw{kind: rawSet, pos: t.pos}
+	if !p.peek().is("{") {
+		p.unexpected("'{' or '$'")
+	}
+	r := &raw{kind: rawSet, pos: p.take().pos}
 	for {
 		p.skipLines()
 		if p.peek().is("}") {

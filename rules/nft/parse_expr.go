@@ -128,13 +128,7 @@ func (p *parser) parseSelector() *raw {
 			p.unexpected("")
 		}
 		if field == nil {
-			var names []string
-			for _, x := range fields {
-				if x.Proto == t.text {
-					names = append(names, x.Name)
-				}
-			}
-			p.fail(&f, "syntax error, unexpected %s%s", f.what(), nearest(f.text, names))
+			p.unexpected("")
 		}
 		p.take()
 		if t.text == "arp" && len(field.Name) > len(f.text) {
@@ -143,8 +137,12 @@ func (p *parser) parseSelector() *raw {
 		r.expr = &Payload{Field: field}
 	default:
 		m := p.metaKey(&t, true)
-		if m == nil {
-			p.fail(&t, "No symbol type information")
+		if m == nil { // a symbol, which has no type: the checker's business
+			if reserved[t.text] {
+				p.unexpected("")
+			}
+			p.take()
+			break
 		}
 		r.expr = m
 	}

@@ -20,7 +20,7 @@ func (p *parser) parseLog() stmtNode {
 			} else {
 				v := p.peek()
 				if v.kind != tokQuoted && v.kind != tokWord {
-					p.unexpected("string")
+					p.unexpected(wantText)
 				}
 				s = p.parsePrimary()
 			}
@@ -35,7 +35,7 @@ func (p *parser) parseLog() stmtNode {
 			p.take()
 			v := *p.peek()
 			if v.kind != tokWord && v.kind != tokQuoted {
-				p.unexpected("string")
+				p.unexpected(wantText)
 			}
 			lv := v.text
 			switch lv {
@@ -110,7 +110,7 @@ func (p *parser) parseLogFlags(l *Log) {
 		for {
 			f := *p.peek()
 			if !f.is("sequence") && !f.is("options") && !f.is("seq") {
-				p.unexpected("")
+				p.unexpected("seq or options")
 			}
 			p.take()
 			if f.is("seq") {

@@ -27,7 +27,7 @@ func (p *parser) parseNAT() stmtNode {
 	if p.accept("to") || n.kind <= NATDst && !p.peek().isSeparator() && p.peek().kind != tokEOF {
 		p.natTarget(n)
 	} else if n.kind <= NATDst {
-		p.unexpected("to")
+		p.unexpected("")
 	}
 	for lists := 0; natFlags[p.peek().text] != 0 && p.peek().kind == tokWord; lists++ {
 		if lists > 0 && n.kind > NATDst {
@@ -110,7 +110,7 @@ type tproxyNode struct {
 func (p *parser) parseTProxy() stmtNode {
 	t := p.take()
 	n := &tproxyNode{word: t, fam: p.addressFamily()}
-	p.expect("to")
+	p.expectTo(n.fam)
 	if !p.accept(":") {
 		n.addr = p.natPart()
 		if !p.accept(":") {
@@ -121,6 +121,14 @@ func (p *parser) parseTProxy() stmtNode {
 	n.port = p.natPart()
 	n.place = place{t.pos, p.last}
 	return n
+}
+
+// expectTo takes `to`, before which a family might have stood.
+func (p *parser) expectTo(f Family) {
+	if f == 0 && !p.peek().is("to") {
+		p.unexpected("to or ip or ip6")
+	}
+	p.expect("to")
 }
 
 // sendNode is dup or fwd before it is checked.
@@ -136,8 +144,10 @@ func (p *parser) parseSend() stmtNode {
 	n := &sendNode{word: t}
 	if t.text == "fwd" {
 		n.fam = p.addressFamily()
+		p.expectTo(n.fam)
+	} else {
+		p.expect("to")
 	}
-	p.expect("to")
 	n.addr = p.natPart()
 	if p.accept("device") {
 		n.device = p.natPart()
@@ -222,10 +232,12 @@ func (p *parser) parseReject() stmtNode {
 		case w.is("icmp"), w.is("icmpv6"), w.is("icmpx"):
 			p.take()
 			n.with = w.text
-			p.accept("type")
+			if t := p.peek(); !p.accept("type") && t.kind != tokWord && t.kind != tokNumber && !t.is("$") {
+				p.unexpected("number or string or type")
+			}
 			n.code = p.parsePrimary()
 		default:
-			p.unexpected("")
+			p.unexpected("icmp or icmpv6 or tcp or icmpx")
 		}
 		n.withEnd = p.last
 	}

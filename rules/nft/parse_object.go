@@ -56,7 +56,7 @@ func (p *parser) objectKind() (k ObjectKind, ok bool) {
 }
 
 // parseObject reads the contents of an object, with braces or without.
-func (p *parser) parseObject(name token, kind ObjectKind) *objectBlock {
+func (p *parser) parseObject(name token, kind ObjectKind, top bool) *objectBlock {
 	b := &objectBlock{name: name, kind: kind, given: map[string]bool{}}
 	b.object = &Object{Pos: name.pos, Kind: kind, Name: name.text}
 	switch o := b.object; kind {
@@ -83,21 +83,17 @@ func (p *parser) parseObject(name token, kind ObjectKind) *objectBlock {
 		p.expect("{")
 	}
 	p.take()
-	defer p.nest()()
-	for {
-		p.skipSeparators()
-		if p.accept("}") {
-			return b
-		}
+	p.block(top, func() {
 		if p.peek().is("comment") {
 			b.comment = p.comment(b.comment)
-			continue
+			return
 		}
 		p.objectPart(b)
 		if kind == ObjHelper || kind == ObjTimeout || kind == ObjExpectation {
 			p.endStatement()
 		}
-	}
+	})
+	return b
 }
 
 // objectPart reads one statement of an object.
@@ -321,18 +317,16 @@ func (p *parser) synproxyPart(s *Synproxy) {
 }
 
 // parseFlowtable reads the block of a flowtable.
-func (p *parser) parseFlowtable(name token) *objectBlock {
+func (p *parser) parseFlowtable(name token, top bool) *objectBlock {
 	b := &objectBlock{name: name, flow: &Flowtable{Pos: name.pos, Name: name.text}}
-	if !p.accept("{") {
-		return b
-	}
-	p.block(func() {
+	p.expect("{")
+	p.block(top, func() {
 		switch {
 		case p.accept("hook"):
-			b.hook = p.word()
+			b.hook = p.wordFor("string")
 			b.prio = p.priority()
 		case p.accept("devices"):
-			p.accept("=")
+			p.expect("=")
 			b.devices = p.deviceList()
 		case p.accept("flags"):
 			for {

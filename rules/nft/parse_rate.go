@@ -128,6 +128,9 @@ func (p *parser) parseConnLimit() *ConnLimit {
 	c := &ConnLimit{Pos: p.expect("count").pos}
 	c.Over = p.rateMode()
 	t := *p.peek()
+	if t.kind != tokNumber && !c.Over {
+		p.unexpected("number or over")
+	}
 	n := p.takeNumber()
 	if n > 1<<32-1 {
 		p.fail(&t, "Value %d is too large", n)

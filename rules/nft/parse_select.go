@@ -165,7 +165,7 @@ func (p *parser) fibExpr(r *raw) {
 			break
 		}
 	}
-	t := p.word()
+	t := p.wordFor("type or oif or oifname")
 	switch t.text {
 	case "oif":
 		e.Result = FibOifIndex
@@ -193,7 +193,8 @@ func (p *parser) fibExpr(r *raw) {
 
 func (p *parser) socketExpr(r *raw) {
 	e := &Socket{}
-	switch t := p.word(); t.text {
+	const want = "transparent or wildcard or cgroupv2 or mark"
+	switch t := p.wordFor(want); t.text {
 	case "transparent":
 		e.Key = SocketTransparent
 	case "mark":
@@ -205,7 +206,7 @@ func (p *parser) socketExpr(r *raw) {
 		p.expect("level")
 		e.Level = p.number32()
 	default:
-		p.fail(&t, "syntax error, unexpected %s", t.what())
+		p.fail(&t, "syntax error, unexpected %s, expecting %s", t.what(), want)
 	}
 	r.expr = e
 }
@@ -225,7 +226,7 @@ func (p *parser) osfExpr(r *raw) {
 			p.fail(&t, "invalid ttl option")
 		}
 	}
-	switch t := p.word(); t.text {
+	switch t := p.wordFor("version or name"); t.text {
 	case "name":
 	case "version":
 		e.Version = true
@@ -258,7 +259,7 @@ func (p *parser) rangeOf(mod, offset uint32, at span) {
 
 func (p *parser) numgenExpr(r *raw) {
 	e := &Numgen{}
-	switch t := p.word(); t.text {
+	switch t := p.wordFor("random or inc"); t.text {
 	case "inc":
 	case "random":
 		e.Random = true

@@ -1,7 +1,7 @@
 package nft
 
-func (p *parser) parseSet(s *setBlock) {
-	p.block(func() {
+func (p *parser) parseSet(s *setBlock, top bool) {
+	p.block(top, func() {
 		t := *p.peek()
 		switch {
 		case t.is("type"), t.is("typeof"):
@@ -57,7 +57,7 @@ func (p *parser) parseSet(s *setBlock) {
 }
 
 func (p *parser) parseSetType(s *setBlock, typeof bool) {
-	s.hasType = true
+	s.hasType = false                                         // until all of it is read
 	s.key, s.keyExpr, s.data, s.dataExpr = nil, nil, nil, nil // the last one counts
 	s.keyPos = p.peek().pos
 	if typeof {
@@ -67,6 +67,7 @@ func (p *parser) parseSetType(s *setBlock, typeof bool) {
 	}
 	s.keyEnd = p.last
 	if !s.isMap {
+		s.hasType = true
 		return
 	}
 	p.expect(":")
@@ -76,7 +77,7 @@ func (p *parser) parseSetType(s *setBlock, typeof bool) {
 		if typeof || k >= ObjHelper && k != ObjSynproxy && k != ObjSecmark {
 			p.fail(&at, "syntax error, unexpected %s", at.what())
 		}
-		s.objects, s.kind = true, k
+		s.objects, s.kind, s.hasType = true, k, true
 		return
 	}
 	if typeof && !p.peek().is("verdict") {
@@ -84,6 +85,7 @@ func (p *parser) parseSetType(s *setBlock, typeof bool) {
 	} else {
 		s.data = p.typeNames()
 	}
+	s.hasType = true
 }
 
 // atSetStatement tells whether a statement of a set or element comes next.
@@ -127,8 +129,9 @@ func (p *parser) typeNames() []token {
 // parseSetFlags reads a list of flags, which takes the place of an earlier one.
 func (p *parser) parseSetFlags(s *setBlock) {
 	s.flags &= SetAutoMerge
+	const want = "constant or interval or dynamic or timeout"
 	for {
-		t := p.word()
+		t := p.wordFor(want)
 		switch t.text {
 		case "constant":
 			s.flags |= SetConstant
@@ -139,7 +142,7 @@ func (p *parser) parseSetFlags(s *setBlock) {
 		case "dynamic":
 			s.flags |= SetDynamic
 		default:
-			p.fail(&t, "syntax error, unexpected %s", t.what())
+			p.fail(&t, "syntax error, unexpected %s, expecting %s", t.what(), want)
 		}
 		if !p.accept(",") {
 			return

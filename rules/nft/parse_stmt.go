@@ -125,6 +125,9 @@ func (p *parser) parseVerdict() *verdictNode {
 			}
 			n.verdict.Chain, n.chainPos, n.chainEnd = v.text, v.pos, v.end
 		} else {
+			if t := p.peek(); t.isSeparator() {
+				p.unexpected("'{'")
+			}
 			c := p.name()
 			n.verdict.Chain, n.chainPos, n.chainEnd = c.text, c.pos, c.end
 		}
@@ -263,7 +266,7 @@ func (p *parser) parseMatch() stmtNode {
 		} else if p.peek().is("@") {
 			set = p.parsePrimary()
 		} else {
-			p.unexpected("")
+			p.unexpected("@ or '{' or '$'")
 		}
 		return &vmapNode{place{left.pos, p.last}, left, set}
 	}

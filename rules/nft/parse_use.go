@@ -96,7 +96,7 @@ func (p *parser) mapOf(key *raw) *raw {
 	case t.is("@"):
 		set = p.parsePrimary()
 	default:
-		p.unexpected("")
+		p.unexpected("@ or '{' or '$'")
 	}
 	return join(rawMap, "", key, set)
 }
@@ -107,7 +107,7 @@ func (p *parser) parseSetUpdate() stmtNode {
 	n := &setNode{}
 	old := t.text == "set"
 	if old {
-		t.text = p.word().text
+		t.text = p.oneOf("add", "update", "delete").text
 	}
 	switch t.text {
 	case "add":
@@ -115,8 +115,6 @@ func (p *parser) parseSetUpdate() stmtNode {
 		n.verb = SetRefresh
 	case "delete":
 		n.verb = SetDelete
-	default:
-		p.unexpected("")
 	}
 	if old {
 		p.setKey(n)
@@ -133,7 +131,7 @@ func (p *parser) parseSetUpdate() stmtNode {
 
 func (p *parser) setName() *raw {
 	if !p.peek().is("@") {
-		p.unexpected("'@'")
+		p.unexpected("@ or '$'")
 	}
 	return p.parsePrimary()
 }
@@ -174,6 +172,8 @@ func (p *parser) parseMeter() stmtNode {
 	n.name = &raw{kind: rawRef, pos: name.pos, end: name.end, text: name.text}
 	if p.accept("size") {
 		n.size = uint64(p.takeNumber())
+	} else if !p.peek().is("{") {
+		p.unexpected("size or '{'")
 	}
 	p.expect("{")
 	p.setKey(n)

@@ -168,7 +168,7 @@ func (c *checker) settleNamed(s *Set) {
 			}
 		}
 	} else if at := int(s.SizeGiven) - s.Elements.Len(); s.SizeGiven > 0 && at >= 0 && at < len(fresh) {
-		c.report(keyOf(fresh[at].at), "Could not process rule: Too many open files in system: the set's size is %d", s.SizeGiven)
+		c.report(keyOf(fresh[at].at), "Could not process rule: Too many open files in system")
 	}
 	c.settle(s, fresh)
 }

@@ -156,8 +156,8 @@ func TestScripts(t *testing.T) {
 	}
 
 	for _, row := range []struct{ name, text, want string }{
-		{"parse", "table ip x {\n\tchain c {\n\t\tdorp\n\t}\n}\n", "rules/s.nft:3:3-6: Error: "},
-		{"parse behind flush", "flush ruleset\ntable ip x {\n\tchain c {\n\t\tdorp\n\t}\n}\n", "rules/s.nft:4:3-6: Error: "},
+		{"parse", "table ip x {\n\tchain c {\n\t\tdorp\n\t}\n}\n", "rules/s.nft:3:7-7: Error: "},
+		{"parse behind flush", "flush ruleset\ntable ip x {\n\tchain c {\n\t\tdorp\n\t}\n}\n", "rules/s.nft:4:7-7: Error: "},
 		{"check", "add rule ip t absent drop\n", "rules/s.nft:1:15-20: Error: "},
 		{"exists", "create table ip t\n", "rules/s.nft:1:"},
 		{"loop through what is there", "table ip t {\n\tchain g {\n\t\tjump f\n\t}\n}\n", "rules/s.nft:3:"},
