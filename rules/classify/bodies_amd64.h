@@ -1,5 +1,5 @@
-// The lookups. There are two of each: the narrow ones are for rows of one word,
-// which then need no vector and no memory.
+// The lookups. There are three of each: the narrow ones are for rows of one word,
+// which then need no vector, the single ones for indexes with singles.
 
 // One key: func(index *uint64, key *Key, from uint32) uint32
 TEXT ONE, NOSPLIT, $192-28
@@ -9,9 +9,9 @@ TEXT ONE, NOSPLIT, $192-28
 	SPLAT
 	LEAQ row-192(SP), DI
 	SETUP
-	SETUPWIDE
 	KEY
 	WIDE
+	MOVL $-1, AX
 	LEAVES(POPWIDE)
 
 // func(index *uint64, key *Key, from uint32) uint32
@@ -22,15 +22,31 @@ TEXT ONENARROW, NOSPLIT, $0-28
 	SPLAT
 	SETUP
 	KEY
-	NARROW
-	LEAVES(POPNARROW)
+	NARROW(SOURCE(done0), DESTINATION(done1))
+	MOVL $-1, AX
+	LEAVES(POPBIT)
+
+// func(index *uint64, key *Key, from, bit uint32) uint32
+TEXT ONESINGLE, NOSPLIT, $192-28
+	MOVQ index+0(FP), BX
+	MOVQ key+8(FP), SI
+	MOVL from+16(FP), AX
+	SPLAT
+	MOVL bit+20(FP), AX
+	SPLATBIT
+	LEAQ row-192(SP), DI
+	SETUP
+	SINGLES(SOURCE(done0), DESTINATION(done1))
+	MOVL R11, AX
+	LEAVESONLY(done)
+	KEY
+	LEAVES(POPBIT)
 
 // Bursts: every key gets its row and its first leaf, on a list of key<<16 |
 // leaf; then every entry of the list is compared and followed by the key's next
 // leaf, round by round, until no key has one that could do better. No branch
-// depends on the keys but the ends of rounds. The wide one searches one field of
-// all keys after the other, so that more of their steps overlap; the narrow one,
-// which waits less, is not faster that way.
+// depends on the keys but the ends of rounds. Searches are loops of their own, so that
+// more of the keys' steps overlap.
 
 // func(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
 TEXT MANY, NOSPLIT, $0-48
@@ -38,7 +54,6 @@ TEXT MANY, NOSPLIT, $0-48
 	MOVL from+24(FP), AX
 	SPLAT
 	SETUP
-	SETUPWIDE
 
 	MOVQ keys+8(FP), SI
 	MOVQ s+40(FP), DI
@@ -49,10 +64,10 @@ proto:
 	STORE
 	NEXTKEY(proto)
 
-	ANDLOOP(FIELD0, VALUE0, loop0, last0, short0, done0)
-	ANDLOOP(FIELD1, VALUE1, loop1, last1, short1, done1)
-	ANDLOOP(FIELD2, VALUE2, loop2, last2, short2, done2)
-	ANDLOOP(FIELD3, VALUE3, loop3, last3, short3, done3)
+	ANDLOOP(SOURCE(done0), loop0, short0, done0)
+	ANDLOOP(DESTINATION(done1), loop1, short1, done1)
+	ANDLOOP(SEARCHPORT(FIELD2, RANKS2, 8, VALUE2, last2, ranked2, found2, done2), loop2, short2, done2)
+	ANDLOOP(SEARCHPORT(FIELD3, RANKS3, 10, VALUE3, last3, ranked3, found3, done3), loop3, short3, done3)
 
 	MOVQ s+40(FP), DI
 	LEAQ 6144(DI), SI
@@ -67,7 +82,7 @@ first:
 	MOVL R12, 160(DI)
 	MOVQ out+32(FP), R9
 	MOVL $-1, (R9)(AX*4)
-	FIRSTENTRY(AX, (SI)(CX*4), CX)
+	FIRSTENTRY(AX, (SI)(CX*4), CX, $-1)
 	ADDQ $192, DI
 	INCQ AX
 	CMPQ AX, n+16(FP)
@@ -88,49 +103,77 @@ first:
 	ENDROUND
 
 // func(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
-TEXT MANYNARROW, NOSPLIT, $16-48
+TEXT MANYNARROW, NOSPLIT, $0-48
 	MOVQ index+0(FP), BX
-	MOVQ keys+8(FP), SI
-	MOVQ s+40(FP), DI
-	MOVQ out+32(FP), DX
 	MOVL from+24(FP), AX
 	SPLAT
-	MOVQ $0, entries-8(SP)
-	MOVQ $0, key-16(SP)
 	SETUP
-first:
-	KEY
-	NARROW
-	POPNARROW
-	MOVQ key-16(SP), R8
-	MOVQ entries-8(SP), R10
-	MOVQ R12, (DI)(R8*8)
-	MOVL $-1, (DX)(R8*4)
-	FIRSTENTRY(R8, 6144(DI)(R10*4), R10)
-	MOVQ R10, entries-8(SP)
-	ADDQ $16, SI
-	INCQ R8
-	MOVQ R8, key-16(SP)
-	CMPQ R8, n+16(FP)
-	JLT  first
+	ADDRESSES
 
-	MOVQ R10, CX
-	LEAQ 6144(DI), BX
-	ROUND
-	BETTER
-	MOVQ (DI)(R9*8), R12
-	POPNARROW
-	MOVQ R12, (DI)(R9*8)
-	ENDROUND
+	MOVQ keys+8(FP), SI
+	MOVQ s+40(FP), DI
+	LEAQ 6144(DI), R11
+	MOVQ out+32(FP), DX
+	XORL AX, AX
+	XORL CX, CX
+first:
+	MOVQ CX, R13
+	NARROW(SOURCEFOUND, DESTINATIONFOUND)
+	MOVQ R13, CX
+	MOVL $-1, (DX)(AX*4)
+	POPBIT
+	MOVQ R12, 160(DI)
+	FIRSTENTRY(AX, (R11)(CX*4), CX, $-1)
+	NEXTKEY(first)
+
+	MOVQ R11, BX
+	BITROUNDS
+
+// func(index *uint64, keys *Key, n int, from, bit uint32, out *uint32, s *Scratch)
+TEXT MANYSINGLE, NOSPLIT, $0-48
+	MOVQ index+0(FP), BX
+	MOVL from+24(FP), AX
+	SPLAT
+	MOVL bit+28(FP), AX
+	SPLATBIT
+	SETUP
+	ADDRESSES
+
+	MOVQ keys+8(FP), SI
+	MOVQ s+40(FP), DI
+	XORL AX, AX
+	XORL R15, R15
+first:
+	SINGLES(SOURCEFOUND, DESTINATIONFOUND)
+	MOVQ out+32(FP), R9
+	MOVL R11, (R9)(AX*4)
+	LEAVESONLY(next)
+	POPBIT
+	MOVQ R12, 160(DI)
+	MOVQ s+40(FP), R9
+	FIRSTENTRY(AX, 6144(R9)(R15*4), R15, R11)
+next:
+	NEXTKEY(first)
+
+	MOVQ R15, CX
+	MOVL FIRST(BX), R15
+	ADDQ BX, R15
+	MOVQ s+40(FP), R9
+	LEAQ 6144(R9), BX
+	MOVQ out+32(FP), DX
+	BITROUNDS
 
 // Room for the next vectors.
 #undef ONE
 #undef MANY
 #undef ONENARROW
 #undef MANYNARROW
+#undef ONESINGLE
+#undef MANYSINGLE
 #undef V
 #undef SPLAT
-#undef CONSTANTS
+#undef SPLATBIT
+#undef SINCE
 #undef WIDTH
 #undef COUNT
 #undef KEY
@@ -140,8 +183,10 @@ first:
 #undef VALUE3
 #undef ALL
 #undef AND
+#undef ANDHALVES
 #undef TAKE
 #undef LOAD
 #undef STORE
 #undef WORDS
 #undef LEAF
+#undef FIRSTBIT

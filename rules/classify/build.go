@@ -2,7 +2,7 @@ package classify
 
 import (
 	"errors"
-	"slices"
+	"math/rand/v2"
 )
 
 // ErrTooMany is what Build says to more than MaxRules boxes.
@@ -25,7 +25,67 @@ func Build(boxes []Box) ([]uint64, error) {
 	b := builder{boxes: boxes}
 	b.spares, b.stride = spares(len(groups))
 	b.groups = append(make([][]uint32, b.spares), groups...)
-	return b.words(), nil
+	b.leaves = len(b.groups)
+	words := b.words()
+	if len(live) >= leastSingles && b.stride == 1 && visits(words, boxes, live) > mostVisits {
+		if better := singles(boxes, live); better != nil {
+			return better, nil
+		}
+	}
+	return words, nil
+}
+
+// mostVisits is how many leaves lookups visit on the average before singles are worth
+// their room. One leaf is quicker than they are.
+const mostVisits = 1.1
+
+// visits guesses how many leaves lookups visit. Its keys are in boxes, at bounds of
+// others where these reach into them: packets go where rules are.
+func visits(words []uint64, boxes []Box, live []uint32) float64 {
+	const most = 256
+	if len(live) == 0 {
+		return 0
+	}
+	ix := Open(words)
+	r := rand.New(rand.NewPCG(1, 1))
+	sum := 0
+	for range most {
+		b := &boxes[live[r.IntN(len(live))]]
+		var v [ranges]uint32
+		for d := range v {
+			o := &boxes[live[r.IntN(len(live))]]
+			if v[d] = b.Lo[d]; b.Lo[d] <= o.Lo[d] && o.Lo[d] <= b.Hi[d] {
+				v[d] = o.Lo[d]
+			}
+		}
+		facts := b.Need | boxes[live[r.IntN(len(live))]].Need&^b.Mask
+		_, n := ix.visit(&Key{Src: v[Src], Dst: v[Dst], Sport: uint16(v[Sport]), Dport: uint16(v[Dport]), Facts: facts}, 0)
+		sum += n
+	}
+	return float64(sum) / most
+}
+
+// singles makes an index with singles, or nil if it would be large.
+func singles(boxes []Box, live []uint32) []uint64 {
+	b := builder{boxes: boxes, single: true}
+	b.stride = max((len(boxes)+mostSpares+63)/64, 1)
+	if b.stride > halfRow {
+		b.stride = 2 * halfRow
+	}
+	b.spares = min(64*b.stride-len(boxes), mostSpares)
+	if b.spares < 0 {
+		return nil
+	}
+	b.leaves = b.spares
+	b.groups = make([][]uint32, b.spares+len(boxes))
+	for _, id := range live {
+		b.groups[b.spares+int(id)] = []uint32{id}
+	}
+	words := b.words()
+	if len(words) > mostSingles {
+		return nil
+	}
+	return words
 }
 
 // spares returns how many leaves to leave empty besides so many full ones, and
@@ -39,10 +99,13 @@ func spares(groups int) (n, stride int) {
 	return min(64*stride-groups, mostSpares), stride
 }
 
-// builder lays an index out. Group i are the ids of leaf i, ascending.
+// builder lays an index out. Group i are the ids that bit i of rows stands for,
+// ascending: those of leaf i, or a rule.
 type builder struct {
 	boxes  []Box
 	groups [][]uint32
+	leaves int  // the first groups
+	single bool // the others are of a rule each
 	spares int
 	stride int
 	out    []uint64
@@ -51,33 +114,51 @@ type builder struct {
 
 func (b *builder) words() []uint64 {
 	b.out = make([]uint64, headerWords)
-	b.h = header{rules: uint32(len(b.boxes)), leaves: uint32(len(b.groups)), stride: uint32(b.stride), spares: uint32(b.spares)}
+	b.h = header{rules: uint32(len(b.boxes)), leaves: uint32(b.leaves), stride: uint32(b.stride), spares: uint32(b.spares)}
 	for d := range b.h.field {
 		b.field(d)
 	}
-	b.protocols()
-	mins := make([]uint32, 64*b.stride+1)
+	b.h.protos = b.facts(0)
+	bits := 64 * b.stride
+	mins := make([]uint32, bits+1)
+	if b.single {
+		mins = mins[:65]
+		ids := make([]uint32, bits+65)
+		for i := range ids {
+			ids[i] = none
+			if i >= b.leaves && i < len(b.groups) {
+				ids[i] = uint32(i - b.leaves)
+			}
+		}
+		b.h.ids = b.uint32s(ids) / 4
+		b.h.others = b.facts(8)
+	}
 	for i := range mins {
 		mins[i] = none
-		if i < len(b.groups) && len(b.groups[i]) > 0 {
+		if i < b.leaves && len(b.groups[i]) > 0 {
 			mins[i] = b.groups[i][0]
 		}
 	}
 	b.h.mins = b.uint32s(mins)
-	for len(b.out)%8 != 0 { // leaves begin at cache lines
-		b.out = append(b.out, 0)
-	}
+	b.align()
 	b.h.first = uint32(len(b.out) * 8)
-	b.out = append(b.out, make([]uint64, leafWords*len(b.groups))...)
+	b.out = append(b.out, make([]uint64, leafWords*b.leaves)...)
 	*head(b.out) = b.h
-	leaves := part[leaf](b.out, b.h.first, len(b.groups))
-	for i, ids := range b.groups {
+	leaves := part[leaf](b.out, b.h.first, b.leaves)
+	for i, ids := range b.groups[:b.leaves] {
 		leaves[i].clear()
 		for lane, id := range ids {
 			leaves[i].set(lane, id, &b.boxes[id])
 		}
 	}
 	return b.out
+}
+
+// align makes what follows begin at a cache line.
+func (b *builder) align() {
+	for len(b.out)%8 != 0 {
+		b.out = append(b.out, 0)
+	}
 }
 
 // uint32s appends values and returns their offset.
@@ -91,150 +172,6 @@ func (b *builder) uint32s(v []uint32) uint32 {
 		b.out = append(b.out, w)
 	}
 	return uint32(off)
-}
-
-// field appends levels, classes and rows of range d.
-func (b *builder) field(d int) {
-	type event struct {
-		at   uint32
-		leaf uint16
-		off  bool
-	}
-	var events []event
-	for i, ids := range b.groups {
-		for _, id := range ids {
-			lo, hi := min(b.boxes[id].Lo[d], top), min(b.boxes[id].Hi[d], top)
-			events = append(events, event{at: lo, leaf: uint16(i)})
-			if hi < top {
-				events = append(events, event{at: hi + 1, leaf: uint16(i), off: true})
-			}
-		}
-	}
-	slices.SortFunc(events, func(x, y event) int {
-		if x.at < y.at {
-			return -1
-		}
-		if x.at > y.at {
-			return 1
-		}
-		return 0
-	})
-	r := newRows(b.stride)
-	holds := make([]int32, len(b.groups)) // rules of a leaf that take the value
-	var bounds, table []uint32            // the table has classes first
-	for i := 0; i < len(events) || len(bounds) == 0; {
-		at := uint32(0)
-		if len(bounds) > 0 {
-			at = events[i].at
-		}
-		for ; i < len(events) && events[i].at == at; i++ {
-			e := &events[i]
-			if e.off {
-				holds[e.leaf]--
-			} else {
-				holds[e.leaf]++
-			}
-			if holds[e.leaf] == 0 {
-				r.row[e.leaf/64] &^= 1 << (e.leaf % 64)
-			} else {
-				r.row[e.leaf/64] |= 1 << (e.leaf % 64)
-			}
-		}
-		class := r.class()
-		if len(table) == 0 || table[len(table)-1] != class {
-			bounds, table = append(bounds, at), append(table, class)
-		}
-	}
-	f := &b.h.field[d]
-	if f.bounds = uint32(len(bounds)); f.bounds == 1 {
-		return
-	}
-	var levels [][]uint32
-	for {
-		for len(bounds)%lanes != 0 {
-			bounds = append(bounds, none)
-		}
-		levels = append(levels, bounds)
-		if len(bounds) == lanes {
-			break
-		}
-		var above []uint32
-		for i := 0; i < len(bounds); i += lanes {
-			above = append(above, bounds[i])
-		}
-		bounds = above
-	}
-	f.depth = uint32(len(levels))
-	slices.Reverse(levels)
-	for i, level := range levels {
-		at := b.uint32s(level) / 4
-		if i == 0 {
-			f.start = at
-		} else {
-			f.step[i-1] = at - 16*(f.bottom+1)
-		}
-		f.bottom = at
-	}
-	f.last = b.place(r, table) - f.bottom - 1
-}
-
-// protocols appends the classes and rows of the 256 values of the facts' low byte.
-func (b *builder) protocols() {
-	r := newRows(b.stride)
-	table := make([]uint32, 256)
-	for p := range uint16(256) {
-		clear(r.row)
-		for i, ids := range b.groups {
-			for _, id := range ids {
-				if x := &b.boxes[id]; p&x.Mask == x.Need&0xff {
-					r.row[i/64] |= 1 << (i % 64)
-					break
-				}
-			}
-		}
-		table[p] = r.class()
-	}
-	b.h.protos = b.place(r, table)
-}
-
-// place appends a table of classes and their rows, and returns the table's place.
-func (b *builder) place(r *rows, table []uint32) uint32 {
-	base := uint32(len(b.out)*8 + (len(table)+1)/2*8)
-	for i, class := range table {
-		table[i] = base + class*uint32(b.stride)*8
-	}
-	at := b.uint32s(table) / 4
-	b.out = append(b.out, r.all...)
-	return at
-}
-
-// rows collects rows that differ.
-type rows struct {
-	row  []uint64 // the next one
-	all  []uint64
-	seen map[uint64][]uint32 // classes by hash
-}
-
-func newRows(stride int) *rows {
-	return &rows{row: make([]uint64, stride), seen: map[uint64][]uint32{}}
-}
-
-// class returns the class of the row, a new one if there is no such row yet.
-func (r *rows) class() uint32 {
-	h, n := uint64(0), len(r.row)
-	for _, w := range r.row {
-		h = (h ^ w) * 0x9e3779b97f4a7c15
-		h ^= h >> 29
-	}
-	for _, c := range r.seen[h] {
-		if slices.Equal(r.all[int(c)*n:int(c+1)*n], r.row) {
-			return c
-		}
-	}
-	c := uint32(len(r.all) / n)
-	r.all = append(r.all, r.row...)
-	r.seen[h] = append(r.seen[h], c)
-	return c
 }
 
 // clear empties all lanes.

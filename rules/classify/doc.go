@@ -9,19 +9,26 @@
 //	id      the place of a box among those that Build was given; the smallest wins
 //	lane    a rule in a leaf
 //	leaf    16 rules whose boxes lie close together, compared at once
-//	row     a bit for each leaf
+//	row     a bit for each leaf, or for each rule
+//	single  a rule with a bit of its own
 //	class   the values of a field that have the same row
 //	spare   a leaf kept for rules that are put in later
 //
 // # How a key is looked up
 //
-// For each field the index knows which leaves have a rule that takes the value:
-// a search with 16 bounds a step gives the value's class, the class has a row. The
-// leaves in all five rows are visited in the order of their first rules, until no
+// For each field the index knows which leaves have a rule that takes the value: a
+// search with 16 bounds a step gives the value's class, the class has a row. The
+// leaves in all rows are visited in the order of their first rules, until no
 // leaf is left whose first rule comes before the one found. Build clusters the
-// rules so that this takes one to four leaves on published filter sets; at the
+// rules so that this takes one to three leaves on published filter sets; at the
 // worst it is a scan of all rules, 16 at a time. Nothing is stored twice, so an index is
 // small (60 bytes a rule) and quick to build whatever the rules look like.
+//
+// Where lookups would visit more than one leaf again and again, and there are at most
+// about a thousand rules, rows have a bit for each rule instead: the first bit in
+// all rows is the answer, and no leaf is visited. That takes up to four times the room (60 to 110
+// bytes a rule on published sets), and half the time. Only rules that are put in
+// later are in leaves then.
 //
 // An index is a filter for the rules of packages above: a box may be larger than
 // what the rule wants, if the rule is then asked itself and the search goes on
@@ -45,7 +52,9 @@
 //	layout.go          the words of an index
 //	layout_unsafe.go   typed views of them
 //	cluster.go         which rules share a leaf
-//	build.go           leaves, classes and rows
+//	build.go           which index it is to be
+//	fields.go          its searches and tables
+//	rows.go            its classes and rows
 //	patch.go           an index after an edit of the rules
 //	lookup.go          Index: First, FirstBurst, and the Go twin of the assembly
 //	lookup_amd64.go    which assembly there is

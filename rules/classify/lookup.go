@@ -2,7 +2,7 @@ package classify
 
 import (
 	"math/bits"
-	"sort"
+	"slices"
 )
 
 // None is what lookups return when no rule matches.
@@ -14,7 +14,7 @@ const burst = 32
 // Scratch is what a caller of FirstBurst lends it. Its contents mean nothing
 // between calls; one goroutine uses it at a time. The assembly knows its shape.
 type Scratch struct {
-	_ [burst][24]uint64 // rows of keys: leaves yet to visit, and behind them which words have some
+	_ [burst][24]uint64 // rows of keys: leaves yet to visit, and behind them which words have some; or what is found first
 	_ [burst]uint32     // key<<16 | leaf
 }
 
@@ -46,18 +46,42 @@ const (
 func (ix *Index) First(k *Key, from uint32) uint32 { return ix.first(best, k, from) }
 
 func (ix *Index) first(v vectors, k *Key, from uint32) uint32 {
-	narrow := head(ix.words).stride == 1
-	switch {
-	case v == vectors512 && narrow:
-		return narrowFirst512(&ix.words[0], k, from)
-	case v == vectors512:
-		return first512(&ix.words[0], k, from)
-	case v == vectors256 && narrow:
-		return narrowFirst256(&ix.words[0], k, from)
-	case v == vectors256:
-		return first256(&ix.words[0], k, from)
+	if v == noVectors {
+		return ix.firstGo(k, from)
 	}
-	return ix.firstGo(k, from)
+	h := head(ix.words)
+	wide := v == vectors512
+	switch {
+	case h.ids != 0 && wide:
+		return singleFirst512(&ix.words[0], k, from, ix.bit(from))
+	case h.ids != 0:
+		return singleFirst256(&ix.words[0], k, from, ix.bit(from))
+	case h.stride == 1 && wide:
+		return narrowFirst512(&ix.words[0], k, from)
+	case h.stride == 1:
+		return narrowFirst256(&ix.words[0], k, from)
+	case wide:
+		return first512(&ix.words[0], k, from)
+	}
+	return first256(&ix.words[0], k, from)
+}
+
+// bit returns the first bit of a row that is of a single with an id from from on.
+func (ix *Index) bit(from uint32) uint32 {
+	h := head(ix.words)
+	if from == 0 {
+		return h.leaves
+	}
+	n := 64 * h.stride
+	ids := part[uint32](ix.words, h.ids*4, int(n))
+	at := h.leaves + min(from, n-h.leaves) // but for edits
+	for at > h.leaves && ids[at-1] >= from {
+		at--
+	}
+	for at < n && ids[at] < from {
+		at++
+	}
+	return at
 }
 
 // FirstBurst is First for every key; out is as long as keys. It is faster than
@@ -68,22 +92,31 @@ func (ix *Index) FirstBurst(keys []Key, from uint32, out []uint32, s *Scratch) {
 
 func (ix *Index) burst(v vectors, keys []Key, from uint32, out []uint32, s *Scratch) {
 	out = out[:len(keys)]
-	narrow := head(ix.words).stride == 1
+	h := head(ix.words)
+	bit := uint32(0)
+	if h.ids != 0 {
+		bit = ix.bit(from)
+	}
+	index, wide := &ix.words[0], v == vectors512
 	for len(keys) > 0 {
 		n := min(len(keys), burst)
 		switch {
-		case v == vectors512 && narrow:
-			narrowBurst512(&ix.words[0], &keys[0], n, from, &out[0], s)
-		case v == vectors512:
-			burst512(&ix.words[0], &keys[0], n, from, &out[0], s)
-		case v == vectors256 && narrow:
-			narrowBurst256(&ix.words[0], &keys[0], n, from, &out[0], s)
-		case v == vectors256:
-			burst256(&ix.words[0], &keys[0], n, from, &out[0], s)
-		default:
+		case v == noVectors:
 			for i := range n {
 				out[i] = ix.firstGo(&keys[i], from)
 			}
+		case h.ids != 0 && wide:
+			singleBurst512(index, &keys[0], n, from, bit, &out[0], s)
+		case h.ids != 0:
+			singleBurst256(index, &keys[0], n, from, bit, &out[0], s)
+		case h.stride == 1 && wide:
+			narrowBurst512(index, &keys[0], n, from, &out[0], s)
+		case h.stride == 1:
+			narrowBurst256(index, &keys[0], n, from, &out[0], s)
+		case wide:
+			burst512(index, &keys[0], n, from, &out[0], s)
+		default:
+			burst256(index, &keys[0], n, from, &out[0], s)
 		}
 		keys, out = keys[n:], out[n:]
 	}
@@ -91,10 +124,16 @@ func (ix *Index) burst(v vectors, keys []Key, from uint32, out []uint32, s *Scra
 
 // firstGo is First without assembly.
 func (ix *Index) firstGo(k *Key, from uint32) uint32 {
+	found, _ := ix.visit(k, from)
+	return found
+}
+
+// visit returns the first rule that has the key and how many leaves it visited.
+func (ix *Index) visit(k *Key, from uint32) (found uint32, visits int) {
 	h := head(ix.words)
-	var row [maxStride]uint64
-	n := h.stride
-	for i := range n {
+	var all [maxStride]uint64
+	row := all[:h.stride]
+	for i := range row {
 		row[i] = ^uint64(0)
 	}
 	for d, v := range [ranges]uint32{k.Src, k.Dst, uint32(k.Sport), uint32(k.Dport)} {
@@ -103,32 +142,59 @@ func (ix *Index) firstGo(k *Key, from uint32) uint32 {
 			continue
 		}
 		bounds := part[uint32](ix.words, f.bottom*4, int(f.bounds))
-		v = min(v, top)
-		at := sort.Search(len(bounds), func(i int) bool { return bounds[i] > v })
-		table := part[uint32](ix.words, (f.bottom+1+f.last)*4, len(bounds))
-		and(&row, part[uint64](ix.words, table[at-1], int(n)))
+		at, _ := slices.BinarySearch(bounds, v)
+		ix.and(row, part[uint32](ix.words, f.table(), len(bounds))[at])
 	}
-	table := part[uint32](ix.words, h.protos*4, 256)
-	and(&row, part[uint64](ix.words, table[k.Facts&0xff], int(n)))
+	ix.and(row, part[uint32](ix.words, h.protos*4, 256)[k.Facts&0xff])
+	if h.others != 0 {
+		ix.and(row, part[uint32](ix.words, h.others*4, 256)[k.Facts>>8])
+	}
 
-	mins := part[uint32](ix.words, h.mins, int(n)*64)
+	found = none
+	if h.ids != 0 {
+		found = ix.single(row, ix.bit(from))
+		row = row[:1]
+		row[0] &= 1<<h.leaves - 1
+	}
+	mins := part[uint32](ix.words, h.mins, len(row)*64)
 	leaves := part[leaf](ix.words, h.first, int(h.leaves))
-	found := none
-	for i, w := range row[:n] {
+	for i, w := range row {
 		for ; w != 0; w &= w - 1 {
 			at := i*64 + bits.TrailingZeros64(w)
 			if mins[at] >= found {
-				return found
+				return found, visits
 			}
+			visits++
 			found = min(found, leaves[at].first(k, from))
 		}
 	}
-	return found
+	return found, visits
 }
 
-func and(row *[maxStride]uint64, with []uint64) {
-	for i, w := range with {
+// single returns the first single in the row, from a bit on.
+func (ix *Index) single(row []uint64, bit uint32) uint32 {
+	h := head(ix.words)
+	ids := part[uint32](ix.words, h.ids*4, int(64*h.stride))
+	for i := bit / 64; i < h.stride; i++ {
+		w := row[i]
+		if i == bit/64 {
+			w &= ^uint64(0) << (bit % 64)
+		}
+		if w != 0 {
+			return ids[int(i)*64+bits.TrailingZeros64(w)]
+		}
+	}
+	return none
+}
+
+// and leaves in a row what the one of a table's entry has too.
+func (ix *Index) and(row []uint64, entry uint32) {
+	first, second := head(ix.words).rowOf(ix.words, entry)
+	for i, w := range first {
 		row[i] &= w
+	}
+	for i, w := range second {
+		row[halfRow+i] &= w
 	}
 }
 

@@ -1,36 +1,61 @@
-// Lookups with AVX2. A value is not above another one if it is the smaller of both.
+// Lookups with AVX2. A value is not below another one if it is the greater of both.
 // Rows are read in pieces of 32 bytes: behind the last one there is always more of
 // the index, and WORDS does without what is too much.
 //
 //	Y2  source      Y3  destination  Y4, Y5 ports   Y6 facts   of the key
 //	Y0, Y1, Y13, Y14 the row         Y15 the id from which on rules count
+//	Y2 to Y5 before KEY: the bits of a row from which on they do
 
 #define ONE         ·first256(SB)
 #define MANY        ·burst256(SB)
 #define ONENARROW   ·narrowFirst256(SB)
 #define MANYNARROW  ·narrowBurst256(SB)
+#define ONESINGLE   ·singleFirst256(SB)
+#define MANYSINGLE  ·singleBurst256(SB)
 #define V Y7
 
 #define SPLAT \
 	VMOVD AX, X15 \
 	VPBROADCASTD X15, Y15
 
-#define CONSTANTS
+#define SPLATBIT \
+	VMOVQ AX, X5 \
+	VPBROADCASTQ X5, Y5 \
+	VPSUBQ firstbits<>+0(SB), Y5, Y2 \
+	VPSUBQ firstbits<>+32(SB), Y5, Y3 \
+	VPSUBQ firstbits<>+64(SB), Y5, Y4 \
+	VPSUBQ firstbits<>+96(SB), Y5, Y5 \
+	VPXOR Y8, Y8, Y8 \
+	VPMAXSD Y8, Y2, Y2 \
+	VPMAXSD Y8, Y3, Y3 \
+	VPMAXSD Y8, Y4, Y4 \
+	VPMAXSD Y8, Y5, Y5 \
+	VPCMPEQD Y8, Y8, Y8 \
+	VPSLLVQ Y2, Y8, Y2 \
+	VPSLLVQ Y3, Y8, Y3 \
+	VPSLLVQ Y4, Y8, Y4 \
+	VPSLLVQ Y5, Y8, Y5
+
+#define SINCE \
+	VPAND Y2, Y0, Y0 \
+	VPAND Y3, Y1, Y1 \
+	VPAND Y4, Y13, Y13 \
+	VPAND Y5, Y14, Y14
 
 #define WIDTH
 
 #define COUNT(v) \
 	VMOVDQU (BX)(R8*4), Y8 \
-	VPMINUD Y8, v, Y9 \
+	VPMAXUD Y8, v, Y9 \
 	VPCMPEQD Y8, Y9, Y8 \
 	VMOVDQU 32(BX)(R8*4), Y9 \
-	VPMINUD Y9, v, Y10 \
+	VPMAXUD Y9, v, Y10 \
 	VPCMPEQD Y9, Y10, Y9 \
 	VPACKSSDW Y9, Y8, Y8 \
 	VPMOVMSKB Y8, R10 \
 	POPCNTL R10, R10 \
 	SHRL $1, R10 \
-	ADDL R10, R8
+	SUBL R10, R8
 
 #define KEY \
 	VPBROADCASTD (SI), Y2 \
@@ -39,16 +64,10 @@
 	VPBROADCASTW 10(SI), Y5 \
 	VPBROADCASTW 12(SI), Y6
 
-// ADDRESS stops at top, so that no value reaches the padding.
-#define ADDRESS(at) \
-	MOVL at, R9 \
-	MOVL $-2, R10 \
-	CMPL R9, R10 \
-	CMOVLHI R10, R9 \
-	VMOVD R9, X7 \
-	VPBROADCASTD X7, V
-#define VALUE0 ADDRESS((SI))
-#define VALUE1 ADDRESS(4(SI))
+#define VALUE0 \
+	VPBROADCASTD (SI), V
+#define VALUE1 \
+	VPBROADCASTD 4(SI), V
 #define VALUE2 \
 	MOVWLZX 8(SI), R9 \
 	VMOVD R9, X7 \
@@ -65,19 +84,30 @@
 	VMOVDQA Y0, Y14
 
 #define AND(short) \
-	VPAND (BX)(R8*1), Y0, Y0 \
-	VPAND 32(BX)(R8*1), Y1, Y1 \
+	VPAND (BX)(R8*8), Y0, Y0 \
+	VPAND 32(BX)(R8*8), Y1, Y1 \
 	CMPL DX, $64 \
 	JLS  short \
-	VPAND 64(BX)(R8*1), Y13, Y13 \
-	VPAND 96(BX)(R8*1), Y14, Y14 \
+	VPAND 64(BX)(R8*8), Y13, Y13 \
+	VPAND 96(BX)(R8*8), Y14, Y14 \
+short:
+
+#define ANDHALVES(short) \
+	MOVWLZX R8, R9 \
+	VPAND (BX)(R9*8), Y0, Y0 \
+	VPAND 32(BX)(R9*8), Y1, Y1 \
+	CMPL DX, $64 \
+	JLS  short \
+	SHRL $16, R8 \
+	VPAND (BX)(R8*8), Y13, Y13 \
+	VPAND 32(BX)(R8*8), Y14, Y14 \
 short:
 
 #define TAKE \
-	VMOVDQU (BX)(R8*1), Y0 \
-	VMOVDQU 32(BX)(R8*1), Y1 \
-	VMOVDQU 64(BX)(R8*1), Y13 \
-	VMOVDQU 96(BX)(R8*1), Y14
+	VMOVDQU (BX)(R8*8), Y0 \
+	VMOVDQU 32(BX)(R8*8), Y1 \
+	VMOVDQU 64(BX)(R8*8), Y13 \
+	VMOVDQU 96(BX)(R8*8), Y14
 
 #define LOAD \
 	VMOVDQU (DI), Y0 \
@@ -131,6 +161,18 @@ short:
 	VPMINUW span(R13), Y9, Y10 \
 	VPCMPEQW Y9, Y10, Y9 \
 	VPAND Y9, Y8, Y8
+
+#define FIRSTBIT \
+	STORE \
+	MOVQ $1, (DI)(DX*1) \
+	MOVL STRIDE(BX), R9 \
+	MOVQ R12, R11 \
+	WORDS(R9) \
+	TZCNTL R12, R9 \
+	TZCNTQ (DI)(R9*8), R10 \
+	SHLL $6, R9 \
+	ADDL R10, R9 \
+	MOVQ R11, R12
 
 #define LEAF \
 	SHLQ $9, R13 \

@@ -2,22 +2,33 @@
 //
 //	Z2  source      Z3  destination  Y4, Y5 ports   Y6 facts   of the key
 //	Z0, Z1 the row  K1  its words 0 to 7, K2 words 8 to 15
-//	Z31 top, so that no value reaches the padding; Z29 the bits of a port
+//	Z20, Z21 the bits of a row from which on rules count, Z30 their id
 
 #define ONE         ·first512(SB)
 #define MANY        ·burst512(SB)
 #define ONENARROW   ·narrowFirst512(SB)
 #define MANYNARROW  ·narrowBurst512(SB)
+#define ONESINGLE   ·singleFirst512(SB)
+#define MANYSINGLE  ·singleBurst512(SB)
 #define V Z16
 
 #define SPLAT \
 	VPBROADCASTD AX, Z30
 
-#define CONSTANTS \
-	MOVL $-2, AX \
-	VPBROADCASTD AX, Z31 \
-	MOVL $0xffff, AX \
-	VPBROADCASTD AX, Z29
+#define SPLATBIT \
+	VPBROADCASTQ AX, Z21 \
+	VPSUBQ firstbits<>+0(SB), Z21, Z20 \
+	VPSUBQ firstbits<>+64(SB), Z21, Z21 \
+	VPXORQ Z22, Z22, Z22 \
+	VPMAXSQ Z22, Z20, Z20 \
+	VPMAXSQ Z22, Z21, Z21 \
+	VPTERNLOGD $0xff, Z22, Z22, Z22 \
+	VPSLLVQ Z20, Z22, Z20 \
+	VPSLLVQ Z21, Z22, Z21
+
+#define SINCE \
+	VPANDQ Z20, Z0, Z0 \
+	VPANDQ Z21, Z1, Z1
 
 #define WIDTH \
 	MOVL $1, R8 \
@@ -27,10 +38,10 @@
 	KSHIFTRW $8, K1, K2
 
 #define COUNT(v) \
-	VPCMPUD $5, (BX)(R8*4), v, K3 \
+	VPCMPUD $2, (BX)(R8*4), v, K3 \
 	KMOVW K3, R10 \
 	POPCNTL R10, R10 \
-	ADDL R10, R8
+	SUBL R10, R8
 
 #define KEY \
 	VPBROADCASTD (SI), Z2 \
@@ -40,32 +51,39 @@
 	VPBROADCASTW 12(SI), Y6
 
 #define VALUE0 \
-	VPBROADCASTD (SI), V \
-	VPMINUD Z31, V, V
+	VPBROADCASTD (SI), V
 #define VALUE1 \
-	VPBROADCASTD 4(SI), V \
-	VPMINUD Z31, V, V
+	VPBROADCASTD 4(SI), V
 #define VALUE2 \
-	VPBROADCASTD 8(SI), V \
-	VPANDD Z29, V, V
+	MOVWLZX 8(SI), R9 \
+	VPBROADCASTD R9, V
 #define VALUE3 \
-	VPBROADCASTD 8(SI), V \
-	VPSRLD $16, V, V
+	MOVWLZX 10(SI), R9 \
+	VPBROADCASTD R9, V
 
 #define ALL \
 	VPTERNLOGD $0xff, Z0, Z0, Z0 \
 	VMOVDQA64 Z0, Z1
 
 #define AND(short) \
-	VPANDQ.Z (BX)(R8*1), Z0, K1, Z0 \
+	VPANDQ.Z (BX)(R8*8), Z0, K1, Z0 \
 	CMPL DX, $64 \
 	JLS  short \
-	VPANDQ.Z 64(BX)(R8*1), Z1, K2, Z1 \
+	VPANDQ.Z 64(BX)(R8*8), Z1, K2, Z1 \
+short:
+
+#define ANDHALVES(short) \
+	MOVWLZX R8, R9 \
+	VPANDQ.Z (BX)(R9*8), Z0, K1, Z0 \
+	CMPL DX, $64 \
+	JLS  short \
+	SHRL $16, R8 \
+	VPANDQ.Z (BX)(R8*8), Z1, K2, Z1 \
 short:
 
 #define TAKE \
-	VMOVDQU64.Z (BX)(R8*1), K1, Z0 \
-	VMOVDQU64.Z 64(BX)(R8*1), K2, Z1
+	VMOVDQU64.Z (BX)(R8*8), K1, Z0 \
+	VMOVDQU64.Z 64(BX)(R8*8), K2, Z1
 
 #define LOAD \
 	VMOVDQU64.Z (DI), K1, Z0 \
@@ -78,11 +96,27 @@ short:
 #define WORDS(n) \
 	VPTESTMQ Z0, Z0, K1, K3 \
 	VPTESTMQ Z1, Z1, K2, K4 \
+	KUNPCKBW K3, K4, K3 \
 	KMOVW K3, R12 \
-	KMOVW K4, R13 \
-	SHLL $8, R13 \
-	ORL  R13, R12 \
 	BTSL n, R12
+
+#define FIRSTBIT \
+	VPTESTMQ Z0, Z0, K3 \
+	VPTESTMQ Z1, Z1, K4 \
+	VPCOMPRESSQ.Z Z0, K3, Z0 \
+	VPCOMPRESSQ.Z Z1, K4, Z1 \
+	KUNPCKBW K3, K4, K5 \
+	KMOVW K5, R9 \
+	MOVL STRIDE(BX), CX \
+	BTSL CX, R9 \
+	TZCNTL R9, R9 \
+	SHLL $6, R9 \
+	VMOVQ X0, R10 \
+	VMOVQ X1, R11 \
+	TESTQ R10, R10 \
+	CMOVQEQ R11, R10 \
+	TZCNTQ R10, R10 \
+	ADDL R10, R9
 
 #define LEAF \
 	SHLQ $9, R13 \

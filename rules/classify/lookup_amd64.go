@@ -29,6 +29,12 @@ func narrowFirst512(index *uint64, key *Key, from uint32) uint32
 func narrowBurst512(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
 
 //go:noescape
+func singleFirst512(index *uint64, key *Key, from, bit uint32) uint32
+
+//go:noescape
+func singleBurst512(index *uint64, keys *Key, n int, from, bit uint32, out *uint32, s *Scratch)
+
+//go:noescape
 func first256(index *uint64, key *Key, from uint32) uint32
 
 //go:noescape
@@ -39,3 +45,9 @@ func narrowFirst256(index *uint64, key *Key, from uint32) uint32
 
 //go:noescape
 func narrowBurst256(index *uint64, keys *Key, n int, from uint32, out *uint32, s *Scratch)
+
+//go:noescape
+func singleFirst256(index *uint64, key *Key, from, bit uint32) uint32
+
+//go:noescape
+func singleBurst256(index *uint64, keys *Key, n int, from, bit uint32, out *uint32, s *Scratch)

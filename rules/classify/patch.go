@@ -9,7 +9,7 @@ import "slices"
 // for another.
 //
 // New rules go to spare leaves, which are visited first and then stop no
-// search. The leaves of the others stay what they are; only ids move.
+// search. The leaves and bits of the others stay what they are; only ids move.
 func Patch(index []uint64, was []int32, box func(i int) Box) ([]uint64, bool) {
 	h := *head(index)
 	var fresh []uint32
@@ -49,6 +49,9 @@ func Patch(index []uint64, was []int32, box func(i int) Box) ([]uint64, bool) {
 			mins[i] = to[mins[i]] &^ gone // still ascending, and not above what is left
 		}
 		leaves[i].move(to)
+	}
+	if h.ids != 0 {
+		moveSingles(words, &h, to)
 	}
 	for _, id := range fresh {
 		at := slices.IndexFunc(leaves[:h.spares], func(l leaf) bool { return slices.Contains(l.id[:], none) })
@@ -101,6 +104,30 @@ func (l *leaf) move(to []uint32) {
 	}
 }
 
+// moveSingles gives singles their new ids. The bits of those that are gone go from
+// the rows of protocols, which all keys have.
+func moveSingles(words []uint64, h *header, to []uint32) {
+	ids := part[uint32](words, h.ids*4, int(64*h.stride))
+	protos := part[uint32](words, h.protos*4, 256)
+	for i, id := range ids {
+		if id == none {
+			continue
+		}
+		ids[i] = to[id] &^ gone // still ascending
+		if to[id]&gone == 0 {
+			continue
+		}
+		for _, entry := range protos {
+			row, second := h.rowOf(words, entry)
+			word := i / 64
+			if second != nil && word >= halfRow {
+				row, word = second, word-halfRow
+			}
+			row[word] &^= 1 << (i % 64)
+		}
+	}
+}
+
 // insert puts a rule into a leaf that has room.
 func (l *leaf) insert(id uint32, box func(i int) Box) {
 	ids := []uint32{id}
@@ -120,27 +147,35 @@ func (l *leaf) insert(id uint32, box func(i int) Box) {
 // visit makes the rows of all values in a box lead to a leaf. Rows are of classes
 // of values, so they may lead there for others too.
 func visit(words []uint64, h *header, at uint32, b *Box) {
-	word, bit := at/64, uint64(1)<<(at%64)
 	for d := range h.field {
 		f := &h.field[d]
 		if f.depth == 0 {
 			continue // there are no rows: every value leads to all leaves
 		}
 		bounds := part[uint32](words, f.bottom*4, int(f.bounds))
-		table := part[uint32](words, (f.bottom+1+f.last)*4, len(bounds))
-		lo, hi := min(b.Lo[d], top), min(b.Hi[d], top)
-		first, found := slices.BinarySearch(bounds, lo)
-		if !found {
-			first--
-		}
-		for i := first; i < len(bounds) && bounds[i] <= hi; i++ {
-			part[uint64](words, table[i], int(h.stride))[word] |= bit
+		table := part[uint32](words, f.table(), len(bounds))
+		for i, _ := slices.BinarySearch(bounds, b.Lo[d]); i == 0 || i < len(bounds) && bounds[i-1] < b.Hi[d]; i++ {
+			h.set(words, table[i], at)
 		}
 	}
-	table := part[uint32](words, h.protos*4, 256)
-	for p, row := range table {
-		if uint16(p)&b.Mask&0xff == b.Need&0xff {
-			part[uint64](words, row, int(h.stride))[word] |= bit
+	visitFacts(words, h, h.protos, at, b.Need&0xff, b.Mask&0xff)
+	if h.others != 0 {
+		visitFacts(words, h, h.others, at, b.Need>>8, b.Mask>>8)
+	}
+}
+
+// set makes a table's entry lead to a leaf. It is in the row's first half if there
+// are two.
+func (h *header) set(words []uint64, entry, leaf uint32) {
+	row, _ := h.rowOf(words, entry)
+	row[leaf/64] |= 1 << (leaf % 64)
+}
+
+// visitFacts is visit for a byte of the facts, whose table of rows is given.
+func visitFacts(words []uint64, h *header, rows, at uint32, need, mask uint16) {
+	for v, row := range part[uint32](words, rows*4, 256) {
+		if uint16(v)&mask == need {
+			h.set(words, row, at)
 		}
 	}
 }

@@ -145,6 +145,57 @@ func TestAgainstLinear(t *testing.T) {
 	}
 }
 
+// TestKinds: which boxes get which index, so that the tests here meet all of them.
+func TestKinds(t *testing.T) {
+	r, same := testRand(t), rand.New(rand.NewPCG(1, 1))
+	hosts := shapes[2].box
+	overlap := func(r *rand.Rand) Box { // of two kinds of addresses, and few bounds
+		b := Any()
+		for _, d := range []int{Src, Dst} {
+			b.Lo[d] = r.Uint32N(56) << 26
+			b.Hi[d] = b.Lo[d] + 8<<26 - 1
+		}
+		return b
+	}
+	apart := func(r *rand.Rand) Box { // of all kinds, and no bound twice
+		return boxOf(r, func(_, bits int) (uint32, uint32) {
+			lo := r.Uint32N(1 << (bits - 1))
+			return lo, lo + 1<<(bits-1) - 1
+		})
+	}
+	for _, row := range []struct {
+		name    string
+		rules   int
+		box     func(r *rand.Rand) Box
+		singles bool
+		stride  uint32
+	}{
+		{"few", leastSingles - 1, overlap, false, 1},
+		{"visit many leaves", 60, overlap, true, 1},
+		{"bits in several words", 300, overlap, true, 5},
+		{"halves", 600, overlap, true, 16},
+		{"visit one leaf", 600, hosts, false, 1},
+		{"no bit left for spares", 64 * maxStride, overlap, true, 16},
+		{"more rules than bits", 64*maxStride + 1, overlap, false, 2},
+		{"rows too large", 64 * maxStride, apart, false, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			boxes := make([]Box, row.rules)
+			for i := range boxes {
+				boxes[i] = row.box(same)
+			}
+			ix := mustBuild(t, boxes)
+			if h := head(ix.words); h.stride != row.stride || (h.ids != 0) != row.singles {
+				t.Errorf("rows of %d words, singles %v, want %d, %v; %d KB", h.stride, h.ids != 0, row.stride, row.singles, ix.Bytes()/1024)
+			}
+			keys := aimedKeys(r, boxes, 300)
+			for _, from := range []uint32{0, uint32(row.rules / 3), uint32(row.rules)} {
+				agree(t, ix, keys, from, func(i int) uint32 { return linear(boxes, &keys[i], from) })
+			}
+		})
+	}
+}
+
 // TestEveryMatch walks on behind each match until there is none.
 func TestEveryMatch(t *testing.T) {
 	r := testRand(t)
