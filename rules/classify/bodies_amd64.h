@@ -10,7 +10,7 @@ TEXT ONE, NOSPLIT, $192-28
 	LEAQ row-192(SP), DI
 	SETUP
 	KEY
-	WIDE
+	WIDE(SOURCE(done0), DESTINATION(done1))
 	MOVL $-1, AX
 	LEAVES(POPWIDE)
 
@@ -55,41 +55,23 @@ TEXT MANY, NOSPLIT, $0-48
 	SPLAT
 	SETUP
 
+	ADDRESSES
+
 	MOVQ keys+8(FP), SI
 	MOVQ s+40(FP), DI
 	XORL AX, AX
-proto:
-	PROTO
-	TAKE
-	STORE
-	NEXTKEY(proto)
-
-	ANDLOOP(SOURCE(done0), loop0, short0, done0)
-	ANDLOOP(DESTINATION(done1), loop1, short1, done1)
-	ANDLOOP(SEARCHPORT(FIELD2, RANKS2, 8, VALUE2, last2, ranked2, found2, done2), loop2, short2, done2)
-	ANDLOOP(SEARCHPORT(FIELD3, RANKS3, 10, VALUE3, last3, ranked3, found3, done3), loop3, short3, done3)
-
-	MOVQ s+40(FP), DI
-	LEAQ 6144(DI), SI
-	MOVL STRIDE(BX), R8
-	XORL AX, AX
-	XORL CX, CX
+	XORL R15, R15
 first:
-	LOAD
-	MOVQ $1, (DI)(DX*1) // behind the row, the leaf that is none
-	WORDS(R8)
+	WIDE(SOURCEFOUND, DESTINATIONFOUND)
 	POPWIDE
 	MOVL R12, 160(DI)
 	MOVQ out+32(FP), R9
 	MOVL $-1, (R9)(AX*4)
-	FIRSTENTRY(AX, (SI)(CX*4), CX, $-1)
-	ADDQ $192, DI
-	INCQ AX
-	CMPQ AX, n+16(FP)
-	JLT  first
+	MOVQ s+40(FP), R9
+	FIRSTENTRY(AX, 6144(R9)(R15*4), R15, $-1)
+	NEXTKEY(first)
 
-	MOVQ SI, BX
-	MOVQ out+32(FP), DX
+	ENTRIES
 	ROUND
 	IMUL3Q $192, R9, R10
 	MOVQ s+40(FP), DI
@@ -112,21 +94,19 @@ TEXT MANYNARROW, NOSPLIT, $0-48
 
 	MOVQ keys+8(FP), SI
 	MOVQ s+40(FP), DI
-	LEAQ 6144(DI), R11
-	MOVQ out+32(FP), DX
 	XORL AX, AX
-	XORL CX, CX
+	XORL R15, R15
 first:
-	MOVQ CX, R13
 	NARROW(SOURCEFOUND, DESTINATIONFOUND)
-	MOVQ R13, CX
-	MOVL $-1, (DX)(AX*4)
+	MOVQ out+32(FP), R9
+	MOVL $-1, (R9)(AX*4)
 	POPBIT
 	MOVQ R12, 160(DI)
-	FIRSTENTRY(AX, (R11)(CX*4), CX, $-1)
+	MOVQ s+40(FP), R9
+	FIRSTENTRY(AX, 6144(R9)(R15*4), R15, $-1)
 	NEXTKEY(first)
 
-	MOVQ R11, BX
+	ENTRIES
 	BITROUNDS
 
 // func(index *uint64, keys *Key, n int, from, bit uint32, out *uint32, s *Scratch)
@@ -155,12 +135,7 @@ first:
 next:
 	NEXTKEY(first)
 
-	MOVQ R15, CX
-	MOVL FIRST(BX), R15
-	ADDQ BX, R15
-	MOVQ s+40(FP), R9
-	LEAQ 6144(R9), BX
-	MOVQ out+32(FP), DX
+	ENTRIES
 	BITROUNDS
 
 // Room for the next vectors.
@@ -184,8 +159,6 @@ next:
 #undef ALL
 #undef AND
 #undef ANDHALVES
-#undef TAKE
-#undef LOAD
 #undef STORE
 #undef WORDS
 #undef LEAF

@@ -103,18 +103,6 @@ short:
 	VPAND 32(BX)(R8*8), Y14, Y14 \
 short:
 
-#define TAKE \
-	VMOVDQU (BX)(R8*8), Y0 \
-	VMOVDQU 32(BX)(R8*8), Y1 \
-	VMOVDQU 64(BX)(R8*8), Y13 \
-	VMOVDQU 96(BX)(R8*8), Y14
-
-#define LOAD \
-	VMOVDQU (DI), Y0 \
-	VMOVDQU 32(DI), Y1 \
-	VMOVDQU 64(DI), Y13 \
-	VMOVDQU 96(DI), Y14
-
 #define STORE \
 	VMOVDQU Y0, (DI) \
 	VMOVDQU Y1, 32(DI) \

@@ -81,14 +81,6 @@ short:
 	VPANDQ.Z (BX)(R8*8), Z1, K2, Z1 \
 short:
 
-#define TAKE \
-	VMOVDQU64.Z (BX)(R8*8), K1, Z0 \
-	VMOVDQU64.Z 64(BX)(R8*8), K2, Z1
-
-#define LOAD \
-	VMOVDQU64.Z (DI), K1, Z0 \
-	VMOVDQU64.Z 64(DI), K2, Z1
-
 #define STORE \
 	VMOVDQU64 Z0, (DI) \
 	VMOVDQU64 Z1, 64(DI)

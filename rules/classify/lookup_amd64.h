@@ -13,8 +13,7 @@
 //	LEAF       compares the key with leaf R13 and puts the first id from the one
 //	           spread on in R11, or none; it uses R10 and R13
 //	ALL        sets all bits of the row in registers; AND ands the one at R8,
-//	           ANDHALVES the one whose halves are at R8; TAKE loads that at R8,
-//	           LOAD the one at DI; STORE stores it there
+//	           ANDHALVES the one whose halves are at R8; STORE stores it at DI
 //	WORDS(n)   n the words of a row, leaves in R12 which of them are not
 //	           zero, with bit n set besides; it uses R13
 //	SINCE      leaves in the row the bits from the one spread on
@@ -212,12 +211,12 @@ done3: \
 
 // WIDE leaves the row of the key's leaves at DI, and in R12 which words are not
 // zero. Behind the row stands a word with a bit: the leaf that is none.
-#define WIDE \
-	ROW(AND, SOURCE(done0), DESTINATION(done1)) \
+#define WIDE(source, destination) \
+	ROW(AND, source, destination) \
 	STORE \
 	MOVQ $1, (DI)(DX*1) \
-	MOVL STRIDE(BX), AX \
-	WORDS(AX)
+	MOVL STRIDE(BX), R10 \
+	WORDS(R10)
 
 // POPWIDE takes the first leaf out of the row at DI and puts its number in R13.
 #define POPWIDE \
@@ -255,19 +254,6 @@ nodestination: \
 	CMPQ AX, n+16(FP) \
 	JLT  loop
 
-// ANDLOOP ands the rows of a field, which search finds, to those of all keys.
-#define ANDLOOP(search, loop, short, done) \
-	MOVQ keys+8(FP), SI \
-	MOVQ s+40(FP), DI \
-	XORL AX, AX \
-loop: \
-	search \
-	LOAD \
-	AND(short) \
-	STORE \
-	NEXTKEY(loop) \
-done:
-
 // LEAVES ends a lookup of one key: it visits leaves, which pop finds, until none is
 // left with something before what is found, AX.
 #define LEAVES(pop) \
@@ -293,6 +279,16 @@ done: \
 	MOVL R10, list \
 	CMPL (R14)(R13*4), found \
 	ADCQ $0, n
+
+// ENTRIES ends the loop that noted first leaves, R15 of them: it fills the
+// registers for the rounds.
+#define ENTRIES \
+	MOVQ R15, CX \
+	MOVL FIRST(BX), R15 \
+	ADDQ BX, R15 \
+	MOVQ s+40(FP), R9 \
+	LEAQ 6144(R9), BX \
+	MOVQ out+32(FP), DX
 
 // ROUND and BETTER begin the loops over the CX entries of the list at BX: R13 is
 // the leaf of entry R8, R9 its key. BETTER leaves in SI what is found for the key
