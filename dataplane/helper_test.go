@@ -343,6 +343,28 @@ func TestHelperAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestHelpersIdle: helpers of broadcasts are taken, of IPv4 alone, in the language of
+// nft and in dumps of iptables.
+func TestHelpersIdle(t *testing.T) {
+	n := newNet(t, helperRules, 1)
+	for _, name := range []string{"netbios-ns", "snmp"} {
+		use := "\n\tchain c { type filter hook prerouting priority 0; udp dport 137 ct helper set \"h\"; }\n}\n"
+		if _, err := n.box.Load("x.nft", []byte("table inet t {\n\tct helper h { type \""+name+"\" protocol udp; }"+use)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err := n.box.Load("x.nft", []byte("table inet t {\n\tct helper h { type \""+name+"\" protocol udp; l3proto ip6; }"+use))
+		says(t, err, "x.nft:2:", "not for IPv6")
+		dump := "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp --dport 137 -j CT --helper " + name + "\nCOMMIT\n"
+		rs, err := iptables.Restore(nil, iptables.IPv4, "x.dump", []byte(dump), iptables.RestoreOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = iptables.Lower(rs, rs.Tables, &nft.Ruleset{}, iptables.Given{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestHelpersRefused: the kernel's other helpers are refused at their place, by
 // name and with what to do instead, in the language of nft and in dumps of
 // iptables.
@@ -352,7 +374,7 @@ func TestHelpersRefused(t *testing.T) {
 		name, proto, want string
 		dump              bool // iptables knows it too
 	}{
-		{"amanda", "udp", "amanda.conf", true}, {"sane", "tcp", "data_portrange", true}, {"netbios-ns", "udp", "broadcasts", true}, {"snmp", "udp", "broadcasts", true},
+		{"amanda", "udp", "amanda.conf", true}, {"sane", "tcp", "data_portrange", true},
 		{"RAS", "udp", "H.323", true}, {"Q.931", "tcp", "H.323", true}, {"H.245", "tcp", "H.323", true}, {"h323", "udp", "H.323", false}, {"h323", "tcp", "H.323", false},
 	} {
 		t.Run(r.name+" "+r.proto, func(t *testing.T) {

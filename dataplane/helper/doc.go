@@ -38,9 +38,11 @@
 // segments is not put together. Where the rest of it matters the packet is
 // dropped, so that the sender sends it again in one piece.
 //
-// amanda, sane, netbios-ns, snmp, RAS, Q.931 and H.245 are refused by name, see
-// Refused.
+// netbios-ns and snmp do nothing, as in Linux for packets that are forwarded: they
+// expect answers to broadcasts of the machine's own sockets, for which a rule has to
+// accept udp sport 137 or 161 here. amanda, sane, RAS, Q.931 and H.245 are refused by
+// name, see Refused.
 //
 // Files in reading order: helper.go, session.go, text.go, ftp.go, tftp.go,
-// irc.go, pptp.go, sip.go, siphead.go, sdp.go.
+// irc.go, pptp.go, sip.go, siphead.go, sdp.go, idle.go.
 package helper

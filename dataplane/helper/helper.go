@@ -24,11 +24,11 @@ type Helper struct {
 	Help func(s *Session) Verdict
 }
 
-// Default returns the helpers of this package: ftp, tftp, irc, pptp, and sip
-// over UDP and TCP. Further ones may be appended; a helper's number is its
+// Default returns the helpers of this package: ftp, tftp, irc, pptp, sip over UDP
+// and TCP, and netbios-ns and snmp, which do nothing. Further ones may be appended; a helper's number is its
 // place plus one.
 func Default() []Helper {
-	return []Helper{ftpHelper, tftpHelper, ircHelper, pptpHelper, sipHelper(flowtable.ProtoUDP), sipHelper(flowtable.ProtoTCP)}
+	return []Helper{ftpHelper, tftpHelper, ircHelper, pptpHelper, sipHelper(flowtable.ProtoUDP), sipHelper(flowtable.ProtoTCP), netbiosHelper, snmpHelper}
 }
 
 // Check says what is wrong with a list of helpers, apart from what
@@ -109,14 +109,12 @@ const noH323 = "H.323 messages need an ASN.1 PER decoder on the packet path; put
 
 // refused are the helpers of Linux that are left out on purpose.
 var refused = map[string]string{
-	"amanda":     "accept the data ports of the backup server by rule (amanda.conf: unreserved-tcp-port)",
-	"sane":       "give saned a fixed range of data ports (data_portrange) and accept it by rule",
-	"netbios-ns": "it expects answers to broadcasts, which no router forwards; accept udp sport 137 from the local net by rule",
-	"snmp":       "it expects answers to broadcasts, which no router forwards; accept udp sport 161 from the local net by rule",
-	"RAS":        noH323,
-	"Q.931":      noH323,
-	"H.245":      noH323,
-	"h323":       noH323,
+	"amanda": "accept the data ports of the backup server by rule (amanda.conf: unreserved-tcp-port)",
+	"sane":   "give saned a fixed range of data ports (data_portrange) and accept it by rule",
+	"RAS":    noH323,
+	"Q.931":  noH323,
+	"H.245":  noH323,
+	"h323":   noH323,
 }
 
 func protoName(proto uint8) string {

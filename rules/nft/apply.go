@@ -108,9 +108,12 @@ func (c *checker) nameByHandle(cmd *command, t *Table) {
 func (c *checker) renameChain(cmd *command, t *Table) {
 	c.checkName(&cmd.newName)
 	c.settleAll() // for new elements that go there
-	ch := c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end})
+	ch := t.chain(cmd.name.text)
+	if ch == nil {
+		c.failToken(&cmd.name, noEntry)
+	}
 	if t.chain(cmd.newName.text) != nil {
-		c.failToken(&cmd.newName, "Could not process rule: File exists")
+		c.failAt(span{cmd.pos, cmd.end}, "Could not process rule: File exists")
 	}
 	c.did(Change{Verb: "add", Table: t, Chain: c.rename(t, ch, cmd.newName.text)})
 }

@@ -140,7 +140,7 @@ func TestApplyRefused(t *testing.T) {
 		{"no such handle", "add rule inet t c accept\ndelete rule inet t c handle 99", "2:29-30: Could not process rule: No such file or directory"},
 		{"no such index", "add rule inet t c index 9 accept", "1:19-25: Could not process rule: No such file or directory"},
 		{"no handle", "delete rule inet t c", "1:21-21: syntax error, unexpected end of file, expecting handle"},
-		{"rename to one that exists", "rename chain inet t u c", "1:23-23: Could not process rule: File exists"},
+		{"rename to one that exists", "rename chain inet t u c", "1:1-23: Could not process rule: File exists"},
 		{"busy chain", "delete chain inet t u", "1:21-21: Could not process rule: Device or resource busy"},
 		{"busy set", "delete set inet t s", "1:19-19: Could not process rule: Device or resource busy"},
 		{"element that exists", "create element inet t s { 1.1.1.1 }", "1:27-33: Could not process rule: File exists"},

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -23,6 +24,7 @@ type checker struct {
 	known     map[*Set]map[string]bool // keys of the sets that something was created in
 	adding    bool                     // the command adds something
 	inserting bool                     // the rule being added was to be inserted
+	whole     span                     // of a command that adds one chain or object alone
 }
 
 type span struct{ pos, end Pos }
@@ -50,6 +52,15 @@ func (c *checker) failToken(t *token, format string, args ...any) {
 func (c *checker) failAt(s span, format string, args ...any) {
 	c.errorf(s.pos, s.end, format, args...)
 	panic(bail{})
+}
+
+// failWhole records what the kernel says of a chain or object as such: nft marks the
+// command that adds it, and its name if it stands in a table's block.
+func (c *checker) failWhole(name *token, format string, args ...any) {
+	if c.whole.pos.Line != 0 {
+		c.failAt(c.whole, format, args...)
+	}
+	c.failToken(name, format, args...)
 }
 
 // try runs f and tells whether it came through.
@@ -97,6 +108,9 @@ func run(file string, text []byte, opt ParseOptions, begin func(*checker, []*com
 	begin(c, p.cmds)
 	c.stopped(func() {
 		for _, cmd := range p.cmds {
+			if cmd.query != nil && len(c.errs) > 0 {
+				continue // nft asks when the commands before have been carried out
+			}
 			c.try(func() { c.apply(cmd) })
 		}
 		c.settleAll()
@@ -214,6 +228,10 @@ func (c *checker) apply(cmd *command) {
 	}
 	c.checkName(&cmd.table)
 	c.checkName(&cmd.name)
+	c.whole = span{}
+	if cmd.object == "chain" || cmd.object == "object" {
+		c.whole = span{cmd.pos, cmd.end}
+	}
 	t := c.table(cmd.family, cmd.table.text)
 	if cmd.object == "table" && cmd.where.text != "" {
 		for _, o := range c.rs.Tables {
@@ -228,16 +246,7 @@ func (c *checker) apply(cmd *command) {
 		return
 	}
 	if t == nil {
-		var names []string
-		for _, o := range c.rs.Tables {
-			if o.Family == cmd.family {
-				names = append(names, o.Name)
-			}
-		}
-		if hint := c.nearTable(cmd); hint != "" {
-			c.failToken(&cmd.table, "%s%s", noEntry, hint)
-		}
-		c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, nearest(cmd.table.text, names))
+		c.noTable(cmd)
 	}
 	t = c.ownTable(t)
 	c.nameByHandle(cmd, t)
@@ -271,14 +280,57 @@ func (c *checker) apply(cmd *command) {
 	}
 }
 
-// nearTable finds the wanted table in another family.
-func (c *checker) nearTable(cmd *command) string {
-	for _, o := range c.rs.Tables {
-		if o.Name == cmd.table.text && o.Family != cmd.family {
-			return fmt.Sprintf("; did you mean table ‘%s’ in family %s?", o.Name, familyName(o.Family))
+// noTable fails for a table that is not there. nft hints at one with such a name, and
+// where the command names a chain at that of the chain most like it; what it would not
+// find out itself is the kernel's to say.
+func (c *checker) noTable(cmd *command) {
+	near := c.nearTable(cmd)
+	switch {
+	case cmd.verb == "flush" && cmd.object != "set" && cmd.object != "map":
+		near = nil
+	case cmd.object == "rule", cmd.object == "chain" && cmd.verb == "delete":
+		if t := c.tableOfChain(cmd.name.text); t != nil {
+			near = t
 		}
 	}
-	return ""
+	switch {
+	case near != nil:
+		c.failToken(&cmd.table, "%s; did you mean table ‘%s’ in family %s?", noEntry, near.Name, familyName(near.Family))
+	case cmd.verb != "delete" && cmd.verb != "flush" && cmd.object != "rule" && cmd.object != "table":
+		c.failToken(&cmd.table, noEntry)
+	}
+	c.failToken(&cmd.table, "Could not process rule: %s", noEntry)
+}
+
+// nearTable finds the wanted table in another family, or one with nearly its name. nft
+// knows no hint from a single letter.
+func (c *checker) nearTable(cmd *command) *Table {
+	var names []string
+	for _, o := range c.rs.Tables {
+		if o.Name == cmd.table.text && len(o.Name) > 1 {
+			return o
+		}
+		names = append(names, o.Name)
+	}
+	if n := nearestName(cmd.table.text, names); n != "" {
+		return c.rs.Tables[slices.Index(names, n)]
+	}
+	return nil
+}
+
+// tableOfChain is the table of the chain whose name is most like one; nil: there are
+// no chains.
+func (c *checker) tableOfChain(name string) *Table {
+	var found *Table
+	best := math.MaxInt
+	for _, t := range c.rs.Tables {
+		for _, ch := range t.Chains {
+			if d := distance(name, ch.Name, 256); d < best {
+				found, best = t, d
+			}
+		}
+	}
+	return found
 }
 
 func (c *checker) findChain(t *Table, name string, at span) *Chain {
@@ -305,26 +357,39 @@ func (c *checker) findSet(t *Table, name string, at *raw) *Set {
 	if s := t.set(name); s != nil {
 		return s
 	}
+	c.fail(at, "%s", orElse(c.nearSet(t, name), noEntry))
+	return nil
+}
+
+// nearSet words nft's hint at a set or map with nearly such a name; "" when there is none.
+func (c *checker) nearSet(t *Table, name string) string {
 	var names []string
 	for _, s := range t.Sets {
 		names = append(names, s.Name)
 	}
-	if n := nearestName(name, names); n != "" {
-		kind := "set"
-		if t.set(n).Map {
-			kind = "map"
-		}
-		c.fail(at, "%s; did you mean %s ‘%s’ in table %s ‘%s’?", noEntry, kind, n, familyName(t.Family), t.Name)
+	n := nearestName(name, names)
+	if n == "" {
+		return ""
 	}
-	c.fail(at, noEntry)
-	return nil
+	kind := "set"
+	if t.set(n).Map {
+		kind = "map"
+	}
+	return fmt.Sprintf("%s; did you mean %s ‘%s’ in table %s ‘%s’?", noEntry, kind, n, familyName(t.Family), t.Name)
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
 }
 
 func (c *checker) applyTable(cmd *command, t *Table) {
 	switch cmd.verb {
 	case "delete", "flush":
 		if t == nil {
-			c.failToken(&cmd.table, "Could not process rule: %s%s", noEntry, c.nearTable(cmd))
+			c.noTable(cmd)
 		}
 		if cmd.verb == "flush" {
 			c.flushRules(c.ownTable(t))
@@ -397,7 +462,7 @@ func (c *checker) applyChain(cmd *command, t *Table) {
 		c.settleAll() // for new elements that go there
 		ch := t.chain(cmd.name.text)
 		if ch == nil {
-			c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
+			c.failToken(&cmd.name, "%s", c.noChain(t, cmd.name.text))
 		}
 		if len(ch.Rules) > 0 || t.uses(ch.Name) {
 			c.failToken(&cmd.name, "Could not process rule: Device or resource busy")

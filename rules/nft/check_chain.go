@@ -70,8 +70,11 @@ func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 		c.failAt(span{b.policyPos, b.policy.end}, "%s", unsupported)
 	}
 	if ch != nil {
-		if base != nil && (ch.Base == nil || ch.Base.Type != base.Type || ch.Base.Hook != base.Hook || ch.Base.Priority != base.Priority) {
-			c.failToken(&b.name, "%s", unsupported)
+		if base != nil && (ch.Base == nil || ch.Base.Type != base.Type) {
+			c.failToken(&b.name, "Could not process rule: File exists")
+		}
+		if base != nil && (ch.Base.Hook != base.Hook || ch.Base.Priority != base.Priority) {
+			c.failWhole(&b.name, "%s", unsupported)
 		}
 		ch = c.ownChain(t, ch)
 		if b.policy != nil {
@@ -115,7 +118,7 @@ func (c *checker) base(t *Table, b *chainBlock) *Base {
 	if h >= HookIngress && len(base.Devices) == 0 {
 		c.failToken(&b.name, "Missing `device' in chain definition")
 	} else if h < HookIngress && len(base.Devices) > 0 {
-		c.failToken(&b.name, "Could not process rule: Operation not supported")
+		c.failWhole(&b.name, "Could not process rule: Operation not supported")
 	}
 	base.Priority = c.priority(b.priority, t.Family, h)
 	switch base.Type {
@@ -125,7 +128,7 @@ func (c *checker) base(t *Table, b *chainBlock) *Base {
 		ok = h != HookForward && h < HookIngress && base.Priority > -200 && t.Family != FamilyBridge
 	}
 	if !ok {
-		c.failToken(&b.name, "Could not process rule: Operation not supported")
+		c.failWhole(&b.name, "Could not process rule: Operation not supported")
 	}
 	if b.policy != nil {
 		base.Policy = c.policy(b.policy)
@@ -192,7 +195,7 @@ func (c *checker) applySet(cmd *command, t *Table) {
 	case "delete":
 		s := t.set(cmd.name.text)
 		if s == nil {
-			c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
+			c.failToken(&cmd.name, "%s", orElse(c.nearSet(t, cmd.name.text), "Could not process rule: "+noEntry))
 		}
 		if t.looksUp(s) {
 			c.failToken(&cmd.name, "Could not process rule: Device or resource busy")
@@ -355,7 +358,7 @@ func (s *Set) keyBits() []int {
 func (c *checker) addElements(t *Table, s *Set, r *raw, create bool) {
 	fresh := c.elements(s, r, s.keyBits(), nil)
 	for _, e := range fresh {
-		if e.isInterval() && s.Flags&SetInterval == 0 {
+		if e.writtenInterval() && s.Flags&SetInterval == 0 {
 			kind := "range"
 			if key := keyOf(e.at); key.kind == rawPrefix || e.Key[0].PrefixLen >= 0 {
 				kind = "prefix"
@@ -416,7 +419,7 @@ func (c *checker) note(s *Set, fresh []*Element, create bool) {
 func (c *checker) checkTarget(t *Table, v *Verdict, at *raw) {
 	ch := t.chain(v.Chain)
 	if ch == nil {
-		c.fail(at, "%s", c.noChain(t, v.Chain))
+		c.fail(at, "Could not process rule: %s", noEntry)
 	}
 	if ch.Base != nil {
 		c.fail(at, "Could not process rule: Operation not supported")

@@ -36,6 +36,9 @@ var helperProtocols = map[string][]uint8{
 	"Q.931": {protoTCP}, "H.245": {protoTCP}, "h323": {protoTCP, protoUDP},
 }
 
+// helpersOfIPv4 are those that are there for IPv4 alone, in tables of inet too.
+var helpersOfIPv4 = map[string]bool{"irc": true, "pptp": true, "netbios-ns": true, "snmp": true}
+
 // addObject checks a named object or flowtable and adds it.
 func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 	c.checkName(&b.name)
@@ -44,7 +47,7 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 		return
 	}
 	o := b.object
-	bad := func(what string) { c.failToken(&b.name, "Could not process rule: %s", what) }
+	bad := func(what string) { c.failWhole(&b.name, "Could not process rule: %s", what) }
 	family := func(f Family) Family {
 		if f == 0 {
 			return t.Family
@@ -65,15 +68,18 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 			bad("Invalid argument")
 		}
 	case ObjHelper:
+		if o.Helper.L3 = family(o.Helper.L3); t.Family != FamilyInet && o.Helper.L3 != t.Family {
+			bad("Invalid argument")
+		}
 		known := false
 		for _, p := range slices.Concat(c.opt.Helpers[o.Helper.Type], helperProtocols[o.Helper.Type]) {
 			known = known || p == o.Helper.Proto
 		}
-		if !known {
+		if !known || helpersOfIPv4[o.Helper.Type] && o.Helper.L3 == FamilyIP6 {
 			bad(noEntry)
 		}
-		if o.Helper.L3 = family(o.Helper.L3); t.Family != FamilyInet && o.Helper.L3 != t.Family {
-			bad("Invalid argument")
+		if helpersOfIPv4[o.Helper.Type] {
+			o.Helper.L3 = FamilyIP
 		}
 	case ObjTimeout:
 		if o.Timeout.Proto == 0 {
@@ -93,7 +99,7 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 	}
 	if old := t.object(b.kind, o.Name); old != nil {
 		if create {
-			bad("File exists")
+			c.failToken(&b.name, "Could not process rule: File exists")
 		}
 		return
 	}

@@ -229,7 +229,7 @@ func (k *ruleCheck) literal(r *raw, s *Set) *Set {
 		k.fail(r, "Set is empty")
 	}
 	for _, e := range els {
-		if e.isInterval() {
+		if e.writtenInterval() {
 			s.Flags |= SetInterval
 		}
 		if e.Verdict != nil && e.Verdict.Chain != "" {

@@ -232,8 +232,8 @@ func (k *ruleCheck) setUpdate(n *setNode) Stmt {
 		k.failAt(span{n.pos, n.end}, "Could not process rule: Invalid argument")
 	}
 	if !sameTypes(s.Key, ts) {
-		k.errorf(n.key.kids[0].pos, n.key.kids[0].end, "datatype mismatch, expected %s, expression has type %s", describeKey(s.Key), describeKey(ts))
-		k.also(n.pos, n.key.pos)
+		k.errorf(n.key.kids[0].pos, n.key.kids[0].end, "datatype mismatch: expected %s, expression has type %s", describeKey(s.Key), describeKey(ts))
+		k.also(n.pos, n.end)
 		panic(bail{})
 	}
 	if n.data != nil {
@@ -256,9 +256,13 @@ func (k *ruleCheck) setUpdate(n *setNode) Stmt {
 		}
 		st.Stmts = nil
 	}
-	if s.Flags&SetDynamic == 0 || s.SizeGiven == 0 {
+	// A rule makes a set dynamic, but no map whose elements time out.
+	dynamic := s.Flags&SetDynamic != 0 || s.Map && s.Flags&SetTimeout != 0
+	if !dynamic || s.SizeGiven == 0 {
 		s = k.ownSet(k.table, s)
-		s.Flags |= SetDynamic
+		if !dynamic {
+			s.Flags |= SetDynamic
+		}
 		if s.SizeGiven == 0 {
 			s.SizeGiven = 65535
 		}

@@ -101,6 +101,12 @@ ether saddr 00:01:02:03:04:05 ether daddr 00:01:02:03:04:06
 ether daddr 00:01:02:03:04:05 ether saddr 00:01:02:03:04:06
 ether type ip ip saddr 1.2.3.4
 th dport 5 th sport { 6, ssh }
+ip saddr { 1.2.3.4/32, 1.2.3.5 }
+ip saddr { 1.2.3.4/32 }
+ip saddr { 1.2.3.4/32, 9.9.9.9 }
+tcp dport { 5-5, 6 }
+ip saddr vmap { 1.2.3.4/32 : accept, 1.2.3.5/32 : accept, 1.2.3.6/32 : drop }
+meta mark set ip saddr map { 1.2.3.4/32 : 5, 1.2.3.5 : 5 }
 `,
 	"ip6": `
 ip6 daddr ::1 ip6 saddr ::2
@@ -126,6 +132,8 @@ icmpv6 code { no-route, 7 }
 ip6 dscp cs1 ip6 flowlabel 5
 ip6 nexthdr { udp, ah, comp }
 ip6 nexthdr != esp
+ip6 saddr { ::1/128, ::2 }
+ip6 daddr { 2001:db8:2::8/128, 2001:db8:2::9/128 }
 `,
 	"inet": `
 ct state established,related

@@ -232,11 +232,11 @@ func (p *parser) parsePlace(c *command) {
 }
 
 func (p *parser) finish(c *command) {
-	c.end = p.last
 	if t := p.peek(); !t.isSeparator() && t.kind != tokEOF {
 		p.unexpected("end of file or newline or semicolon")
 	}
 	p.endStatement()
+	c.end = p.last // behind the separator: nft takes it for a part of the command
 	p.cmds = append(p.cmds, c)
 }
 

@@ -65,6 +65,9 @@ func (c *checker) queryTable(cmd *command, q *Query) {
 	case n.object == "object":
 		q.Single = t.object(cmd.kind, name)
 		if q.Single == nil {
+			if n.verb == "reset" {
+				c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
+			}
 			c.failToken(&cmd.name, "%s%s", noEntry, c.nearObject(name))
 		}
 	case n.object == "flowtable":

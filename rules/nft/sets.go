@@ -203,6 +203,19 @@ func (e *Element) isInterval() bool {
 	return false
 }
 
+// writtenInterval tells whether an element is an interval by the way it is written: a
+// prefix of full length and a range of one value are, though they hold one.
+func (e *Element) writtenInterval() bool {
+	if e.isInterval() {
+		return true
+	}
+	if e.at == nil || len(e.Key) > 1 {
+		return false
+	}
+	kind := keyOf(e.at).kind
+	return kind == rawPrefix || kind == rawRange
+}
+
 func compareKeys(a, b *Element) int {
 	if a.Any || b.Any { // the catch-all element is the last
 		return map[bool]int{true: 1}[a.Any] - map[bool]int{true: 1}[b.Any]
