@@ -241,7 +241,7 @@ func testNft(t *testing.T, l *testLab) {
 	}
 
 	status, out, errs := l.sluice("table ip t {\n\tchain c {\n\t\ttcp dport nonsense accept\n\t}\n}\n", "nft", "-f", "-")
-	want := "/dev/stdin:3:13-20: Error: Could not resolve service: Servname not supported for ai_socktype\n  tcp dport nonsense accept\n            ^^^^^^^^\n"
+	want := "/dev/stdin:3:13-20: Error: Could not resolve service: Servname not supported for ai_socktype\n\t\ttcp dport nonsense accept\n\t\t          ^^^^^^^^\n"
 	if status != 1 || out != "" || errs != want {
 		t.Errorf("broken file: %d %q\n%s", status, out, errs)
 	}
