@@ -100,7 +100,7 @@ func New(cfg Config) (b *Box, err error) {
 	if b.table, err = flowtable.New(cfg.Conntrack); err != nil {
 		return b, fmt.Errorf("conntrack: %w", err)
 	}
-	if b.store, err = rules.NewStore(b.table, chance); err != nil {
+	if b.store, err = rules.NewStore(b.table, chance, b.cfg.Clock); err != nil {
 		return b, fmt.Errorf("memory of rules: %w", err)
 	}
 	if err = b.makeWorkers(); err != nil {

@@ -226,7 +226,11 @@ func link(ix *index, nats []natDesc) (*master, error) {
 		if i < len(ix.chains) {
 			p.chain(ix.chains[i], b)
 		} else {
-			p.set(b)
+			live := uint32(0)
+			if n := i - len(ix.chains); n < len(ix.sets) && noded(ix.sets[n]) {
+				live = ix.dynOf[ix.sets[n]] + 1
+			}
+			p.set(b, live)
 		}
 	}
 	m.bulks = p.bulks
@@ -294,9 +298,10 @@ func (p *placing) chain(ref *chainRef, b *block) {
 	p.at.ins += uint32(len(b.ins))
 }
 
-func (p *placing) set(b *block) {
+func (p *placing) set(b *block, live uint32) {
 	d := &p.sets[p.at.set]
 	*d = b.set
+	d.live = live
 	p.at.set++
 	if b.bulk != nil {
 		p.bulks = append(p.bulks, b.bulk)

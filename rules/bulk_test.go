@@ -203,11 +203,11 @@ func askBulk(t *testing.T, what string, s *nft.Set, im *Image, around []*nft.Ele
 					want = o
 					break
 				}
-				if got := im.lookup(0, &env.key); (got&setHit != 0) != (want != nil) || got != 0 && got&setHit == 0 {
+				if got := im.lookup(0, &env.key, nil, &env); (got&setHit != 0) != (want != nil) || got != 0 && got&setHit == 0 {
 					t.Fatalf("%s: %v: found %x, want %v", what, parts, got, want)
 				}
 				if want != nil && s.Map {
-					if !im.mapData(&ins{flag: 1}, &env) || env.key[0] != uint64(binary.BigEndian.Uint32(want.Data[0].Lo)) {
+					if !im.mapData(&ins{flag: 1}, nil, &env) || env.key[0] != uint64(binary.BigEndian.Uint32(want.Data[0].Lo)) {
 						t.Fatalf("%s: %v gives %d, want %v", what, parts, env.key[0], want.Data[0].Lo)
 					}
 				}

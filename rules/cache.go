@@ -82,6 +82,12 @@ func contentKey(tree *nft.Ruleset, ix *index) string {
 		w.str(string(r.name[:]))
 		w.num(uint64(r.index))
 	}
+	for i := range ix.dyns { // whose numbers rules have
+		w.num(uint64(len(ix.dyns[i].runs)))
+		for _, r := range ix.dyns[i].runs {
+			w.str(r.text)
+		}
+	}
 	w.tree(tree, ix.chains)
 	sum := sha256.Sum256(w.b)
 	return string(sum[:])

@@ -131,7 +131,7 @@ func compareRuleset(t *testing.T, g *gen, rs *Ruleset, round string, packets int
 // testStore is a store that the test's end closes.
 func testStore(t testing.TB) *Store {
 	t.Helper()
-	s, err := NewStore(nil, nil)
+	s, err := NewStore(nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,7 @@
 package rules
 
+import "github.com/sluice-net/sluice/rules/nft"
+
 // What a plan's guard covers: the facts that are the same for every packet of a
 // flow and direction that comes in by the same port. The list says what is;
 // whatever is not on it makes the walk of a packet open.
@@ -15,6 +17,9 @@ const (
 
 // covered says whether a plan's guard covers what a step reads and does.
 func (s *step) covered() bool {
+	if set, ok := s.of.(*nft.Set); ok && noded(set) {
+		return false // its elements' times end, and each packet counts
+	}
 	switch s.op {
 	case opTest, opKey, opByteIn, opSetMark, opSetCtMark:
 		return s.coveredBytes(0, s.mask)

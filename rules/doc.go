@@ -15,6 +15,8 @@
 //	run       rules side by side that say something about addresses, ports and
 //	          protocol; a classifier (rules/classify) finds the first that may hold
 //	gate      the head of a rule in a run
+//	node      what an element has in memory that all workers and generations share:
+//	          when its time ends, and what its statements remember
 //	guard     bits of the facts a packet must have before a rule looks at it
 //	poisoned  overwritten in checking mode; drops everything with PoisonedRule
 //
@@ -84,6 +86,7 @@
 //	gate.go          what it does at a run
 //	dyntable.go      the shared memory of a set that changes
 //	dynset.go        what rules do with it, and its elements
+//	noded.go         intervals and maps whose elements end and remember
 //	store.go         the memory of limits and quotas
 //	stateful.go      these themselves
 //	conncount.go     ct count

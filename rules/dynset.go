@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"sync/atomic"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
@@ -12,7 +13,8 @@ import (
 // dynSpec is what a ruleset says of a set that changes while packets pass.
 type dynSpec struct {
 	set      *nft.Set
-	identity string // the same in every ruleset that keeps the set
+	name     string // the same in every ruleset that has the set
+	identity string // the same in every ruleset that keeps the set as it is
 	size     uint32
 	key      uint32 // words
 	data     uint32
@@ -22,6 +24,8 @@ type dynSpec struct {
 	gone     []element     // of nft.LiveEdit
 	fresh    []element
 	rows     []uint64 // data of elements
+	shape    setDesc  // of a noded set, of which the lists above are empty: its keys
+	ports    *ports
 }
 
 // elementRuns are the statements that an element has.
@@ -31,36 +35,40 @@ type elementRuns struct {
 	limits []ins // of a limit or quota among them
 }
 
-// changes says whether a set's elements come, go or remember: it is a table in
-// the store, and not part of the image.
-func changes(s *nft.Set) bool {
+// stateful says whether a set's elements come, go or remember.
+func stateful(s *nft.Set) bool {
 	return s.Flags&(nft.SetTimeout|nft.SetDynamic) != 0 || len(s.Stmts) > 0
 }
 
+// changes says whether a set is a table in the store, and not part of the image.
+func changes(s *nft.Set) bool { return stateful(s) && !s.Given() }
+
 // dynamic notes a set that changes.
 func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
-	refuse := func(what string) error { return errorf(s.Pos, "set %s: %s are not supported", s.Name, what) }
 	if n, ok := ix.dynOf[s]; ok {
 		_, err := ix.dyns[n].variant(stmts)
 		return err
 	}
-	switch {
-	case s.Flags&nft.SetInterval != 0:
-		return refuse("timeouts and statements of intervals")
-	case s.Verdicts:
-		return refuse("timeouts and statements of verdict maps")
-	case s.HoldsObjects || s.Ranges:
-		return refuse("timeouts and statements of such maps")
-	}
-	d := dynSpec{set: s, size: s.SizeGiven, timeout: s.Timeout * 1e6, data: uint32(len(s.Data))}
+	d := dynSpec{set: s, size: s.SizeGiven, timeout: s.Timeout * 1e6, data: uint32(len(s.Data)), ports: ix.ports}
 	for i := range s.Key {
 		d.key += uint32(wordsOf(partBits(s, i)))
 	}
 	if s.Map {
 		d.data = uint32(dataWords(s))
 	}
-	if d.size == 0 {
+	d.name = fmt.Sprintf("%d %s set %s", t.Family, t.Name, s.Name)
+	before := ix.old.dynNamed(d.name, s)
+	if noded(s) {
+		d.shape, d.key, d.data = shape(s), 2*d.key, 0
+	}
+	if d.size == 0 || noded(s) {
 		d.size = max(65535, uint32(1)<<bits.Len(uint(2*s.Elements.Len()))) // few more do not make another one
+	}
+	if before != nil {
+		d.runs = slices.Clone(before.runs) // so that what nodes have keeps its number
+		if s.SizeGiven == 0 || noded(s) {
+			d.size = max(d.size, before.size)
+		}
 	}
 	if d.size > 1<<24 {
 		return errorf(s.Pos, "set %s is too large to change: at most %d elements", s.Name, 1<<24)
@@ -68,7 +76,7 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 	if _, err := d.variant(stmts); err != nil {
 		return err
 	}
-	for el := range s.Elements.All() {
+	for _, el := range d.newElements(before) {
 		if _, err := d.variant(el.Stmts); err != nil {
 			return err
 		}
@@ -78,7 +86,7 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 			return err
 		}
 	}
-	d.identity = fmt.Sprintf("%d %s set %s %d %d %d", t.Family, t.Name, s.Name, d.size, d.key, d.data)
+	d.identity = fmt.Sprintf("%s %d %d %d", d.name, d.size, d.key, d.data)
 	if ix.dynOf == nil {
 		ix.dynOf = map[*nft.Set]uint32{}
 	}
@@ -96,6 +104,11 @@ func (d *dynSpec) variant(stmts []nft.Stmt) (uint64, error) {
 	}
 	if len(stmts) == 0 {
 		return 0, nil
+	}
+	for i := range d.runs {
+		if slices.EqualFunc(stmts, d.runs[i].stmts, plainlySame) {
+			return uint64(i + 1), nil
+		}
 	}
 	text := nft.RuleIdentity(nft.FamilyInet, &nft.Rule{Stmts: stmts})
 	for i := range d.runs {
@@ -127,6 +140,16 @@ func (d *dynSpec) variant(stmts []nft.Stmt) (uint64, error) {
 	return uint64(len(d.runs)), nil
 }
 
+// plainlySame says whether two statements of elements do the same, as far as that
+// takes no time to find out.
+func plainlySame(a, b nft.Stmt) bool {
+	if _, counts := a.(*nft.Counter); counts {
+		_, counts = b.(*nft.Counter)
+		return counts
+	}
+	return a == b
+}
+
 // cells is how many statements an element has room for.
 func (d *dynSpec) cells() (n uint32) {
 	for i := range d.runs {
@@ -150,6 +173,9 @@ func (d *dynSpec) table() string {
 // fill reads the elements that the text gives a set, if it is not the very set of an
 // earlier ruleset.
 func (d *dynSpec) fill(ps *ports, old *remains) error {
+	if noded(d.set) {
+		return nil
+	}
 	if old != nil {
 		if n, ok := old.ix.dynOf[d.set]; ok {
 			was := &old.ix.dyns[n]
@@ -158,18 +184,19 @@ func (d *dynSpec) fill(ps *ports, old *remains) error {
 		}
 	}
 	var data rows
-	desc := setDesc{parts: uint8(len(d.set.Key))}
-	for i := range d.set.Key {
-		if partBits(d.set, i) > 64 {
-			desc.wide |= 1 << i
-		}
-	}
+	desc := shape(d.set)
 	els, exact, err := elements(d.set, &desc, &data, &index{}, ps)
 	if err != nil {
 		return err
 	}
-	if !exact || desc.any != 0 || len(els) != d.set.Elements.Len() {
-		return errorf(d.set.Pos, "set %s: timeouts and statements of ranges are not supported", d.set.Name)
+	plain := func(els []element, exact bool, n int) error {
+		if !exact || desc.any != 0 || len(els) != n {
+			return errorf(d.set.Pos, "set %s: timeouts and statements of the catch-all element and of ports that are not there are not supported", d.set.Name)
+		}
+		return nil
+	}
+	if err := plain(els, exact, d.set.Elements.Len()); err != nil {
+		return err
 	}
 	d.elements = els
 	for list, to := range map[*[]*nft.Element]*[]element{&d.edit().Gone: &d.gone, &d.edit().Fresh: &d.fresh} {
@@ -178,8 +205,8 @@ func (d *dynSpec) fill(ps *ports, old *remains) error {
 		if *to, exact, err = (elements(&of, &desc, &data, &index{}, ps)); err != nil {
 			return err
 		}
-		if !exact || desc.any != 0 || len(*to) != len(*list) {
-			return errorf(d.set.Pos, "set %s: timeouts and statements of ranges are not supported", d.set.Name)
+		if err := plain(*to, exact, len(*list)); err != nil {
+			return err
 		}
 	}
 	d.rows = data.words
@@ -199,7 +226,9 @@ func (d *dynSpec) edit() *nft.LiveEdit {
 // its elements that the one before had not. Meanwhile packets go on changing the table.
 func (d *dynSpec) begin(t *dynTable, before *dynSpec) {
 	switch {
-	case before != nil && before.set == d.set:
+	case before != nil && before.set == d.set && (!noded(d.set) || slices.Equal(before.ports.rows, d.ports.rows)):
+	case noded(d.set):
+		d.beginGiven(t, before)
 	case before != nil && d.set.Live != nil:
 		if d.set.Live.Flush {
 			t.flush()
@@ -247,7 +276,7 @@ func (d *dynSpec) put(t *dynTable, e *nft.Element, el element, again bool) {
 		}
 	case again && node[nodeTimeout] > 0:
 		if timeout, left := d.times(e); timeout > 0 {
-			node[nodeTimeout], node[nodeEnd] = timeout, left|pending
+			node[nodeTimeout], node[nodeEnd] = timeout, t.begins(left)
 		}
 	}
 	release(b)
@@ -268,7 +297,7 @@ func (d *dynSpec) times(e *nft.Element) (timeout, left uint64) {
 func (d *dynSpec) start(t *dynTable, node []uint64, e *nft.Element, value uint64) {
 	timeout, left := d.times(e)
 	if node[nodeTimeout] = timeout; timeout > 0 {
-		node[nodeEnd] = left | pending
+		node[nodeEnd] = t.begins(left)
 	}
 	if d.data > 0 {
 		copy(t.dataOf(node), d.rows[uint32(value):][:d.data])
@@ -427,6 +456,9 @@ func (r *Ruleset) Elements(s *nft.Set, nanos int64) []*nft.Element {
 	if t == nil {
 		return s.Elements.List()
 	}
+	if noded(s) {
+		return d.given(t, nanos)
+	}
 	out := []*nft.Element{} // not nil: it changes, even if it is empty
 	for i := range t.buckets {
 		b := t.holdBucket(i)
@@ -435,7 +467,7 @@ func (r *Ruleset) Elements(s *nft.Set, nanos int64) []*nft.Element {
 		}
 		for n := uint32(atomic.LoadUint64(b)); n != 0; {
 			node := t.at(n)
-			if end := node[nodeEnd]; (end&pending != 0 || end == 0 || uint64(nanos) < end) && !t.empty(node, nanos) {
+			if t.listed(node, nanos) {
 				out = append(out, d.element(t, node, nanos))
 			}
 			n = uint32(node[nodeNext])
@@ -453,6 +485,14 @@ func (d *dynSpec) element(t *dynTable, node []uint64, now int64) *nft.Element {
 	if d.data > 0 {
 		e.Data = parts(t.dataOf(node), len(d.set.Data), func(i int) int { return partOf(d.set, i) })
 	}
+	d.state(e, node, now)
+	return e
+}
+
+// state gives an element of the tree what its node has. A node that is pending has
+// all of its time left.
+func (d *dynSpec) state(e *nft.Element, node []uint64, now int64) {
+	e.Timeout, e.Expires, e.Stmts = 0, 0, nil
 	if node[nodeTimeout] != d.timeout {
 		e.Timeout = node[nodeTimeout] / 1e6
 	}
@@ -463,7 +503,7 @@ func (d *dynSpec) element(t *dynTable, node []uint64, now int64) *nft.Element {
 	}
 	n := node[nodeRuns]
 	if n == 0 || n > uint64(len(d.runs)) {
-		return e
+		return
 	}
 	for i, st := range d.runs[n-1].stmts {
 		cell := node[nodeStmts+2*i:]
@@ -480,7 +520,6 @@ func (d *dynSpec) element(t *dynTable, node []uint64, now int64) *nft.Element {
 			e.Stmts = append(e.Stmts, st)
 		}
 	}
-	return e
 }
 
 // parts turns words into parts of a key or of data.

@@ -24,7 +24,8 @@ import (
 //	| next | end | timeout | statements | two words for each statement | key | data |
 //
 // with times in nanoseconds; end 0 never comes, and pending in end stands for a
-// node that no packet has met yet, whose time begins with the first.
+// node that no packet has met yet, whose time begins with the first: where there is
+// no clock.
 type dynTable struct {
 	words   []uint64
 	buckets uint32 // a power of two
@@ -35,6 +36,7 @@ type dynTable struct {
 	tallies bool             // some statement counts flows
 	vanish  bool             // elements whose tallies are empty go
 	flows   *flowtable.Table // that has the tallies
+	clock   *perf.Clock      // nil: there is none
 	images  int              // that use it; this and spec under the store's lock
 	spec    *dynSpec         // whose elements were put in last
 }
@@ -157,12 +159,26 @@ func alive(node []uint64, now int64) bool {
 	return node[nodeEnd] == 0 || uint64(now) < node[nodeEnd]
 }
 
+// listed says whether a node's element is shown: it lives, or has not begun to.
+func (t *dynTable) listed(node []uint64, now int64) bool {
+	end := node[nodeEnd]
+	return (end&pending != 0 || end == 0 || uint64(now) < end) && !t.empty(node, now)
+}
+
 // expire sets when a node's time comes; 0 nanoseconds: never.
 func expire(node []uint64, now int64, timeout uint64) {
 	node[nodeTimeout], node[nodeEnd] = timeout, 0
 	if timeout > 0 {
 		node[nodeEnd] = uint64(now) + timeout
 	}
+}
+
+// begins is the end of a node of the text, of which so much time is left.
+func (t *dynTable) begins(left uint64) uint64 {
+	if t.clock == nil {
+		return left | pending
+	}
+	return uint64(max(t.clock.Nanos(), 1)) + left
 }
 
 // renew clears what the statements of a node remember.
@@ -230,6 +246,43 @@ func (t *dynTable) insert(b *uint64, key []uint64, now int64) []uint64 {
 	atomic.StoreUint64(&node[nodeNext], uint64(uint32(atomic.LoadUint64(b))))
 	atomic.StoreUint64(b, uint64(n)|held)
 	return node
+}
+
+// adopt takes over what another table has, of the same set as it was before; not of
+// statements that count flows. What packets do to the other one meanwhile is lost.
+func (t *dynTable) adopt(old *dynTable, d *dynSpec) {
+	t.spec = old.spec
+	number := map[uint64]uint64{} // of statements
+	for i := range old.spec.runs {
+		for j := range d.runs {
+			if d.runs[j].text == old.spec.runs[i].text {
+				number[uint64(i+1)] = uint64(j + 1)
+			}
+		}
+	}
+	for i := range old.buckets {
+		from := old.holdBucket(i)
+		if from == nil {
+			continue
+		}
+		for n := uint32(atomic.LoadUint64(from)); n != 0; {
+			was := old.at(n)
+			n = uint32(was[nodeNext])
+			b := t.hold(old.keyOf(was))
+			if b == nil {
+				continue
+			}
+			if node := t.insert(b, old.keyOf(was), 0); node != nil {
+				node[nodeEnd], node[nodeTimeout], node[nodeRuns] = was[nodeEnd], was[nodeTimeout], number[was[nodeRuns]]
+				copy(t.dataOf(node), old.dataOf(was))
+				if !old.tallies {
+					copy(node[nodeStmts:nodeStmts+2*t.stmts], was[nodeStmts:nodeStmts+2*old.stmts])
+				}
+			}
+			release(b)
+		}
+		release(from)
+	}
 }
 
 // take returns a free node, 0: there is none.

@@ -207,7 +207,11 @@ nextRule:
 				}
 				continue
 			case opLookup:
-				if (im.lookup(arg, &env.key) != 0) == (in.flag != 0) {
+				who := p
+				if in.flag != 0 {
+					who = nil // what it must not find does not count it
+				}
+				if (im.lookup(arg, &env.key, who, env) != 0) == (in.flag != 0) {
 					continue nextRule
 				}
 				continue
@@ -292,7 +296,7 @@ nextRule:
 				}
 				return Verdict{Code: NAT, Rule: h.rule, Arg: arg}
 			case opVMap:
-				value := im.lookup(arg, &env.key)
+				value := im.lookup(arg, &env.key, p, env)
 				if value == 0 {
 					continue nextRule
 				}

@@ -184,7 +184,7 @@ func (lw *lowering) mapLookup(pos nft.Pos, e *nft.MapLookup, at uint8) (uint8, e
 		lw.dynLookup(e.Set, dynMap, at)
 		return n, nil
 	}
-	lw.pure(step{ins: ins{op: opMap, key: at, flag: total}, of: e.Set})
+	lw.out.steps = append(lw.out.steps, step{ins: ins{op: opMap, key: at, flag: total}, of: e.Set, pure: !noded(e.Set)})
 	return n, nil
 }
 

@@ -22,7 +22,7 @@ func TestLayout(t *testing.T) {
 	}{
 		{"head", unsafe.Sizeof(head{}), 40},
 		{"instruction", unsafe.Sizeof(ins{}), 40},
-		{"set", unsafe.Sizeof(setDesc{}), 56},
+		{"set", unsafe.Sizeof(setDesc{}), 64},
 		{"nat", unsafe.Sizeof(natDesc{}), 48},
 		{"base chain", unsafe.Sizeof(BaseChain{}), 24},
 		{"run", unsafe.Sizeof(runDesc{}), 24},

@@ -34,6 +34,7 @@ type index struct {
 	setsProto bool       // some rule writes the protocol of an IP header
 	named     []*nft.Set // sets of the statement in work
 	setBlocks []*block   // of sets
+	old       *remains   // while it is made: what there is of an earlier one
 }
 
 type chainRef struct {
@@ -79,7 +80,7 @@ type setUse struct {
 // newIndex walks the tree, but for the rules that are in old too. Errors: what
 // the engine cannot run in this tree.
 func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
-	ix := &index{world: w, setOf: make(map[*nft.Set]setUse, old.sets()), slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
+	ix := &index{world: w, old: old, setOf: make(map[*nft.Set]setUse, old.sets()), slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
 	if old != nil {
 		ix.counters = make([]counterRef, 0, len(old.ix.counters)+len(old.ix.counters)/64+16)
 	}
@@ -135,6 +136,17 @@ func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
 	if ix.heads > math.MaxInt32 {
 		return nil, errorf(nft.Pos{}, "too many rules")
 	}
+	for _, t := range tree.Tables { // behind all that has a number in some rule
+		for _, s := range t.Sets {
+			if n := s.Elements.Len(); s.Flags&nft.SetTimeout == 0 || n > 0 && s.Elements.At(n-1).Any && !s.Given() {
+				continue
+			}
+			if err := ix.dynamic(t, s, nil); err != nil { // time passes even if no rule asks for the set
+				return nil, err
+			}
+		}
+	}
+	ix.old = nil
 	return ix, ix.checkCalls()
 }
 
@@ -251,6 +263,9 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 			}
 		case *nft.SetUpdate:
 			r.again = true // what its elements have is numbered in the order of rules
+			if noded(st.Set) {
+				return errorf(st.Pos, "rules cannot change such a %s: set %s", map[bool]string{true: "map", false: "set"}[st.Set.Map], st.Set.Name)
+			}
 			if err := ix.dynamic(ref.table, st.Set, st.Stmts); err != nil {
 				return err
 			}
@@ -298,6 +313,11 @@ func (ix *index) use(s *nft.Set, ref *chainRef) error {
 	ix.named = append(ix.named, s)
 	if changes(s) {
 		return ix.dynamic(ref.table, s, nil)
+	}
+	if noded(s) {
+		if err := ix.dynamic(ref.table, s, nil); err != nil {
+			return err
+		}
 	}
 	if _, ok := ix.setOf[s]; !ok {
 		ix.setOf[s] = setUse{uint32(len(ix.sets)), ref.names, ref.table}

@@ -33,7 +33,7 @@ const (
 )
 
 const (
-	imageMagic uint64 = 0x736c756963650003 // "sluice", layout 3
+	imageMagic uint64 = 0x736c756963650004 // "sluice", layout 4
 	poisonWord uint64 = 0xdbdbdbdbdbdbdbdb
 	flagTrack4 uint64 = 1 // conntrack sees IPv4
 	flagTrack6 uint64 = 2
@@ -227,6 +227,8 @@ type setDesc struct {
 
 	bulk    uint32 // number of the memory that has the entries, from 1; 0: data has them
 	changes uint32 // number of the set that says what has changed; 0: nothing has
+	live    uint32 // number of the table that has its elements' nodes, from 1; 0: they have none
+	_       uint32
 }
 
 // natDesc is a NATSpec with sizes that the image can hold.

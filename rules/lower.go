@@ -391,7 +391,7 @@ func (lw *lowering) match(m *nft.Match) error {
 			lw.dynLookup(ref.Set, dynLookup+neg, 0)
 			return nil
 		}
-		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opLookup, flag: neg}, of: ref.Set, pure: true})
+		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opLookup, flag: neg}, of: ref.Set, pure: !noded(ref.Set)})
 		return nil
 	}
 	if c, ok := m.Right.(*nft.Const); ok && c.Name != "" {

@@ -61,6 +61,14 @@ func (r *rows) add(row []uint64) uint64 {
 	return at
 }
 
+// living makes the row of an element that has a node: its value, and its keys, by
+// which the node is found.
+func (r *rows) living(value uint64, keys []uint64) uint64 {
+	at := uint64(len(r.words))
+	r.words = append(append(r.words, value), keys...)
+	return setHit | at
+}
+
 // row makes the row of an element.
 func (r *rows) row(s *nft.Set, e *nft.Element, ps *ports) (uint64, error) {
 	if len(e.Data) != len(s.Data) {
@@ -88,8 +96,8 @@ func (r *rows) row(s *nft.Set, e *nft.Element, ps *ports) (uint64, error) {
 }
 
 // mapData is opMap: it looks the key from word at on up and writes its row there.
-func (im *Image) mapData(in *ins, env *Env) bool {
-	row := im.rowOf(in, env)
+func (im *Image) mapData(in *ins, p *packet.Packet, env *Env) bool {
+	row := im.rowOf(in, p, env)
 	if len(row) < int(in.flag) || int(in.key)+int(in.flag) > keyWords {
 		return false
 	}
@@ -99,7 +107,7 @@ func (im *Image) mapData(in *ins, env *Env) bool {
 
 // rowOf looks up a key that need not begin at word 0, and returns the words from its
 // row on; nil: there is none.
-func (im *Image) rowOf(in *ins, env *Env) []uint64 {
+func (im *Image) rowOf(in *ins, p *packet.Packet, env *Env) []uint64 {
 	if uint64(in.arg) >= uint64(len(im.sets)) || in.key >= keyWords {
 		return nil
 	}
@@ -109,10 +117,15 @@ func (im *Image) rowOf(in *ins, env *Env) []uint64 {
 		copy(moved[:], env.key[in.key:])
 		key = &moved
 	}
-	d, value := im.lookupIn(in.arg, key)
+	d, value := im.lookupIn(in.arg, key, p, env)
 	if value == 0 {
 		return nil
 	}
+	return im.rowAt(d, value)
+}
+
+// rowAt returns the words behind a set's entries from the place on that a value says.
+func (im *Image) rowAt(d *setDesc, value uint64) []uint64 {
 	words, at := im.memory(d), d.off+d.rows+uint32(value)
 	if uint64(at) > uint64(len(words)) {
 		return nil

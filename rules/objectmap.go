@@ -39,7 +39,7 @@ func objectValue(s *nft.Set, e *nft.Element, data *rows, ix *index) (uint64, err
 
 // object is opObject.
 func (im *Image) object(in *ins, p *packet.Packet, env *Env, rule uint32) bool {
-	w := im.rowOf(in, env)
+	w := im.rowOf(in, p, env)
 	if len(w) < 5 {
 		return false
 	}

@@ -17,7 +17,7 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 	case opBinop:
 		*key = binop(in.flag, *key, env.key[in.arg%keyWords]) & in.mask
 	case opMap:
-		return im.mapData(in, env)
+		return im.mapData(in, p, env)
 	case opKeyTest:
 		return im.keyTest(in, env)
 	case opBits:

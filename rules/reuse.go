@@ -52,6 +52,19 @@ func (old *remains) sets() int {
 	return len(old.ix.sets)
 }
 
+// dynNamed returns what was said of a set of this name whose elements remember the same.
+func (old *remains) dynNamed(name string, s *nft.Set) *dynSpec {
+	if old == nil {
+		return nil
+	}
+	for i := range old.ix.dyns {
+		if d := &old.ix.dyns[i]; d.name == name && noded(d.set) == noded(s) {
+			return d
+		}
+	}
+	return nil
+}
+
 type chainName struct {
 	family       nft.Family
 	table, chain string

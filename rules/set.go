@@ -1,6 +1,10 @@
 package rules
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
+)
 
 // Kinds of sets. A new structure is a new kind: a builder in setbuild.go and a
 // case in lookup.
@@ -42,32 +46,59 @@ func (d *setDesc) hash(key []uint64) uint32 {
 }
 
 // lookup returns the value of a key, with setHit, or 0. A descriptor that does
-// not fit data (the image was poisoned under the caller) finds nothing.
-func (im *Image) lookup(n uint32, key *[keyWords]uint64) uint64 {
-	_, value := im.lookupIn(n, key)
+// not fit data (the image was poisoned under the caller) finds nothing. The packet
+// counts for the element that is found; nil: it does not.
+func (im *Image) lookup(n uint32, key *[keyWords]uint64, p *packet.Packet, env *Env) uint64 {
+	_, value := im.lookupIn(n, key, p, env)
 	return value
 }
 
 // lookupIn is lookup, with the descriptor that the value is of.
-func (im *Image) lookupIn(n uint32, key *[keyWords]uint64) (*setDesc, uint64) {
+func (im *Image) lookupIn(n uint32, key *[keyWords]uint64, p *packet.Packet, env *Env) (*setDesc, uint64) {
 	if uint64(n) >= uint64(len(im.sets)) {
 		return nil, 0
 	}
 	d := &im.sets[n]
-	if d.changes != 0 && uint64(d.changes) < uint64(len(im.sets)) {
-		c := &im.sets[d.changes]
-		switch value := im.find(c, key); value {
-		case 0:
-		case setGone:
-			return d, d.any
-		default:
-			return c, value
-		}
+	if d.changes|d.live != 0 {
+		return im.lookupMore(d, key, p, env)
 	}
 	if value := im.find(d, key); value != 0 {
 		return d, value
 	}
 	return d, d.any
+}
+
+// lookupMore looks up in a set that has changed since it was laid down, or whose
+// elements have nodes.
+func (im *Image) lookupMore(d *setDesc, key *[keyWords]uint64, p *packet.Packet, env *Env) (*setDesc, uint64) {
+	in, value := d, uint64(0)
+	if d.changes != 0 && uint64(d.changes) < uint64(len(im.sets)) {
+		in = &im.sets[d.changes]
+		value = im.find(in, key)
+	}
+	if value == 0 {
+		in = d
+		value = im.find(d, key)
+	}
+	if value == setGone {
+		value = 0
+	}
+	if d.live == 0 {
+		if value == 0 {
+			return d, d.any
+		}
+		return in, value
+	}
+	if value != 0 {
+		if value, lives := im.living(in, d.live, value, p, env); lives {
+			return in, value
+		}
+	}
+	if d.any != 0 {
+		value, _ := im.living(d, d.live, d.any, p, env)
+		return d, value
+	}
+	return d, 0
 }
 
 // memory is where the entries of a set are, and the data of its map.

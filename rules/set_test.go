@@ -146,7 +146,7 @@ func checkSet(t *testing.T, g *gen, s *nft.Set, parts []int, kind uint8) {
 			want = true
 			break
 		}
-		if got := im.lookup(0, &key) == setHit; got != want {
+		if got := im.lookup(0, &key, nil, nil) == setHit; got != want {
 			t.Fatalf("%d elements: %x found %v, want %v", s.Elements.Len(), values, got, want)
 		}
 		if want {

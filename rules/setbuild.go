@@ -31,10 +31,9 @@ type element struct {
 	pos    nft.Pos
 }
 
-// buildSet chooses a structure for a set and fills it.
-func buildSet(b *block, s *nft.Set, ix *index, ps *ports) error {
-	d := &b.set
-	d.parts = uint8(len(s.Key))
+// shape describes the key of a set.
+func shape(s *nft.Set) setDesc {
+	d := setDesc{parts: uint8(len(s.Key))}
 	for i := range s.Key {
 		d.words++
 		if partBits(s, i) > 64 {
@@ -42,6 +41,13 @@ func buildSet(b *block, s *nft.Set, ix *index, ps *ports) error {
 			d.wide |= 1 << i
 		}
 	}
+	return d
+}
+
+// buildSet chooses a structure for a set and fills it.
+func buildSet(b *block, s *nft.Set, ix *index, ps *ports) error {
+	b.set = shape(s)
+	d := &b.set
 	if d.words == 0 || d.words > keyWords {
 		return errorf(s.Pos, "set %s has a key of %d words", s.Name, d.words)
 	}
@@ -82,39 +88,64 @@ func elements(s *nft.Set, d *setDesc, data *rows, ix *index, ps *ports) (els []e
 	exact = true
 	els = make([]element, 0, s.Elements.Len())
 	words := make([]uint64, 0, 2*int(d.words)*s.Elements.Len()) // of all keys: one piece of memory, not two for each element
-next:
 	for e := range s.Elements.All() {
 		value, err := elementValue(s, e, data, ix, ps)
 		if err != nil {
 			return nil, false, err
 		}
 		if e.Any {
+			if noded(s) {
+				key, _, _ := d.keyOf(e, nil, ps)
+				value = data.living(value, key)
+			}
 			d.any = value
 			continue
 		}
-		if len(e.Key) != int(d.parts) {
-			return nil, false, errorf(e.Pos, "element of %d parts in a set of %d", len(e.Key), d.parts)
+		from := len(words)
+		words = words[:from+2*int(d.words)]
+		own := words[from:from:len(words)]
+		if _, ok, err := d.keyOf(e, own, ps); err != nil {
+			return nil, false, err
+		} else if !ok {
+			continue // never matches
 		}
-		el := element{pos: e.Pos, value: value}
-		half := len(words) + int(d.words)
-		words = words[:half+int(d.words)]
-		el.lo, el.hi = words[half-int(d.words):half-int(d.words):half], words[half:half:half+int(d.words)]
-		for i, k := range e.Key {
-			lo, hi, ok := ps.keyPart(k)
-			if !ok {
-				continue next // never matches
-			}
-			if el.lo, err = appendKey(el.lo, e.Pos, lo, d.wide>>i&1 != 0); err != nil {
-				return nil, false, err
-			}
-			if el.hi, err = appendKey(el.hi, e.Pos, hi, d.wide>>i&1 != 0); err != nil {
-				return nil, false, err
-			}
+		el := element{pos: e.Pos, value: value, lo: words[from : from+int(d.words) : from+int(d.words)], hi: words[from+int(d.words) : len(words) : len(words)]}
+		if noded(s) {
+			el.value = data.living(value, words[from:])
 		}
 		exact = exact && slices.Equal(el.lo, el.hi)
 		els = append(els, el)
 	}
 	return els, exact, nil
+}
+
+// keyOf appends the first key of an element, and then the last one. False: no packet
+// has any. The keys of the catch-all element are those of no other.
+func (d *setDesc) keyOf(e *nft.Element, to []uint64, ps *ports) (keys []uint64, ok bool, err error) {
+	if e.Any {
+		for i := range 2 * d.words {
+			to = append(to, map[bool]uint64{true: ^uint64(0)}[i < d.words])
+		}
+		return to, true, nil
+	}
+	if len(e.Key) != int(d.parts) {
+		return nil, false, errorf(e.Pos, "element of %d parts in a set of %d", len(e.Key), d.parts)
+	}
+	var memory [keyWords]uint64
+	last := memory[:0]
+	for i, k := range e.Key {
+		lo, hi, ok := ps.keyPart(k)
+		if !ok {
+			return nil, false, nil
+		}
+		if to, err = appendKey(to, e.Pos, lo, d.wide>>i&1 != 0); err != nil {
+			return nil, false, err
+		}
+		if last, err = appendKey(last, e.Pos, hi, d.wide>>i&1 != 0); err != nil {
+			return nil, false, err
+		}
+	}
+	return append(to, last...), true, nil
 }
 
 // elementValue is the word that a hit returns.

@@ -13,7 +13,7 @@ import (
 // everything back.
 func TestImagesFromTheShelf(t *testing.T) {
 	used := offheap.InUse()
-	store, err := NewStore(nil, nil)
+	store, err := NewStore(nil, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -28,7 +29,8 @@ type Store struct {
 	flows *flowtable.Table
 	shelf shelf
 
-	chance *Chance // seeds the hashes of sets
+	chance *Chance     // seeds the hashes of sets
+	clock  *perf.Clock // that workers go by; nil: there is none
 }
 
 // cell is who uses one.
@@ -45,13 +47,15 @@ const (
 
 // NewStore makes an empty store for rules about the flows of a table; nil: no
 // rule counts flows or gives them timeouts. Its memory is given back by Close.
-// chance seeds the hashes of sets that change; nil is the runtime's.
-func NewStore(flows *flowtable.Table, chance *Chance) (*Store, error) {
+// chance seeds the hashes of sets that change; nil is the runtime's. clock is the one
+// that workers go by; without one the time of a text's element begins with the first
+// packet that meets it.
+func NewStore(flows *flowtable.Table, chance *Chance, clock *perf.Clock) (*Store, error) {
 	words, err := offheap.Make[uint64](maxCells * cellWords)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{words: words, cells: map[string]*cell{}, sets: map[string]*dynTable{}, flows: flows, chance: chance}, nil
+	return &Store{words: words, cells: map[string]*cell{}, sets: map[string]*dynTable{}, flows: flows, chance: chance, clock: clock}, nil
 }
 
 // Close gives the memory back. No image may be in use any more.
@@ -162,8 +166,12 @@ func (s *Store) tables(specs []dynSpec) ([]*dynTable, error) {
 			if t, err = newDynTable(d.size, d.cells(), d.key, d.data, s.chance); err != nil {
 				return nil, errors.Join(err, s.giveBack(specs[:i]))
 			}
+			t.clock = s.clock
 			if err := t.counts(d, s.flows); err != nil {
 				return nil, errors.Join(err, t.free(), s.giveBack(specs[:i]))
+			}
+			if old := s.tableOf(d); old != nil {
+				t.adopt(old, d)
 			}
 			s.sets[id] = t
 		}
@@ -175,6 +183,17 @@ func (s *Store) tables(specs []dynSpec) ([]*dynTable, error) {
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+// tableOf returns the table of the same set, as it was before it grew or its elements
+// got other statements; nil: there is none. Held: s.lock.
+func (s *Store) tableOf(d *dynSpec) *dynTable {
+	for _, t := range s.sets {
+		if t.spec != nil && t.spec.name == d.name && t.key == d.key && t.data == d.data && noded(t.spec.set) == noded(d.set) {
+			return t
+		}
+	}
+	return nil
 }
 
 func (s *Store) releaseTables(specs []dynSpec) {

@@ -453,6 +453,12 @@ type Set struct {
 	dataLen      int  // bits of an anonymous map's data
 }
 
+// Given says whether the elements come from texts alone: the kernel lets no rule add
+// any.
+func (s *Set) Given() bool {
+	return s.Flags&SetInterval != 0 || s.Verdicts || s.HoldsObjects || s.Ranges
+}
+
 // Element is one element: a range for each part of the key (Lo equals Hi for a
 // plain value).
 type Element struct {

@@ -20,6 +20,7 @@ type checker struct {
 	own       ownership
 	unsettled map[*Set][]*Element      // new elements of named sets, in order of the text
 	lives     map[*Set]*liveSet        // nil of those that packets do not change
+	given     []*Set                   // that only texts change, and the commands have changed
 	merged    []*Element               // made while a set is settled
 	known     map[*Set]map[string]bool // keys of the sets that something was created in
 	adding    bool                     // the command adds something
@@ -114,6 +115,7 @@ func run(file string, text []byte, opt ParseOptions, begin func(*checker, []*com
 			c.try(func() { c.apply(cmd) })
 		}
 		c.settleAll()
+		c.noteGiven()
 		c.redirect()
 		c.validate()
 	})

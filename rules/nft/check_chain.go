@@ -182,6 +182,7 @@ func (c *checker) applySet(cmd *command, t *Table) {
 			c.failToken(&cmd.name, noEntry)
 		}
 		s = c.ownSet(t, s)
+		c.live(s)
 		c.settleNamed(s)
 		gone := s.Elements.List()
 		if l := c.live(s); l != nil {
@@ -189,6 +190,9 @@ func (c *checker) applySet(cmd *command, t *Table) {
 		}
 		if len(gone) > 0 {
 			c.did(Change{Verb: "delete", Table: t, Set: s, Elements: gone})
+		}
+		if s.Given() && s.Live != nil {
+			s.Live.Flush = true
 		}
 		s.Elements = Elements{}
 		delete(c.known, s)
@@ -427,6 +431,7 @@ func (c *checker) checkTarget(t *Table, v *Verdict, at *raw) {
 }
 
 func (c *checker) deleteElements(t *Table, s *Set, r *raw) {
+	c.live(s)
 	c.settleNamed(s)
 	delete(c.known, s)
 	like := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags, Map: s.Map, named: true}
@@ -437,10 +442,17 @@ func (c *checker) deleteElements(t *Table, s *Set, r *raw) {
 		if l := c.live(s); l != nil {
 			there = l.remove(e)
 		}
-		if !there {
+		switch {
+		case there:
+		case s.Flags&SetInterval != 0 && len(s.Key) == 1:
+			c.fail(keyOf(e.at), "element does not exist")
+		default:
 			c.fail(keyOf(e.at), "Could not process rule: %s", noEntry)
 		}
 		if i >= 0 {
+			if s.Given() && s.Live != nil {
+				s.Live.Gone = append(s.Live.Gone, s.Elements.At(i))
+			}
 			s.Elements = s.Elements.replace(i, i+1, nil)
 		}
 		e.at = nil

@@ -143,6 +143,7 @@ var errorCases = []struct {
 	{"chain misspelt", "add table ip t\nadd chain ip t c\nadd rule ip t cc accept\n", "3:15-16: No such file or directory; did you mean chain ‘c’ in table ip ‘t’?", ""},
 	{"element without set", "add table ip t\nadd element ip t s { 1.2.3.4 }\n", "2:18-18: No such file or directory", ""},
 	{"prefix without interval", "add table ip t\nadd set ip t s { type ipv4_addr; }\nadd element ip t s { 1.2.3.0/24 }\n", "3:22-31: You must add 'flags interval' to your set declaration if you want to add prefix elements", ""},
+	{"delete an interval that is not there", "add table ip t\nadd set ip t s { type ipv4_addr; flags interval; }\ndelete element ip t s { 1.2.3.0/24 }\n", "3:25-34: element does not exist", ""},
 	{"overlap", "add table ip t\nadd set ip t s { type ipv4_addr; flags interval; }\nadd element ip t s { 1.2.3.0/24, 1.2.3.4 }\n", "3:34-40: conflicting intervals specified", ""},
 	{"element of another type", "add table ip t\nadd set ip t s { type ipv4_addr; }\nadd element ip t s { 22, ::1 }\n", "3:26-28: Could not resolve hostname: Address family for hostname not supported", ""},
 	{"set without type", "add table ip t\nadd set ip t s { }\n", "2:16-16: set definition does not specify key", ""},

@@ -124,8 +124,12 @@ func (c *checker) getElements(s *Set, cmd *command) *Set {
 		if i < 0 {
 			c.failAt(span{cmd.pos, cmd.end}, "Could not process rule: %s", noEntry)
 		}
-		els = append(els, have[i])
+		if e = have[i]; s.Flags&SetInterval != 0 && len(s.Key) == 1 && !s.Map {
+			e = &Element{Pos: e.Pos, Key: e.Key, Any: e.Any} // nft asks for both ends, and puts them together
+		}
+		els = append(els, e)
 	}
+	found.Stmts = nil
 	found.Elements = ElementsOf(els...)
 	return &found
 }

@@ -167,6 +167,8 @@ func (c *checker) settleNamed(s *Set) {
 				s.Elements = s.Elements.replace(i, i+1, nil)
 			}
 		}
+	} else if fresh = s.renew(fresh); len(fresh) == 0 {
+		return
 	} else if at := int(s.SizeGiven) - s.Elements.Len(); s.SizeGiven > 0 && at >= 0 && at < len(fresh) {
 		c.report(keyOf(fresh[at].at), "Could not process rule: Too many open files in system")
 	}
@@ -267,6 +269,9 @@ func (c *checker) disjoint(s *Set, els []*Element) []*Element {
 				continue
 			}
 			m := *last
+			if last.at == nil && e.at != nil { // the new one has grown
+				m = *e
+			}
 			m.Key = []KeyPart{{Lo: l.Lo, Hi: k.Hi, PrefixLen: -1}}
 			if bytes.Equal(l.Lo, k.Lo) {
 				m.Key[0].PrefixLen = k.PrefixLen
@@ -286,8 +291,12 @@ func (c *checker) disjoint(s *Set, els []*Element) []*Element {
 			if bad == nil {
 				continue
 			}
+			if old == nil {
+				c.report(keyOf(bad), "interval overlaps with an existing one")
+				continue
+			}
 			c.report(keyOf(bad), "conflicting intervals specified")
-			if old != nil && keyOf(old).pos.before(keyOf(bad).pos) && old.pos.File == bad.pos.File && old.pos.Line == bad.pos.Line {
+			if keyOf(old).pos.before(keyOf(bad).pos) && old.pos.File == bad.pos.File && old.pos.Line == bad.pos.Line {
 				c.also(keyOf(old).pos, keyOf(old).end)
 			}
 			continue

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/sluice-net/sluice/tools/oracle/pair"
 )
@@ -109,6 +110,8 @@ var rulesets = map[string]string{
 	"synproxy-masquerade": proxyTable("timestamp sack-perm", `chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
 	"features":            features,
 	"live":                liveSets,
+	"given":               givenSets,
+	"given-short":         strings.ReplaceAll(givenSets, "timeout 3h", "timeout 200ms"),
 	"counting":            counting,
 	"priorities":          priorities,
 	"reject": `table inet o {

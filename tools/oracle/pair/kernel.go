@@ -302,7 +302,7 @@ func (k *Kernel) set(settings []Setting) error {
 }
 
 func (k *Kernel) load(rules string) error {
-	if rules == k.rules && !strings.Contains(rules, "flags dynamic") && !strings.Contains(rules, "numgen") {
+	if rules == k.rules && !strings.Contains(rules, "flags dynamic") && !strings.Contains(rules, "interval,timeout") && !strings.Contains(rules, "numgen") {
 		return nil // nothing in them remembers the case before but counters
 	}
 	k.rules = ""

@@ -68,5 +68,8 @@ func reason(text string, err error) string {
 		why, _, _ = strings.Cut(why, ":") // of sluice's, what follows says more
 		return why
 	}
+	if _, why, ok := strings.Cut(line, "Error: "); ok {
+		return why
+	}
 	return line
 }
