@@ -23,7 +23,8 @@ type lower struct {
 	timeouts func(name string) *nft.Object // ct timeout objects of the table; nil: there is none
 	several  bool                          // see Table.several
 
-	alone bool // a rule is translated for somebody to read
+	alone  bool // a rule is translated for somebody to read
+	before int  // and so many sets stand before it
 
 	rule  *Rule
 	hooks uint8 // that lead to the rule's chain

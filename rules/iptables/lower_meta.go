@@ -100,8 +100,11 @@ func lowerConnlimit(l *lower, x *Instance) error {
 	if daddr {
 		key = "daddr"
 	}
-	name := fmt.Sprintf("%sconnlimit%d", generated, len(l.order))
-	l.declare(name, fmt.Sprintf("add set @TABLE %s { type %s; flags dynamic; size 65536; }", name, l.addrType()))
+	name, size := fmt.Sprintf("%sconnlimit%d", generated, len(l.order)), " size 65536;"
+	if l.alone {
+		name, size = fmt.Sprintf("connlimit%d", l.before+len(l.order)), ""
+	}
+	l.declare(name, fmt.Sprintf("add set @TABLE %s { type %s; flags dynamic;%s }", name, l.addrType(), size))
 	l.add("add @%s { %s ct count %s%d }", name, l.side(key, bits), over, n)
 	return nil
 }

@@ -68,7 +68,7 @@ func Translate(family Family, args []string) (string, error) {
 	default:
 		return "", errorf(cmd.pos, "cannot be translated: -%c %s", cmd.verb, untranslated[cmd.verb])
 	}
-	out, err := cmd.translate(family, k)
+	out, err := cmd.translate(family, k, new(int))
 	if err != nil {
 		return "nft # " + line.String(), err
 	}
@@ -81,8 +81,9 @@ func Translate(family Family, args []string) (string, error) {
 	return strings.Join(out, "\n"), err
 }
 
-// translate returns commands of nft for the rules of -A or -I.
-func (cmd *command) translate(family Family, k *tableKind) (out []string, err error) {
+// translate returns commands of nft for the rules of -A or -I. sets counts those that
+// rules have of their own, over several commands.
+func (cmd *command) translate(family Family, k *tableKind, sets *int) (out []string, err error) {
 	verb, ip := "add", "ip"
 	if cmd.verb == 'I' {
 		verb = "insert"
@@ -92,7 +93,7 @@ func (cmd *command) translate(family Family, k *tableKind) (out []string, err er
 	}
 	name := ip + " " + k.name
 	for _, r := range cmd.rules {
-		l := &lower{family: family, ip: ip, decls: map[string]string{}, alone: true}
+		l := &lower{family: family, ip: ip, decls: map[string]string{}, alone: true, before: *sets}
 		l.sets = func(string) *nft.Set { return nil }
 		text, err := l.text(r, l.hooksOf(k, cmd.chain.text), func(s string) string { return s })
 		if err == nil && len(l.exts) > 0 {
@@ -101,6 +102,7 @@ func (cmd *command) translate(family Family, k *tableKind) (out []string, err er
 		if err != nil {
 			return nil, err
 		}
+		*sets += len(l.order)
 		for _, decl := range l.order {
 			out = append(out, strings.ReplaceAll(l.decls[decl], "@TABLE", name))
 		}
@@ -121,13 +123,16 @@ func TranslateDump(w io.Writer, family Family, file string, text []byte, now tim
 	if family == IPv6 {
 		ip = "ip6"
 	}
-	out := bufio.NewWriter(w)
+	out, sets := bufio.NewWriter(w), 0
 	stamp := now.Format("Mon Jan _2 15:04:05 2006")
 	fmt.Fprintf(out, "# Translated by %s-restore-translate v%s on %s\n", family.Tool(), Version, stamp)
 	for _, t := range rs.Tables {
 		k := kindOf(t.Name)
 		fmt.Fprintf(out, "add table %s %s\n", ip, t.Name)
 		for _, c := range t.Chains {
+			if c.Pos.Line == 0 {
+				continue // the file has no line for it
+			}
 			if c.Hook < 0 {
 				fmt.Fprintf(out, "add chain %s %s %s\n", ip, t.Name, c.Name)
 				continue
@@ -138,22 +143,37 @@ func TranslateDump(w io.Writer, family Family, file string, text []byte, now tim
 			}
 			fmt.Fprintf(out, "add chain %s %s %s { type %s hook %s priority %d; policy %s; }\n", ip, t.Name, c.Name, kind, strings.ToLower(c.Name), k.prio[c.Hook], strings.ToLower(c.Policy))
 		}
-		for _, c := range t.Chains {
-			for _, r := range c.Rules {
-				cmd := &command{verb: 'A', chain: word{text: c.Name}, rules: []*Rule{r}}
-				lines, err := cmd.translate(family, k)
-				if err != nil {
-					left = append(left, err)
-					lines = []string{fmt.Sprintf("# -t %s -A %s%s", t.Name, c.Name, r.Text())}
-				}
-				for _, line := range lines {
-					fmt.Fprintln(out, line)
-				}
+		for _, one := range t.inOrder() {
+			lines, err := one.translate(family, k, &sets)
+			if err != nil {
+				left = append(left, err)
+				lines = []string{fmt.Sprintf("# -t %s -A %s%s", t.Name, one.chain.text, one.rules[0].Text())}
+			}
+			for _, line := range lines {
+				fmt.Fprintln(out, line)
 			}
 		}
 	}
 	fmt.Fprintf(out, "# Completed on %s\n", stamp)
 	return left, out.Flush()
+}
+
+// inOrder gives commands that append the rules: in the order of their lines if that
+// builds the chains as they are, and else chain by chain.
+func (t *Table) inOrder() (out []*command) {
+	byLine := true
+	for _, c := range t.Chains {
+		line := 0
+		for _, r := range c.Rules {
+			byLine = byLine && r.Pos.Line > line
+			line = r.Pos.Line
+			out = append(out, &command{verb: 'A', chain: word{text: c.Name}, rules: []*Rule{r}})
+		}
+	}
+	if byLine {
+		slices.SortFunc(out, func(a, b *command) int { return a.rules[0].Pos.Line - b.rules[0].Pos.Line })
+	}
+	return out
 }
 
 // untranslated says why nft's language has nothing for a command.
@@ -180,7 +200,7 @@ func (l *lower) hooksOf(k *tableKind, chain string) uint8 {
 // heading writes what a rule asks beside its matches in iptables-translate's order.
 func (l *lower) heading(r *Rule) {
 	l.interfaces(r)
-	l.addresses(r)
+	defer l.addresses(r)
 	if r.Proto == 0 {
 		return
 	}

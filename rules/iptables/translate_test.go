@@ -3,6 +3,7 @@ package iptables
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -25,6 +26,10 @@ func TestTranslateAsTheTool(t *testing.T) {
 		{`-A INPUT -m state --state RELATED -g foo`, `nft 'add rule ip filter INPUT ct state related counter goto foo'`},
 		{`-t raw -A PREROUTING -j CT --notrack`, `nft 'add rule ip raw PREROUTING counter notrack'`},
 		{`-A INPUT ! -p tcp`, `nft 'add rule ip filter INPUT ip protocol != tcp counter'`},
+		{`-A INPUT -s 1.2.3.4 -p tcp -j ACCEPT`, `nft 'add rule ip filter INPUT ip protocol tcp ip saddr 1.2.3.4 counter accept'`},
+		{`-A INPUT -i eth0 -s 1.2.3.4 -d 5.6.7.8 ! -p ah -j ACCEPT`, `nft 'add rule ip filter INPUT iifname "eth0" ip protocol != ah ip saddr 1.2.3.4 ip daddr 5.6.7.8 counter accept'`},
+		{`-A INPUT -p udp --dport 53 -s 1.2.3.4 -j DROP`, `nft 'add rule ip filter INPUT ip saddr 1.2.3.4 udp dport 53 counter drop'`},
+		{`-A INPUT -m connlimit --connlimit-above 5 -p tcp -j REJECT`, "nft 'add set ip filter connlimit0 { type ipv4_addr; flags dynamic; }'\nnft 'add rule ip filter INPUT ip protocol tcp add @connlimit0 { ip saddr ct count over 5 } counter reject'"},
 		{`-N foo`, `nft add chain ip filter foo`},
 		{`-t nat -L PREROUTING -n`, `nft list table ip nat`},
 		{`-F INPUT`, `nft flush chain ip filter INPUT`},
@@ -40,6 +45,31 @@ func TestTranslateAsTheTool(t *testing.T) {
 		if got, err := Translate(IPv4, args); got != row[1] || err != nil {
 			t.Errorf("%s\n  ours   %s (%v)\n  theirs %s", row[0], got, err, row[1])
 		}
+	}
+}
+
+// TestTranslateDumpAsTheTool: chains that the file names, rules in its order, a set of
+// its own for each that needs one.
+func TestTranslateDumpAsTheTool(t *testing.T) {
+	var out strings.Builder
+	dump := "*filter\n:INPUT ACCEPT [0:0]\n:x - [0:0]\n-A x -j DROP\n-A INPUT -p tcp -s 1.2.3.4 -j x\n" +
+		"-A x -m connlimit --connlimit-above 1 -j DROP\n-A INPUT -m connlimit --connlimit-above 2 -j DROP\nCOMMIT\n"
+	if left, err := TranslateDump(&out, IPv4, "f", []byte(dump), time.Unix(0, 0)); err != nil || len(left) > 0 {
+		t.Fatal(left, err)
+	}
+	_, got, _ := strings.Cut(out.String(), "\n")
+	got, _, _ = strings.Cut(got, "#")
+	if want := `add table ip filter
+add chain ip filter INPUT { type filter hook input priority 0; policy accept; }
+add chain ip filter x
+add rule ip filter x counter drop
+add rule ip filter INPUT ip protocol tcp ip saddr 1.2.3.4 counter jump x
+add set ip filter connlimit0 { type ipv4_addr; flags dynamic; }
+add rule ip filter x add @connlimit0 { ip saddr ct count over 1 } counter drop
+add set ip filter connlimit1 { type ipv4_addr; flags dynamic; }
+add rule ip filter INPUT add @connlimit1 { ip saddr ct count over 2 } counter drop
+`; got != want {
+		t.Errorf("ours\n%s\ntheirs\n%s", got, want)
 	}
 }
 
