@@ -79,29 +79,40 @@ func (w *worker) receive(t *tables, p *packet.Packet, i int) bool {
 	if *d != packet.DropNone {
 		p.Sketch()
 	}
-	if !w.ours(p) {
-		p.Flags |= packet.FlagOtherHost
-	}
-	if chains := t.below.ingress[p.InPort]; len(chains) > 0 && !w.frames(t, chains, p, d, true) {
+	w.address(p)
+	if chains := t.below.ingress[p.InPort]; len(chains) > 0 && !w.frames(t, chains, p, d, received) {
 		return false
 	}
-	if br := t.below.bridge; br != nil && len(br.before[bridgeIn]) > 0 && !w.frames(t, br.before[bridgeIn], p, d, true) {
+	if br := t.below.bridge; br != nil && len(br.before[bridgeIn]) > 0 && !w.frames(t, br.before[bridgeIn], p, d, received) {
 		return false
 	}
 	p.Flags &^= packet.FlagOtherHost
 	return true
 }
 
-// frames takes a frame, of which Parse said d, through chains below IP; early: it
-// has been nowhere yet, and what they change is read anew.
-func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d *packet.Drop, early bool) bool {
-	// IPv4's transport fields are read there in later fragments too.
-	later := packet.Flags(0)
-	if p.Family == flowtable.FamilyIPv4 {
-		later = p.Flags & packet.FlagLaterFrag
-		p.Flags &^= later
+// address notes whether a frame that came was sent to another station.
+func (w *worker) address(p *packet.Packet) {
+	if port := &w.ports[p.InPort]; p.Data[0]&1 == 0 && [6]byte(p.Data) != port.mac && !port.anyMAC {
+		p.Flags |= packet.FlagOtherHost
 	}
-	defer func() { p.Flags |= later }()
+}
+
+// Where a frame is on its way when chains below IP see it.
+const (
+	received = iota // it has been nowhere yet: what they change is read anew
+	entering        // it has no way yet
+	crossing
+	leaving // Linux has forgotten where it came from (br_forward_finish)
+)
+
+// frames takes a frame, of which Parse said d, through chains below IP.
+func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d *packet.Drop, at uint8) bool {
+	p.Flags |= packet.FlagFramed
+	was := p.BehindFirstTag()
+	defer func() {
+		p.Restore(was)
+		p.Flags &^= packet.FlagFramed
+	}()
 	end, bytes := p.End, p.Bytes
 	whole := func() { p.End, p.Bytes = uint32(len(p.Data)), uint32(len(p.Data)-int(p.L3)) }
 	whole()
@@ -110,14 +121,23 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 		if c.IPOnly && !sized(p, *d) {
 			continue
 		}
-		switch v := w.eval(t, c, p); v.Code {
+		in, out := p.InPort, p.OutPort
+		switch at {
+		case entering:
+			p.OutPort = packet.NoPort
+		case leaving:
+			p.InPort = packet.NoPort
+		}
+		v := w.eval(t, c, p)
+		p.InPort, p.OutPort = in, out
+		switch v.Code {
 		case rules.Accept:
 			if v.Rule != c.PolicyID || p.Rule == 0 {
 				p.Rule = v.Rule
 			}
 		case rules.Reject:
 			p.Rule = v.Rule
-			p.End, p.Bytes, p.Flags = end, bytes, p.Flags|later
+			p.End, p.Bytes = end, bytes
 			switch {
 			case !c.IPOnly:
 				w.rejectFrame(p, *d, w.env.Reject)
@@ -135,8 +155,10 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 			w.deny(p, v.Rule)
 			return false
 		}
-		if c.Writes && early {
+		if c.Writes && at == received {
 			end, bytes = w.reread(p, d)
+			p.Flags |= packet.FlagFramed
+			was = p.BehindFirstTag()
 			whole()
 		}
 	}
@@ -209,20 +231,23 @@ func (w *worker) rejectFrame(p *packet.Packet, d packet.Drop, spec rules.RejectS
 // bridged takes a packet through the chains of bridge tables at a step of its way
 // across the wire. What they ask may differ between packets of a flow: the packet
 // leaves no plan behind.
-func (w *worker) bridged(t *tables, chains []rules.BaseChain, p *packet.Packet) bool {
+func (w *worker) bridged(t *tables, chains []rules.BaseChain, p *packet.Packet, at uint8) bool {
 	if len(chains) == 0 || p.Flags&packet.FlagLocal != 0 || p.InPort == packet.NoPort {
 		return true
 	}
 	w.plans.learning = false
 	d := packet.DropNone
-	return w.frames(t, chains, p, &d, false)
+	w.address(p)
+	ok := w.frames(t, chains, p, &d, at)
+	p.Flags &^= packet.FlagOtherHost
+	return ok
 }
 
 // crossBridge takes an IP packet over a wire that bridge tables watch.
 func (w *worker) crossBridge(t *tables, p *packet.Packet) {
 	br := t.below.bridge
-	if w.bridged(t, br.after[bridgeIn], p) && w.bridged(t, br.before[bridgeAcross], p) &&
-		w.hook(t, nft.HookForward, p) && w.bridged(t, br.after[bridgeAcross], p) && w.bridged(t, br.leaving, p) {
+	if w.bridged(t, br.after[bridgeIn], p, entering) && w.bridged(t, br.before[bridgeAcross], p, crossing) &&
+		w.hook(t, nft.HookForward, p) && w.bridged(t, br.after[bridgeAcross], p, crossing) && w.bridged(t, br.leaving, p, leaving) {
 		w.leave(t, p, nil)
 	}
 }
@@ -233,6 +258,6 @@ func (w *worker) otherCrosses(t *tables, p *packet.Packet) bool {
 		return true
 	}
 	br := t.below.bridge
-	return w.bridged(t, br.after[bridgeIn], p) && w.bridged(t, br.before[bridgeAcross], p) &&
-		w.bridged(t, br.after[bridgeAcross], p) && w.bridged(t, br.leaving, p)
+	return w.bridged(t, br.after[bridgeIn], p, entering) && w.bridged(t, br.before[bridgeAcross], p, crossing) &&
+		w.bridged(t, br.after[bridgeAcross], p, crossing) && w.bridged(t, br.leaving, p, leaving)
 }

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -181,6 +182,54 @@ table inet i {
 	}
 	if _, err := newNet(t, "", 1).box.Compile(tree); err != nil {
 		t.Errorf("a rule for routers on a router: %v", err)
+	}
+}
+
+// TestBridgeSees: what chains of bridge tables find in frames, as Linux shows them.
+func TestBridgeSees(t *testing.T) {
+	taggedARP := frame.Build(clientToBox, frame.VLAN{TCI: 5}, frame.ARP{Sender: "10.0.0.2", Target: "10.0.0.1"})
+	taggedEcho := frame.Build(clientToBox, frame.VLAN{TCI: 5}, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.ICMP{Type: 8})
+	twice := frame.Build(clientToBox, frame.VLAN{TPID: 0x88a8, TCI: 5}, frame.VLAN{TCI: 6}, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2})
+	for _, c := range []struct {
+		name, hook, rule string
+		frame            []byte
+		holds            bool
+	}{
+		{"ARP", "forward priority 0", "arp htype 1", arpAsk, true},
+		{"ARP behind a tag", "forward priority 0", "arp htype 1", taggedARP, false},
+		{"ARP behind a tag that is asked for", "forward priority 0", "vlan id 5 arp htype 1", taggedARP, true},
+		{"ARP wherever it is", "forward priority 0", "meta protocol arp arp htype 1", taggedARP, true},
+		{"address behind a tag", "forward priority 0", "ip saddr 10.0.0.2", taggedEcho, true},
+		{"message behind a tag", "forward priority 0", "icmp type echo-request", taggedEcho, false},
+		{"message behind a tag, as IP", "forward priority 0", "ip saddr 10.0.0.2 icmp type echo-request", taggedEcho, true},
+		{"no protocol", "forward priority 0", "meta l4proto != tcp", arpAsk, false},
+		{"another protocol", "forward priority 0", "meta l4proto != tcp", plainFrame, true},
+		{"for another station", "prerouting priority -300", "meta pkttype other", elsewhere, true},
+		{"for another station still", "postrouting priority 0", "meta pkttype other", elsewhere, true},
+		{"for this one", "forward priority 0", "meta pkttype host", plainFrame, true},
+		{"where from", "forward priority 0", `iifname "lan" oifname "wan"`, plainFrame, true},
+		{"where from, forgotten", "postrouting priority 0", `iifname "lan"`, plainFrame, false},
+		{"where to, early", "prerouting priority 10", `oifname "wan"`, plainFrame, false},
+		{"two tags", "forward priority 0", "ip saddr 10.0.0.2", twice, false},
+		{"two tags, what is behind the first", "forward priority 0", "meta protocol vlan meta length 32", twice, true},
+		{"two tags, what is under both", "forward priority 0", "@nh,0,16 6", twice, true},
+	} {
+		n := newNet(t, "table bridge b {\nchain c {\ntype filter hook "+c.hook+"; policy accept;\n"+c.rule+" counter\n}\n}\n", 1, func(cfg *Config) {
+			cfg.Wire = true
+			for i := range cfg.Ports {
+				cfg.Ports[i].Addrs = nil
+			}
+			cfg.Routes, cfg.Neighbours = nil, nil
+		})
+		n.lan.put(c.frame)
+		n.box.Drain()
+		if out := n.wan.take(); len(out) != 1 || !bytes.Equal(out[0], c.frame) {
+			t.Errorf("%s: %d frames crossed", c.name, len(out))
+		}
+		if got := n.box.Counters()[0].Packets; got != map[bool]uint64{true: 1}[c.holds] {
+			t.Errorf("%s: the rule held %d times", c.name, got)
+		}
+		n.checkLedger()
 	}
 }
 

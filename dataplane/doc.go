@@ -54,7 +54,8 @@
 //
 // Fragments are collected before any chain, so chains below -400 see whole
 // datagrams; a mark or priority that a fragment got at a port's ingress ends there. Bridge
-// tables see what crosses a wire, not what the box itself answers. At most waitHops next hops are waited for at once, with waitFrames
+// tables see what crosses a wire, not what the box itself answers; IP's chains see packets
+// there behind two VLAN tags too, which Linux shows them behind one at most. At most waitHops next hops are waited for at once, with waitFrames
 // packets each; datagrams in fragments do not wait.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, below.go, hooks.go,

@@ -151,7 +151,7 @@ func store(in *ins, w *walk, p *packet.Packet, env *Env) bool {
 	base := w.base[in.src&3]
 	at := base + uint(in.lo/8)
 	n := (uint(in.lo%8) + uint(in.span) + 7) / 8
-	if base >= noHeader || in.src&3 == srcTransport && base == w.base[srcNetwork] || at+n > uint(len(w.data)) || n > 16 {
+	if base >= noHeader || in.src&3 == srcTransport && w.facts&factAstray != 0 || at+n > uint(len(w.data)) || n > 16 {
 		return false
 	}
 	var b, old [16]byte

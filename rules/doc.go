@@ -49,8 +49,8 @@
 // the reason; so is NAT in chains of type filter. A packet's priority is 0 when it
 // comes and by IPv4's TOS when it is forwarded; later rules see what rules set, and
 // nothing queues by it. Ether
-// fields are read from the frame as it came, in front of VLAN tags. Meta pkttype
-// knows broadcast, multicast and host.
+// fields are read from the frame as it came, in front of VLAN tags. Of two tags
+// chains below IP see what Linux shows them: the inner one is what the frame holds, and no IP.
 //
 // Files in reading order:
 //

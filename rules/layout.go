@@ -86,7 +86,7 @@ type ins struct {
 const (
 	factProto       = 0       // 8 bits: transport protocol
 	factFamily      = 8       // 4 bits: NFPROTO_IPV4 or NFPROTO_IPV6
-	factAstray      = 1 << 12 // Linux believes the transport header where the IP header is
+	factAstray      = 1 << 12 // Linux reads words of a later fragment that is no header, of IPv6 from the IP header on
 	factNever       = 1 << 15 // never set: a need that nobody has
 	factState       = 16      // 7 bits: ct state
 	needProto       = 0x00ff
@@ -106,6 +106,8 @@ const (
 	srcProtocol
 	srcPkttype
 	srcPriority
+	srcEther  // the type of all interfaces
+	srcFramed // 0, of what has a transport protocol: nothing else has it
 	srcIif
 	srcOif
 	srcIiftype

@@ -29,6 +29,10 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 		return uint64(p.Bytes), true
 	case srcProtocol:
 		return uint64(p.EtherType), true
+	case srcEther:
+		return linkEther, true
+	case srcFramed:
+		return 0, p.Family != flowtable.FamilyNone && p.L4 > p.L3
 	case srcPkttype:
 		return pkttype(p), true
 	case srcPriority:

@@ -55,7 +55,7 @@ type lowering struct {
 func (lw *lowering) rule(r *rule) error {
 	lw.out, lw.n = r, ordinals{}
 	r.steps = lw.space[:0]
-	lw.link, lw.network = false, lw.ref.table.Family != nft.FamilyInet && lw.ref.table.Family != nft.FamilyNetdev
+	lw.link, lw.network = false, lw.ref.table.Family != nft.FamilyInet && !below(lw.ref.table.Family)
 	for _, st := range r.src.Stmts {
 		if err := lw.stmt(st); err != nil {
 			return err
@@ -99,6 +99,12 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 		typ := operand{src: srcTransport, end: 1, mask: [2]uint64{0, 0xff}, guard: o.guard}
 		lw.load(opByteIn, typ, step{words: set})
 	}
+	if o.src == srcIiftype && o.mask[1] != 0 && lw.ref.table.Family == nft.FamilyBridge {
+		o.src = srcEther // Linux asks the device that has the frame, and there is one at every hook
+	}
+	if o.proto && below(lw.ref.table.Family) {
+		lw.load(opTest, operand{src: srcFramed}, step{})
+	}
 	if o.frame != 0 {
 		lw.frame(o.frame)
 	}
@@ -112,14 +118,27 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 	lw.out.steps = append(lw.out.steps, s)
 }
 
-// frame adds a pure step that asks for an EtherType, behind VLAN tags.
+// frame adds a pure step that asks for an EtherType: behind VLAN tags if the rule
+// has asked what stands there, and else where nft asks for it, see under.
 func (lw *lowering) frame(etherType uint16) {
+	if !lw.network && (lw.link || lw.ref.table.Family == nft.FamilyBridge) {
+		lw.network = true
+		lw.untagged(etherType)
+		return
+	}
+	lw.network = true
 	lw.load(opTest, operand{src: srcProtocol}, step{ins: ins{test: test{mask: 0xffff, lo: uint64(etherType)}}})
+}
+
+// untagged adds a pure step that asks for an EtherType in front of VLAN tags.
+func (lw *lowering) untagged(etherType uint16) {
+	lw.load(opTest, operand{src: srcLink, end: 14}, step{ins: ins{test: test{mask: 0xffff, lo: uint64(etherType)}}})
 }
 
 // under adds the pure step that nft adds where a rule asks for IP and has asked
 // for Ethernet only: then the EtherType must be that of IP and no VLAN tag's,
-// whereas a rule that knows nothing of Ethernet asks for IP behind tags too.
+// whereas a rule that knows nothing of Ethernet asks for IP behind tags too. In
+// bridge tables only fields of IP's own header are behind tags.
 func (lw *lowering) under(o operand) {
 	switch {
 	case o.link == linkHeader:
@@ -128,15 +147,14 @@ func (lw *lowering) under(o operand) {
 		lw.network = true
 	case o.guard.mask&needFamily != 0 && !lw.network:
 		lw.network = true
-		if !lw.link {
+		if bridge := lw.ref.table.Family == nft.FamilyBridge; bridge && o.src == srcNetwork || !bridge && !lw.link {
 			return
 		}
-		etherType := uint64(packet.EtherIPv4)
+		etherType := packet.EtherIPv4
 		if o.guard.need&needFamily == uint16(nft.FamilyIP6)<<factFamily {
-			etherType = uint64(packet.EtherIPv6)
+			etherType = packet.EtherIPv6
 		}
-		untagged := operand{src: srcLink, end: 14}
-		lw.load(opTest, untagged, step{ins: ins{test: test{mask: 0xffff, lo: etherType}}})
+		lw.untagged(uint16(etherType))
 	}
 }
 
@@ -442,7 +460,7 @@ func (lw *lowering) states(m *nft.Match) {
 	case nft.MetaNfproto:
 		lw.network = true
 	case nft.MetaProtocol:
-		lw.network = lw.network || lw.ref.table.Family == nft.FamilyNetdev
+		lw.network = lw.network || below(lw.ref.table.Family)
 	}
 }
 

@@ -42,6 +42,7 @@ type operand struct {
 	guard guard
 	types []byte // icmp types, one of which the packet must have
 	frame uint16 // the EtherType that the frame must have; 0: any
+	proto bool   // it is the transport protocol, which not every frame has
 	link  uint8  // how it is about Ethernet: linkHeader, linkType; 0: not by name
 }
 
@@ -155,7 +156,9 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 	case nft.MetaMark:
 		return scalar(srcMark, 0, 32), nil
 	case nft.MetaL4proto:
-		return scalar(srcFacts, factProto, 8), nil
+		o := scalar(srcFacts, factProto, 8)
+		o.proto = true
+		return o, nil
 	case nft.MetaNfproto:
 		o := scalar(srcFacts, factFamily, 8)
 		o.mask[1] = needFamily // the four bits above are no part of it and are zero in every family

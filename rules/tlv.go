@@ -39,13 +39,13 @@ func tlvStep(op uint8, e *nft.Option) step {
 }
 
 // findTLV returns where an option begins and how many of its bytes there are,
-// 0: it is not there, as in later fragments of IPv6, where l4 is l3. sound is false when the headers contradict themselves.
+// 0: it is not there, as in later fragments. sound is false when the headers contradict themselves.
 func findTLV(kind nft.OptionKind, code uint8, w *walk) (at, size uint, sound bool) {
 	n := uint(len(w.data))
 	l3, l4 := w.base[srcNetwork], w.base[srcTransport]
 	switch kind {
 	case nft.OptionTCP:
-		if uint8(w.facts>>factProto) != flowtable.ProtoTCP || l4 >= noHeader || l4 == l3 || l4+20 > n {
+		if uint8(w.facts>>factProto) != flowtable.ProtoTCP || l4 >= noHeader || w.facts&factAstray != 0 || l4+20 > n {
 			return 0, 0, false
 		}
 		end := l4 + uint(w.data[l4+12]>>4)*4
@@ -68,7 +68,7 @@ func findTLV(kind nft.OptionKind, code uint8, w *walk) (at, size uint, sound boo
 		}
 		return findHeader(w.data, l3, code)
 	case nft.OptionSCTP:
-		if uint8(w.facts>>factProto) != flowtable.ProtoSCTP || l4 >= noHeader || l4 == l3 {
+		if uint8(w.facts>>factProto) != flowtable.ProtoSCTP || l4 >= noHeader || w.facts&factAstray != 0 {
 			return 0, 0, false
 		}
 		for at = l4 + 12; at+4 <= n; {

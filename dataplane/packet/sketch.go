@@ -35,6 +35,38 @@ func (p *Packet) Sketch() {
 	}
 }
 
+// Layers are what Parse has found in a frame with two VLAN tags.
+type Layers struct {
+	l3, l4, etherType uint16
+	family, proto     uint8
+	flags             Flags
+	two               bool
+}
+
+// BehindFirstTag lets a frame with two tags look as chains below IP see it in Linux:
+// one tag is not in the frame but beside it, and what follows is the other one,
+// which is no IP. It returns what Restore wants; of other frames nothing changes.
+func (p *Packet) BehindFirstTag() (was Layers) {
+	const tag = 4
+	if p.VLANs < 2 {
+		return was
+	}
+	was = Layers{p.L3, p.L4, p.EtherType, p.Family, p.Proto, p.Flags & FlagL4, true}
+	p.L3 = EtherLen + tag
+	p.EtherType = be16(p.Data[EtherLen+tag-2:])
+	p.L4, p.Family, p.Proto = 0, flowtable.FamilyNone, 0
+	p.Flags &^= FlagL4
+	return was
+}
+
+// Restore makes a frame what it was before BehindFirstTag.
+func (p *Packet) Restore(was Layers) {
+	if was.two {
+		p.L3, p.L4, p.EtherType, p.Family, p.Proto = was.l3, was.l4, was.etherType, was.family, was.proto
+		p.Flags |= was.flags
+	}
+}
+
 // BuildUnreachable writes into buf the frame of a destination unreachable that
 // answers orig in the name of whom it was sent to, as reject does below IP
 // (nf_reject_skb_v4_unreach). MACs are zero, to be filled on sending. It returns

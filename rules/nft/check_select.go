@@ -80,8 +80,6 @@ func (k *ruleCheck) meta(r *raw, e *Meta) {
 		if k.table.Family != FamilyInet {
 			k.fail(r, "meta nfproto is only useful in the inet family")
 		}
-	case MetaSdif, MetaSdifname:
-		k.notIn(r, FamilyNetdev)
 	case MetaIbrname, MetaObrname, MetaIbrpvid, MetaIbrvproto:
 		if k.table.Family != FamilyBridge {
 			k.fail(r, "Could not process rule: Operation not supported")

@@ -41,7 +41,7 @@ func exprHooks(e Expr) int {
 			return atFwd | atOut | atEnd
 		}
 	case *Meta:
-		if e.Key == MetaSdif || e.Key == MetaSdifname {
+		if e.sdif() {
 			return atIn | atFwd
 		}
 	case *Socket:
@@ -50,4 +50,16 @@ func exprHooks(e Expr) int {
 		return atPre | atIn | atFwd
 	}
 	return -1
+}
+
+func (e *Meta) sdif() bool { return e.Key == MetaSdif || e.Key == MetaSdifname }
+
+// readsSdif says whether a statement asks for the port of a VRF that a packet came
+// by, which only IP's chains know.
+func readsSdif(st Stmt) (yes bool) {
+	EachExpr(st, func(e Expr) {
+		m, ok := e.(*Meta)
+		yes = yes || ok && m.sdif()
+	})
+	return yes
 }

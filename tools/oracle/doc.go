@@ -6,7 +6,8 @@
 //	oracle run FILE...    scripts from files
 //	oracle fuzz           random sequences of packets, differences made short
 //	oracle pcap FILE...   captures
-//	oracle rules          random rulesets judge random packets (package rulefuzz)
+//	oracle rules          random rulesets judge random packets (package rulefuzz);
+//	                      with --family bridge the box is a wire, the kernel a bridge
 //
 // # Scripts
 //

@@ -52,6 +52,7 @@ func TestJudged(t *testing.T) {
 	}
 	for n := range judgedCases {
 		look(rulefuzz.Make(1, n, rulefuzz.Options{NAT: true}).Text())
+		look(rulefuzz.Make(1, n, rulefuzz.Options{Wire: true}).Text())
 	}
 	rows := slices.Sorted(maps.Keys(used))
 	if *updateJudged {

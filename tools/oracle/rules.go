@@ -23,6 +23,7 @@ type ruling struct {
 	most     int
 	refused  int
 	listing  bool
+	family   string
 	make     rulefuzz.Options
 }
 
@@ -36,6 +37,13 @@ kernel and through sluice and compares frames, counters, sets, quotas and entrie
 What differs is made short and printed; a file that holds what was printed can be
 played again.`,
 		RunE: func(cmd *cobra.Command, files []string) error {
+			switch r.family {
+			case "":
+			case "bridge":
+				r.make.Wire, r.make.NAT = true, false
+			default:
+				return fmt.Errorf("--family %s: only bridge has cases of its own", r.family)
+			}
 			if len(files) > 0 {
 				return r.files(cmd.OutOrStdout(), files)
 			}
@@ -52,8 +60,17 @@ played again.`,
 	f.IntVar(&r.make.Packets, "packets", 240, "packets of a ruleset")
 	f.IntVar(&r.most, "most", 5, "differences after which to stop")
 	f.BoolVar(&r.listing, "listing", false, "compare the text of listings too")
+	f.StringVar(&r.family, "family", "", "bridge: tables of that family, and boxes that are wires")
 	f.IntVar(&r.refused, "show-refused", 10, "refused rules to show")
 	return cmd
+}
+
+// between plays to the kernel as a router or as a bridge.
+func (r *ruling) between(f func(*pair.Kernel) error) error {
+	if r.make.Wire {
+		return pair.RunWire(f)
+	}
+	return pair.Run(f)
 }
 
 // run plays random cases.
@@ -64,8 +81,8 @@ func (r *ruling) run(w io.Writer) error {
 	fmt.Fprintf(w, "seed %d\n", r.seed)
 	failed, passed, cases := 0, 0, 0
 	refused := map[string]int{}
-	err := pair.Run(func(k *pair.Kernel) error {
-		p := &rulefuzz.Player{Kernel: k, Workers: r.workers, Burst: r.burst, Listing: r.listing}
+	err := r.between(func(k *pair.Kernel) error {
+		p := &rulefuzz.Player{Kernel: k, Workers: r.workers, Burst: r.burst, Listing: r.listing, Wire: r.make.Wire}
 		start := time.Now()
 		for n := r.first; failed < r.most; n++ {
 			if r.length > 0 && time.Since(start) >= r.length || r.length == 0 && passed >= r.verdicts {
@@ -129,8 +146,8 @@ func show(w io.Writer, diffs []string) {
 // files plays cases from files.
 func (r *ruling) files(w io.Writer, files []string) error {
 	passed, failed := 0, 0
-	err := pair.Run(func(k *pair.Kernel) error {
-		p := &rulefuzz.Player{Kernel: k, Workers: r.workers, Burst: r.burst, Listing: r.listing}
+	err := r.between(func(k *pair.Kernel) error {
+		p := &rulefuzz.Player{Kernel: k, Workers: r.workers, Burst: r.burst, Listing: r.listing, Wire: r.make.Wire}
 		for _, name := range files {
 			text, err := os.ReadFile(name)
 			if err != nil {

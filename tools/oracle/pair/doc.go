@@ -9,6 +9,9 @@
 // about: frames out with their side, conntrack entries, rule counters, conntrack's
 // own counters.
 //
+// A wire (RunWire, Case.Wire) has the interfaces without addresses: the kernel's
+// are ports of a bridge.
+//
 // # Speed
 //
 // Namespaces and cables are made once. Frames go through packet sockets on the
@@ -39,6 +42,6 @@
 // Frames for the box itself end there: its own stack is no part of the
 // comparison. Entry, counter and frame formats are those of kernel 6.18.
 //
-// Files in reading order: plan.go (the network), kernel.go, ctnetlink.go, nft.go,
+// Files in reading order: plan.go (the network), kernel.go, bridge.go, ctnetlink.go, nft.go,
 // list.go, tables.go, sluice.go, port.go, entry.go, diff.go, edge.go, chance.go, cookie.go.
 package pair

@@ -37,12 +37,14 @@ type Kernel struct {
 	lab    *lab.Lab
 	taps   [2]*lab.Tap
 	nf     *netfilter
-	index  [2]int // of the interfaces
-	ask    []byte // the barrier's question, an ARP request
-	rules  string // in force
-	tool   string // whose tables have the case's dump: iptables, ip6tables or none
-	named  string // the dump, for the tables that it names
-	mtu    int    // of the WAN's interface
+	index  [2]int   // of the interfaces
+	ask    []byte   // the barrier's question, an ARP request
+	wire   bool     // it is a bridge
+	aside  *lab.Tap // of a bridge: where the barrier goes
+	rules  string   // in force
+	tool   string   // whose tables have the case's dump: iptables, ip6tables or none
+	named  string   // the dump, for the tables that it names
+	mtu    int      // of the WAN's interface
 	routes []Route
 	was    map[string]string // settings that a script changed, and their values before
 	known  map[Tuple]uint16  // original tuples that have been seen, with their zone
@@ -57,7 +59,9 @@ type Kernel struct {
 
 // Run makes the kernel's side and calls f on a thread in the box's namespace.
 // All methods of the Kernel must be called there, none after f returns.
-func Run(f func(*Kernel) error) (err error) {
+func Run(f func(*Kernel) error) error { return run(false, f) }
+
+func run(wire bool, f func(*Kernel) error) (err error) {
 	if err := lab.Privileged(); err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func Run(f func(*Kernel) error) (err error) {
 	if err != nil {
 		return err
 	}
-	k := &Kernel{lab: l, mtu: MTU, was: map[string]string{}, known: map[Tuple]uint16{}}
+	k := &Kernel{lab: l, wire: wire, mtu: MTU, was: map[string]string{}, known: map[Tuple]uint16{}}
 	defer func() { err = errors.Join(err, k.close()) }()
 	if err := k.build(); err != nil {
 		return fmt.Errorf("the kernel's network: %w", err)
@@ -87,7 +91,7 @@ func Run(f func(*Kernel) error) (err error) {
 
 func (k *Kernel) close() error {
 	var errs []error
-	for _, t := range k.taps {
+	for _, t := range append(k.taps[:], k.aside) {
 		if t != nil {
 			errs = append(errs, t.Close())
 		}
@@ -123,9 +127,15 @@ func (k *Kernel) build() error {
 			return err
 		}
 	}
-	for _, name := range []string{"all", "default"} {
-		if err := lab.Sysctl(k.lab.NS(wireNode), "net/ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
-			return err
+	silent := []string{wireNode}
+	if k.wire {
+		silent = append(silent, boxNode)
+	}
+	for _, node := range silent {
+		for _, name := range []string{"all", "default"} {
+			if err := lab.Sysctl(k.lab.NS(node), "net/ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
+				return err
+			}
 		}
 	}
 	for _, s := range []Side{Lan, Wan} {
@@ -133,13 +143,20 @@ func (k *Kernel) build() error {
 			return err
 		}
 	}
+	if k.wire {
+		if err := k.bridge(); err != nil {
+			return err
+		}
+		time.Sleep(settle)
+		return nil
+	}
 	for _, six := range []bool{false, true} {
 		if err := k.lab.AddRoute(boxNode, "", HostAddr(Wan, 0, six).String()); err != nil {
 			return err
 		}
 	}
 	k.ask = arpRequest(Lan)
-	time.Sleep(300 * time.Millisecond) // multicast listener reports leave, which rules would count
+	time.Sleep(settle) // multicast listener reports leave, which rules would count
 	return nil
 }
 
@@ -160,36 +177,47 @@ func (k *Kernel) cable(s Side) error {
 			return fmt.Errorf("turn offloads of %s off: %w: %s", end[1], err, out)
 		}
 	}
-	for _, p := range boxNet[s] {
-		if err := k.lab.AddAddr(boxNode, name, p.String()); err != nil {
-			return err
-		}
-	}
 	link, err := k.lab.Link(boxNode, name)
 	if err != nil {
 		return err
 	}
 	k.index[s] = link.Index
-	err = k.lab.Do(boxNode, func() error {
+	if !k.wire {
+		if err := k.address(s); err != nil {
+			return err
+		}
+	}
+	k.taps[s], err = lab.OpenTap(k.lab.NS(wireNode), wireName(s), lab.TapConfig{Incoming: true, Direct: true})
+	return err
+}
+
+// address gives an interface of a router its addresses and neighbours.
+func (k *Kernel) address(s Side) error {
+	for _, p := range boxNet[s] {
+		if err := k.lab.AddAddr(boxNode, s.String(), p.String()); err != nil {
+			return err
+		}
+	}
+	return k.lab.Do(boxNode, func() error {
 		mac := HostMAC(s)
 		for _, a := range neighbours(s) {
-			err := netlink.NeighSet(&netlink.Neigh{LinkIndex: link.Index, IP: a.AsSlice(), HardwareAddr: mac[:], State: netlink.NUD_PERMANENT})
+			err := netlink.NeighSet(&netlink.Neigh{LinkIndex: k.index[s], IP: a.AsSlice(), HardwareAddr: mac[:], State: netlink.NUD_PERMANENT})
 			if err != nil {
 				return fmt.Errorf("neighbour %v: %w", a, err)
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	k.taps[s], err = lab.OpenTap(k.lab.NS(wireNode), wireName(s), lab.TapConfig{Incoming: true, Direct: true})
-	return err
 }
 
 // arpRequest asks for the box's address on a side.
 func arpRequest(s Side) []byte {
-	mac, from, to := HostMAC(s), HostAddr(s, 0, false).As4(), BoxAddr(s, false).As4()
+	return arpAsk(HostMAC(s), HostAddr(s, 0, false), BoxAddr(s, false))
+}
+
+// arpAsk asks for the address to.
+func arpAsk(mac [6]byte, sender, target netip.Addr) []byte {
+	from, to := sender.As4(), target.As4()
 	b := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, mac[:]...)
 	b = append(b, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1)
 	b = append(append(b, mac[:]...), from[:]...)
@@ -353,6 +381,9 @@ func (k *Kernel) Send(frames ...Frame) ([]Frame, error) {
 		if err := k.taps[f.Side].Send(f.Data); err != nil {
 			return nil, err
 		}
+	}
+	if k.wire {
+		return k.crossed()
 	}
 	if err := k.taps[Lan].Send(k.ask); err != nil {
 		return nil, err

@@ -40,7 +40,8 @@ type Case struct {
 	Six      bool   // the dump is one of ip6tables
 	Settings []Setting
 	Routes   []Route
-	WanMTU   int // of the WAN's interface in bytes; 0: 1400, so that packets can be too long
+	Wire     bool // the box is a wire, as the kernel of RunWire is
+	WanMTU   int  // of the WAN's interface in bytes; 0: 1400, so that packets can be too long
 }
 
 // expects says whether the rules make flows expect others.

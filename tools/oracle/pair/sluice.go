@@ -53,8 +53,13 @@ func NewSluice(workers int, index [2]int, c *Case) (*Sluice, error) {
 			return nil, err
 		}
 	}
+	cfg.Wire = c.Wire
 	for _, side := range []Side{Lan, Wan} {
 		s.ports[side] = newPort(side, c.mtu(side), workers)
+		if c.Wire {
+			cfg.Ports = append(cfg.Ports, dataplane.PortConfig{Port: s.ports[side], Index: uint32(index[side]), Peer: -1})
+			continue
+		}
 		cfg.Ports = append(cfg.Ports, dataplane.PortConfig{
 			Port: s.ports[side], Index: uint32(index[side]), Peer: -1, Addrs: boxNet[side][:],
 		})
@@ -62,7 +67,11 @@ func NewSluice(workers int, index [2]int, c *Case) (*Sluice, error) {
 			cfg.Neighbours = append(cfg.Neighbours, route.Neighbour{Port: uint16(side), Addr: a, MAC: HostMAC(side)})
 		}
 	}
-	for _, r := range append([]Route{{netip.MustParsePrefix("0.0.0.0/0"), Wan}, {netip.MustParsePrefix("::/0"), Wan}}, c.Routes...) {
+	ways := append([]Route{{netip.MustParsePrefix("0.0.0.0/0"), Wan}, {netip.MustParsePrefix("::/0"), Wan}}, c.Routes...)
+	if c.Wire { // no way leads anywhere, and the barrier goes by another cable
+		ways, s.ask = nil, nil
+	}
+	for _, r := range ways {
 		cfg.Routes = append(cfg.Routes, route.Route{Prefix: r.Prefix, Gateway: HostAddr(r.Side, 0, r.Prefix.Addr().Is6()), Port: uint16(r.Side)})
 	}
 	var err error
@@ -136,7 +145,9 @@ func (s *Sluice) Send(frames ...Frame) ([]Frame, error) {
 			s.box.Drain()
 		}
 	}
-	s.ports[Lan].put(0, s.ask) // chains at a port's ingress see the kernel's barrier too
+	if s.ask != nil {
+		s.ports[Lan].put(0, s.ask) // chains at a port's ingress see the kernel's barrier too
+	}
 	s.box.Drain()
 	var out []Frame
 	for _, side := range []Side{Lan, Wan} {

@@ -12,8 +12,11 @@ import (
 const seed = 7
 
 func TestCaseIsAFunctionOfSeedAndNumber(t *testing.T) {
-	opt := Options{Packets: 60, NAT: true}
-	for n := range 20 {
+	for n := range 40 {
+		opt := Options{Packets: 60, NAT: true}
+		if n >= 20 {
+			opt = Options{Packets: 60, Wire: true}
+		}
 		a, b := Make(seed, n, opt), Make(seed, n, opt)
 		if a.Replay() != b.Replay() {
 			t.Fatalf("case %d of seed %d differs from itself", n, seed)

@@ -21,17 +21,24 @@
 // entries of conntrack. So a listing that nft would print otherwise is a
 // difference as well.
 //
+// # Wires
+//
+// Options.Wire makes cases of tables of family bridge, for a kernel with a bridge
+// of two ports and for boxes that are wires. Frames of any kind cross: tagged once
+// or twice, ARP, no IP at all, in fragments.
+//
 // # Limits
 //
 // Rates of limits are so low that nothing comes back while a case is played;
 // what time brings about is for tests on the virtual clock. Where rules ask for
 // the time of the day a case waits until none of theirs is near. What chance
 // decides (numgen random, symhash, meta random, meta cpu) is asked for so that
-// any answer gives the same verdict. Left out are bridges, expectations, SYN proxies,
+// any answer gives the same verdict. Left out are expectations, SYN proxies,
 // later fragments behind a VLAN tag, and several workers where rules write addresses
 // in front of conntrack: what makes two flows one there leaves one with each worker.
-// A Player belongs to the thread of its Kernel. A case is a function of seed and number.
+// Nothing is rejected on a wire,
+// and nothing asked of its name: kernel 6.18 has no such thing here. A Player belongs to the thread of its Kernel. A case is a function of seed and number.
 //
 // Files in reading order: case.go (rulesets as text, files), values.go, fields.go,
-// matches.go, sets.go, statements.go, rulesets.go, packets.go, options.go, play.go, listing.go.
+// matches.go, sets.go, statements.go, rulesets.go, packets.go, options.go, wire.go, play.go, listing.go.
 package rulefuzz

@@ -11,7 +11,7 @@ type scope struct{ l3, l4 string }
 
 func (s scope) allows(f *field) bool {
 	switch {
-	case f.l3 != "" && s.l3 != "" && f.l3 != s.l3:
+	case f.l3 != "" && s.l3 != "" && f.l3 != s.l3, f.l3 == "arp" && s.l4 != "":
 		return false
 	case f.l4 == "" || s.l4 == f.l4:
 		return true
@@ -28,6 +28,9 @@ const settled = "*"
 func (s scope) with(f *field) scope {
 	if f.l3 != "" {
 		s.l3 = f.l3
+	}
+	if f.l3 == "arp" {
+		s.l4 = settled
 	}
 	if f.l4 != "" && f.l4 != "th" {
 		s.l4 = f.l4
@@ -68,6 +71,12 @@ func (g *maker) field(s *scope, keys bool) *field {
 		if g.chance(9) {
 			f = &rare[g.IntN(len(rare))]
 		}
+		if g.wire && g.chance(3) {
+			f = &framed[g.IntN(len(framed))]
+		}
+		if g.wire && strings.HasPrefix(f.text, "vlan") && *s != (scope{}) {
+			continue // nft wants a frame's tag in front of what the frame holds
+		}
 		if keys && !f.set || !s.allows(f) || !g.has(f) {
 			continue
 		}
@@ -80,8 +89,10 @@ func (g *maker) field(s *scope, keys bool) *field {
 func (g *maker) has(f *field) bool {
 	switch {
 	case strings.HasPrefix(f.text, "vlan"): // what else has a tag goes no further
-		return g.hook == "ingress"
-	case g.table.Family == "netdev" && strings.HasPrefix(f.text, "ct "):
+		return g.hook == "ingress" || g.wire
+	case strings.HasPrefix(f.text, "arp "), strings.HasPrefix(f.text, "fib") && g.wire:
+		return strings.HasPrefix(f.text, "arp ") && g.wire
+	case g.belowIP() && strings.HasPrefix(f.text, "ct "):
 		return false
 	case g.table.Family == "ip" && f.l3 == "ip6", g.table.Family == "ip6" && f.l3 == "ip":
 		return false
@@ -315,7 +326,7 @@ func (g *maker) computed(s *scope) string {
 	case 8, 9:
 		return g.certain()
 	case 10:
-		if g.table.Family == "netdev" {
+		if g.belowIP() {
 			return ""
 		}
 		return "ct expiration " + pick(g.dice, "< ", "> ", "<= ", ">= ", "!= 15s-") + pick(g.dice, "45s", "90s", "150s", "1000s", "2h")
@@ -398,7 +409,7 @@ func (g *maker) clock() string {
 
 // family is the rule's, where the table has both.
 func (s scope) family(table string) string {
-	if table == "inet" || table == "netdev" {
+	if table == "inet" || belowIP(table) {
 		return strings.Trim(s.l3, settled)
 	}
 	return table

@@ -54,7 +54,7 @@ func (g *maker) extension() frame.Layer {
 // pieces cuts some datagrams into fragments, in any order: all of them come.
 func (g *maker) pieces(p pair.Frame) []pair.Frame {
 	const header = 14
-	if len(p.Data) < header+100 || g.frames || !g.chance(4) {
+	if len(p.Data) < header+100 || g.frames && !(g.wire && plainIP(p.Data)) || !g.chance(4) {
 		return []pair.Frame{p}
 	}
 	if p.Data[12] == 8 { // the same number must not come twice

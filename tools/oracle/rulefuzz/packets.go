@@ -160,11 +160,14 @@ func (g *maker) packet(f *flow) pair.Frame {
 		layers = append(layers, frame.IPv4{Src: src.String(), Dst: dst.String(), TTL: ttl, TTLZero: true, TOS: tos, ID: uint16(g.aim(kID).lo), DF: g.chance(2)})
 	}
 	layers = append(layers, g.transport(f, dir, sport, dport)...)
-	if g.frames {
+	switch {
+	case g.wire:
+		layers = g.crossing(side, layers)
+	case g.frames:
 		layers = g.below(layers)
 	}
 	p := pair.Frame{Side: side, Data: frame.Build(layers...)}
-	if g.frames && g.chance(30) && p.Data[12] != 0x81 {
+	if g.frames && g.chance(30) && p.Data[12] != 0x81 && (!g.wire || len(p.Data) > 26 && p.Data[12] == 8) {
 		p.Data[24+g.IntN(2)] ^= 1 // of IPv4 the header's checksum
 	}
 	return p

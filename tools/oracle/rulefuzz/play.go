@@ -19,6 +19,7 @@ type Player struct {
 	Workers []int
 	Burst   int  // packets between two comparisons
 	Listing bool // the text of the listing must be the same as well
+	Wire    bool // the Kernel is one of pair.RunWire
 
 	Packets  int // sent so far
 	Rules    int // lines of the cases so far
@@ -63,7 +64,7 @@ var unchecked = []pair.Setting{{Name: "checksum", Value: 0}}
 func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error) {
 	p.turn++
 	awaitHour(rules, time.Now(), time.Sleep)
-	setup := &pair.Case{Rules: fmt.Sprintf("%s# %d\n", rules, p.turn), WanMTU: pair.MTU, Settings: unchecked} // different each time, so that it is loaded anew
+	setup := &pair.Case{Rules: fmt.Sprintf("%s# %d\n", rules, p.turn), WanMTU: pair.MTU, Settings: unchecked, Wire: p.Wire} // different each time, so that it is loaded anew
 	if err := p.Kernel.Begin(setup); err != nil {
 		return o, refusal("kernel", err)
 	}
@@ -231,7 +232,7 @@ func (p *Player) Fit(c *Case) (refused []string, o Outcome, err error) {
 
 // taken says whether sluice takes a ruleset that the kernel does not.
 func (p *Player) taken(c *Case) bool {
-	setup := &pair.Case{Rules: c.Text()}
+	setup := &pair.Case{Rules: c.Text(), Wire: p.Wire}
 	var r *Refusal
 	if err := p.Kernel.Begin(setup); err == nil || !errors.As(refusal("kernel", err), &r) {
 		return false

@@ -21,6 +21,7 @@ type maker struct {
 	early   bool // it is a base chain in front of conntrack
 	nats    bool // some rules translate
 	frames  bool // some rules see frames below IP
+	wire    bool // the box is a wire
 	flows   int
 }
 
@@ -33,26 +34,32 @@ type callee struct {
 type Options struct {
 	Packets int  // of a case
 	NAT     bool // chains of type nat too
+	Wire    bool // for a wire: tables of family bridge
 }
 
 // Make makes the n-th case of a seed.
 func Make(seed uint64, n int, opt Options) *Case {
-	g := &maker{dice: newDice(seed, n), c: &Case{}}
+	g := &maker{dice: newDice(seed, n), c: &Case{}, wire: opt.Wire, frames: opt.Wire}
 	for i := range fields {
 		g.weight += fields[i].weigh
 	}
 	for i := range pick(g.dice, 1, 1, 1, 2, 3) {
 		g.tableOf(i, opt)
 	}
-	g.c.Tables = append(g.c.Tables, &Table{Family: "inet", Name: "zz", Chains: []*Chain{
-		{Name: "mine", Base: "type filter hook input priority 2000; policy drop;"}, // the box's own stack would answer
-	}})
+	if !g.wire {
+		g.c.Tables = append(g.c.Tables, &Table{Family: "inet", Name: "zz", Chains: []*Chain{
+			{Name: "mine", Base: "type filter hook input priority 2000; policy drop;"}, // the box's own stack would answer
+		}})
+	}
 	g.packets(opt.Packets)
 	return g.c
 }
 
 func (g *maker) tableOf(n int, opt Options) {
 	g.table = &Table{Family: pick(g.dice, "inet", "inet", "inet", "ip", "ip6", "netdev"), Name: fmt.Sprintf("t%d", n)}
+	if g.wire {
+		g.table.Family = "bridge"
+	}
 	g.sets, g.objects, g.calls = nil, map[string][]string{}, nil
 	g.c.Tables = append(g.c.Tables, g.table)
 	g.hooks = []string{pick(g.dice, "forward", "prerouting", "forward")}
@@ -61,7 +68,12 @@ func (g *maker) tableOf(n int, opt Options) {
 			g.hooks = append(g.hooks, hook)
 		}
 	}
-	if g.table.Family == "netdev" {
+	if g.wire {
+		g.hooks = []string{pick(g.dice, "forward", "prerouting", "postrouting"), pick(g.dice, "forward", "prerouting", "postrouting")}
+		if g.hooks[0] == g.hooks[1] && g.chance(2) {
+			g.hooks = g.hooks[:1]
+		}
+	} else if g.table.Family == "netdev" {
 		g.hooks = []string{"ingress"}
 	} else if g.table.Family == "inet" && g.chance(8) {
 		g.hooks = append(g.hooks, "ingress")
@@ -77,7 +89,7 @@ func (g *maker) tableOf(n int, opt Options) {
 		prio := pick(g.dice, "0", "0", "filter", "-150", "-300", "10", "-99", "99", "101", "300", fmt.Sprint(g.IntN(400)-200))
 		bases = append(bases, base{hook, "filter", fmt.Sprintf("type filter hook %s priority %s; policy %s;", hook, strings.TrimSpace(prio), pick(g.dice, "accept", "accept", "accept", "drop"))})
 	}
-	if opt.NAT && g.chance(3) && g.table.Family != "netdev" {
+	if opt.NAT && g.chance(3) && !g.belowIP() {
 		g.nats = true
 		if g.chance(2) {
 			bases = append(bases, base{"prerouting", "nat", "type nat hook prerouting priority dstnat; policy accept;"})
@@ -115,7 +127,7 @@ func (g *maker) chain(c *Chain, class, hook string, number int) {
 	}
 	for range 1 + g.IntN(pick(g.dice, 3, 8, 16)) {
 		r := g.rule()
-		for g.table.Family == "netdev" && strings.Contains(strings.Join(r, " "), "ct ") { // there are no flows
+		for g.belowIP() && strings.Contains(strings.Join(r, " "), "ct ") { // there are no flows
 			r = g.rule()
 		}
 		c.Rules = append(c.Rules, r)
@@ -151,7 +163,12 @@ func (g *maker) run(c *Chain) {
 }
 
 // both says whether the table sees IPv4 and IPv6.
-func (g *maker) both() bool { return g.table.Family == "inet" || g.table.Family == "netdev" }
+func (g *maker) both() bool { return g.table.Family == "inet" || g.belowIP() }
+
+// belowIP says whether the table sees frames, and no flows.
+func (g *maker) belowIP() bool { return belowIP(g.table.Family) }
+
+func belowIP(family string) bool { return family == "netdev" || family == "bridge" }
 
 func (g *maker) rule() []string {
 	var r []string

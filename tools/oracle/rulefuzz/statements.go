@@ -58,7 +58,7 @@ func (g *maker) minor(s *scope) string {
 			return fmt.Sprintf("ct zone set %d", 1+g.IntN(3))
 		}
 	case 1:
-		if g.table.Family != "netdev" {
+		if !g.belowIP() {
 			return "ct event set " + pick(g.dice, "new", "new,destroy", "assured")
 		}
 	case 2:
@@ -146,7 +146,7 @@ func (g *maker) rewrite(s *scope) string {
 	}
 	*s = s.with(&w.field)
 	v := pick(g.dice, w.values...)
-	if v == "rt mtu" && g.hook != "forward" && g.hook != "postrouting" {
+	if v == "rt mtu" && (g.wire || g.hook != "forward" && g.hook != "postrouting") {
 		v = "900"
 	}
 	return w.text + " set " + v
@@ -223,7 +223,7 @@ func (g *maker) last(s *scope) string {
 		if t := g.nat(s); t != "" {
 			return t
 		}
-	case n == 0 && g.class == "filter" && (g.hook == "forward" || g.hook == "prerouting" || g.hook == "ingress"):
+	case n == 0 && g.class == "filter" && !g.wire && (g.hook == "forward" || g.hook == "prerouting" || g.hook == "ingress"):
 		return g.reject(s)
 	case n == 1:
 		f := g.field(s, true)
