@@ -185,6 +185,9 @@ func (c *checker) deleteObject(cmd *command, t *Table) {
 	}
 	o := t.object(cmd.kind, cmd.name.text)
 	if o == nil {
+		if near := c.nearObject(cmd.name.text); near != "" {
+			c.failToken(&cmd.name, "%s%s", noEntry, near)
+		}
 		fail(noEntry)
 	}
 	if uses(o, nil); busy {

@@ -32,7 +32,11 @@ func FromJSON(doc []byte) ([]byte, error) {
 	r := &jsonReader{}
 	for i, x := range list {
 		if err := r.command(x); err != nil {
-			return nil, jsonError("Parsing command array at index %d failed: %v", i, err)
+			var list ErrorList
+			for _, msg := range around(err, "Parsing command array at index %d failed.", i) {
+				list = append(list, &Error{Pos: Pos{File: "internal"}, Msg: msg})
+			}
+			return nil, list
 		}
 	}
 	r.flush()
@@ -49,12 +53,22 @@ func jsonError(format string, args ...any) error {
 	return &Error{Pos: Pos{File: "internal"}, Msg: fmt.Sprintf(format, args...)}
 }
 
-// jsonProblem is what is wrong with a document, in the words of nft's library.
-type jsonProblem string
+// jsonProblem is what is wrong with a document, in the words of nft's library, and
+// behind it what it is in, from inside to outside.
+type jsonProblem []string
 
-func (e jsonProblem) Error() string { return string(e) }
+func (e jsonProblem) Error() string { return strings.Join(e, " ") }
 
-func wrongJSON(format string, args ...any) error { return jsonProblem(fmt.Sprintf(format, args...)) }
+func wrongJSON(format string, args ...any) error { return jsonProblem{fmt.Sprintf(format, args...)} }
+
+// around says what a problem is in.
+func around(err error, format string, args ...any) jsonProblem {
+	in := fmt.Sprintf(format, args...)
+	if p, ok := err.(jsonProblem); ok {
+		return append(slices.Clone(p), in)
+	}
+	return jsonProblem{err.Error(), in}
+}
 
 // jsonReader turns JSON commands into text.
 type jsonReader struct {
@@ -293,7 +307,7 @@ func (r *jsonReader) rule(m *members, head, verb string) {
 	for i, x := range list {
 		text, err := jsonStatement(x)
 		if err != nil && m.err == nil {
-			m.err = wrongJSON("Parsing expr array at index %d failed: %v", i, err)
+			m.err = around(err, "Parsing expr array at index %d failed.", i)
 		}
 		head += " " + text
 	}

@@ -66,7 +66,7 @@ func (c *checker) queryTable(cmd *command, q *Query) {
 		q.Single = t.object(cmd.kind, name)
 		if q.Single == nil {
 			if n.verb == "reset" {
-				c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
+				c.failAt(span{cmd.pos, cmd.end}, "Could not process rule: %s", noEntry)
 			}
 			c.failToken(&cmd.name, "%s%s", noEntry, c.nearObject(name))
 		}
@@ -152,13 +152,23 @@ func (e *Element) covers(o *Element) bool {
 func (c *checker) reset(q *Query) {
 	c.out.Changed = true
 	q.before = map[*Table][]*Object{}
-	for _, t := range slices.Clone(c.rs.Tables) {
-		for _, o := range t.Objects {
+	for _, was := range slices.Clone(c.rs.Tables) {
+		if !slices.ContainsFunc(was.Objects, func(o *Object) bool { return q.asks(was, o) }) {
+			continue
+		}
+		t := c.ownTable(was)
+		if q.Table == was {
+			q.Table = t
+		}
+		for _, o := range slices.Clone(t.Objects) {
 			if !q.asks(t, o) {
 				continue
 			}
-			t := c.ownTable(t)
+			single := q.Single == o
 			o = c.ownObject(t, o)
+			if single {
+				q.Single = o
+			}
 			old := *o
 			switch {
 			case o.Counter != nil:

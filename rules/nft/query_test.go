@@ -3,6 +3,7 @@ package nft
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -122,6 +123,53 @@ type pieces struct{ longest, all int }
 func (p *pieces) Write(b []byte) (int, error) {
 	p.longest, p.all = max(p.longest, len(b)), p.all+len(b)
 	return len(b), nil
+}
+
+// TestResetAll: every object of a kind is shown with what it had and then has
+// nothing, in one table or in all.
+func TestResetAll(t *testing.T) {
+	old, err := Parse("f", []byte("table ip a {\n counter c1 { packets 1 bytes 2\n }\n counter c2 { packets 3 bytes 4\n }\n}\ntable ip b {\n counter c3 { packets 5 bytes 6\n }\n quota q { over 5 bytes used 4 bytes\n }\n}\n"), ParseOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		command       string
+		shown, hidden []string
+		left          []string
+	}{
+		{"reset counters", []string{"packets 1 ", "packets 3 ", "packets 5 "}, nil, []string{"used 4 bytes"}},
+		{"reset counters ip", []string{"packets 1 ", "packets 3 ", "packets 5 "}, nil, []string{"used 4 bytes"}},
+		{"reset counters table ip a", []string{"packets 1 ", "packets 3 "}, []string{"packets 5 "}, []string{"packets 5 ", "used 4 bytes"}},
+		{"reset counter ip a c2", []string{"packets 3 "}, []string{"packets 1 ", "packets 5 "}, []string{"packets 1 ", "packets 5 ", "used 4 bytes"}},
+		{"reset quotas table ip b", []string{"used 4 bytes"}, []string{"packets"}, []string{"packets 1 ", "packets 3 ", "packets 5 "}},
+	} {
+		out, err := Run(old, "f", []byte(c.command), ParseOptions{}, PrintOptions{})
+		if err != nil {
+			t.Fatal(c.command, err)
+		}
+		var answer, after bytes.Buffer
+		if err := out.Queries[0].Fprint(&answer, out.Rules, PrintOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := Fprint(&after, out.Rules, PrintOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.shown {
+			if !strings.Contains(answer.String(), want) {
+				t.Errorf("%s does not show %q:\n%s", c.command, want, &answer)
+			}
+		}
+		for _, want := range c.hidden {
+			if strings.Contains(answer.String(), want) {
+				t.Errorf("%s shows %q:\n%s", c.command, want, &answer)
+			}
+		}
+		for _, value := range []string{"packets 1 ", "packets 3 ", "packets 5 ", "used 4 bytes"} {
+			if kept := strings.Contains(after.String(), value); kept != slices.Contains(c.left, value) {
+				t.Errorf("%s: %q is there afterwards: %v\n%s", c.command, value, kept, &after)
+			}
+		}
+	}
 }
 
 // TestListingStreams: a large set is written as it is listed, never as a whole.
