@@ -35,7 +35,7 @@ func build(ix *index, old *remains, pool Pool) (*master, error) {
 	for i, s := range ix.sets {
 		if ix.setBlocks[i] = old.set(s); ix.setBlocks[i] == nil {
 			work = append(work, func() (err error) {
-				ix.setBlocks[i], err = ix.setBlock(s, old)
+				ix.setBlocks[i], err = ix.setBlock(s, old, pool)
 				return err
 			})
 		}

@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sluice-net/sluice/perf/offheap"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -12,11 +14,14 @@ import (
 // of: all workers read it, and all generations until a few per cent of the set have
 // changed. What has changed since is a small set in the image, asked first: keys
 // that were added, with their values, and keys that have gone, with setGone. So an
-// element more in a million costs a new small set.
+// element more in a million costs a new small set. When that has grown the entries are
+// laid down anew, in the pool and not in the edit that finds it so: edits go on with
+// what there is until the new entries are ready.
 
 const (
 	bulkMin    = 1024 // elements of a set that gets memory of its own
 	bulkChange = 1024 // elements that may change before it is made anew; of smaller sets a quarter
+	bulkWait   = 8    // times as many may while the pool makes it
 )
 
 // bulk is the entries of a set and the data of its map, as they were once.
@@ -24,25 +29,66 @@ type bulk struct {
 	words []uint64 // immutable
 	els   nft.Elements
 
-	lock   sync.Mutex
-	region []uint64 // what workers read: the words off the Go heap
-	images int      // that read it
+	lock     sync.Mutex
+	region   []uint64         // what workers read: the words off the Go heap
+	images   int              // that read it
+	spare    *runtime.Cleanup // of a region that no image has read yet; nil: there is none
+	renewing bool
+
+	next atomic.Pointer[block] // that begins with what the set was later; nil: there is none yet
 }
 
 // take returns the words for an image to read. Each take needs a giveBack.
 func (m *bulk) take() ([]uint64, error) {
 	m.lock.Lock()
 	defer m.lock.Unlock()
-	if m.images == 0 {
-		region, err := offheap.Make[uint64](len(m.words))
-		if err != nil {
+	if m.images == 0 && m.spare == nil {
+		if err := m.fill(); err != nil {
 			return nil, err
 		}
-		copy(region, m.words)
-		m.region = region
+	}
+	if m.spare != nil {
+		m.spare.Stop()
+		m.spare = nil
 	}
 	m.images++
 	return m.region, nil
+}
+
+// fill makes the region. Held: m.lock.
+func (m *bulk) fill() error {
+	region, err := offheap.Make[uint64](len(m.words))
+	if err == nil {
+		copy(region, m.words)
+		m.region = region
+	}
+	return err
+}
+
+// prepare makes the region before an image asks for it; the collector frees it if none
+// ever does.
+func (m *bulk) prepare() error {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if err := m.fill(); err != nil {
+		return err
+	}
+	end := runtime.AddCleanup(m, func(region []uint64) { _ = offheap.Free(region) }, m.region)
+	m.spare = &end
+	return nil
+}
+
+// renew lets a pool lay down what the set has become, and says whether it does.
+func (m *bulk) renew(s *nft.Set, ix *index, pool Pool) bool {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	m.renewing = m.renewing || later(pool, func() {
+		b, err := newSetBlock(s, ix)
+		if err == nil && b.bulk != nil && b.bulk.prepare() == nil {
+			m.next.Store(b)
+		}
+	})
+	return m.renewing
 }
 
 func (m *bulk) giveBack() {
@@ -75,12 +121,17 @@ func (ix *index) large() bool {
 
 // setBlock returns the block of a set that has changed: one that only says what has
 // changed, or one that is made from all of its elements.
-func (ix *index) setBlock(s *nft.Set, old *remains) (*block, error) {
+func (ix *index) setBlock(s *nft.Set, old *remains, pool Pool) (*block, error) {
 	if before := old.setNamed(ix.setOf[s].table, s); before != nil && inBulk(s) {
-		if b, err := before.follow(s, ix); b != nil || err != nil {
+		if b, err := before.follow(s, ix, pool); b != nil || err != nil {
 			return b, err
 		}
 	}
+	return newSetBlock(s, ix)
+}
+
+// newSetBlock makes a block from all elements of a set.
+func newSetBlock(s *nft.Set, ix *index) (*block, error) {
 	b := &block{}
 	if err := buildSet(b, s, ix, ix.ports); err != nil {
 		return nil, err
@@ -113,9 +164,14 @@ func (old *remains) setNamed(t *nft.Table, s *nft.Set) *block {
 
 // follow makes of the block of an earlier set the one of what it has become; nil: too
 // much has changed.
-func (b *block) follow(s *nft.Set, ix *index) (*block, error) {
+func (b *block) follow(s *nft.Set, ix *index, pool Pool) (*block, error) {
 	if b.bulk == nil {
 		return nil, nil
+	}
+	if later := b.bulk.next.Load(); later != nil {
+		if n, err := later.follow(s, ix, pool); n != nil || err != nil {
+			return n, err
+		}
 	}
 	limit := min(bulkChange, b.bulk.els.Len()/4)
 	gone, fresh, ok := s.Elements.Diff(b.now.els, 64*bulkChange)
@@ -138,7 +194,8 @@ func (b *block) follow(s *nft.Set, ix *index) (*block, error) {
 		}
 	}
 	n.now.fresh = append(n.now.fresh, fresh...)
-	if len(n.now.gone)+len(n.now.fresh) > limit {
+	changes := len(n.now.gone) + len(n.now.fresh)
+	if changes > bulkWait*limit || changes > limit && !b.bulk.renew(s, ix, pool) {
 		return nil, nil
 	}
 	return n, n.overlay(s, ix)

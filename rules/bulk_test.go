@@ -215,3 +215,62 @@ func askBulk(t *testing.T, what string, s *nft.Set, im *Image, around []*nft.Ele
 		}
 	}
 }
+
+// jobs is a pool whose jobs wait until somebody runs them.
+type jobs []func()
+
+func (j *jobs) Submit(f func()) error {
+	*j = append(*j, f)
+	return nil
+}
+
+// TestBulkRenewed: an edit that finds much changed leaves it to the pool to lay the
+// entries down anew; those after go on with what there is, and then with the new ones.
+func TestBulkRenewed(t *testing.T) {
+	const seed = 7
+	r := rand.New(rand.NewPCG(seed, 3))
+	used := offheap.InUse()
+	var els []string
+	for n := range 8 * bulkMin {
+		els = append(els, fmt.Sprintf("10.%d.%d.0/25", n/256, n%256))
+	}
+	var pool jobs
+	w := newWorkers(t, 1, withSet("type ipv4_addr\nflags interval\nelements = { "+strings.Join(els, ", ")+" }", "ip saddr @s accept"), nil)
+	set := func() *nft.Set { return w.rs.Tree.Tables[0].Sets[0] }
+	edit := func(what string, verb string, els []string) {
+		before := set()
+		tree, err := nft.Apply(w.rs.Tree, "f", []byte(verb+" element inet t s { "+strings.Join(els, ", ")+" }\n"), nft.ParseOptions{}, nft.PrintOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.swap(t, tree, Options{Interfaces: testInterfaces, Before: w.rs, Pool: &pool})
+		gone, fresh, _ := set().Elements.Diff(before.Elements, 1<<30)
+		askBulk(t, what, set(), w.images[0], append(gone, fresh...), r)
+	}
+	first := w.rs.ix.setBlocks[0].bulk
+	edit("little", "delete", els[:100])
+	edit("much", "delete", els[100:2000])
+	if w.rs.ix.setBlocks[0].bulk != first || !first.renewing {
+		t.Fatalf("the entries are the first ones: %v, and made anew: %v", w.rs.ix.setBlocks[0].bulk == first, first.renewing)
+	}
+	edit("more", "add", els[500:600])
+	if w.rs.ix.setBlocks[0].bulk != first {
+		t.Fatal("the entries are others while the pool has not begun")
+	}
+	for _, job := range pool { // some would have helped with an edit
+		job()
+	}
+	edit("renewed", "add", els[700:710])
+	renewed := w.rs.ix.setBlocks[0]
+	if renewed.bulk == first || renewed.bulk.els.Len() != len(els)-2000 || len(renewed.now.fresh) != 110 || len(renewed.now.gone) != 0 {
+		t.Errorf("renewed: %v, from %d elements, %d more, %d less", renewed.bulk != first, renewed.bulk.els.Len(), len(renewed.now.fresh), len(renewed.now.gone))
+	}
+	edit("again", "add", els[710:1990])
+	if w.rs.ix.setBlocks[0].bulk != renewed.bulk || !renewed.bulk.renewing {
+		t.Error("the entries are not made anew again")
+	}
+	w.free(t)
+	if n := offheap.InUse() - used; n != 0 {
+		t.Errorf("%d bytes are left", n)
+	}
+}
