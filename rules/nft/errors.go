@@ -28,6 +28,9 @@ func (e *Error) Error() string {
 		}
 	}
 	fmt.Fprintf(&b, "%s:%d:%d-%d: Error: %s\n", e.Pos.File, e.Pos.Line, e.Pos.Col, last, e.Msg)
+	if e.Pos.Line == 0 {
+		return b.String()
+	}
 	from, to := e.Pos.Col, last
 	also := e.Also.Line == e.Pos.Line && e.Also.Line > 0
 	if also {

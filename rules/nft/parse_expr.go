@@ -85,7 +85,7 @@ func (p *parser) field(proto string) *Field {
 func (p *parser) parseSelector() *raw {
 	t := *p.peek()
 	r := &raw{kind: rawSel, pos: t.pos, text: t.text}
-	if t.is("@") && rawBases[p.peekAt(1).text] <= BaseInner && p.peekAt(2).is(",") {
+	if t.is("@") && p.peekAt(1).kind == tokWord {
 		p.rawPayload(r)
 		r.end = p.last
 		return r

@@ -224,7 +224,11 @@ func (r *jsonReader) object(verb, kind string, value any) error {
 	default:
 		return wrongJSON("Unknown object passed to %s command.", verb)
 	}
-	head += " " + m.name("family", true)
+	family := m.name("family", true)
+	if _, known := families[family]; !known && family != "" {
+		return wrongJSON("Unknown family '%s'.", family)
+	}
+	head += " " + family
 	adds := verb == "add" || verb == "create" || verb == "insert" || verb == "replace"
 	if kind == "table" {
 		r.table(m, head, adds)

@@ -84,7 +84,7 @@ func (p *parser) timeUnit() uint64 {
 	t := p.word()
 	u := timeUnits[t.text]
 	if u == 0 {
-		p.fail(&t, "syntax error, unexpected %s, expecting second, minute, hour, day or week", t.what())
+		p.fail(&t, "syntax error, unexpected %s", t.what())
 	}
 	return u
 }

@@ -329,7 +329,7 @@ func (p *parser) rawPayload(r *raw) {
 	t := p.word()
 	base, ok := rawBases[t.text]
 	if !ok {
-		p.fail(&t, "syntax error, unexpected %s", t.what())
+		p.fail(&t, "unknown raw payload base")
 	}
 	p.expect(",")
 	off := *p.peek()

@@ -105,7 +105,7 @@ func (c *Client) doWith(ctx context.Context, method, what string, query url.Valu
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", c.path, err)
 	}
-	problem := errors.New(strings.TrimRight(string(text), "\n"))
+	problem := errors.New(strings.TrimSuffix(string(text), "\n"))
 	switch answer.StatusCode {
 	case http.StatusUnprocessableEntity:
 		return nil, &ErrScript{problem}
