@@ -61,7 +61,7 @@ func TestExplain(t *testing.T) {
 	text := []byte("table ip t {\n\tchain c {\n\t\tdrop\n\t}\n}\n")
 	at := nft.Pos{File: "t.nft", Line: 3, Col: 3}
 	err := fmt.Errorf("compile rules: %w", &rules.Error{Pos: at, Msg: "no such thing"})
-	if got, want := control.Explain(err, "t.nft", text).Error(), "t.nft:3:3-3: Error: no such thing\n  drop\n  ^"; got != want {
+	if got, want := control.Explain(err, "t.nft", text).Error(), "t.nft:3:3-3: Error: no such thing\n\t\tdrop\n\t\t^"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for _, other := range []error{
