@@ -151,6 +151,9 @@ func (w *worker) abandon(p *packet.Packet) {
 func (w *worker) way(family uint8, addr *[16]byte) rules.Way {
 	hop := w.next.Load().routes.Lookup(family, addr, 0)
 	way := rules.Way{Port: hop.Port, MTU: hop.MTU}
+	if hop.GatewayFamily == family {
+		way.Gateway = hop.Gateway
+	}
 	switch hop.Kind {
 	case route.Forward:
 		way.Kind = rules.WayUnicast

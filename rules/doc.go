@@ -45,12 +45,15 @@
 // Tables of families inet, ip, ip6, netdev (ingress) and, on a wire, bridge; 15 nested calls as in
 // the kernel; keys of 32 words of 64 bits; 8 log statements for a packet (more are
 // counted in Env.LogsLost). What cannot mean anything for
-// forwarded packets (sockets, ipsec, traffic control) is refused by name and with
+// forwarded packets (sockets, states of IPsec) is refused by name and with
 // the reason; so is NAT in chains of type filter. A packet's priority is 0 when it
 // comes and by IPv4's TOS when it is forwarded; later rules see what rules set, and
 // nothing queues by it. Ether
 // fields are read from the frame as it came, in front of VLAN tags. Of two tags
 // chains below IP see what Linux shows them: the inner one is what the frame holds, and no IP.
+// Meta iiftype is unknown of what the box itself sends; at postrouting Linux says
+// that of the interface it leaves by. Rt nexthop is unknown at input, and that of the
+// first path where a route has several.
 //
 // Files in reading order:
 //

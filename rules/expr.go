@@ -15,6 +15,8 @@ func simple(e nft.Expr) bool {
 		return err == nil
 	case *nft.Meta, *nft.CT:
 		return true
+	case *nft.RT:
+		return e.Key == nft.RTIPsec
 	case *nft.Masked:
 		return simple(e.E)
 	}
@@ -205,11 +207,16 @@ func (lw *lowering) special(pos nft.Pos, e nft.Expr, at uint8) (uint8, error) {
 	case *nft.Fib:
 		return lw.fib(e, at), nil
 	case *nft.RT:
-		if e.Key == nft.RTMTU {
+		switch e.Key {
+		case nft.RTMTU:
 			lw.pure(step{ins: ins{op: opSegment, key: at}})
 			return 1, nil
+		case nft.RTNexthop:
+			g := familyGuard(e.Family)
+			lw.pure(step{ins: ins{op: opNextHop, key: at, test: test{need: g.need, needMask: g.mask}}})
+			return wordsOf(e.Bits()), nil
 		}
-		return 0, errorf(pos, "%s is not supported: routes here have a next hop's port and address only for forwarding", nft.ExprText(e))
+		return 0, errorf(pos, "%s is not supported: routes have no realms", nft.ExprText(e))
 	case *nft.Numgen:
 		return lw.numgen(pos, e, at)
 	case *nft.Hash:
@@ -228,7 +235,7 @@ func (lw *lowering) special(pos nft.Pos, e nft.Expr, at uint8) (uint8, error) {
 
 // bits adds the step that reads bits which no window holds.
 func (lw *lowering) bits(pos nft.Pos, e nft.Expr, f *nft.Field, at uint8) (uint8, error) {
-	if f.Base > nft.BaseTransport || f.Length == 0 || f.Length > 128 || len(f.Types) > 0 {
+	if f.Length == 0 || f.Length > 128 || len(f.Types) > 0 {
 		return 0, errorf(pos, "%s is not supported: a value has 1 to 128 bits", nft.ExprText(e))
 	}
 	g := familyGuard(f.L3).and(transportGuard(f))

@@ -165,7 +165,7 @@ func TestRareDoesNotAllocate(t *testing.T) {
 	text := "table inet t {\n set s {\n type ipv4_addr\n flags dynamic\n}\n chain c {\n type filter hook forward priority 0; policy drop;\n" +
 		"add @s { ip saddr limit rate 1000/second counter }\nfib saddr . iif oif exists\nip saddr @s\n" +
 		"meta mark set jhash ip saddr . tcp dport mod 8 map { 0-3 : 1, 4-7 : 2 }\nmeta mark set numgen inc mod 4\n" +
-		"tcp option maxseg size set rt mtu\nip ttl set 9\n@nh,3,77 1\nsymhash mod 4 0\naccept\n}\n}\n"
+		"tcp option maxseg size set rt mtu\nip ttl set 9\n@nh,3,77 1\n@ih,0,8 1\nrt ip nexthop 192.0.2.1\nsymhash mod 4 0\naccept\n}\n}\n"
 	rs, err := Compile(parse(t, text), Options{Interfaces: testInterfaces, Store: testStore(t)})
 	if err != nil {
 		t.Fatal(err)
@@ -180,5 +180,67 @@ func TestRareDoesNotAllocate(t *testing.T) {
 	chain := im.Base(p.Family, nft.HookForward)[0]
 	if n := testing.AllocsPerRun(100, func() { im.Eval(&chain, p, env) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestInner: what a transport header carries begins where that header ends.
+func TestInner(t *testing.T) {
+	tcp := func(words byte) []byte {
+		return append(make([]byte, 12), append([]byte{words << 4}, make([]byte, 7)...)...)
+	}
+	for _, row := range []struct {
+		name  string
+		proto uint8
+		l4    []byte // and the byte 0x61 behind it
+		later bool
+		want  Code
+	}{
+		{"UDP", flowtable.ProtoUDP, make([]byte, 8), false, Accept},
+		{"TCP", flowtable.ProtoTCP, tcp(5), false, Accept},
+		{"TCP with options", flowtable.ProtoTCP, append(tcp(7), 1, 1, 1, 1, 1, 1, 1, 1), false, Accept},
+		{"IP in IP", 4, nil, false, Accept},
+		{"GRE", flowtable.ProtoGRE, make([]byte, 4), false, Accept},
+		{"GRE with checksum", flowtable.ProtoGRE, append([]byte{0x80}, make([]byte, 7)...), false, Accept},
+		{"GRE with all three", flowtable.ProtoGRE, append([]byte{0xb0}, make([]byte, 15)...), false, Accept},
+		{"GRE with routing", flowtable.ProtoGRE, append([]byte{0x40}, make([]byte, 7)...), false, Drop},
+		{"GRE of PPTP", flowtable.ProtoGRE, []byte{0, 1, 0, 0}, false, Drop},
+		{"ICMP", flowtable.ProtoICMP, make([]byte, 8), false, Drop},
+		{"a later fragment", flowtable.ProtoUDP, make([]byte, 8), true, Drop},
+	} {
+		p := pk{proto: row.proto, payload: 40, later: row.later}.packet(t)
+		copy(p.Data[p.L4:], append(row.l4, 0x61))
+		if v := run(t, inForward("@ih,0,8 0x61 accept"), p, &Env{}); v.Code != row.want {
+			t.Errorf("%s: %v", row.name, v.Code)
+		}
+	}
+}
+
+func TestNextHop(t *testing.T) {
+	by := func(gateway ...byte) func(uint8, *[16]byte) Way {
+		way := Way{Kind: WayUnicast}
+		copy(way.Gateway[:], gateway)
+		return func(uint8, *[16]byte) Way { return way }
+	}
+	v6 := pk{src: "2001:db8::1", dst: "2001:db8::2", out: 2}
+	for _, row := range []struct {
+		name, rule string
+		pk         pk
+		route      func(uint8, *[16]byte) Way
+		want       Code
+	}{
+		{"by a gateway", "rt ip nexthop 192.0.2.1 accept", pk{out: 2}, by(192, 0, 2, 1), Accept},
+		{"on the net itself", "rt ip nexthop 10.0.0.2 accept", pk{out: 2}, by(), Accept},
+		{"elsewhere", "rt ip nexthop 192.0.2.2 accept", pk{out: 2}, by(192, 0, 2, 1), Drop},
+		{"not routed yet", "rt ip nexthop != 192.0.2.2 accept", pk{}, by(192, 0, 2, 1), Drop},
+		{"no routes", "rt ip nexthop != 192.0.2.2 accept", pk{out: 2}, nil, Drop},
+		{"IPv6", "rt ip6 nexthop fe80::1 accept", v6, by(0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), Accept},
+		{"IPv6 on the net itself", "rt ip6 nexthop 2001:db8::2 accept", v6, by(), Accept},
+		{"another family", "rt ip6 nexthop != fe80::2 accept", pk{out: 2}, by(192, 0, 2, 1), Drop},
+		{"no IPsec on the way", "rt ipsec missing meta ipsec missing accept", pk{out: 2}, nil, Accept},
+		{"no way", "rt ipsec missing accept", pk{}, nil, Drop},
+	} {
+		if v := run(t, inForward(row.rule), row.pk.packet(t), &Env{Route: row.route}); v.Code != row.want {
+			t.Errorf("%s: %v", row.name, v.Code)
+		}
 	}
 }

@@ -1,5 +1,7 @@
 package rules
 
+import "github.com/sluice-net/sluice/rules/nft"
+
 // The image is an array of 64-bit words. The first words are the header; each
 // section has an offset and a length there, counted in words from the start:
 //
@@ -195,12 +197,13 @@ const (
 	opKeyTest // opWide of the first flag words
 	opAssign  // assign* (flag) = value
 	opStore   // span bits from bit lo of header src = arg words; flag 1: the checksum follows
-	opBits    // the words from here on = span bits from bit lo of header src
+	opBits    // the words from here on = span bits from bit lo of header src, or of what it carries
 	opOption
 	opSetOption
 	opResetOption
 	opFib       // flags arg, result shift
 	opSegment   // the largest TCP segment for the packet's ways
+	opNextHop   // the address that the packet is sent to next
 	opNumgen    // mod span, offset lo; flag 1: random, else state arg
 	opHash      // mod span, offset lo, seed mask; flag 1: symmetric, else of the parts at data[arg:], shift of them
 	opDyn       // dyn* (flag) with the key from here on in changing set arg
@@ -212,6 +215,9 @@ const (
 	opSynproxy  // of TCP: segment size lo, window scale shift, options flag
 	opCount
 )
+
+// srcInner is opBits's source for what the transport header carries.
+const srcInner = uint8(nft.BaseInner)
 
 // setDesc describes a set. Its entries are in data from off on.
 type setDesc struct {

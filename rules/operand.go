@@ -75,6 +75,8 @@ func newOperand(pos nft.Pos, e nft.Expr) (operand, error) {
 		return metaOperand(pos, e.Key)
 	case *nft.CT:
 		return ctOperand(pos, e)
+	case *nft.RT: // ipsec; there is none, but there must be a way
+		return operand{src: srcOiftype, bits: 8}, nil
 	case *nft.Masked:
 		o, err := newOperand(pos, e.E)
 		if err != nil {
@@ -193,14 +195,14 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 		return scalar(srcCPU, 0, 32), nil
 	case nft.MetaSdif:
 		return scalar(srcZero, 0, 32), nil // no VRFs
+	case nft.MetaIPsec:
+		return scalar(srcZero, 0, 8), nil // packets come as they are
 	case nft.MetaIifgroup: // every interface is of the default group, 0, but there must be one
 		return operand{src: srcIiftype, bits: 32}, nil
 	case nft.MetaOifgroup:
 		return operand{src: srcOiftype, bits: 32}, nil
 	case nft.MetaSkuid, nft.MetaSkgid, nft.MetaCgroup:
 		return operand{}, errorf(pos, "%s is not supported: forwarded packets have no local socket", text)
-	case nft.MetaIPsec:
-		return operand{}, errorf(pos, "%s is not supported: there is no ipsec here", text)
 	case nft.MetaRtclassid:
 		return operand{}, errorf(pos, "%s is not supported: there is no traffic control behind it", text)
 	case nft.MetaSecmark:

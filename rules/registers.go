@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
+	"github.com/sluice-net/sluice/flowtable"
 )
 
 // rare runs the instructions that few rules have. False: the rule ends.
@@ -38,6 +39,8 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 		var ok bool
 		*key, ok = segmentSize(p, env)
 		return ok
+	case opNextHop:
+		return nextHop(in, p, env)
 	case opTimeout:
 		im.setTimeout(in, p, env)
 	case opExpect:
@@ -99,7 +102,37 @@ func (im *Image) keyTest(in *ins, env *Env) bool {
 
 // loadBits is opBits.
 func loadBits(in *ins, w *walk, env *Env) bool {
-	return loadBitsAt(in, w.data, w.base[in.src&3], env)
+	base := w.base[in.src&3]
+	if in.src == srcInner {
+		base = w.inner()
+	}
+	return loadBitsAt(in, w.data, base, env)
+}
+
+// inner is where what the transport header carries begins (nft_payload_inner_offset).
+func (w *walk) inner() uint {
+	at := w.base[srcTransport]
+	if at >= noHeader || at+4 > uint(len(w.data)) || w.facts&factAstray != 0 {
+		return noHeader
+	}
+	switch uint8(w.facts) {
+	case 4: // IP
+		return at
+	case flowtable.ProtoUDP:
+		return at + 8
+	case flowtable.ProtoTCP:
+		if at+20 > uint(len(w.data)) {
+			return noHeader
+		}
+		return at + uint(w.data[at+12]>>4)*4
+	case flowtable.ProtoGRE:
+		flags := w.data[at]
+		if w.data[at+1]&7 != 0 || flags&0x40 != 0 { // another version than 0, or with routing
+			return noHeader
+		}
+		return at + 4 + 4*uint(flags>>7+flags>>5&1+flags>>4&1) // checksum, key, sequence number
+	}
+	return noHeader
 }
 
 // loadBitsAt reads span bits from bit lo on behind offset base.

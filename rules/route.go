@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"encoding/binary"
+
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
@@ -11,6 +13,9 @@ type Way struct {
 	Kind uint8  // Way*
 	Port uint16 // packet.NoPort: it leads to none
 	MTU  uint32 // L3 bytes
+	// Gateway is of the address's family, in network byte order; zero: the address
+	// itself is the next hop.
+	Gateway [16]byte
 }
 
 // Kinds of ways, the kernel's RTN_*.
@@ -104,6 +109,23 @@ func addrType(family uint8, addr *[16]byte, way *Way, want uint16) uint8 {
 		return WayUnicast
 	}
 	return way.Kind
+}
+
+// nextHop is opNextHop (nft_rt_get_eval). False: the packet has no way out yet.
+func nextHop(in *ins, p *packet.Packet, env *Env) bool {
+	if env.Route == nil || p.OutPort == packet.NoPort || in.key > keyWords-2 {
+		return false
+	}
+	p.DstAddr(&env.addr)
+	if to := env.Route(p.Family, &env.addr).Gateway; to != [16]byte{} {
+		env.addr = to
+	}
+	if p.Family == flowtable.FamilyIPv4 {
+		env.key[in.key] = uint64(binary.BigEndian.Uint32(env.addr[:4]))
+		return true
+	}
+	env.key[in.key], env.key[in.key+1] = binary.BigEndian.Uint64(env.addr[:8]), binary.BigEndian.Uint64(env.addr[8:])
+	return true
 }
 
 // segmentSize is opSegment: the largest TCP segment that fits both ways

@@ -74,6 +74,7 @@ var errorCases = []struct {
 	{"masquerade in prerouting", in("ip dnat", "masquerade"), "7:3-12: Could not process rule: Operation not supported", ""},
 	{"reject in postrouting", in("ip snat", "reject"), "7:3-8: Could not process rule: Operation not supported", ""},
 	{"segment size of the route at input", in("", "tcp option maxseg size set rt mtu"), "7:3-35: Could not process rule: Operation not supported", ""},
+	{"ipsec at postrouting", in("ip snat", "meta ipsec missing"), "7:3-20: Could not process rule: Operation not supported", ""},
 	{"slave's index at postrouting", in("ip snat", "meta sdif 0"), "7:3-13: Could not process rule: Operation not supported", ""},
 	{"fib interface at postrouting", in("ip snat", "fib daddr oif 1"), "7:3-17: Could not process rule: Operation not supported", ""},
 	{"fib type by output interface at input", in("", "fib daddr . oif type local"), "7:3-28: Could not process rule: Operation not supported", ""},

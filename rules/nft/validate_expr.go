@@ -44,6 +44,9 @@ func exprHooks(e Expr) int {
 		if e.sdif() {
 			return atIn | atFwd
 		}
+		if e.Key == MetaIPsec {
+			return atPre | atIn | atFwd
+		}
 	case *Socket:
 		return atPre | atIn | atOut
 	case *OSF:

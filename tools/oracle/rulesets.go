@@ -114,6 +114,7 @@ var rulesets = map[string]string{
 	"given-short":         strings.ReplaceAll(givenSets, "timeout 3h", "timeout 200ms"),
 	"counting":            counting,
 	"priorities":          priorities,
+	"hops":                hopRules,
 	"reject": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
 		tcp dport 81 reject with tcp reset

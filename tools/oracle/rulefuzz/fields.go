@@ -118,6 +118,12 @@ var fields = []field{
 	{"fib saddr type", kFibtype, "", "", 1, false},
 	{"fib saddr . iif oif", kBool, "", "", 1, false},
 	{"fib daddr oifname", kIfname, "", "", 1, false},
+	{"rt ip nexthop", kIPv4, "ip", "", 1, false},
+	{"rt ip6 nexthop", kIPv6, "ip6", "", 1, false},
+	{"rt ipsec", kBool, "", "", 1, false},
+	{"meta ipsec", kBool, "", "", 1, false},
+	{"@ih,0,16", kShort, "", "", 1, true},
+	{"@ih,12,20", kLong20, "", "", 1, false},
 }
 
 // rare are fields that rules ask for now and then.

@@ -98,6 +98,12 @@ func (g *maker) has(f *field) bool {
 		return false
 	case strings.HasPrefix(f.text, "fib"):
 		return strings.HasPrefix(f.text, "fib daddr type") || g.hook == "prerouting" || g.hook == "input" || g.hook == "forward"
+	case strings.HasPrefix(f.text, "rt ip"): // nexthop, ipsec
+		return g.hook == "forward" || g.hook == "postrouting"
+	case f.text == "meta iiftype": // of what the box itself sends, see rules/doc.go
+		return g.hook != "postrouting"
+	case f.text == "meta ipsec":
+		return g.hook == "prerouting" || g.hook == "input" || g.hook == "forward"
 	case f.text == "ip id" || f.text == "ip checksum": // of what the box itself sends chance decides
 		return g.hook != "postrouting" && g.hook != "output"
 	case f.text == "meta nfproto" || f.text == "ct l3proto":
