@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluice-net/sluice/rules/nft"
@@ -148,7 +149,13 @@ func (l *lower) text(r *Rule, hooks uint8, chainName func(string) string) (strin
 	} else {
 		l.addresses(r)
 		l.interfaces(r)
-		if r.Proto != 0 {
+		switch {
+		case r.Proto == 0:
+		case l.family == IPv6 && slices.Contains(extensionHeaders, r.Proto): // ip6tables looks behind it
+			if !r.NotProto {
+				l.never()
+			}
+		default:
 			l.add("meta l4proto %s%d", op(r.NotProto), r.Proto)
 		}
 	}
@@ -188,6 +195,9 @@ func (l *lower) text(r *Rule, hooks uint8, chainName func(string) string) (strin
 	}
 	return strings.Join(l.stmts, " "), nil
 }
+
+// extensionHeaders are protocol numbers that are no transport protocol to ip6tables.
+var extensionHeaders = []uint8{43, 44, 51, 60}
 
 func (l *lower) addresses(r *Rule) {
 	if !r.Src.any() {

@@ -124,25 +124,6 @@ func lowerDCCP(l *lower, x *Instance) error {
 	return nil
 }
 
-func lowerSCTP(l *lower, x *Instance) error {
-	if v := x.opt("chunk-types"); v.set {
-		m := v.x.(chunkMatch)
-		if m.how != "all" && !(m.how == "any" && len(m.chunks) == 1) || v.neg || m.all {
-			return l.refuse(x, "of chunks only that all of a list are there can be asked")
-		}
-		for _, c := range m.chunks {
-			if c.flags != "" {
-				return l.refuse(x, "flags of chunks are not looked at")
-			}
-			if c.typ > 14 && c.typ != 128 && c.typ < 192 || c.typ > 193 {
-				return l.refuse(x, "chunks of type %d are not looked for", c.typ)
-			}
-			l.add("sctp chunk %s exists", strings.ReplaceAll(strings.ToLower(nameOf(chunkNames, uint64(c.typ))), "_", "-"))
-		}
-	}
-	return lowerPorts(l, x)
-}
-
 func lowerMultiport(l *lower, x *Instance) error {
 	for _, side := range [2][2]string{{"sports", "sport"}, {"dports", "dport"}} {
 		if v := x.opt(side[0]); v.set {

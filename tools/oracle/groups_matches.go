@@ -33,11 +33,75 @@ COMMIT
 COMMIT
 `
 
+// rarely has matches that few dumps have.
+const rarely = `*raw
+:PREROUTING ACCEPT
+-A PREROUTING -m rpfilter
+-A PREROUTING -m rpfilter --loose --invert
+COMMIT
+*filter
+:INPUT DROP
+:FORWARD ACCEPT
+:chunks -
+-A FORWARD -p sctp -m sctp --dport 80:82 -j chunks
+-A FORWARD -p sctp -m sctp --dport 83 --chunk-types only DATA -j DROP
+-A FORWARD -p sctp -m sctp --dport 84 ! --chunk-types all INIT -j DROP
+-A FORWARD -p esp -m esp --espspi 5:9
+-A FORWARD -p esp -m esp ! --espspi 5
+-A FORWARD -p ah -m ah --ahspi 5:9
+-A FORWARD -p ah -m ah ! --ahspi 7
+-A FORWARD -p dccp -m dccp --dport 80 --dccp-types REQUEST,DATA
+-A FORWARD -p dccp -m dccp ! --dport 80
+-A FORWARD -m mac --mac-source 02:00:00:00:00:10
+-A FORWARD -m mac ! --mac-source 02:00:00:00:00:10
+-A FORWARD -m cpu ! --cpu 77
+-A FORWARD ! -p ah
+-A FORWARD ! -p 43
+-A FORWARD -p udp -m connlimit --connlimit-above 1 --connlimit-mask 8
+-A FORWARD -p udp -m connlimit --connlimit-upto 2 --connlimit-daddr
+-A chunks -p sctp -m sctp --chunk-types all INIT
+-A chunks -p sctp -m sctp --chunk-types all DATA,SACK
+-A chunks -p sctp -m sctp --chunk-types all ALL
+-A chunks -p sctp -m sctp --chunk-types all NONE
+-A chunks -p sctp -m sctp --chunk-types any INIT,COOKIE_ECHO
+-A chunks -p sctp -m sctp --chunk-types any ABORT:T,SHUTDOWN_COMPLETE:t
+-A chunks -p sctp -m sctp --chunk-types any DATA:BE
+-A chunks -p sctp -m sctp --chunk-types any DATA:bU,ERROR
+-A chunks -p sctp -m sctp --chunk-types any ALL
+-A chunks -p sctp -m sctp --chunk-types any NONE
+-A chunks -p sctp -m sctp --chunk-types only DATA,SACK
+-A chunks -p sctp -m sctp --chunk-types only DATA:BE
+-A chunks -p sctp -m sctp --chunk-types only ABORT:t
+-A chunks -p sctp -m sctp --chunk-types only ALL
+-A chunks -p sctp -m sctp --chunk-types only NONE
+-A chunks -p sctp -m sctp ! --chunk-types all DATA,SACK
+-A chunks -p sctp -m sctp ! --chunk-types any INIT,INIT_ACK
+-A chunks -p sctp -m sctp ! --chunk-types only DATA,SACK,HEARTBEAT
+-A chunks -p sctp -m sctp --chunk-types any ASCONF,I_DATA,RE_CONFIG,PAD
+-A chunks -p sctp -m sctp --sport 1:65535 ! --dport 81 --chunk-types any DATA
+COMMIT
+`
+
 // matchRows are packets for the dumps of this file.
 func matchRows() []*Script {
-	return bothFamilies(scripts([]row{
+	chunks := "sctp init; < sctp initack; > sctp cookieecho data; < sctp cookieack; > sctp data sack; < sctp sack; > sctp data data; < sctp heartbeat; " +
+		"> sctp heartbeatack error; < sctp asconf; > sctp auth; < sctp ecne cwr; > sctp shutdown; < sctp shutdownack; > sctp shutdowncomplete"
+	rows := []row{
 		{"physdev tcp", "rules table-ports; flow 0 dport=80; > S; < SA; > A; > PA len=10; < A; > FA; < FA; > A"},
 		{"physdev udp", "rules table-ports; flow 0 dport=80; > udp; < udp; > udp; flow 1 dport=81; > udp f=1; flow 2 from=wan dst=box dport=9; > udp f=2"},
 		{"physdev icmp", "rules table-ports; > icmp 8/0; < icmp 0/0"},
-	}))
+		{"protocols", "rules table-rare; > proto 50 data=%00%00%00%05abcd; < proto 50 data=%00%00%00%09abcd; > proto 50 data=%00%00%00%0aabcd; " +
+			"> proto 51 data=%3b%04%00%00%00%00%00%07%00%00%00%01aaaaaaaaaaaabbbb; < proto 51 data=%3b%04%00%00%00%00%00%05%00%00%00%01aaaaaaaaaaaabbbb"},
+		{"counted", "rules table-rare; flow 0 dport=80; flow 1 src=0 dst=0 sport=1 dport=81; flow 2 src=0 dst=0 sport=2 dport=81; > udp; wait 0.02s; > udp f=1; wait 0.02s; > udp f=2; wait 0.02s; < udp; wait 0.02s; > icmp 8/0; wait 0.02s; > S f=1; wait 0.02s; < udp f=2"},
+		{"dccp", "rules table-rare; flow 0 dport=80; > dccp len=10; flow 1 dport=81; > dccp f=1"},
+		{"abort", "rules table-rare; flow 0 dport=80; > sctp init; < sctp initack; > sctp abort/t"},
+		{"abort without a flag", "rules table-rare; flow 0 dport=80; > sctp init; < sctp abort"},
+		{"no chunk", "rules table-rare; flow 0 dport=80; > sctp init; < sctp initack; > sctp empty"},
+		{"a chunk without a length", "rules table-rare; flow 0 dport=80; > sctp init; < sctp initack; > sctp data clen=0"},
+		{"a chunk that is too long", "rules table-rare; flow 0 dport=80; > sctp init; < sctp initack; > sctp data sack clen=400"},
+	}
+	for _, port := range []string{"80", "81", "83", "84", "85"} {
+		rows = append(rows, row{"chunks " + port, "rules table-rare; flow 0 dport=" + port + "; > " + chunks})
+	}
+	return bothFamilies(scripts(rows))
 }

@@ -30,6 +30,7 @@ var rulesets = map[string]string{
 	"table-ct":  templates,
 
 	"table-ports": bridgePorts,
+	"table-rare":  rarely,
 
 	"recent": remembering,
 	"observe": `table inet o {
