@@ -29,6 +29,19 @@ type below struct {
 	bridge  *bridgeSteps        // nil: none
 }
 
+// newEgress picks the chains at the egress of so many ports; nil: there are none.
+func newEgress(im *rules.Image, ports int) [][]rules.BaseChain {
+	list, used := make([][]rules.BaseChain, ports), false
+	for i := range list {
+		list[i] = im.Egress(uint16(i))
+		used = used || len(list[i]) > 0
+	}
+	if !used {
+		return nil
+	}
+	return list
+}
+
 // newBelow picks the chains for so many ports.
 func newBelow(im *rules.Image, ports int, wire bool) *below {
 	b := &below{ingress: make([][]rules.BaseChain, ports)}
@@ -102,7 +115,8 @@ const (
 	received = iota // it has been nowhere yet: what they change is read anew
 	entering        // it has no way yet
 	crossing
-	leaving // Linux has forgotten where it came from (br_forward_finish)
+	leaving   // Linux has forgotten where it came from (br_forward_finish)
+	departing // by a port: its length counts the link header, as in Linux, but for a tag, which lies beside it there
 )
 
 // frames takes a frame, of which Parse said d, through chains below IP.
@@ -114,7 +128,12 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 		p.Flags &^= packet.FlagFramed
 	}()
 	end, bytes := p.End, p.Bytes
-	whole := func() { p.End, p.Bytes = uint32(len(p.Data)), uint32(len(p.Data)-int(p.L3)) }
+	whole := func() {
+		p.End, p.Bytes = uint32(len(p.Data)), uint32(len(p.Data)-int(p.L3))
+		if at == departing {
+			p.Bytes = uint32(len(p.Data) - 4*min(1, int(p.VLANs)))
+		}
+	}
 	whole()
 	for i := range chains {
 		c := &chains[i]
@@ -125,7 +144,7 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 		switch at {
 		case entering:
 			p.OutPort = packet.NoPort
-		case leaving:
+		case leaving, departing:
 			p.InPort = packet.NoPort
 		}
 		v := w.eval(t, c, p)
@@ -140,7 +159,7 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 			p.End, p.Bytes = end, bytes
 			switch {
 			case !c.IPOnly:
-				w.rejectFrame(p, *d, w.env.Reject)
+				w.rejectFrame(t, p, *d, w.env.Reject)
 			case answered(p, *d, w.env.Reject.Reset):
 				w.reject(t, p, w.env.Reject)
 				return false
@@ -150,6 +169,13 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 		case rules.Stolen:
 			p.Rule = v.Rule
 			w.drop(p, packet.DropStolen)
+			return false
+		case rules.Relay:
+			p.Rule = v.Rule
+			p.Restore(was)
+			p.End, p.Bytes, p.Flags = end, bytes, p.Flags&^packet.FlagFramed
+			to := w.env.Send
+			w.relay(t, p, &to)
 			return false
 		default:
 			w.deny(p, v.Rule)
@@ -205,7 +231,7 @@ func (w *worker) reread(p *packet.Packet, d *packet.Drop) (end, bytes uint32) {
 }
 
 // rejectFrame answers a frame from where it came, in the name of whom it was for.
-func (w *worker) rejectFrame(p *packet.Packet, d packet.Drop, spec rules.RejectSpec) {
+func (w *worker) rejectFrame(t *tables, p *packet.Packet, d packet.Drop, spec rules.RejectSpec) {
 	if !sound(p, d) || p.Data[0]&1 != 0 || !p.ShouldRejectFrame() {
 		return
 	}
@@ -225,7 +251,8 @@ func (w *worker) rejectFrame(p *packet.Packet, d packet.Drop, spec rules.RejectS
 	}
 	a.Data = a.Data[:n]
 	returnMACs(a.Data, p.Data)
-	w.transmit(int(p.InPort), a)
+	a.InPort, a.Serial, a.Mark, a.Priority, a.Rule, a.Flags = packet.NoPort, p.Serial, 0, 0, 0, packet.FlagLocal
+	w.emit(t, p.InPort, a)
 }
 
 // bridged takes a packet through the chains of bridge tables at a step of its way

@@ -105,9 +105,11 @@ func TestIngressOfOthers(t *testing.T) {
 		t.Error("a chain of another device dropped")
 	}
 	for rules, want := range map[string]string{
-		"table netdev n {\nchain i {\ntype filter hook ingress device \"eth9\" priority 0;\n}\n}\n": "device eth9 is no port",
-		"table netdev n {\nchain i {\ntype filter hook egress device \"lan\" priority 0;\n}\n}\n":   "hook egress is not supported",
-		"table bridge n {\nchain i {\ntype filter hook forward priority 0;\n}\n}\n":                 "for mode wire",
+		"table netdev n {\nchain i {\ntype filter hook ingress device \"eth9\" priority 0;\n}\n}\n":                 "device eth9 is no port",
+		"table netdev n {\nchain i {\ntype filter hook egress device \"eth9\" priority 0;\n}\n}\n":                  "device eth9 is no port",
+		"table netdev n {\nchain i {\ntype filter hook egress device \"lan\" priority 0;\nreject\n}\n}\n":           "Operation not supported",
+		"table netdev n {\nchain i {\ntype filter hook ingress device \"lan\" priority 0;\nfwd to \"eth9\"\n}\n}\n": "device eth9 is no port",
+		"table bridge n {\nchain i {\ntype filter hook forward priority 0;\n}\n}\n":                                 "for mode wire",
 	} {
 		if _, err := n.box.Load("x", []byte(rules)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", want, err)

@@ -179,7 +179,8 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		return w, err
 	}
 	w.help = newHelp(b.cfg.Helpers, w.shard)
-	w.env.Shard, w.env.CPU, w.env.Route, w.env.Chance = w.shard, uint32(w.id), w.way, b.chance
+	w.env.Shard, w.env.CPU, w.env.Route, w.env.Copy, w.env.Chance = w.shard, uint32(w.id), w.way, w.duplicate, b.chance
+	w.copies.buffer, w.copies.parts = make([]byte, datagramRoom), make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext)
 	w.plans.off = b.cfg.WalkAlways
 	if err = w.plans.reserve(); err != nil {
 		return w, err

@@ -101,8 +101,7 @@ func (w *worker) notIP(t *tables, p *packet.Packet) {
 		w.toHost(p)
 		return
 	}
-	w.ended(p, FateSent, packet.DropNone)
-	w.transmit(int(p.OutPort), p)
+	w.depart(t, p)
 }
 
 // whole walks a whole packet that this worker owns.
@@ -304,12 +303,16 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 	if w.plans.learning && p.InPort != packet.NoPort {
 		w.learn(t, p, hop)
 	}
-	if mtu := w.mtu(p, hop); w.parts != nil || int(p.End)-int(p.L3) > mtu {
-		w.sendPieces(p, mtu)
+	w.goOut(t, p, w.mtu(p, hop))
+}
+
+// goOut sends a packet that has its MAC addresses, in fragments if it must be.
+func (w *worker) goOut(t *tables, p *packet.Packet, mtu int) {
+	if w.parts != nil || int(p.End)-int(p.L3) > mtu {
+		w.sendPieces(t, p, mtu)
 		return
 	}
-	w.ended(p, FateSent, packet.DropNone)
-	w.transmit(int(p.OutPort), p)
+	w.depart(t, p)
 }
 
 // mtu returns the largest L3 length that fits out of p's port on this way.

@@ -44,6 +44,14 @@
 // addresses only those of flows with such an address, new routes and neighbours none:
 // what goes where they lead gets another next hop.
 //
+// # Copies
+//
+// What a rule copies (dup) is sent in the midst of the packet's walk, from a frame of its
+// own. A copy to a next hop is untracked, walks output and postrouting and is not copied
+// again; rules see no link header of it, where Linux shows what its memory held. A copy
+// for a port leaves at once. Chains at the egress of a port see what leaves by it last,
+// after plans too; without any, nobody asks.
+//
 // # The box's own stack
 //
 // With PortConfig.Host a port has a second lane, to the stack of the machine:
@@ -59,7 +67,7 @@
 // packets each; datagrams in fragments do not wait.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, below.go, hooks.go,
-// plan.go, changed.go, nat.go, natport.go, helper.go, answer.go, limiter.go,
+// plan.go, changed.go, nat.go, natport.go, helper.go, answer.go, send.go, limiter.go,
 // syncookie.go, synproxy.go, fragments.go, datagram.go, waiting.go, handover.go,
 // tables.go, publish.go, mailbox.go, walk.go, tool.go, stats.go, profile.go, trace.go,
 // log.go, logline.go, pin_linux.go.

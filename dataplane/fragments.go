@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/dataplane/defrag"
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
@@ -121,15 +122,36 @@ func mustFit(p *packet.Packet) bool {
 }
 
 // sendPieces sends p in fragments and ends it.
-func (w *worker) sendPieces(p *packet.Packet, mtu int) {
-	w.ended(p, FateSent, packet.DropNone)
+func (w *worker) sendPieces(t *tables, p *packet.Packet, mtu int) {
 	if w.parts == nil && p.Family != flowtable.FamilyIPv4 {
-		w.transmit(int(p.OutPort), p)
+		w.depart(t, p)
 		return
 	}
-	for _, d := range w.cutUp(p, mtu) {
-		w.transmitFrame(int(p.OutPort), d)
+	w.ended(p, FateSent, packet.DropNone)
+	pieces := w.cutUp(p, mtu)
+	parts := w.parts
+	w.parts = nil
+	for i, d := range pieces {
+		if t.egress == nil || w.passPiece(t, p, d) {
+			w.transmitFrame(int(p.OutPort), d)
+		} else if !w.copies.relayed {
+			for _, rest := range pieces[i+1:] { // Linux gives up at the first that is dropped
+				w.umem.Free(rest.Addr)
+			}
+			break
+		}
 	}
+	w.parts = parts
+}
+
+// passPiece is pass for a frame of p, which is cut up.
+func (w *worker) passPiece(t *tables, p *packet.Packet, d afxdp.Desc) bool {
+	c := &w.copies.piece
+	c.Data, c.Addr, c.InPort, c.Serial = w.umem.Frame(d.Addr, d.Len), d.Addr, p.InPort, d.Options
+	packet.Parse(c, w.table)
+	c.OutPort, c.Mark, c.Priority, c.Rule = p.OutPort, p.Mark, p.Priority, p.Rule
+	w.copies.relayed = false
+	return w.pass(t, c)
 }
 
 // freeWhole gives back the frames of p.

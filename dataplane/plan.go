@@ -28,6 +28,7 @@ type plan struct {
 	out      uint16
 	mtu      uint16 // L3 bytes; longer packets walk
 	mark     uint32 // meta mark when it leaves
+	priority uint32 // with stepClass
 	rule     uint32 // that decided
 	counters [rules.MaxTrail]uint32
 	n        uint8
@@ -50,6 +51,7 @@ const (
 	stepSrcNAT
 	stepForward // TTL, and a hop instead of a wire's other end
 	stepMACs
+	stepClass // a priority that a rule has set
 )
 
 // Entry.Plan is a number of planBits, and above it a stamp.
@@ -225,8 +227,14 @@ func (w *worker) follow(t *tables, p *packet.Packet, pl *plan) bool {
 	if pl.steps&stepMACs != 0 {
 		*(*[12]byte)(p.Data) = pl.macs
 	}
-	w.ended(p, FateSent, packet.DropNone)
-	w.transmit(int(pl.out), p)
+	if t.egress != nil { // whose chains may ask
+		if pl.steps&stepClass != 0 {
+			p.Priority = pl.priority
+		} else if pl.steps&stepForward != 0 && p.Family == flowtable.FamilyIPv4 {
+			p.Priority = p.TOSPriority()
+		}
+	}
+	w.depart(t, p)
 	return true
 }
 
@@ -385,6 +393,10 @@ func (w *worker) learn(t *tables, p *packet.Packet, hop *route.Hop) {
 	}
 	if !w.wire {
 		pl.steps |= stepForward
+	}
+	if trail.Classed {
+		pl.steps |= stepClass
+		pl.priority = p.Priority
 	}
 	var dst [16]byte
 	p.DstAddr(&dst)

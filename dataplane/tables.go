@@ -51,7 +51,8 @@ type tables struct {
 	track      [2]bool  // by familyIndex: some rule needs conntrack
 	early      bool     // a chain runs before conntrack, so a packet must be with its owner before
 	hooks      [2][5]hookSteps
-	below      *below // chains that see frames; nil: none
+	below      *below              // chains that see frames as they come; nil: none
+	egress     [][]rules.BaseChain // by port: those that see them leave; nil: none
 
 	judged  uint64               // packets that walked while these were in force; written by the worker
 	blocked [maxBlockers]Blocker // rules because of which packets had no plan; written by the worker
@@ -82,7 +83,7 @@ func newTables(generation uint64, c change, old *tables, wire bool) (*tables, er
 	if old != nil { // all but judged, which its worker is still counting
 		t.serial = old.serial + 1
 		t.generation, t.image, t.routes, t.track, t.early = old.generation, old.image, old.routes, old.track, old.early
-		t.ports, t.own4, t.nat, t.hooks, t.below = old.ports, old.own4, old.nat, old.hooks, old.below
+		t.ports, t.own4, t.nat, t.hooks, t.below, t.egress = old.ports, old.own4, old.nat, old.hooks, old.below, old.egress
 		if c.rules == nil {
 			t.costs = old.costs // the worker goes on counting in them
 		}
@@ -112,7 +113,7 @@ func newTables(generation uint64, c change, old *tables, wire bool) (*tables, er
 		}
 		t.generation, t.image = generation, image
 		t.early, t.nat, t.hooks = false, false, [2][5]hookSteps{}
-		t.below = newBelow(image, len(t.ports), wire)
+		t.below, t.egress = newBelow(image, len(t.ports), wire), newEgress(image, len(t.ports))
 		for f, family := range []uint8{flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
 			t.build(f, family)
 		}

@@ -26,7 +26,7 @@ type Outcome struct {
 	Worker          uint16
 	Fate            Fate
 	Drop            packet.Drop
-	Made            bool   // an answer of the box; Serial and InPort are those of what it answers
+	Made            bool   // an answer of the box, or a copy; Serial and InPort are those of what it answers
 	Rule            uint32 // the rule or policy that decided last; 0: none was asked
 	Tracked         bool   // conntrack was on: Info and Reason mean something
 	Info            flowtable.Info
@@ -80,7 +80,7 @@ func (w *worker) record(p *packet.Packet, fate Fate, d packet.Drop) {
 		Fate: fate, Drop: d, Rule: p.Rule, Info: p.Info, Reason: p.Reason,
 		Tracked: w.next.Load().track[familyIndex(p.Family)] && p.Family != flowtable.FamilyNone,
 	}
-	if p.Flags&packet.FlagLocal != 0 {
+	if p.Flags&(packet.FlagLocal|packet.FlagCopy) != 0 {
 		o.Made = true
 	}
 	if p.Kind == flowtable.KindFlow {

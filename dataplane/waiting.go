@@ -46,6 +46,7 @@ type waitingFrame struct {
 	addr   uint64
 	length uint32
 	serial uint32
+	marks  marks
 	inPort uint16
 	quiet  bool // its sender would not know the packet that an error quotes
 }
@@ -84,7 +85,7 @@ func (w *worker) await(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byt
 		w.ask(to)
 	}
 	f := waitingFrame{
-		addr: p.Addr, length: uint32(len(p.Data)), serial: p.Serial, inPort: p.InPort,
+		addr: p.Addr, length: uint32(len(p.Data)), serial: p.Serial, inPort: p.InPort, marks: marks{p.Mark, p.Priority},
 		quiet: p.InPort == packet.NoPort || p.Ct != nil && p.Ct.Status&flowtable.StatusNATMask != 0,
 	}
 	if w.parts == nil {
@@ -147,9 +148,10 @@ func (w *worker) retry(t *tables) {
 // again reads a waiting frame anew.
 func (w *worker) again(f *waitingFrame) *packet.Packet {
 	w.waiting.frames--
-	p := &w.head
+	p := &w.waited
 	p.Data, p.Addr, p.InPort, p.Serial = w.umem.Frame(f.addr, f.length), f.addr, f.inPort, f.serial
 	packet.Parse(p, w.table) // it was sound before
+	p.Mark, p.Priority = f.marks.mark, f.marks.priority
 	return p
 }
 
@@ -157,12 +159,7 @@ func (w *worker) release(t *tables, f *waitingFrame, port uint16, mac *[6]byte) 
 	p := w.again(f)
 	p.OutPort = port
 	setMACs(p.Data, mac, &t.ports[port].mac)
-	if mtu := w.mtu(p, nil); int(p.End)-int(p.L3) > mtu {
-		w.sendPieces(p, mtu)
-		return
-	}
-	w.ended(p, FateSent, packet.DropNone)
-	w.transmit(int(port), p)
+	w.goOut(t, p, w.mtu(p, nil))
 }
 
 func (w *worker) unreached(t *tables, f *waitingFrame) {

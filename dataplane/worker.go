@@ -52,7 +52,9 @@ type worker struct {
 	hashes []uint64      // of pkts, for the prefetch
 	hints  []uint32      // what the prefetch met; 0s when nothing is tracked
 	descs  []afxdp.Desc
-	head   packet.Packet  // the datagram in joined, or a packet that waited
+	head   packet.Packet // the datagram in joined
+	waited packet.Packet // what waited for a next hop
+	copies copies
 	joined datagram       // the datagram in fragments that walks, see parts
 	parts  []defrag.Frag  // its fragments; nil: a plain frame walks
 	taken  []defrag.Frag  // parts of a datagram from another worker

@@ -178,11 +178,17 @@ func link(ix *index, nats []natDesc) (*master, error) {
 	hdr[hdrPorts] = uint64(ix.ports.none())
 	hdr[hdrIndex] = uint64(2 * len(ix.ports.rows))
 	hdr[hdrFlags] |= ix.conntrk
-	base, devices, err := ingressChains(ix)
+	base, devices, err := portChains(ix, nft.HookIngress, 0)
+	if err != nil {
+		return nil, err
+	}
+	leaving, more, err := portChains(ix, nft.HookEgress, len(devices))
 	if err != nil {
 		return nil, err
 	}
 	hdr[hdrIngress] = uint64(len(base))
+	base, devices = append(base, leaving...), append(devices, more...)
+	hdr[hdrEgress] = uint64(len(base))
 	for f, family := range [spans]nft.Family{spanIPv4: nft.FamilyIP, spanIPv6: nft.FamilyIP6, spanBridge: nft.FamilyBridge} {
 		for h := range hooks {
 			hdr[hdrSpans+f*(hooks+1)+h] = uint64(len(base))
@@ -357,7 +363,8 @@ func baseChains(ix *index, family nft.Family, hook nft.Hook) []BaseChain {
 
 func newBaseChain(ix *index, ref *chainRef) BaseChain {
 	b := ref.chain.Base
-	bc := BaseChain{Entry: ref.entry, Priority: b.Priority, NAT: b.Type == nft.TypeNAT, PolicyID: ref.policy}
+	bc := BaseChain{Entry: ref.entry, Priority: b.Priority, NAT: b.Type == nft.TypeNAT, PolicyID: ref.policy,
+		Early: b.Hook == nft.HookPrerouting || b.Hook == nft.HookInput}
 	if b.Count != nil {
 		bc.Count = ix.slots[b.Count] + 1
 	}

@@ -139,6 +139,15 @@ func (w *canon) stmt(st nft.Stmt) {
 	case *nft.ResetOption:
 		w.str("reset")
 		w.expr(st.Option)
+	case *nft.Dup:
+		w.str("dup")
+		w.expr(st.Addr)
+		w.expr(st.Device)
+	case *nft.Forward:
+		w.str("fwd")
+		w.num(uint64(st.Family))
+		w.expr(st.Addr)
+		w.expr(st.Device)
 	case *nft.Notrack:
 		w.str("notrack")
 	case *nft.Extension: // what it does is found by its number, and is no part of the image

@@ -42,7 +42,7 @@
 //
 // # Limits
 //
-// Tables of families inet, ip, ip6, netdev (ingress) and, on a wire, bridge; 15 nested calls as in
+// Tables of families inet, ip, ip6, netdev and, on a wire, bridge; 15 nested calls as in
 // the kernel; keys of 32 words of 64 bits; 8 log statements for a packet (more are
 // counted in Env.LogsLost). What cannot mean anything for
 // forwarded packets (sockets, states of IPsec) is refused by name and with
@@ -82,6 +82,7 @@
 //	build.go         all of it in parallel, and linked into one master
 //	layout.go        sections, instructions and descriptors of an image
 //	link.go          chains below IP: the ingress of ports, bridge tables
+//	send.go          dup and fwd
 //	image.go         Image: base chains, poison, free
 //	image_unsafe.go  typed views of its words
 //	shelf.go         their memory, from one generation to the next

@@ -243,7 +243,7 @@ func selectivity(t *test, shared int) int {
 // ends says whether the walk never goes on behind an instruction.
 func ends(op uint8) bool {
 	switch op {
-	case opDrop, opAccept, opReturn, opJump, opGoto, opReject, opNAT:
+	case opDrop, opAccept, opReturn, opJump, opGoto, opReject, opNAT, opRelay:
 		return true
 	}
 	return false

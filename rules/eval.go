@@ -45,7 +45,7 @@ func (w *walk) begin(p *packet.Packet) {
 			w.base[srcNetwork] = uint(p.L3) // ARP and such, which chains below IP see
 		}
 	}
-	if len(w.data) < 8 || p.Flags&packet.FlagLocal != 0 { // what the box itself sends gets its link header behind all rules
+	if len(w.data) < 8 || p.Flags&(packet.FlagLocal|packet.FlagCopy) != 0 { // what the box itself sends gets its link header behind all rules
 		w.base[srcLink] = noHeader
 	}
 	w.open = 0
@@ -282,6 +282,14 @@ nextRule:
 				default:
 					op = opDrop
 				}
+			case opCopy:
+				im.copy(in, c, p, env)
+				continue
+			case opRelay:
+				if !im.relay(in, p, env) {
+					continue nextRule
+				}
+				return Verdict{Code: Relay, Rule: h.rule}
 			case opReject:
 				env.Reject = rejectSpec(in, p)
 				return Verdict{Code: Reject, Rule: h.rule}

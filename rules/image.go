@@ -26,18 +26,18 @@ type Image struct {
 	exts     []Extension
 
 	// views into region
-	heads []head
-	ins   []ins
-	data  []uint64
-	sets  []setDesc
-	nats  []natDesc
-	base  []BaseChain
-	runs  []runDesc
-	span  [spans][hooks + 1]uint32 // base chains of a family and hook: base[span[f][h]:span[f][h+1]]
-	below uint32                   // base chains at the ingress of ports: base[:below]
-	ports uint32
-	names uint32
-	index uint32
+	heads           []head
+	ins             []ins
+	data            []uint64
+	sets            []setDesc
+	nats            []natDesc
+	base            []BaseChain
+	runs            []runDesc
+	span            [spans][hooks + 1]uint32 // base chains of a family and hook: base[span[f][h]:span[f][h+1]]
+	ingress, egress uint32                   // base chains at the ingress of ports: base[:ingress]; at their egress: base[ingress:egress]
+	ports           uint32
+	names           uint32
+	index           uint32
 
 	classifiers []uint64 // of runs, also in region
 }

@@ -24,7 +24,7 @@ func TestLayout(t *testing.T) {
 		{"instruction", unsafe.Sizeof(ins{}), 40},
 		{"set", unsafe.Sizeof(setDesc{}), 64},
 		{"nat", unsafe.Sizeof(natDesc{}), 48},
-		{"base chain", unsafe.Sizeof(BaseChain{}), 24},
+		{"base chain", unsafe.Sizeof(BaseChain{}), 32},
 		{"run", unsafe.Sizeof(runDesc{}), 24},
 	} {
 		if row.got != row.want {

@@ -18,7 +18,7 @@ func newImage(region []uint64, counters []Counter) *Image {
 	im.ports = uint32(region[hdrPorts])
 	im.names = uint32(region[hdrNames])
 	im.index = uint32(region[hdrIndex])
-	im.below = uint32(region[hdrIngress])
+	im.ingress, im.egress = uint32(region[hdrIngress]), uint32(region[hdrEgress])
 	for f := range im.span {
 		for h := range im.span[f] {
 			im.span[f][h] = uint32(region[hdrSpans+f*(hooks+1)+h])

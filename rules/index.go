@@ -107,9 +107,6 @@ func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
 				if b.Offload {
 					return nil, errorf(c.Pos, "chain %s: offload to hardware is not supported", c.Name)
 				}
-				if err := belowIP(ref); err != nil {
-					return nil, err
-				}
 				text := "policy accept"
 				if b.Policy == nft.VerdictDrop {
 					text = "policy drop"

@@ -17,7 +17,8 @@ const (
 	hdrIndex                                 // offset in data of the table of interface indices
 	hdrSpans                                 // of base chains, see Image.span
 	hdrIngress  = hdrSpans + spans*(hooks+1) // how many base chains are at the ingress of ports: the first
-	hdrSections = hdrIngress + 1
+	hdrEgress   = hdrIngress + 1             // and where those at the egress end, which come next
+	hdrSections = hdrEgress + 1
 	hdrWords    = hdrSections + 2*sectionCount
 )
 
@@ -182,6 +183,8 @@ const (
 	opHelper // arg: helper for IPv4, for IPv6 << 8; flag: ahead of conntrack
 	opReject // arg: code for IPv4, code for IPv6 << 8; flag 1: reset
 	opNAT    // spec arg; flag: nat*, what the key words give
+	opCopy   // of the packet to port send* (flag) arg or key, by the address in the key words if shift is its family
+	opRelay  // the packet itself
 	opDrop
 	opAccept
 	opReturn
@@ -264,11 +267,13 @@ type BaseChain struct {
 	Priority int32
 	NAT      bool // of type nat: only first packets of a flow walk it
 	Policy   Code
+	Early    bool   // at prerouting or input
 	IPOnly   bool   // at ingress: other frames pass by
 	Writes   bool   // below IP: the frame may be another one behind it
 	PolicyID uint32 // rule id of the policy
 	Count    uint32 // counter of the policy, plus 1; 0: none
-	ports    uint32 // at ingress: bits of the ports, in data
+	ports    uint32 // below IP: bits of the ports, in data
+	_        uint32
 }
 
 // Counter counts packets and their L3 bytes. One worker's image has its own

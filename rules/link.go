@@ -6,8 +6,8 @@ import (
 )
 
 // Chains that see frames below IP: those at the ingress of a port (tables netdev,
-// and inet at hook ingress), and tables of family bridge, whose frames are the ones
-// that cross a wire.
+// and inet at hook ingress) and at its egress (netdev), and tables of family bridge,
+// whose frames are the ones that cross a wire.
 
 // Families as index of Image.span.
 const (
@@ -24,12 +24,17 @@ const FamilyBridge = uint8(nft.FamilyBridge)
 // anything else does, in order. BaseChain.IPOnly says which want IP packets only,
 // BaseChain.Writes which may change the frame. It allocates, and is for whoever
 // makes the tables of a worker. A dead image has one chain, which drops.
-func (im *Image) Ingress(port uint16) []BaseChain {
+func (im *Image) Ingress(port uint16) []BaseChain { return im.ofPort(port, 0, im.ingress) }
+
+// Egress is Ingress for every frame that leaves by a port, behind everything else.
+func (im *Image) Egress(port uint16) []BaseChain { return im.ofPort(port, im.ingress, im.egress) }
+
+func (im *Image) ofPort(port uint16, from, to uint32) []BaseChain {
 	if !im.Alive() {
 		return poisonedBase
 	}
 	var out []BaseChain
-	for _, c := range im.base[:im.below] {
+	for _, c := range im.base[from:to] {
 		if im.bit(c.ports, min(uint32(port), im.ports)) {
 			out = append(out, c)
 		}
@@ -52,9 +57,14 @@ func (r *Ruleset) OnWire() error {
 	for _, c := range r.ix.chains {
 		for _, rule := range c.chain.Rules {
 			for _, st := range rule.Stmts {
-				if x, ok := st.(*nft.Extension); ok {
-					if u, ok := x.Impl.(Unbridged); ok {
-						return errorf(rule.Pos, "%s: %s", x.Name, u.Unbridged())
+				switch st := st.(type) {
+				case *nft.Extension:
+					if u, ok := st.Impl.(Unbridged); ok {
+						return errorf(rule.Pos, "%s: %s", st.Name, u.Unbridged())
+					}
+				case *nft.Dup:
+					if st.Addr != nil {
+						return errorf(rule.Pos, "dup to an address: a wire has no routes to send copies by")
 					}
 				}
 			}
@@ -63,33 +73,22 @@ func (r *Ruleset) OnWire() error {
 	return nil
 }
 
-// belowIP refuses what chains below IP cannot do.
-func belowIP(ref *chainRef) error {
-	b := ref.chain.Base
-	if b == nil {
-		return nil
-	}
-	if b.Hook == nft.HookEgress {
-		return errorf(ref.chain.Pos, "hook egress is not supported: what leaves by a port has passed postrouting, nothing comes behind it")
-	}
-	return nil
-}
-
-// ingressChains returns the chains at the ingress of ports, and the ports' bits,
-// which stand behind the interfaces in the image's data.
-func ingressChains(ix *index) (out []BaseChain, devices []uint64, err error) {
+// portChains returns the chains at a hook of ports, ingress or egress, and the ports'
+// bits, which stand behind the interfaces in the image's data, of which skip words
+// are taken.
+func portChains(ix *index, hook nft.Hook, skip int) (out []BaseChain, devices []uint64, err error) {
 	rows := ix.ports.rows
 	for i := len(ix.chains) - 1; i >= 0; i-- { // of one priority the newest comes first
 		ref := ix.chains[i]
 		b := ref.chain.Base
-		if b == nil || b.Hook != nft.HookIngress || ref.table.Dormant {
+		if b == nil || b.Hook != hook || ref.table.Dormant {
 			continue
 		}
 		bc := newBaseChain(ix, ref)
 		bc.IPOnly = ref.table.Family == nft.FamilyInet
 		bc.Writes = writes(ref.table)
 		bits := make([]uint64, (len(rows)+63)/64)
-		bc.ports = uint32(3*len(rows) + len(devices))
+		bc.ports = uint32(3*len(rows) + skip + len(devices))
 		for _, name := range b.Devices {
 			port, ok := ix.ports.portOf(name)
 			if !ok && ix.ports.none() > 0 {

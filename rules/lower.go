@@ -204,6 +204,10 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 		return lw.reject(st)
 	case *nft.Mangle:
 		return lw.mangle(st)
+	case *nft.Dup:
+		return lw.send(opCopy, st.Pos, lw.ref.table.Family, st.Addr, st.Device)
+	case *nft.Forward:
+		return lw.send(opRelay, st.Pos, st.Family, st.Addr, st.Device)
 	case *nft.Extension:
 		lw.own(opExtension, &lw.n.exts)
 		if _, ok := st.Impl.(PerFlow); ok {
@@ -233,8 +237,6 @@ func refusal(st nft.Stmt) error {
 		why = ": no program in user space reads packets of forwarded flows here"
 	case *nft.TProxy:
 		why = ": there is no local socket to give the packet to"
-	case *nft.Dup, *nft.Forward:
-		why = ": a packet leaves by the port that its route says, once"
 	case *nft.Extension:
 		why = ": nothing here carries it out"
 	}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -16,9 +17,10 @@ const (
 	Stolen        // an extension has taken the packet: it goes no further, and is no loss
 	Queue         // an extension wants somebody else to decide; nobody there: drop
 	Synproxy      // drop, and the SYN proxy goes on as Env.Synproxy says
+	Relay         // send it as Env.Send says; nothing else sees it
 )
 
-var codeNames = [...]string{"drop", "accept", "reject", "nat", "stolen", "queue", "synproxy"}
+var codeNames = [...]string{"drop", "accept", "reject", "nat", "stolen", "queue", "synproxy", "relay"}
 
 func (c Code) String() string {
 	if int(c) < len(codeNames) {
@@ -119,6 +121,7 @@ type Env struct {
 	Reject   RejectSpec       // valid with code Reject
 	NAT      NATSpec          // valid with code NAT
 	Synproxy SynproxySpec     // valid with code Synproxy
+	Send     Send             // valid with code Relay
 	Now      uint32           // in: tick in ms, for `ct expiration`
 	Nanos    int64            // in: the same clock in nanoseconds, for limits
 	Wall     int64            // in: nanoseconds since 1970, for `meta time`
@@ -128,7 +131,10 @@ type Env struct {
 	// Route asks the dataplane's routes about an address of a family, in network
 	// byte order; nil: there are none. It must not allocate. Rules that need it
 	// (`fib`, `rt mtu`) do not match without.
-	Route    func(family uint8, addr *[16]byte) Way
+	Route func(family uint8, addr *[16]byte) Way
+	// Copy sends a copy of the packet that is judged, which stays as it is; nil: there
+	// are no copies. It must not allocate, and leaves the Env as it was.
+	Copy     func(p *packet.Packet, to *Send)
 	Logs     [MaxLogs]uint32
 	NLogs    int    // Logs[:NLogs] are ids for Ruleset.LogSpec, in order
 	LogsLost uint64 // log statements that found Logs full; never reset by Eval

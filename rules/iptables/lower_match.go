@@ -54,7 +54,7 @@ func init() {
 		},
 		"LOG": lowerLOG, "NFLOG": lowerNFLOG, "SNAT": lowerNAT, "DNAT": lowerNAT, "MASQUERADE": lowerMasquerade, "REDIRECT": lowerMasquerade,
 		"NETMAP": lowerNETMAP, "TTL": lowerHops, "HL": lowerHops, "DSCP": lowerDSCPTarget, "TOS": lowerTOSTarget, "ECN": lowerECNTarget,
-		"TCPMSS": lowerTCPMSS, "TCPOPTSTRIP": lowerStrip, "CLASSIFY": lowerClassify, "SYNPROXY": lowerSYNPROXY,
+		"TCPMSS": lowerTCPMSS, "TCPOPTSTRIP": lowerStrip, "CLASSIFY": lowerClassify, "TEE": lowerTEE, "SYNPROXY": lowerSYNPROXY,
 		"TRACE":    lowerTRACE,
 		"CHECKSUM": func(*lower, *Instance) error { return nil }, // the box leaves no checksum to hardware
 		"SET":      lowerSET,

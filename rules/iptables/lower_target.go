@@ -255,6 +255,15 @@ func lowerClassify(l *lower, x *Instance) error {
 	return nil
 }
 
+func lowerTEE(l *lower, x *Instance) error {
+	text := "dup to " + x.opt("gateway").a[0].String()
+	if v := x.opt("oif"); v.set {
+		text += fmt.Sprintf(" device %q", v.s)
+	}
+	l.add("%s", text)
+	return nil
+}
+
 func lowerSYNPROXY(l *lower, x *Instance) error {
 	text := "synproxy"
 	if x.has("ecn") {

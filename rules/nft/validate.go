@@ -119,7 +119,10 @@ func (v *validation) hook(ch *Chain, b *Base) {
 			case *Synproxy:
 				ok = b.Hook == HookInput || b.Hook == HookForward
 			case *Reject:
-				ok = b.Hook != HookPostrouting
+				ok = b.Hook != HookPostrouting && b.Hook != HookEgress
+			}
+			if b.Hook == HookEgress {
+				ok = ok && atEgress(st)
 			}
 			if f := v.table.Family; f == FamilyIP || f == FamilyIP6 || f == FamilyInet {
 				ok = ok && stmtHooks(st)>>b.Hook&1 != 0

@@ -24,6 +24,21 @@ func stmtHooks(st Stmt) int {
 	return hooks
 }
 
+// atEgress says whether the kernel takes a statement where frames leave.
+func atEgress(st Stmt) bool {
+	ok := true
+	if set, is := st.(*Assign); is {
+		m, is := set.Left.(*Meta)
+		ok = !is || m.Key != MetaPkttype
+	}
+	EachExpr(st, func(e Expr) {
+		if fib, is := e.(*Fib); is { // nft_fib_validate takes egress for the input hook, whose number it has
+			ok = ok && (fib.Flags&FibIif != 0 || fib.Flags&FibOif == 0 && fib.Result == FibAddrType)
+		}
+	})
+	return ok
+}
+
 // exprHooks returns where the kernel takes one expression: where what it asks
 // about is known.
 func exprHooks(e Expr) int {

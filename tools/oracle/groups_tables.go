@@ -119,6 +119,8 @@ const matching4 = matching + `-A more -s 10.77.11.0/24 ! -d 203.0.113.3/32
 -A more -m ttl --ttl-lt 64
 -A more -m ttl ! --ttl-eq 63
 -A more -m ttl --ttl-gt 32
+-A more -p udp -m udp --dport 83 -j TEE --gateway 203.0.113.6
+-A more -p tcp -m tcp --dport 83 -j TEE --gateway 10.77.11.6 --oif lan
 -A more -p icmp -m icmp --icmp-type 8
 -A more -p icmp -m icmp ! --icmp-type 0
 -A more -p icmp -m icmp --icmp-type 8/0
@@ -136,6 +138,8 @@ const matching6 = matching + `-A more -s fd77:a::/64 ! -d fd77:b::3/128
 -A more -m hl --hl-lt 64
 -A more -m hl ! --hl-eq 63
 -A more -m hl --hl-gt 32
+-A more -p udp -m udp --dport 83 -j TEE --gateway fd77:b::6
+-A more -p tcp -m tcp --dport 83 -j TEE --gateway fd77:a::6 --oif lan
 -A more -p ipv6-icmp -m icmp6 --icmpv6-type 128
 -A more -p ipv6-icmp -m icmp6 ! --icmpv6-type 129
 -A more -p ipv6-icmp -m icmp6 ! --icmpv6-type 128/0

@@ -116,6 +116,8 @@ var rulesets = map[string]string{
 	"counting":            counting,
 	"priorities":          priorities,
 	"hops":                hopRules,
+	"copying":             copying,
+	"leaving":             leaving,
 	"reject": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
 		tcp dport 81 reject with tcp reset
@@ -190,6 +192,8 @@ func natTable(chains string) string {
 
 // free says, by ruleset, what NAT may choose by chance.
 var free = map[string]func(netip.Addr, uint16) bool{
+	"copying":             func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
+	"leaving":             func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
 	"masquerade":          func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
 	"both":                func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
 	"synproxy-masquerade": func(a netip.Addr, port uint16) bool { return a == box4 || a == box6 },
