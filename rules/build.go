@@ -25,6 +25,7 @@ func build(ix *index, old *remains, pool Pool) (*master, error) {
 		old = nil // what classifiers may ask is not the same
 		ix.renewPlain()
 	}
+	old.begin(ix)
 	ix.setBlocks = make([]*block, len(ix.sets))
 	var work []func() error // what does not hold: for one edit there is nothing to share out
 	for _, ref := range ix.chains {

@@ -107,10 +107,11 @@ type changed struct {
 	block       *block // the small set; nil: there is nothing to say
 }
 
-// inBulk says whether a set's entries get memory of their own. Those of verdict maps
-// and of maps to objects have numbers that change with the rules.
+// inBulk says whether a set's entries get memory of their own. Those of maps to
+// objects have numbers that change with the rules, and those of verdict maps hold as
+// long as all chains begin where they do.
 func inBulk(s *nft.Set) bool {
-	return s.Elements.Len() >= bulkMin && !s.Verdicts && !s.HoldsObjects
+	return s.Elements.Len() >= bulkMin && !s.HoldsObjects
 }
 
 // large says whether some set is too large to look through all of it for the cache.
@@ -122,7 +123,7 @@ func (ix *index) large() bool {
 // setBlock returns the block of a set that has changed: one that only says what has
 // changed, or one that is made from all of its elements.
 func (ix *index) setBlock(s *nft.Set, old *remains, pool Pool) (*block, error) {
-	if before := old.setNamed(ix.setOf[s].table, s); before != nil && inBulk(s) {
+	if before := old.setNamed(ix.setOf[s].table, s); before != nil && inBulk(s) && (!s.Verdicts || old.inPlace) {
 		if b, err := before.follow(s, ix, pool); b != nil || err != nil {
 			return b, err
 		}
@@ -153,7 +154,7 @@ func (old *remains) setNamed(t *nft.Table, s *nft.Set) *block {
 		if o.Name != s.Name || in.Name != t.Name || in.Family != t.Family {
 			continue
 		}
-		if o.Flags != s.Flags || o.Map != s.Map || o.Ranges != s.Ranges || !slices.Equal(o.Key, s.Key) || !slices.Equal(o.Data, s.Data) ||
+		if o.Flags != s.Flags || noded(o) != noded(s) || o.Verdicts != s.Verdicts || o.Map != s.Map || o.Ranges != s.Ranges || !slices.Equal(o.Key, s.Key) || !slices.Equal(o.Data, s.Data) ||
 			!slices.Equal(o.KeyExprs, s.KeyExprs) || !slices.Equal(o.DataExprs, s.DataExprs) {
 			return nil
 		}
@@ -208,7 +209,7 @@ func (b *block) overlay(s *nft.Set, ix *index) error {
 	read := func(list []*nft.Element) ([]element, bool, error) {
 		of := *s
 		of.Elements = nft.ElementsOf(list...)
-		return elements(&of, &o.set, &data, ix, ix.ports)
+		return elements(&of, &o.set, &data, &index{setOf: map[*nft.Set]setUse{&of: ix.setOf[s]}}, ix.ports)
 	}
 	gone, exactGone, err := read(b.now.gone)
 	if err != nil {

@@ -274,3 +274,65 @@ func TestBulkRenewed(t *testing.T) {
 		t.Errorf("%d bytes are left", n)
 	}
 }
+
+// TestBulkOfVerdicts edits a large verdict map, and rules around it so that the chains
+// it names begin elsewhere: packets get what a compilation of the whole gives them.
+func TestBulkOfVerdicts(t *testing.T) {
+	const seed = 11
+	r := rand.New(rand.NewPCG(seed, 5))
+	verdict := []string{"drop", "accept", "jump one", "goto two", "continue"}
+	var els []string
+	element := func(n int) string { return fmt.Sprintf("10.0.%d.%d : %s", n/256, n%256, verdict[n%len(verdict)]) }
+	for n := 0; n < 4*bulkMin; n += 2 {
+		els = append(els, element(n))
+	}
+	for _, end := range []string{"", "flags timeout\ncounter\n"} {
+		text := "table inet t {\nchain first {\n}\nchain one {\n meta mark set 1\n}\nchain two {\n meta mark set 2 accept\n}\nmap s {\ntype ipv4_addr : verdict\n" + end + "elements = { " +
+			strings.Join(els, ", ") + " }\n}\nchain c {\ntype filter hook forward priority 0; policy drop;\nip saddr vmap @s\nmeta mark 1 accept\n}\n}\n"
+		store := testStore(t)
+		w := newWorkers(t, 1, text, store)
+		first := w.rs.ix.setBlocks[0].bulk
+		for step, row := range []struct {
+			text string
+			same bool // entries
+		}{
+			{"add element inet t s { " + element(1) + ", " + element(2003) + ", " + element(2007) + " }", true},
+			{"delete element inet t s { 10.0.0.0, 10.0.0.4 }", true},
+			{"add rule inet t first counter", false},
+			{"add element inet t s { " + element(3) + ", " + element(8) + " }", true},
+			{"delete element inet t s { 10.0.0.8 }", true},
+		} {
+			w.edit(t, row.text, second, store)
+			b := w.rs.ix.setBlocks[0].bulk
+			if b == nil || (b == first) != row.same {
+				t.Errorf("step %d: the entries are the same: %v", step, b == first)
+			}
+			first = b
+			whole, err := Compile(w.rs.Tree, Options{Interfaces: testInterfaces, Store: store})
+			if err != nil {
+				t.Fatal(err)
+			}
+			im, err := whole.Copy()
+			if err != nil {
+				t.Fatal(err)
+			}
+			chain := im.Base(2, nft.HookForward)[0]
+			for i := range 300 {
+				n := i
+				if i > 20 {
+					n = r.IntN(4 * bulkMin)
+				}
+				from := fmt.Sprintf("10.0.%d.%d", n/256, n%256)
+				got, want := pk{src: from, dst: "10.9.9.9"}.packet(t), pk{src: from, dst: "10.9.9.9"}.packet(t)
+				code, whole := w.eval(0, got, &Env{Nanos: second}), im.Eval(&chain, want, &Env{Nanos: second}).Code
+				if code != whole || got.Mark != want.Mark {
+					t.Fatalf("seed %d, step %d, %s: %v with mark %d, want %v with mark %d", seed, step, from, code, got.Mark, whole, want.Mark)
+				}
+			}
+			if err := im.Free(); err != nil {
+				t.Error(err)
+			}
+		}
+		w.free(t)
+	}
+}

@@ -41,7 +41,9 @@ func (w *world) same(o *world) bool {
 type remains struct {
 	ix     *index
 	chains map[chainName]*chainRef
-	was    map[*chainRef][]int32 // of a new chain: where its rules stood in the old one of that name; -1: nowhere
+	// All chains begin where they did, so verdicts that name them hold.
+	inPlace bool
+	was     map[*chainRef][]int32 // of a new chain: where its rules stood in the old one of that name; -1: nowhere
 }
 
 // sets returns how many sets the earlier ruleset has.
@@ -207,7 +209,7 @@ func (before *chainRef) stretch(rules []*rule, was []int32, i int) int {
 
 // set returns the block of a set, if there was one that still holds.
 func (old *remains) set(s *nft.Set) *block {
-	if old == nil || s.Verdicts || s.HoldsObjects || old.ix.setBlocks == nil {
+	if old == nil || s.Verdicts && !old.inPlace || s.HoldsObjects || old.ix.setBlocks == nil {
 		return nil // verdicts and objects have numbers, which change
 	}
 	use, ok := old.ix.setOf[s]
@@ -215,6 +217,15 @@ func (old *remains) set(s *nft.Set) *block {
 		return nil
 	}
 	return old.ix.setBlocks[use.number]
+}
+
+// begin finds out whether the chains of a new index begin where the old ones did.
+func (old *remains) begin(ix *index) {
+	if old != nil {
+		old.inPlace = slices.EqualFunc(ix.chains, old.ix.chains, func(a, b *chainRef) bool {
+			return a.entry == b.entry && a.name() == b.name()
+		})
+	}
 }
 
 // renewPlain finds out anew what a classifier can know of rules that were made
