@@ -80,7 +80,8 @@ func (w *worker) receive(t *tables, p *packet.Packet, i int) bool {
 	w.past = false
 	switch kind := w.kinds[i]; {
 	case kind&pastIngress != 0:
-		w.past, p.Mark, p.Priority = true, w.marks[i].mark, w.marks[i].priority
+		w.past = true
+		w.marks[i].give(p)
 		w.kinds[i] &^= pastIngress
 		return true
 	case kind != parcelNone || len(p.Data) < packet.EtherLen || w.drops[i] == packet.DropOversize:
@@ -217,12 +218,13 @@ func sized(p *packet.Packet, d packet.Drop) bool {
 // reread parses a frame that rules may have changed, and keeps what they said of
 // it.
 func (w *worker) reread(p *packet.Packet, d *packet.Drop) (end, bytes uint32) {
-	mark, priority, rule, other := p.Mark, p.Priority, p.Rule, p.Flags&packet.FlagOtherHost
+	was, rule, other := w.marksOf(p), p.Rule, p.Flags&packet.FlagOtherHost
 	untracked := p.Info == flowtable.InfoUntracked
 	if *d = packet.Parse(p, w.table); *d != packet.DropNone {
 		p.Sketch()
 	}
-	p.Mark, p.Priority, p.Rule = mark, priority, rule
+	was.give(p)
+	p.Rule = rule
 	p.Flags |= other
 	if untracked {
 		p.Exempted, p.Kind, p.Info = p.Kind, flowtable.KindUntracked, flowtable.InfoUntracked

@@ -42,6 +42,7 @@ type Box struct {
 	inForce atomic.Pointer[inForce] // what log records refer to; stored by publish
 
 	logging sync.Mutex // held by who reads the log rings
+	traces  traces
 
 	control      sync.Mutex // guards what follows; no worker ever takes it
 	running      bool
@@ -191,6 +192,9 @@ func (b *Box) newWorker(id int) (*worker, error) {
 	if w.logs, err = newHandover(logSlots, logRecordMax); err != nil {
 		return w, err
 	}
+	if w.tracer.steps, err = newHandover(traceSlots, traceRecordMax); err != nil {
+		return w, err
+	}
 	if w.wants, err = afxdp.NewRing[want](wantSlots); err != nil {
 		return w, err
 	}
@@ -237,6 +241,9 @@ func (w *worker) discard() error {
 	errs := w.plans.release()
 	if w.logs != nil {
 		errs = append(errs, w.logs.close())
+	}
+	if w.tracer.steps != nil {
+		errs = append(errs, w.tracer.steps.close())
 	}
 	if w.wants != nil {
 		errs = append(errs, w.wants.Close())

@@ -172,7 +172,7 @@ func (w *worker) handOverWhole(p *packet.Packet, to int, kind parcelKind) bool {
 		port = p.OutPort // the box's own, on its way out already
 	}
 	if w.parts == nil {
-		if !ring.put(p.Data, parcel{inPort: port, serial: p.Serial, kind: kind, marks: marks{p.Mark, p.Priority}}) {
+		if !ring.put(p.Data, parcel{inPort: port, serial: p.Serial, kind: kind, marks: w.marksOf(p)}) {
 			return false
 		}
 		w.stats.HandoversOut++

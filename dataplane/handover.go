@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/sluice-net/sluice/afxdp"
+	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/perf/offheap"
 )
 
@@ -36,8 +37,19 @@ type parcel struct {
 	parts  uint8 // of a datagram: fragments that follow this one
 }
 
-// marks are what chains below IP have written on a packet and not into it.
-type marks struct{ mark, priority uint32 }
+// marks are what chains below IP have written on a packet and not into it; trace is its
+// number if it is traced, else 0.
+type marks struct{ mark, priority, trace uint32 }
+
+func (w *worker) marksOf(p *packet.Packet) marks { return marks{p.Mark, p.Priority, w.traced(p)} }
+
+// give gives a packet that was parsed anew its marks.
+func (m *marks) give(p *packet.Packet) {
+	p.Mark, p.Priority, p.Trace = m.mark, m.priority, m.trace
+	if m.trace != 0 {
+		p.Flags |= packet.FlagTraced
+	}
+}
 
 // handover carries frames from one worker to one other: single producer,
 // single consumer. Bytes are copied in and out, so no frame ever belongs to

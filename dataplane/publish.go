@@ -156,6 +156,7 @@ func (b *Box) publish(c change) (*Report, error) {
 	b.table.SetNAT(fresh[0].nat)
 	if c.rules != nil {
 		b.writeLogs() // what the old rules logged
+		b.takeTraces()
 	}
 
 	if old[0] == nil {

@@ -34,6 +34,7 @@ type WorkerStats struct {
 	ICMPLimited               uint64                   // ICMP errors not sent because of the rate
 	ICMPNoSource              uint64                   // ICMP errors not sent because the port has no address
 	LogsLost                  uint64                   // log records lost because the ring was full
+	TracesLost                uint64                   // steps of traced packets, likewise
 }
 
 // Stats is a copy of the box's counters. Workers are read one after the other.
@@ -71,6 +72,7 @@ func (s Stats) Total() WorkerStats {
 		t.ICMPLimited += w.ICMPLimited
 		t.ICMPNoSource += w.ICMPNoSource
 		t.LogsLost += w.LogsLost
+		t.TracesLost += w.TracesLost
 	}
 	return t
 }

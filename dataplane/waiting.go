@@ -85,7 +85,7 @@ func (w *worker) await(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]byt
 		w.ask(to)
 	}
 	f := waitingFrame{
-		addr: p.Addr, length: uint32(len(p.Data)), serial: p.Serial, inPort: p.InPort, marks: marks{p.Mark, p.Priority},
+		addr: p.Addr, length: uint32(len(p.Data)), serial: p.Serial, inPort: p.InPort, marks: w.marksOf(p),
 		quiet: p.InPort == packet.NoPort || p.Ct != nil && p.Ct.Status&flowtable.StatusNATMask != 0,
 	}
 	if w.parts == nil {
@@ -151,7 +151,7 @@ func (w *worker) again(f *waitingFrame) *packet.Packet {
 	p := &w.waited
 	p.Data, p.Addr, p.InPort, p.Serial = w.umem.Frame(f.addr, f.length), f.addr, f.inPort, f.serial
 	packet.Parse(p, w.table) // it was sound before
-	p.Mark, p.Priority = f.marks.mark, f.marks.priority
+	f.marks.give(p)
 	return p
 }
 

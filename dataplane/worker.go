@@ -62,8 +62,9 @@ type worker struct {
 	tx     [][]afxdp.Desc // by port: frames that leave at the end of the round
 
 	logs     *handover // records for the log, see log.go
-	noted    uint32    // tick at which noteInvalid last wrote one
-	full     uint32    // and noteFull; 0: never
+	tracer   tracer
+	noted    uint32 // tick at which noteInvalid last wrote one
+	full     uint32 // and noteFull; 0: never
 	help     help
 	wants    *afxdp.Ring[want] // next hops to resolve, for the control side
 	waiting  waitingList
@@ -148,6 +149,9 @@ func (w *worker) round(receive bool) bool {
 	w.now = perf.Tick(w.nanos)
 	w.env.Now, w.env.Nanos, w.env.Wall = w.now, w.nanos, w.began+w.nanos
 	w.shard.SetClock(w.began + w.nanos)
+	if w.tracer.heard != w.box.traces.heard.Load() {
+		w.beHeard(!w.tracer.heard)
+	}
 	w.catchUp(w.nanos / int64(time.Millisecond))
 	w.stages.Begin()
 	w.charging = w.stages.On() && w.chargeRound(t)

@@ -17,6 +17,7 @@ const (
 	assignZone // ins.shift: the flowtable.ZoneDir
 	assignLabels
 	assignEvents
+	assignTrace
 )
 
 func (lw *lowering) assign(st *nft.Assign) error {
@@ -31,6 +32,8 @@ func (lw *lowering) assign(st *nft.Assign) error {
 		switch left.Key {
 		case nft.MetaMark:
 			s.flag = assignMark
+		case nft.MetaNftrace:
+			s.flag = assignTrace
 		case nft.MetaPriority:
 			s.flag = assignPriority
 		case nft.MetaSecmark:
@@ -122,6 +125,10 @@ func assign(in *ins, value uint64, w *walk, p *packet.Packet, env *Env, rule uin
 	case assignEvents:
 		if p.Ct == nil {
 			p.Template.Events = flowtable.EventMask(value)
+		}
+	case assignTrace:
+		if p.Flags &^= packet.FlagTraced; value != 0 {
+			p.Flags |= packet.FlagTraced
 		}
 	}
 }

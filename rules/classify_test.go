@@ -101,12 +101,20 @@ func compareRuleset(t *testing.T, g *gen, rs *Ruleset, round string, packets int
 		env.Nanos += g.r.Int64N(1e9)
 		tw.nanos = env.Nanos
 		p := g.packet()
+		var told []Told
+		if env.Trace = nil; g.one(2) { // a walk that tells decides as any other
+			env.Trace = func(_ *BaseChain, _ *packet.Packet, t Told) { told = append(told, t) }
+			if g.one(2) {
+				p.Flags |= packet.FlagTraced
+			}
+		}
 		q := clone(p)
 		for _, hook := range []nft.Hook{nft.HookPrerouting, nft.HookInput, nft.HookForward, nft.HookOutput, nft.HookPostrouting} {
 			chains := im.Base(p.Family, hook)
 			for i := range chains {
 				env.NLogs, env.LogsLost = 0, 0
 				tw.logs = nil
+				told = told[:0]
 				v := im.Eval(&chains[i], p, env)
 				policy := rs.ix.info(chains[i].PolicyID)
 				table, chain := chainOf(tree, policy.Table, policy.Chain)
@@ -114,6 +122,12 @@ func compareRuleset(t *testing.T, g *gen, rs *Ruleset, round string, packets int
 				if !sameDecision(rs, tw, v, want, policy, env) || !bytes.Equal(marks(p), marks(q)) || !bytes.Equal(p.Data, q.Data) {
 					t.Fatalf("%s packet %d chain %s/%s: compiled %v by %+v, twin %v by %+v\nenv %+v marks %v/%v packet %+v\n%s",
 						round, n, policy.Table, policy.Chain, v, v.Rule, want, tw.decision, env, marks(p), marks(q), p, dump(table))
+				}
+				if p.Flags&packet.FlagTraced != 0 && env.Trace != nil && !ending(told, v, policy.ID) {
+					t.Fatalf("%s packet %d chain %s/%s: told %+v, decided %+v", round, n, policy.Table, policy.Chain, told, v)
+				}
+				if p.Flags&packet.FlagTraced != q.Flags&packet.FlagTraced {
+					t.Fatalf("%s packet %d: traced with flags %x, twin %x", round, n, p.Flags, q.Flags)
 				}
 				if v.Rule != policy.ID {
 					hits[v.Code]++
@@ -126,6 +140,16 @@ func compareRuleset(t *testing.T, g *gen, rs *Ruleset, round string, packets int
 			t.Errorf("%s: counter %+v, twin %d packets %d bytes", round, c, tw.packets[c.Counter], tw.bytes[c.Counter])
 		}
 	}
+}
+
+// ending says whether what was told ends with a verdict.
+func ending(told []Told, v Verdict, policy uint32) bool {
+	if len(told) == 0 {
+		return false
+	}
+	says := map[Code]Says{Drop: SaysDrop, Reject: SaysDrop, Accept: SaysAccept, NAT: SaysAccept, Stolen: SaysStolen, Queue: SaysQueue, Synproxy: SaysStolen}
+	last := told[len(told)-1]
+	return last.Rule == v.Rule && last.Policy == (v.Rule == policy) && last.Verdict == says[v.Code]
 }
 
 // testStore is a store that the test's end closes.

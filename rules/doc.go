@@ -88,6 +88,7 @@
 //	shelf.go         their memory, from one generation to the next
 //	eval.go          the walk
 //	gate.go          what it does at a run
+//	trace.go         what it tells of packets that are traced
 //	dyntable.go      the shared memory of a set that changes
 //	dynset.go        what rules do with it, and its elements
 //	noded.go         intervals and maps whose elements end and remember

@@ -90,9 +90,19 @@ func (w *walk) know(p *packet.Packet) {
 // Eval walks one base chain with a packet. It counts into the image's counters,
 // sets marks in p and p.Ct, appends to env.Logs and fills env.Reject or env.NAT
 // when the verdict says so. c must come from Base of the same image. It calls
-// nothing outside, does not allocate, and belongs to the image's worker. A dead
-// image drops with PoisonedRule, even one that dies during the walk.
+// nothing outside but env's functions, does not allocate, and belongs to the image's
+// worker. A dead image drops with PoisonedRule, even one that dies during the walk.
 func (im *Image) Eval(c *BaseChain, p *packet.Packet, env *Env) Verdict {
+	return eval[silent](im, c, p, env)
+}
+
+// eval is the walk, in two instances: of the one that is not traced nothing is left
+// of what the other one tells.
+func eval[V voice](im *Image, c *BaseChain, p *packet.Packet, env *Env) Verdict {
+	var tells V
+	if len(tells) == 0 && p.Flags&packet.FlagTraced != 0 && env.Trace != nil {
+		return eval[telling](im, c, p, env)
+	}
 	poisoned := Verdict{Code: Drop, Rule: PoisonedRule}
 	if !im.Alive() {
 		return poisoned
@@ -101,11 +111,18 @@ func (im *Image) Eval(c *BaseChain, p *packet.Packet, env *Env) Verdict {
 	w.begin(p)
 	heads, code := im.heads, im.ins
 	at, depth, repeats := uint(c.Entry), 0, 0
+	resume := uint(0)
+	if len(tells) > 0 && env.tale.pc != 0 {
+		at, depth, repeats, resume = env.tale.at, env.tale.depth, env.tale.repeats, env.tale.pc
+		env.tale.pc = 0
+	}
 
 nextRule:
 	for {
 		from := at
-		at = scan(heads, at, &w)
+		if len(tells) == 0 || resume == 0 {
+			at = scan(heads, at, &w)
+		}
 		if w.open&testOpen != 0 && !env.Trail.Open {
 			env.Trail.blame(heads[from:], w.facts)
 		}
@@ -114,7 +131,9 @@ nextRule:
 		}
 		h := &heads[at]
 		at++
-		if h.src == srcGate {
+		if len(tells) > 0 && resume != 0 {
+			// its head held before the walk began to tell
+		} else if h.src == srcGate {
 			if next, ok := im.gate(h, &w); ok && next < uint(len(heads)) {
 				h, at = &heads[next], next+1
 			} else {
@@ -129,7 +148,11 @@ nextRule:
 		}
 
 		// The body.
-		for pc := uint(h.body); ; pc++ {
+		pc := uint(h.body)
+		if len(tells) > 0 && resume != 0 {
+			pc, resume = resume, 0
+		}
+		for ; ; pc++ {
 			if pc >= uint(len(code)) {
 				return poisoned
 			}
@@ -269,8 +292,14 @@ nextRule:
 				case ActReturn:
 					op = opReturn
 				case ActStolen:
+					if len(tells) > 0 {
+						env.tell(c, p, Told{Rule: h.rule, Verdict: SaysStolen})
+					}
 					return Verdict{Code: Stolen, Rule: h.rule}
 				case ActQueue:
+					if len(tells) > 0 {
+						env.tell(c, p, Told{Rule: h.rule, Verdict: SaysQueue})
+					}
 					return Verdict{Code: Queue, Rule: h.rule}
 				case ActRepeat:
 					if repeats++; repeats > maxRepeats {
@@ -289,8 +318,14 @@ nextRule:
 				if !im.relay(in, p, env) {
 					continue nextRule
 				}
+				if len(tells) > 0 {
+					env.tell(c, p, Told{Rule: h.rule, Verdict: SaysStolen})
+				}
 				return Verdict{Code: Relay, Rule: h.rule}
 			case opReject:
+				if len(tells) > 0 {
+					env.tell(c, p, Told{Rule: h.rule, Verdict: SaysDrop})
+				}
 				env.Reject = rejectSpec(in, p)
 				return Verdict{Code: Reject, Rule: h.rule}
 			case opNAT:
@@ -303,6 +338,9 @@ nextRule:
 				im.spec(arg, &env.NAT)
 				if in.flag != 0 {
 					natValues(in, p, env)
+				}
+				if len(tells) > 0 {
+					env.tell(c, p, Told{Rule: h.rule, Verdict: SaysAccept})
 				}
 				return Verdict{Code: NAT, Rule: h.rule, Arg: arg}
 			case opVMap:
@@ -326,7 +364,16 @@ nextRule:
 			}
 
 			// Verdicts, of an instruction or from a map.
+			if len(tells) > 0 {
+				env.tellVerdict(c, p, h.rule, op, arg, at-1, depth)
+			}
 			switch op {
+			case opTell:
+				if len(tells) > 0 {
+					continue // it does already
+				}
+				env.tale = tale{at: at - 1, depth: depth, repeats: repeats, pc: pc + 1}
+				return eval[telling](im, c, p, env)
 			case opNext:
 				continue nextRule
 			case opDrop:

@@ -216,6 +216,7 @@ const (
 	opConnLimit // at most (flag 0) or more than (1) lo flows in state arg
 	opLast      // state arg = now
 	opSynproxy  // of TCP: segment size lo, window scale shift, options flag
+	opTell      // of no instruction: what opAssign leaves behind for a packet to be traced from here on
 	opCount
 )
 

@@ -145,6 +145,12 @@ func (l *twin) assign(st *nft.Assign, p *packet.Packet) bool {
 	}
 	switch left := st.Left.(type) {
 	case *nft.Meta:
+		if left.Key == nft.MetaNftrace {
+			if p.Flags &^= packet.FlagTraced; v.Uint64() != 0 {
+				p.Flags |= packet.FlagTraced
+			}
+			break
+		}
 		p.Mark = uint32(v.Uint64())
 	case *nft.CT:
 		switch {

@@ -208,7 +208,7 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 	case nft.MetaSecmark:
 		return operand{}, errorf(pos, "%s is not supported: there is no security module to ask", text)
 	case nft.MetaNftrace:
-		return operand{}, errorf(pos, "%s is not supported: packets are traced whole, not by rules", text)
+		return operand{}, errorf(pos, "%s is not supported: as in the kernel it can be set only", text)
 	}
 	return operand{}, errorf(pos, "%s is not supported: the dataplane's ports have no such thing", text)
 }

@@ -115,6 +115,9 @@ func (g *gen) natValues(n *nft.NAT) {
 // assign makes a statement that sets something.
 func (g *gen) assign() nft.Stmt {
 	mark := &nft.Meta{Key: nft.MetaMark}
+	if g.one(4) {
+		return &nft.Assign{Left: &nft.Meta{Key: nft.MetaNftrace}, Value: &nft.Const{Data: []byte{pick(g, byte(0), 1, 1)}, PrefixLen: -1}}
+	}
 	switch g.r.IntN(4) {
 	case 0:
 		return &nft.Assign{Left: mark, Value: g.plainWord()}

@@ -59,6 +59,10 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 		return im.hash(in, p, env)
 	case opAssign:
 		assign(in, *key, w, p, env, rule)
+		if in.flag == assignTrace && p.Flags&packet.FlagTraced != 0 && env.Trace != nil {
+			env.end = opTell
+			return false
+		}
 	case opStore:
 		return store(in, w, p, env)
 	default:

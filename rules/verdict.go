@@ -134,13 +134,18 @@ type Env struct {
 	Route func(family uint8, addr *[16]byte) Way
 	// Copy sends a copy of the packet that is judged, which stays as it is; nil: there
 	// are no copies. It must not allocate, and leaves the Env as it was.
-	Copy     func(p *packet.Packet, to *Send)
+	Copy func(p *packet.Packet, to *Send)
+	// Trace hears what happens to packets that a rule wants traced (`meta nftrace
+	// set 1`), behind each rule that held; nil: nobody wants to know. It may read the
+	// packet, which is as the rule left it, and must not allocate.
+	Trace    func(c *BaseChain, p *packet.Packet, t Told)
 	Logs     [MaxLogs]uint32
 	NLogs    int    // Logs[:NLogs] are ids for Ruleset.LogSpec, in order
 	LogsLost uint64 // log statements that found Logs full; never reset by Eval
 	Trail    Trail  // of all chains since the caller last set it to zero
 
 	end    uint8                 // a verdict's op, when an instruction that did not hold ends more than the rule
+	tale   tale                  // where a walk begins to tell; pc 0: at the chain's beginning
 	expect flowtable.Expectation // what a rule announces
 
 	stack [stackDepth]uint32

@@ -181,6 +181,7 @@ func printDrops(to io.Writer, s *control.Status) {
 		{s.ICMPUnsent.Limited, "ICMP errors not sent: rate"},
 		{s.ICMPUnsent.NoSource, "ICMP errors not sent: the port has no address"},
 		{s.LogsLost, "log records lost"},
+		{s.TracesLost, "steps of traced packets lost"},
 	} {
 		if x.n > 0 {
 			fmt.Fprintf(to, "%10d  %s\n", x.n, x.what)

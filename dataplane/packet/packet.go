@@ -19,6 +19,7 @@ const (
 	FlagFramed                         // chains below IP have it, which read of later fragments of IPv4 what would be a header
 	FlagCopy                           // made by a rule that copies packets
 	FlagHeadPulled                     // TCP options may have been written, for which Linux wants the header in one piece
+	FlagTraced                         // a rule wants to know its way
 )
 
 // Packet is one frame and what is known about it. A worker reuses one array of
@@ -47,6 +48,7 @@ type Packet struct {
 	Serial    uint32 // number given by the port, for traces
 	Rule      uint32 // id of the rule that decided last; 0 is none
 	Priority  uint32 // meta priority
+	Trace     uint32 // with FlagTraced: its number for those who watch; 0: it has none yet
 
 	Exempted flowtable.Kind // Kind before a rule exempted the packet from tracking
 

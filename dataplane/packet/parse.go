@@ -66,7 +66,7 @@ func Parse(p *Packet, t *flowtable.Table) Drop {
 	p.VLANs, p.Family, p.Proto = 0, 0, 0
 	p.Flags = 0
 	p.OutPort = NoPort
-	p.Mark, p.Rule, p.Priority, p.Exempted = 0, 0, 0, 0
+	p.Mark, p.Rule, p.Priority, p.Trace, p.Exempted = 0, 0, 0, 0, 0
 	p.Ct = nil
 
 	b := p.Data

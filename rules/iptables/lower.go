@@ -49,7 +49,6 @@ var refusals = map[string]string{
 	"AUDIT":  "there is no audit subsystem", "IDLETIMER": "there are no idle timers", "LED": "there are no lights", "HMARK": "marks by hash are not supported",
 	"RATEEST": "there are no rate estimators", "SECMARK": "there are no security contexts", "CONNSECMARK": "there are no security contexts",
 	"CLUSTERIP": "addresses are not shared", "SNPT": "prefix translation of IPv6 is not supported", "DNPT": "prefix translation of IPv6 is not supported",
-	"TRACE":   "the box keeps no trace of packets",
 	"NFQUEUE": "no program in user space reads packets of forwarded flows here",
 }
 

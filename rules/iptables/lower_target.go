@@ -241,10 +241,7 @@ func lowerStrip(l *lower, x *Instance) error {
 	return nil
 }
 
-func lowerTRACE(l *lower, x *Instance) error {
-	if !l.alone {
-		return l.refuse(x, refusals["TRACE"])
-	}
+func lowerTRACE(l *lower, _ *Instance) error {
 	l.add("meta nftrace set 1")
 	return nil
 }

@@ -99,7 +99,7 @@ func Commands() []string {
 	}
 	slices.Sort(list)
 	return append(append(out, list...), "list ct helpers", "reset counters", "reset counter", "reset quotas", "reset quota",
-		"get element", "monitor", "describe")
+		"get element", "monitor", "monitor trace", "describe")
 }
 
 // ObjectKinds returns the kinds of named objects.

@@ -110,7 +110,8 @@
 //     depth, statements at the wrong hook
 //   - print.go, print_object.go, print_rule.go, print_use.go, print_value.go:
 //     the listing
-//   - print_query.go, print_change.go: answers, and what was changed
+//   - print_query.go, print_change.go, print_trace.go: answers, what was
+//     changed, and what became of traced packets
 //   - json.go, json_object.go, json_stmt.go, json_expr.go: the same as JSON
 //   - catalog.go: all that there is, for those who try it out
 //   - parse_json.go, parse_json_stmt.go, parse_json_expr.go: commands from JSON

@@ -187,10 +187,10 @@ var commandTails = map[string]string{
 	"add map": " ip t m9 { type ipv4_addr : verdict; }", "create map": " ip t m9 { type ipv4_addr : verdict; }",
 	"add table": " ip t9", "create table": " ip t9", "create element": " ip t s { 2 }",
 	"add flowtable": " ip t f9 { hook ingress priority 0; }", "create flowtable": " ip t f9 { hook ingress priority 0; }",
-	"rename chain": " ip t c e", "list ct helpers": " table ip t", "get element": " ip t s { 1 }", "monitor": "", "describe": " tcp dport",
+	"rename chain": " ip t c e", "list ct helpers": " table ip t", "get element": " ip t s { 1 }", "monitor": "", "monitor trace": "", "describe": " tcp dport",
 	"flush ruleset": "", "list ruleset": "", "reset counters": "", "reset quotas": "",
 }
 
 // refusedCommands are commands of other versions of nft, or of its own, that are
 // not taken.
-var refusedCommands = []string{"destroy table", "list hooks", "monitor trace", "export json", "import json", "reset rules"}
+var refusedCommands = []string{"destroy table", "list hooks", "export json", "import json", "reset rules"}

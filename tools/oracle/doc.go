@@ -1,6 +1,6 @@
 // Command oracle drives the kernel and sluice with the same frames and compares
 // what comes of them: frames out with their side, conntrack entries, rule
-// counters, conntrack's own counters. It makes its own namespaces and needs root.
+// counters, conntrack's own counters, what nft monitor tells of traced packets. It makes its own namespaces and needs root.
 //
 //	oracle ct             every scripted connection; the last line counts them
 //	oracle run FILE...    scripts from files
@@ -43,5 +43,5 @@
 // trial.go (a script played to both), fuzz.go, dice.go, talks.go, captures.go, rules.go, rulesets.go,
 // known.go, groups.go, groups_tcp.go, groups_udp.go, groups_expiry.go, groups_icmp.go,
 // groups_more.go, groups_helper.go, groups_sip.go, groups_pptp.go, groups_rules.go, groups_priority.go, groups_send.go, groups_hops.go, groups_count.go, groups_given.go,
-// groups_tables.go, groups_matches.go, groups_recent.go, groups_synproxy.go.
+// groups_tables.go, groups_matches.go, groups_recent.go, groups_trace.go, groups_synproxy.go.
 package main

@@ -118,6 +118,8 @@ var rulesets = map[string]string{
 	"hops":                hopRules,
 	"copying":             copying,
 	"leaving":             leaving,
+	"traced":              traced,
+	"traced-frames":       tracedFrames,
 	"reject": `table inet o {
 ` + silent + `	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
 		tcp dport 81 reject with tcp reset

@@ -105,6 +105,43 @@ func TestCourt(t *testing.T) {
 	}
 }
 
+// TestTraces: what becomes of packets is told in the words of nft monitor trace, and a
+// step more than it tells is found.
+func TestTraces(t *testing.T) {
+	if err := lab.Privileged(); err != nil {
+		t.Skipf("SKIP-PRIVILEGE: comparing with nft monitor trace: %v", err)
+	}
+	err := pair.Run(func(k *pair.Kernel) error {
+		c := &court{kernel: k, workers: []int{1, 3}}
+		for _, s := range traces() {
+			switch s.Name {
+			case "tcp", "translated v6", "errors", "port 203", "port 210 v6", "ping", "frames":
+				if v := c.play(s); !v.agreed() {
+					t.Errorf("%s", v.String())
+				}
+			}
+		}
+		setup := &pair.Case{Rules: traced}
+		if err := k.Begin(setup); err != nil {
+			return err
+		}
+		setup.Rules = strings.Replace(traced, "ip saddr 192.0.2.1 drop", "ip saddr 10.77.11.2 continue", 1)
+		box, err := pair.NewSluice(1, k.Index(), setup)
+		if err != nil {
+			return err
+		}
+		v := verdict{script: &Script{}}
+		c.step(&v, newStage(false, 1), []*contender{{Sluice: box, workers: 1, stage: newStage(false, 1)}}, []string{"> udp"})
+		if len(v.diffs) != 1 || !strings.HasPrefix(v.diffs[0], "traces: ") {
+			t.Errorf("a planted step: %q", v.diffs)
+		}
+		return box.Close()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestLine holds the text of entries against the conntrack tool.
 func TestLine(t *testing.T) {
 	if err := lab.Privileged(); err != nil {

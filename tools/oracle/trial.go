@@ -204,6 +204,9 @@ func packetLine(g *stage, text string) (n, dir int, frames []pair.Frame, err err
 // them, then reads and compares everything.
 func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts []string, times []time.Time) {
 	c.steps++
+	if k.Traces, v.err = c.kernel.Traces(); v.err != nil {
+		return
+	}
 	outs := make([]pair.Outcome, len(boxes))
 	var hints []pair.Entry
 	now := time.Now()
@@ -224,6 +227,7 @@ func (c *court) compare(v *verdict, k *pair.Outcome, boxes []*contender, texts [
 		}
 		b.Now(now)
 		outs[i].Entries, outs[i].Counters, outs[i].Stats = b.Entries(), b.Counters(), b.Stats()
+		outs[i].Traces = b.Traces()
 		hints = append(hints, outs[i].Entries...)
 	}
 	var errs [3]error

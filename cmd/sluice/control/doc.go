@@ -39,7 +39,8 @@
 // and lose nothing; of one that is reset, what it counts between the answer and
 // publishing (some milliseconds) is lost. What a request asks is answered behind
 // its changes. Who follows nft monitor gets a transaction at a time; 256 may wait
-// for a slow reader, then some are lost, and it is told.
+// for a slow reader, and 64 pages of what became of traced packets, then some are
+// lost, and it is told.
 //
 // Ownership and concurrency: Server and Rulebook may be used by any goroutine;
 // changes of rules are made one at a time. A Client is for one goroutine.
@@ -50,7 +51,7 @@
 // that a script includes are read by the box, so they have to be there in its
 // view of the file system.
 //
-// Files in reading order: socket.go, rulebook.go, tables.go, command.go, recent.go, rulewatch.go, status.go, entries.go,
+// Files in reading order: socket.go, rulebook.go, tables.go, command.go, recent.go, rulewatch.go, tracewatch.go, status.go, entries.go,
 // connections.go, connedit.go, events.go, procfiles.go, profile.go,
 // metrics.go, server.go, stream.go, client.go.
 package control

@@ -59,6 +59,7 @@ var (
 	metricRules       = metric("rules", "Rules in force.")
 	metricICMPUnsent  = metric("icmp_errors_not_sent_total", "ICMP errors not sent, by reason.", "reason")
 	metricLogsLost    = metric("log_records_lost_total", "Records of log statements that found the ring full.")
+	metricTracesLost  = metric("trace_steps_lost_total", "Steps of traced packets that found the ring full.")
 	metricTrouble     = metric("trouble", "Number of things `sluice status` says are wrong now.")
 )
 
@@ -125,6 +126,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	total(metricICMPUnsent, st.ICMPUnsent.Limited, "rate")
 	total(metricICMPUnsent, st.ICMPUnsent.NoSource, "no address")
 	total(metricLogsLost, st.LogsLost)
+	total(metricTracesLost, st.TracesLost)
 	gauge(metricTrouble, len(st.Trouble))
 }
 

@@ -54,11 +54,14 @@ type Rulebook struct {
 	change   sync.Mutex // a listing, what follows from it, and the publish are one
 	origin   Origin
 	watchers map[*watcher]bool
+	traces   traceHub
 }
 
 // NewRulebook returns the rulebook of a box. Nobody else may publish rules
 // into it.
-func NewRulebook(box *dataplane.Box) *Rulebook { return &Rulebook{box: box} }
+func NewRulebook(box *dataplane.Box) *Rulebook {
+	return &Rulebook{box: box, traces: traceHub{box: box}}
+}
 
 // ErrScript marks errors of the text, as opposed to those of the box.
 type ErrScript struct{ err error }
@@ -111,7 +114,7 @@ func (b *Rulebook) Run(ctx context.Context, r *Request, out func() io.Writer) (A
 		}
 		_ = nft.FprintEcho(w, show.out.Changes, done.Generation, by, show.opt)
 	}
-	show.watch.follow(ctx, w, r.Show)
+	show.watch.follow(ctx, w, r.Show, show.opt)
 	return done, nil
 }
 

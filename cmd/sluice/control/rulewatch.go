@@ -23,6 +23,7 @@ type ruleEvent struct {
 type watcher struct {
 	book   *Rulebook
 	events chan ruleEvent
+	traces chan []nft.Trace
 	lost   chan struct{} // holds one: events were lost
 	verb   string        // "new", "destroy" or ""
 	object string        // "rules", ... or ""
@@ -35,7 +36,7 @@ func (b *Rulebook) monitor(out *nft.Outcome) *watcher {
 	if i < 0 {
 		return nil
 	}
-	w := &watcher{book: b, events: make(chan ruleEvent, watchBacklog), lost: make(chan struct{}, 1)}
+	w := &watcher{book: b, events: make(chan ruleEvent, watchBacklog), traces: make(chan []nft.Trace, tracePages), lost: make(chan struct{}, 1)}
 	for _, what := range out.Queries[i].Events {
 		if what == "new" || what == "destroy" {
 			w.verb = what
@@ -47,6 +48,9 @@ func (b *Rulebook) monitor(out *nft.Outcome) *watcher {
 		b.watchers = map[*watcher]bool{}
 	}
 	b.watchers[w] = true
+	if w.wantsTraces() {
+		b.traces.join(w)
+	}
 	return w
 }
 
@@ -56,11 +60,16 @@ func (b *Rulebook) tell(e ruleEvent) {
 		select {
 		case w.events <- e:
 		default:
-			select {
-			case w.lost <- struct{}{}:
-			default:
-			}
+			w.miss()
 		}
+	}
+}
+
+// miss notes that events were lost.
+func (w *watcher) miss() {
+	select {
+	case w.lost <- struct{}{}:
+	default:
 	}
 }
 
@@ -68,6 +77,7 @@ func (w *watcher) leave() {
 	if w == nil {
 		return
 	}
+	w.book.traces.leave(w)
 	w.book.change.Lock()
 	defer w.book.change.Unlock()
 	delete(w.book.watchers, w)
@@ -90,15 +100,24 @@ func (w *watcher) wants(c nft.Change) bool {
 		return c.What() == "set"
 	case "elements":
 		return c.What() == "element"
+	case "trace":
+		return false
 	}
 	return true
 }
 
+// whole says that nothing but `monitor` was asked for.
+func (w *watcher) whole() bool { return w.verb == "" && w.object == "" }
+
+// wantsTraces says whether traced packets are shown.
+func (w *watcher) wantsTraces() bool { return w.whole() || w.verb == "" && w.object == "trace" }
+
 // flusher is what sends on at once.
 type flusher interface{ Flush() error }
 
-// follow writes what happens until ctx ends or the reader has gone.
-func (w *watcher) follow(ctx context.Context, to io.Writer, show nft.PrintOptions) {
+// follow writes what happens until ctx ends or the reader has gone. Rules that held
+// for a traced packet are shown as they were listed when it began.
+func (w *watcher) follow(ctx context.Context, to io.Writer, show, listed nft.PrintOptions) {
 	if w == nil {
 		return
 	}
@@ -111,6 +130,10 @@ func (w *watcher) follow(ctx context.Context, to io.Writer, show nft.PrintOption
 			return
 		case <-w.lost:
 			fmt.Fprintln(to, "# ERROR: events were lost: they came faster than they were read")
+		case page := <-w.traces:
+			for i := range page {
+				_ = nft.FprintTrace(to, &page[i], listed)
+			}
 		case e := <-w.events:
 			var seen []nft.Change
 			for _, c := range e.changes {
@@ -119,7 +142,7 @@ func (w *watcher) follow(ctx context.Context, to io.Writer, show nft.PrintOption
 				}
 			}
 			_ = nft.FprintChanges(to, seen, show) // Flush tells of a reader that has gone
-			if !show.JSON {
+			if !show.JSON && w.whole() {
 				_ = nft.FprintGeneration(to, e.generation, e.from)
 			}
 		}

@@ -30,6 +30,7 @@ type Status struct {
 	Conntrack   map[string]uint64 `json:"conntrack"` // what it met besides INVALID packets, by reason, those above 0
 	ICMPUnsent  ICMPUnsent        `json:"icmp_errors_not_sent"`
 	LogsLost    uint64            `json:"log_records_lost"`
+	TracesLost  uint64            `json:"trace_steps_lost"`
 	Frames      int               `json:"frames"`
 	FreeFrames  int               `json:"free_frames"`
 	FramesLost  int               `json:"frames_lost"` // frames that nobody has: never anything but 0
@@ -157,7 +158,7 @@ func (s *Server) status() Status {
 	}
 	st.FramesLost, st.HugePages = stats.LostFrames(), stats.HugePages
 	st.ICMPUnsent = ICMPUnsent{total.ICMPLimited, total.ICMPNoSource}
-	st.LogsLost = total.LogsLost
+	st.LogsLost, st.TracesLost = total.LogsLost, total.TracesLost
 	st.Drops = map[string]uint64{}
 	for d := packet.DropNone + 1; d < packet.DropCount; d++ {
 		if n := total.Drops[d]; n > 0 {

@@ -18,6 +18,7 @@ type Outcome struct {
 	Entries  []Entry
 	Counters []Counter
 	Stats    Stats
+	Traces   []string // what was told of traced packets, a packet each
 }
 
 // Slack is how many seconds timeouts may differ, besides Judge.Late.
@@ -77,6 +78,7 @@ func (j *Judge) Compare(kernel, sluice *Outcome) []string {
 			}
 		}
 	}
+	diffs = append(diffs, traces(kernel.Traces, sluice.Traces)...)
 	if kernel.Stats != sluice.Stats {
 		diffs = append(diffs, fmt.Sprintf("conntrack counters: kernel %+v, sluice %+v", kernel.Stats, sluice.Stats))
 	}

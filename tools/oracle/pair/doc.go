@@ -7,7 +7,7 @@
 // Both have the same network: interfaces lan and wan with fixed addresses, each
 // with Hosts hosts on the link. An outcome is what a burst of frames brought
 // about: frames out with their side, conntrack entries, rule counters, conntrack's
-// own counters.
+// own counters, and what is told of packets that rules trace.
 //
 // A wire (RunWire, Case.Wire) has the interfaces without addresses: the kernel's
 // are ports of a bridge.
@@ -43,5 +43,5 @@
 // comparison. Entry, counter and frame formats are those of kernel 6.18.
 //
 // Files in reading order: plan.go (the network), kernel.go, bridge.go, ctnetlink.go, nft.go,
-// list.go, tables.go, sluice.go, port.go, entry.go, diff.go, edge.go, chance.go, cookie.go.
+// list.go, tables.go, sluice.go, trace.go, port.go, entry.go, diff.go, edge.go, chance.go, cookie.go.
 package pair

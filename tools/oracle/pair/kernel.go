@@ -54,6 +54,9 @@ type Kernel struct {
 	expected [statNumbers]uint64
 	base     map[string]Counter // rule counters when the script began
 
+	watching *monitor // of traced packets; nil: the rules trace none
+	marks    int      // that it was shown
+
 	processors unix.CPUSet // that the thread may use
 }
 
@@ -90,7 +93,7 @@ func run(wire bool, f func(*Kernel) error) (err error) {
 }
 
 func (k *Kernel) close() error {
-	var errs []error
+	errs := []error{k.unwatch()}
 	for _, t := range append(k.taps[:], k.aside) {
 		if t != nil {
 			errs = append(errs, t.Close())
@@ -263,7 +266,11 @@ func (k *Kernel) begin(c *Case) error {
 	if c.dump() {
 		nft = "\n"
 	}
+	watched := k.rules == nft
 	if err := k.load(nft); err != nil {
+		return err
+	}
+	if err := k.watch(c, watched); err != nil {
 		return err
 	}
 	if err := k.route(c.Routes); err != nil {

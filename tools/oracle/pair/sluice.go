@@ -88,6 +88,7 @@ func NewSluice(workers int, index [2]int, c *Case) (*Sluice, error) {
 	if _, err := s.box.Load("rules", []byte(c.Rules)); err != nil {
 		return nil, errors.Join(fmt.Errorf("sluice refuses the rules: %w", err), s.box.Close())
 	}
+	s.box.WatchTraces(c.traced())
 	return s, nil
 }
 
