@@ -127,7 +127,7 @@ func (v *validation) hook(ch *Chain, b *Base) {
 			if f := v.table.Family; f == FamilyIP || f == FamilyIP6 || f == FamilyInet {
 				ok = ok && stmtHooks(st)>>b.Hook&1 != 0
 			} else {
-				ok = ok && !readsSdif(st)
+				ok = ok && !readsAboveLink(st, f)
 			}
 			// One report is enough though several base chains reach it.
 			if !ok && !v.named[st] {

@@ -72,12 +72,12 @@ func exprHooks(e Expr) int {
 
 func (e *Meta) sdif() bool { return e.Key == MetaSdif || e.Key == MetaSdifname }
 
-// readsSdif says whether a statement asks for the port of a VRF that a packet came
-// by, which only IP's chains know.
-func readsSdif(st Stmt) (yes bool) {
+// readsAboveLink says whether a statement in a table of frames asks for what only
+// IP's chains know: the port of a VRF, and in bridge tables IPsec.
+func readsAboveLink(st Stmt, f Family) (yes bool) {
 	EachExpr(st, func(e Expr) {
 		m, ok := e.(*Meta)
-		yes = yes || ok && m.sdif()
+		yes = yes || ok && (m.sdif() || f == FamilyBridge && m.Key == MetaIPsec)
 	})
 	return yes
 }

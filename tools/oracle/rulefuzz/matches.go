@@ -98,6 +98,8 @@ func (g *maker) has(f *field) bool {
 		return false
 	case strings.HasPrefix(f.text, "fib"):
 		return strings.HasPrefix(f.text, "fib daddr type") || g.hook == "prerouting" || g.hook == "input" || g.hook == "forward"
+	case g.wire && strings.HasPrefix(f.text, "rt ip"): // the kernel refuses it in chains that are reached only
+		return false
 	case strings.HasPrefix(f.text, "rt ip"): // nexthop, ipsec
 		return g.hook == "forward" || g.hook == "postrouting"
 	case f.text == "meta iiftype": // of what the box itself sends, see rules/doc.go
