@@ -14,7 +14,6 @@ func (k *ruleCheck) selector(r *raw) Expr {
 	case *Option:
 		return k.option(r, e)
 	case *RT:
-		k.notIn(r, FamilyBridge)
 		k.notIn(r, FamilyNetdev)
 		if e.Key != RTNexthop {
 			return e
