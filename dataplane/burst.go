@@ -303,7 +303,12 @@ func (w *worker) leave(t *tables, p *packet.Packet, hop *route.Hop) {
 	if w.plans.learning && p.InPort != packet.NoPort {
 		w.learn(t, p, hop)
 	}
-	w.goOut(t, p, w.mtu(p, hop))
+	if mtu := w.mtu(p, hop); t.egress != nil || w.parts != nil || int(p.End)-int(p.L3) > mtu {
+		w.goOut(t, p, mtu)
+		return
+	}
+	w.ended(p, FateSent, packet.DropNone) // as depart does: most packets end here
+	w.transmit(int(p.OutPort), p)
 }
 
 // goOut sends a packet that has its MAC addresses, in fragments if it must be.

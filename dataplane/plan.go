@@ -233,8 +233,11 @@ func (w *worker) follow(t *tables, p *packet.Packet, pl *plan) bool {
 		} else if pl.steps&stepForward != 0 && p.Family == flowtable.FamilyIPv4 {
 			p.Priority = p.TOSPriority()
 		}
+		w.depart(t, p)
+		return true
 	}
-	w.depart(t, p)
+	w.ended(p, FateSent, packet.DropNone) // as depart does
+	w.transmit(int(pl.out), p)
 	return true
 }
 
