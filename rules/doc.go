@@ -76,6 +76,7 @@
 //	runs.go          which rules make a run, and what its classifier asks
 //	emit.go          steps to heads and bodies
 //	setbuild.go      elements to hash tables, intervals and lists
+//	rangeindex.go    concatenated intervals found by a classifier
 //	bulk.go          large sets, which generations share
 //	reuse.go         what the ruleset before has of it already
 //	touched.go       whose packets it judges otherwise

@@ -231,7 +231,7 @@ type setDesc struct {
 	_     uint8
 	n     uint32 // entries
 	off   uint32 // in data, or in bulk memory
-	slots uint32 // of the hash table, a power of two
+	slots uint32 // of the hash table, a power of two; words of an index
 	wide  uint32 // bit i: part i takes two words
 	rows  uint32 // where the data of a map begin, behind off
 	seed  [2]uint64

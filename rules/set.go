@@ -15,6 +15,7 @@ const (
 	setInterval1       // sorted arrays of one-word keys: first, last, value
 	setInterval2       // the same with two-word keys
 	setRanges          // entries (value, first key, last key), in order
+	setIndexed         // the same, and behind them slots words of an index, see rangeindex.go
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 func entryWords(d *setDesc) uint32 {
 	w := uint32(d.words)
 	switch d.kind {
-	case setInterval1, setInterval2, setRanges:
+	case setInterval1, setInterval2, setRanges, setIndexed:
 		return 2*w + 1
 	}
 	return w + 1
@@ -120,6 +121,9 @@ func (im *Image) find(d *setDesc, key *[keyWords]uint64) uint64 {
 		entries = uint64(d.slots)
 	}
 	size := entries * uint64(entryWords(d))
+	if d.kind == setIndexed {
+		size += uint64(d.slots)
+	}
 	data := im.memory(d)
 	if w == 0 || w > keyWords || entries == 0 || uint64(d.off)+size > uint64(len(data)) {
 		return 0
@@ -142,6 +146,12 @@ func (im *Image) find(d *setDesc, key *[keyWords]uint64) uint64 {
 		return interval2(data, key[0], key[1])
 	case setRanges:
 		return ranges(data, key[:w], d.wide)
+	case setIndexed:
+		if !im.Alive() {
+			return 0
+		}
+		at := size - uint64(d.slots)
+		return indexed(data[:at], data[at:], key[:w], d.wide)
 	}
 	return 0
 }

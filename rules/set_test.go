@@ -26,7 +26,8 @@ func TestSets(t *testing.T) {
 		{"parts", []int{4, 16, 2}, false, []int{0, 1, 8, 9, 2000}, []uint8{setEmpty, setLinear, setLinear, setHash, setHash}},
 		{"word ranges", word, true, []int{1, 2, 3, 1000}, []uint8{setInterval1, setInterval1, setInterval1, setInterval1}},
 		{"wide ranges", wide, true, []int{1, 2, 3, 1000}, []uint8{setInterval2, setInterval2, setInterval2, setInterval2}},
-		{"parts ranges", []int{4, 16, 2}, true, []int{1, 2, 3, 200}, []uint8{setRanges, setRanges, setRanges, setRanges}},
+		{"parts ranges", []int{4, 16, 2}, true, []int{1, 2, 15, 16, 200, 17000}, []uint8{setRanges, setRanges, setRanges, setIndexed, setIndexed, setIndexed}},
+		{"many parts", []int{1, 8, 2, 16, 4, 1, 2}, true, []int{200, 1000}, []uint8{setIndexed, setIndexed}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for i, size := range row.sizes {
@@ -109,7 +110,7 @@ func checkSet(t *testing.T, g *gen, s *nft.Set, parts []int, kind uint8) {
 	if b.set.kind != kind {
 		t.Fatalf("%d elements: kind %d, want %d", s.Elements.Len(), b.set.kind, kind)
 	}
-	im := &Image{data: b.data, sets: []setDesc{b.set}}
+	im := &Image{data: b.data, sets: []setDesc{b.set}, region: []uint64{hdrMagic: imageMagic}}
 	found := 0
 	for range 2000 {
 		values := make([][]byte, len(parts))

@@ -72,7 +72,7 @@ func (b *block) fill(s *nft.Set, els []element, exact bool, data *rows) (err err
 	case d.parts == 1:
 		err = b.intervals(s, els)
 	default:
-		b.ranges(els)
+		err = b.ranges(els)
 	}
 	d.n = uint32(len(els))
 	if d.kind == setInterval1 || d.kind == setInterval2 || d.kind == setLinear {
@@ -265,11 +265,15 @@ func (b *block) intervals(s *nft.Set, els []element) error {
 
 // ranges fills an array of (value, first key, last key), searched from the first
 // to the last: of overlapping elements the first one written wins.
-func (b *block) ranges(els []element) {
+func (b *block) ranges(els []element) error {
 	b.set.kind = setRanges
 	for _, el := range els {
 		b.data = append(b.data, el.value)
 		b.data = append(b.data, el.lo...)
 		b.data = append(b.data, el.hi...)
 	}
+	if len(els) < indexMin {
+		return nil
+	}
+	return b.index(els)
 }
