@@ -28,6 +28,7 @@ type eventHub struct {
 	mu        sync.Mutex
 	followers map[*follower]bool
 	kinds     flowtable.EventMask // listened to
+	reading   bool
 }
 
 // follower is one -E.
@@ -86,7 +87,8 @@ func (h *eventHub) join(f *follower) {
 	}
 	h.followers[f] = true
 	h.listen()
-	if len(h.followers) == 1 {
+	if !h.reading { // who has just left may have left a reader that has not seen it yet
+		h.reading = true
 		go h.read()
 	}
 }
@@ -129,6 +131,7 @@ func (h *eventHub) read() {
 			}
 		}
 		over := len(h.followers) == 0
+		h.reading = !over
 		h.mu.Unlock()
 		if lost = now; over {
 			return
