@@ -32,6 +32,8 @@
 //     written.
 //   - -L shows extensions that mean nothing here in the words of -S, and -v says
 //     nothing of a rule that is added.
+//   - A packet whose list of -m recent another worker holds for milliseconds, as one
+//     does that loses its CPU just then, is dropped.
 //   - The database of geoip is read whenever its table changes, by the box.
 //   - What names an object that does not exist here is refused: rateest, nfacct,
 //     security contexts, control groups. A timeout policy is a ct timeout of nft in
