@@ -125,26 +125,32 @@ func newTables(generation uint64, c change, old *tables, wire bool) (*tables, er
 // Linux, conntrack is there only while some rule needs it, NAT while there is a
 // nat chain.
 func (t *tables) build(f int, family uint8) {
-	nat := false
+	nat, oldest := false, ^uint32(0) // newer chains have larger ids; NAT is at all hooks since the first nat chain
 	for h := nft.HookPrerouting; h <= nft.HookPostrouting; h++ {
 		for _, c := range t.image.Base(family, h) {
-			nat = nat || c.NAT
+			if c.NAT {
+				nat, oldest = true, min(oldest, c.PolicyID)
+			}
 		}
 	}
 	t.nat = t.nat || nat
 	t.track[f] = t.image.NeedsConntrack(family)
 	for h := nft.HookPrerouting; h <= nft.HookPostrouting; h++ {
 		hs := &t.hooks[f][h]
-		first, second := int64(prioNATSrc), int64(prioConfirm)
+		first, second, natAt := int64(prioNATSrc), int64(prioConfirm), int64(prioNATSrc)
 		switch h {
 		case nft.HookPrerouting, nft.HookOutput:
-			first, second = prioConntrack, prioNATDst
+			first, second, natAt = prioConntrack, prioNATDst, prioNATDst
 			hs.track, hs.natDst = t.track[f], nat
 		case nft.HookInput, nft.HookPostrouting:
 			hs.natSrc, hs.confirm = nat, t.track[f]
 		}
 		for _, c := range t.image.Base(family, h) {
-			switch p := int64(c.Priority); {
+			p := int64(c.Priority)
+			if p == natAt && nat && c.PolicyID > oldest {
+				p-- // of one priority the newest comes first
+			}
+			switch {
 			case c.NAT:
 				hs.nat = append(hs.nat, c)
 			case p < first:
