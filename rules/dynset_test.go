@@ -72,52 +72,60 @@ func withSet(set, rules string) string {
 
 const second = int64(1e9)
 
-// TestChangingSets gives packets from addresses at times, and lists the set.
-func TestChangingSets(t *testing.T) {
-	type step struct {
-		from string
-		at   int64 // seconds
-		want Code
+// timedSet gives packets from addresses at times to rules with a set, and lists it.
+type timedSet struct {
+	name, set, rules string
+	steps            []timedPacket
+	list             []string
+}
+
+type timedPacket struct {
+	from string
+	at   int64 // seconds
+	want Code
+}
+
+func (row *timedSet) play(t *testing.T) {
+	t.Helper()
+	w := newWorkers(t, 2, withSet(row.set, row.rules), testStore(t))
+	defer w.free(t)
+	last := int64(0)
+	for i, s := range row.steps {
+		last = s.at
+		if got := w.eval(i%2, pk{src: s.from, dst: "10.0.1.1"}.packet(t), &Env{Nanos: s.at * second}); got != s.want {
+			t.Errorf("%s: step %d: %v, want %v", row.name, i, got, s.want)
+		}
 	}
-	for _, row := range []struct {
-		name, set, rules string
-		steps            []step
-		list             []string
-	}{
+	if got := w.list(last * second); !slices.Equal(got, row.list) {
+		t.Errorf("%s: elements %q, want %q", row.name, got, row.list)
+	}
+}
+
+func TestChangingSets(t *testing.T) {
+	for _, row := range []timedSet{
 		{"added once, lives on from the first", "type ipv4_addr\nflags dynamic,timeout\ntimeout 10s", "ip saddr @s accept\nadd @s { ip saddr } drop",
-			[]step{{"10.0.0.1", 1, Drop}, {"10.0.0.1", 2, Accept}, {"10.0.0.2", 3, Drop}, {"10.0.0.1", 10, Accept}, {"10.0.0.1", 11, Drop}, {"10.0.0.1", 12, Accept}},
+			[]timedPacket{{"10.0.0.1", 1, Drop}, {"10.0.0.1", 2, Accept}, {"10.0.0.2", 3, Drop}, {"10.0.0.1", 10, Accept}, {"10.0.0.1", 11, Drop}, {"10.0.0.1", 12, Accept}},
 			[]string{"10.0.0.1 expires 9000", "10.0.0.2 expires 1000"}},
 		{"add does not refresh, update does", "type ipv4_addr\nflags dynamic,timeout\ntimeout 10s", "update @s { ip saddr timeout 5s } accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 5, Accept}}, []string{"10.0.0.1 expires 5000"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 5, Accept}}, []string{"10.0.0.1 expires 5000"}},
 		{"deleted", "type ipv4_addr\nflags dynamic", "ip saddr @s delete @s { ip saddr } accept\nadd @s { ip saddr } drop",
-			[]step{{"10.0.0.1", 1, Drop}, {"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Drop}}, []string{"10.0.0.1"}},
+			[]timedPacket{{"10.0.0.1", 1, Drop}, {"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Drop}}, []string{"10.0.0.1"}},
 		{"full", "type ipv4_addr\nflags dynamic\nsize 2", "add @s { ip saddr } accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}, {"10.0.0.3", 1, Drop}, {"10.0.0.1", 1, Accept}}, []string{"10.0.0.1", "10.0.0.2"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}, {"10.0.0.3", 1, Drop}, {"10.0.0.1", 1, Accept}}, []string{"10.0.0.1", "10.0.0.2"}},
 		{"dead ones make room", "type ipv4_addr\nflags dynamic,timeout\nsize 2\ntimeout 5s", "add @s { ip saddr } accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}, {"10.0.0.3", 2, Drop}, {"10.0.0.3", 7, Accept}}, []string{"10.0.0.3 expires 5000"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}, {"10.0.0.3", 2, Drop}, {"10.0.0.3", 7, Accept}}, []string{"10.0.0.3 expires 5000"}},
 		{"limit for each", "type ipv4_addr\nflags dynamic", "add @s { ip saddr limit rate 1/second burst 2 packets } accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Drop}, {"10.0.0.2", 1, Accept}, {"10.0.0.1", 2, Accept}}, []string{"10.0.0.1", "10.0.0.2"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Drop}, {"10.0.0.2", 1, Accept}, {"10.0.0.1", 2, Accept}}, []string{"10.0.0.1", "10.0.0.2"}},
 		{"counter for each", "type ipv4_addr\nflags dynamic", "add @s { ip saddr counter } accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}}, []string{"10.0.0.1 counter 2", "10.0.0.2 counter 1"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}}, []string{"10.0.0.1 counter 2", "10.0.0.2 counter 1"}},
 		{"a set that counts", "type ipv4_addr\ncounter\nelements = { 10.0.0.1, 10.0.0.2 }", "ip saddr @s accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Accept}, {"192.168.1.7", 1, Drop}}, []string{"10.0.0.1 counter 2", "10.0.0.2 counter 0"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Accept}, {"192.168.1.7", 1, Drop}}, []string{"10.0.0.1 counter 2", "10.0.0.2 counter 0"}},
 		{"elements of the text die", "type ipv4_addr\nflags timeout\nelements = { 10.0.0.1 timeout 5s, 10.0.0.2 }", "ip saddr @s accept",
-			[]step{{"10.0.0.1", 3, Accept}, {"10.0.0.1", 7, Accept}, {"10.0.0.1", 8, Drop}, {"10.0.0.2", 99, Accept}}, []string{"10.0.0.2"}},
+			[]timedPacket{{"10.0.0.1", 3, Accept}, {"10.0.0.1", 7, Accept}, {"10.0.0.1", 8, Drop}, {"10.0.0.2", 99, Accept}}, []string{"10.0.0.2"}},
 		{"not in", "type ipv4_addr\nflags dynamic", "ip saddr != @s add @s { ip saddr } accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Drop}}, []string{"10.0.0.1"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.1", 1, Drop}}, []string{"10.0.0.1"}},
 	} {
-		w := newWorkers(t, 1, withSet(row.set, row.rules), testStore(t))
-		last := int64(0)
-		for i, s := range row.steps {
-			last = s.at
-			if got := w.eval(0, pk{src: s.from, dst: "10.0.1.1"}.packet(t), &Env{Nanos: s.at * second}); got != s.want {
-				t.Errorf("%s: step %d: %v, want %v", row.name, i, got, s.want)
-			}
-		}
-		if got := w.list(last * second); !slices.Equal(got, row.list) {
-			t.Errorf("%s: elements %q, want %q", row.name, got, row.list)
-		}
-		w.free(t)
+		row.play(t)
 	}
 }
 

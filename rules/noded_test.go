@@ -10,45 +10,22 @@ import (
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
-// TestIntervalsThatEnd gives packets from addresses at times, and lists the set.
 func TestIntervalsThatEnd(t *testing.T) {
-	type step struct {
-		from string
-		at   int64 // seconds
-		want Code
-	}
-	for _, row := range []struct {
-		name, set, rules string
-		steps            []step
-		list             []string
-	}{
+	for _, row := range []timedSet{
 		{"one ends", "type ipv4_addr\nflags interval,timeout\ntimeout 10s\nelements = { 10.0.0.0/30 timeout 5s, 10.0.1.0/24 }", "ip saddr @s accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 5, Accept}, {"10.0.0.3", 6, Drop}, {"10.0.1.200", 7, Accept}, {"10.0.0.4", 7, Drop}}, []string{"10.0.1.0 expires 10000"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 5, Accept}, {"10.0.0.3", 6, Drop}, {"10.0.1.200", 7, Accept}, {"10.0.0.4", 7, Drop}}, []string{"10.0.1.0 expires 10000"}},
 		{"not in one that ended", "type ipv4_addr\nflags interval,timeout\nelements = { 10.0.0.0/30 timeout 5s }", "ip saddr != @s accept",
-			[]step{{"10.0.0.1", 1, Drop}, {"10.0.0.4", 1, Accept}, {"10.0.0.1", 6, Accept}}, nil},
+			[]timedPacket{{"10.0.0.1", 1, Drop}, {"10.0.0.4", 1, Accept}, {"10.0.0.1", 6, Accept}}, nil},
 		{"counters, not of what must not be found", "type ipv4_addr\nflags interval\ncounter\nelements = { 10.0.0.0/30, 10.0.1.0/24 }", "ip saddr != @s drop\nip saddr @s accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}, {"10.0.1.1", 1, Accept}, {"10.0.2.1", 1, Drop}}, []string{"10.0.0.0 counter 2", "10.0.1.0 counter 1"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}, {"10.0.1.1", 1, Accept}, {"10.0.2.1", 1, Drop}}, []string{"10.0.0.0 counter 2", "10.0.1.0 counter 1"}},
 		{"limits", "type ipv4_addr\nflags interval\nlimit rate 1/second burst 2 packets\nelements = { 10.0.0.0/30, 10.0.1.0/24 }", "ip saddr @s accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}, {"10.0.0.1", 1, Drop}, {"10.0.1.1", 1, Accept}, {"10.0.0.1", 2, Accept}}, []string{"10.0.0.0", "10.0.1.0"}},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.2", 1, Accept}, {"10.0.0.1", 1, Drop}, {"10.0.1.1", 1, Accept}, {"10.0.0.1", 2, Accept}}, []string{"10.0.0.0", "10.0.1.0"}},
 		{"the catch-all element", "type ipv4_addr\nflags interval,timeout\ncounter\nelements = { 10.0.0.0/30 timeout 5s, * timeout 7s }", "ip saddr @s accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.9.9.9", 1, Accept}, {"10.0.0.2", 6, Accept}, {"10.0.0.2", 8, Drop}}, nil},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.9.9.9", 1, Accept}, {"10.0.0.2", 6, Accept}, {"10.0.0.2", 8, Drop}}, nil},
 		{"joined", "type ipv4_addr . ipv4_addr\nflags interval,timeout\ncounter\nelements = { 10.0.0.0/30 . 10.0.0.0/8 timeout 5s }", "ip saddr . ip daddr @s accept",
-			[]step{{"10.0.0.1", 1, Accept}, {"10.0.0.4", 1, Drop}, {"10.0.0.2", 5, Accept}, {"10.0.0.2", 6, Drop}}, nil},
+			[]timedPacket{{"10.0.0.1", 1, Accept}, {"10.0.0.4", 1, Drop}, {"10.0.0.2", 5, Accept}, {"10.0.0.2", 6, Drop}}, nil},
 	} {
-		t.Run(row.name, func(t *testing.T) {
-			w := newWorkers(t, 2, withSet(row.set, row.rules), testStore(t))
-			defer w.free(t)
-			last := int64(0)
-			for i, s := range row.steps {
-				last = s.at
-				if got := w.eval(i%2, pk{src: s.from, dst: "10.0.1.1"}.packet(t), &Env{Nanos: s.at * second}); got != s.want {
-					t.Errorf("step %d: %v, want %v", i, got, s.want)
-				}
-			}
-			if got := w.list(last * second); !slices.Equal(got, row.list) {
-				t.Errorf("elements %q, want %q", got, row.list)
-			}
-		})
+		row.play(t)
 	}
 }
 
