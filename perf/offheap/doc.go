@@ -13,5 +13,5 @@
 // because the race detector does not see mmap memory at all. Nothing else may
 // differ between the two.
 //
-// Files in reading order: offheap.go, mmap_unsafe.go, pool.go, race.go.
+// Files in reading order: offheap.go, mmap_unsafe.go, shelf.go, pool.go, race.go.
 package offheap

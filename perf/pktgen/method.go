@@ -56,11 +56,16 @@ func (b *Bench) ceiling(ctx context.Context, size int) (float64, error) {
 		return 0, fmt.Errorf("%s: the generator sent nothing: is the port up?", b.Subject)
 	}
 	b.say("%s, %d bytes: the generator reaches %s", b.Subject, size, report.Rate(reached))
-	if b.MaxPPS > 0 {
-		reached = min(reached, b.MaxPPS)
+	if b.MaxPPS > 0 && reached > (1-nearMax)*b.MaxPPS {
+		reached = b.MaxPPS // a short trial may be held up; a long one says whether this can be sent
 	}
 	return reached, nil
 }
+
+const (
+	nearMax = 0.05  // share below the highest rate from which on this itself is tried
+	short   = 0.001 // share below it that is not that rate any more
+)
 
 // trial runs once and judges.
 func (b *Bench) trial(ctx context.Context, size int, pps float64) (t report.Trial, run *report.Run, err error) {
@@ -118,7 +123,7 @@ func (b *Bench) Throughput(ctx context.Context, size int) (report.Throughput, er
 	}
 	if ok {
 		result.LimitedBy = "generator"
-		if b.MaxPPS > 0 && top >= b.MaxPPS {
+		if b.MaxPPS > 0 && result.PPS >= (1-short)*b.MaxPPS {
 			result.LimitedBy = "max rate"
 		}
 	}

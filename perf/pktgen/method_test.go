@@ -39,6 +39,9 @@ func TestThroughput(t *testing.T) {
 		{"found", 10e6, 1.234e6, 0, 1.234e6, "subject"},
 		{"generator", 1e6, 5e6, 0, 1e6, "generator"},
 		{"max rate", 10e6, 5e6, 2e6, 2e6, "max rate"},
+		{"max rate, a little late", 1.9999e6, 5e6, 2e6, 1.9999e6, "max rate"},
+		{"just below max rate", 1.96e6, 5e6, 2e6, 1.96e6, "generator"},
+		{"far below max rate", 1e6, 5e6, 2e6, 1e6, "generator"},
 		{"nothing", 1e6, 0, 0, 0, "subject"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -54,6 +57,21 @@ func TestThroughput(t *testing.T) {
 				t.Errorf("%g bits, want %g", r.Bits, want)
 			}
 		})
+	}
+}
+
+// TestCeilingHeldUp: the highest rate is tried although the short trial before did not
+// quite reach it.
+func TestCeilingHeldUp(t *testing.T) {
+	inner, first := subject(10e6, 5e6, 0), true
+	b := Bench{Subject: "x", Time: time.Second, MaxPPS: 2e6, Trial: func(ctx context.Context, size int, pps float64, d time.Duration, frames uint64) (*report.Run, error) {
+		if first {
+			first, pps = false, 0.98*pps
+		}
+		return inner(ctx, size, pps, d, frames)
+	}}
+	if r, err := b.Throughput(context.Background(), 64); err != nil || r.PPS != 2e6 || r.LimitedBy != "max rate" {
+		t.Errorf("%v, %+v", err, r)
 	}
 }
 

@@ -46,6 +46,13 @@ func (r *Rig) result(load *Load, took, long time.Duration, cut bool) *report.Run
 				p.Mode += " and XDP transmit"
 			}
 			run.Notes = append(run.Notes, info.Warnings...)
+			held := 0
+			for i := range info.Queues {
+				held += info.Queues[i].Rings.TX
+			}
+			if held > 0 {
+				run.Notes = append(run.Notes, fmt.Sprintf("port %s: the interface has not taken %d of the frames that count as sent", w.port.Name, held))
+			}
 		}
 		run.Ports = append(run.Ports, p)
 	}
