@@ -168,6 +168,9 @@ func (s *Shard) Confirm(p *Probe, now uint32) bool {
 // and makes it a confirmed flow. When it says why it cannot nothing has
 // changed. replyKey counts only if the reply tuple was moved.
 func (s *Shard) file(n uint32, key, replyKey uint64, now uint32) Reason {
+	if s.answersItself(n) {
+		return s.fileSelf(n, key, now)
+	}
 	moved := s.entries[n].flags&flagMoved != 0
 	if !s.index.insert(key, n, false) {
 		return ReasonIndexFull
@@ -183,6 +186,32 @@ func (s *Shard) file(n uint32, key, replyKey uint64, now uint32) Reason {
 		}
 		return ReasonReplyTaken
 	}
+	s.settle(n, now)
+	return ReasonNone
+}
+
+func (s *Shard) answersItself(n uint32) bool {
+	e := &s.entries[n]
+	if e.flags&flagMoved != 0 {
+		return same(&e.Tuple, &s.nat[n].Reply)
+	}
+	return inverse(&e.Tuple, &e.Tuple)
+}
+
+// fileSelf is file for a flow whose packets look the same both ways. Linux enters
+// the reply tuple last, before the other one in the same chain, so that every later
+// packet is an answer: here the flow has one slot, that of its answers.
+func (s *Shard) fileSelf(n uint32, key uint64, now uint32) Reason {
+	e := &s.entries[n]
+	if !s.index.insert(key, n, true) {
+		return ReasonIndexFull
+	}
+	if s.table.nat.Load() && !s.alone && e.flags&flagMoved == 0 && !s.list(n) {
+		s.index.remove(key, n, true)
+		return ReasonReplyTaken
+	}
+	s.nat[n].Reply = e.Tuple
+	e.setStatus(StatusSelf)
 	s.settle(n, now)
 	return ReasonNone
 }

@@ -46,7 +46,7 @@
 // stands in the bucket its hash names or in one alternative; a lookup reads
 // the alternative only when the first bucket says that something of its own is
 // there. A flow without NAT has one slot, which answers for both directions,
-// any other flow two. Nothing is chained: when both buckets are full and no
+// any other flow two; one whose tuples are the same has that of its answers. Nothing is chained: when both buckets are full and no
 // slot can move the flow is refused (ChainTooLong).
 //
 // # Limits

@@ -17,9 +17,11 @@ const (
 	StatusTemplate     uint32 = 1 << 11 // never on an entry: a Probe carries what a template would
 	StatusNATClash     uint32 = 1 << 12 // only its reply tuple is in the index
 	StatusHelper       uint32 = 1 << 13 // a rule or a tool attached its helper
-	StatusSynproxy     uint32 = 1 << 16 // it began with a SYN proxy; the table's own, no listing tells of it
+	StatusSynproxy     uint32 = 1 << 16 // it began with a SYN proxy
+	StatusSelf         uint32 = 1 << 17 // its two tuples are the same: it is in the index as its answer
 	StatusNATMask             = StatusSrcNAT | StatusDstNAT
 	StatusNATDoneMask         = StatusSrcNATDone | StatusDstNATDone
+	StatusOwn                 = StatusSynproxy | StatusSelf // the table's own, no listing tells of them
 )
 
 // Info says how a packet relates to its flow (enum ip_conntrack_info).

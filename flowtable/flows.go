@@ -27,7 +27,7 @@ type Flow struct {
 func (s *Shard) copyFlow(n, now uint32, f *Flow) {
 	e := &s.entries[n]
 	*f = Flow{
-		Orig: e.Tuple, Reply: s.ReplyTuple(n), Status: e.Status &^ StatusSynproxy, Mark: e.Mark, State: e.State, Zone: e.Tuple.Zone,
+		Orig: e.Tuple, Reply: s.ReplyTuple(n), Status: e.Status &^ StatusOwn, Mark: e.Mark, State: e.State, Zone: e.Tuple.Zone,
 		Worker: s.me, Entry: n, ID: s.ID(n), Packets: e.Packets, Bytes: e.Bytes, Labels: s.Labels(n),
 		Times: s.Timestamps(n), Helper: s.HelperOf(n), Policy: s.TimeoutsOf(n), Children: s.childrenOf(n),
 	}

@@ -48,6 +48,9 @@ func checkIndex(tb testing.TB, s *Shard) {
 			if e.flags&flagMoved != 0 {
 				want[1] = 1
 			}
+			if e.Status&StatusSelf != 0 {
+				want = [2]int{0, 1}
+			}
 		}
 		if got := [2]int{filed[[2]uint32{n, 0}], filed[[2]uint32{n, 1}]}; got != want {
 			tb.Fatalf("entry %d is filed %v times, want %v", n, got, want)
@@ -111,6 +114,9 @@ func modelTuple(i uint32) Tuple {
 		tu.DstPort = 8 << 8
 	case 200:
 		tu.Src[3], tu.SrcPort, tu.DstPort = byte(i), 0, 0
+	}
+	if i%12 == 7 && tu.Proto != ProtoICMP { // its own answer
+		tu.Dst, tu.DstPort = tu.Src, tu.SrcPort
 	}
 	return tu
 }

@@ -74,10 +74,11 @@ func (s *Shard) prefetchEntries(hash uint64, moved uint8) (n uint32) {
 }
 
 // hinted says whether the entry of p.Hint is p's flow, without the index: the
-// tuples of live flows are distinct, so one that fits is the one.
+// tuples of live flows are distinct, so one that fits is the one. A flow whose own
+// two are the same is left to the index.
 func (s *Shard) hinted(p *Probe) (n uint32, dir uint8) {
 	e := &s.entries[p.Hint]
-	if e.Status&(StatusConfirmed|StatusDying|StatusNATClash) != StatusConfirmed {
+	if e.Status&(StatusConfirmed|StatusDying|StatusNATClash|StatusSelf) != StatusConfirmed {
 		return 0, Original
 	}
 	if same(&e.Tuple, &p.Tuple) {

@@ -192,14 +192,14 @@ func (s *Shard) end(n uint32, e *Entry) {
 
 // unfile takes a confirmed entry out of the index and the directory.
 func (s *Shard) unfile(n uint32, e *Entry) {
-	if e.Status&StatusNATClash == 0 {
+	if e.Status&(StatusNATClash|StatusSelf) == 0 {
 		s.index.remove(s.key(&e.Tuple), n, false)
 	}
 	s.unlist(e)
-	if e.flags&flagMoved != 0 {
+	if e.flags&flagMoved != 0 || e.Status&StatusSelf != 0 {
 		s.index.remove(s.key(&s.nat[n].Reply), n, true)
-		s.releaseClaim(n)
 	}
+	s.releaseClaim(n)
 }
 
 func (s *Shard) key(tu *Tuple) uint64 { return spread(tu, s.table.Hash(tu)) }

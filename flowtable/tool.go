@@ -81,7 +81,7 @@ func (s *Shard) Make(w *Wanted, now uint32) (uint32, ToolResult) {
 		return 0, ToolFull
 	}
 	e := &s.entries[n]
-	e.Status, e.Mark, e.State = w.Status&^StatusConfirmed, w.Mark, w.State
+	e.Status, e.Mark, e.State = w.Status&^(StatusConfirmed|StatusOwn), w.Mark, w.State
 	e.Expires = milliseconds(w.TimeoutSec)
 	if w.NAT {
 		e.Status |= StatusNATDoneMask
@@ -209,12 +209,12 @@ func (s *Shard) Change(n uint32, c *Changes, now uint32) ToolResult {
 
 // changeStatus gives an entry other status bits, and says which of them are events.
 func (s *Shard) changeStatus(e *Entry, status uint32) (kinds EventMask) {
-	own := e.Status & StatusSynproxy
+	own := e.Status & StatusOwn
 	if status|own == e.Status {
 		return 0
 	}
 	born := status &^ e.Status
-	e.Status = status&^StatusSynproxy | own
+	e.Status = status&^StatusOwn | own
 	e.forget()
 	if born&StatusAssured != 0 {
 		kinds |= EventAssured
