@@ -11,6 +11,6 @@
 // one thread for both ends, and send nothing twice: a lost frame is a connection
 // that times out.
 //
-// Files in reading order: main.go, profile.go, scalars.go, world.go, wire.go, execute.go,
+// Files in reading order: main.go, profile.go, scalars.go, world.go, wire.go, linkstate.go, execute.go,
 // sessions.go, display.go, output.go, example.go, selftest.go, selftestveth.go.
 package main

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,7 +88,13 @@ func (p *profile) execute(ctx context.Context, show *display) (d *report.Documen
 	d = newDocument(p.Title)
 	d.Notes = append(d.Notes, w.notes...)
 	found := d // returns below may give none
-	defer func() { found.Notes = append(found.Notes, w.after(found)...) }()
+	defer func() {
+		if w.befell != nil {
+			found.Notes = append(found.Notes, strings.Split(w.befell.Error(), "\n")...)
+		}
+		found.Notes = append(found.Notes, w.after(found)...)
+		err = errors.Join(err, w.befell)
+	}()
 	if p.Sessions != nil {
 		defer func() { err = errors.Join(err, w.close()) }()
 		return d, interrupted(ctx, d, p.sessions(ctx, w, d, show))
@@ -97,6 +104,9 @@ func (p *profile) execute(ctx context.Context, show *display) (d *report.Documen
 		return nil, errors.Join(err, w.close())
 	}
 	defer func() { err = errors.Join(err, w.close(), rig.Close()) }()
+	if ctx, err = w.begin(ctx); err != nil {
+		return nil, err
+	}
 	limits := p.limits()
 	limits.Watch = show.live
 	if w.method != nil {

@@ -233,6 +233,9 @@ func (p *profile) sessions(ctx context.Context, w *world, d *report.Document, sh
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close(), st.close()) }()
+	if ctx, err = w.begin(ctx); err != nil {
+		return err
+	}
 	if m == nil {
 		s, err := st.play(ctx, st.client, p.Duration, show, nil)
 		if err != nil {

@@ -21,37 +21,24 @@ type wire struct {
 	port      *pktgen.Port
 	name      string // of the interface
 	netns     string
-	noCarrier bool // at the start
+	noCarrier bool      // at the start
+	before    linkState // when all was open
 	routers   map[netip.Addr]net.HardwareAddr
 }
 
 // newWire looks at a port's interface, which has to be up.
 func newWire(port *pktgen.Port, c *portProfile) (*wire, error) {
 	w := &wire{port: port, name: c.Interface, netns: c.Netns, routers: map[netip.Addr]net.HardwareAddr{}}
-	up, carrier, err := w.state()
-	if err == nil && !up {
+	now, err := w.state()
+	if err == nil && !now.up {
 		mend := "ip link set " + w.name + " up"
 		if w.netns != "" {
 			mend = "ip -n " + w.netns + " link set " + w.name + " up"
 		}
 		err = fmt.Errorf("%s is down: %s", w.name, mend)
 	}
-	w.noCarrier = !carrier
+	w.noCarrier, w.before = !now.carrier, now
 	return w, err
-}
-
-// state says whether the interface is up, and whether its other end is there.
-func (w *wire) state() (up, carrier bool, err error) {
-	err = lab.Do(w.netns, func() error {
-		l, err := netlink.LinkByName(w.name)
-		if err != nil {
-			return err
-		}
-		flags := l.Attrs().RawFlags
-		up, carrier = flags&unix.IFF_UP != 0, flags&unix.IFF_LOWER_UP != 0
-		return nil
-	})
-	return up, carrier, err
 }
 
 func (w *wire) notes() []string {
@@ -61,20 +48,8 @@ func (w *wire) notes() []string {
 	return nil
 }
 
-// after returns what has become of the interfaces, and what may be the reason
-// where nothing arrived.
+// after returns what may be the reason where nothing arrived.
 func (w *world) after(d *report.Document) (notes []string) {
-	for _, wire := range w.wires {
-		up, carrier, err := wire.state()
-		switch {
-		case err != nil:
-			notes = append(notes, fmt.Sprintf("%s at the end: %v", wire.name, err))
-		case !up:
-			notes = append(notes, wire.name+" went down meanwhile")
-		case !carrier && !wire.noCarrier:
-			notes = append(notes, wire.name+" lost its carrier meanwhile")
-		}
-	}
 	if !d.Found() {
 		return notes
 	}

@@ -2,8 +2,10 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-net/sluice/perf/report"
 	"github.com/sluice-net/sluice/tools/lab"
@@ -73,5 +75,73 @@ func TestWire(t *testing.T) {
 	}
 	if status, out, errs := command(t, "run", "-q", profile); status != exitFailed || out != "" || !strings.Contains(errs, "ports[0].interface: "+lab.ClientIf+" is down: ip -n ") {
 		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+}
+
+// TestWireTrouble: what befalls an interface while it is in use is an error, and what
+// was found by then is there.
+func TestWireTrouble(t *testing.T) {
+	if err := lab.Privileged(); err != nil {
+		t.Skipf("SKIP-PRIVILEGE: needs root and network namespaces: %v", err)
+	}
+	const about = "what was lost or not sent then is not the doing of what was measured"
+	for _, row := range []struct {
+		name  string
+		kind  string // what the profile does
+		after []string
+		want  string
+	}{
+		{"deleted", "streams", []string{"link del trouble0"}, "trouble0 was deleted, renamed or moved away while it was in use"},
+		{"deleted in a method", "method", []string{"link del trouble0"}, "trouble0 was deleted, renamed or moved away while it was in use"},
+		{"deleted in sessions", "sessions", []string{"link del trouble0"}, "trouble0 was deleted, renamed or moved away while it was in use"},
+		{"made anew", "streams", []string{"link del trouble0", "link add trouble0 type veth"}, "trouble0 was replaced by another interface of that name"},
+		{"flaps", "streams", []string{"link set trouble1 down", "link set trouble1 up"}, "the carrier of trouble0 came or went 2 times meanwhile"},
+		{"down", "streams", []string{"link set trouble0 down"}, "trouble0 went down meanwhile"},
+		{"no carrier", "streams", []string{"link set trouble1 down"}, "trouble0 lost its carrier meanwhile"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			ns := lab.Unique("trouble")
+			ip := func(words string) {
+				t.Helper()
+				if out, err := exec.Command("ip", strings.Fields(words)...).CombinedOutput(); err != nil {
+					t.Fatalf("ip %s: %v: %s", words, err, out)
+				}
+			}
+			ip("netns add " + ns)
+			t.Cleanup(func() { ip("netns del " + ns) })
+			ip("-n " + ns + " link add trouble0 type veth peer name trouble1")
+			ip("-n " + ns + " link set trouble0 up")
+			ip("-n " + ns + " link set trouble1 up")
+			profile := "title: x\nports:\n  - {name: a, interface: trouble0, netns: " + ns + "}\n  - {name: b, interface: trouble1, netns: " + ns + "}\n"
+			const stream = "streams:\n  - {name: s, from: a, to: b, rate: 1 kpps, ip: {src: 10.0.0.1, dst: 10.0.0.2}, udp: {src: 1, dst: 2}}\n"
+			switch row.kind {
+			case "streams":
+				profile += "duration: 3s\n" + stream
+			case "method":
+				profile += stream + "method: {kind: throughput, max_rate: 1 kpps, sizes: 64, trial: 3s}\n"
+			case "sessions":
+				profile += "duration: 3s\nsessions: {from: a, to: b, rate: 10, open: 10, clients: {first: 10.0.0.2, count: 2}, servers: {first: 10.0.1.2, count: 2}, requests: 1}\n"
+			}
+			time.AfterFunc(time.Second, func() {
+				for _, words := range row.after {
+					ip("-n " + ns + " " + words)
+				}
+			})
+			result := write(t, "r.json", "")
+			status, out, errs := command(t, "run", "-q", write(t, "p.yaml", profile), "--json", result)
+			if status != exitFailed || !strings.Contains(errs, row.want) || !strings.Contains(errs, about) {
+				t.Fatalf("status %d\n%s%s", status, out, errs)
+			}
+			if row.kind == "method" {
+				return
+			}
+			d, err := report.ReadFile(result)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(strings.Join(d.Notes, "\n"), row.want) || !d.Found() {
+				t.Errorf("%+v", d)
+			}
+		})
 	}
 }

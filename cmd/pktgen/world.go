@@ -27,6 +27,7 @@ type world struct {
 	notes   []string
 	probe   bool // the network may be asked where routers are
 	wires   []*wire
+	befell  error                // what befell interfaces from begin to close; nil: nothing
 	client  traffic.ClientConfig // of sessions
 	server  traffic.ServerConfig
 }
