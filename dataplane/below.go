@@ -122,12 +122,8 @@ const (
 
 // frames takes a frame, of which Parse said d, through chains below IP.
 func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d *packet.Drop, at uint8) bool {
-	p.Flags |= packet.FlagFramed
 	was := p.BehindFirstTag()
-	defer func() {
-		p.Restore(was)
-		p.Flags &^= packet.FlagFramed
-	}()
+	defer func() { p.Restore(was) }()
 	end, bytes := p.End, p.Bytes
 	whole := func() {
 		p.End, p.Bytes = uint32(len(p.Data)), uint32(len(p.Data)-int(p.L3))
@@ -174,7 +170,7 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 		case rules.Relay:
 			p.Rule = v.Rule
 			p.Restore(was)
-			p.End, p.Bytes, p.Flags = end, bytes, p.Flags&^packet.FlagFramed
+			p.End, p.Bytes = end, bytes
 			to := w.env.Send
 			w.relay(t, p, &to)
 			return false
@@ -184,7 +180,6 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 		}
 		if c.Writes && at == received {
 			end, bytes = w.reread(p, d)
-			p.Flags |= packet.FlagFramed
 			was = p.BehindFirstTag()
 			whole()
 		}

@@ -37,6 +37,7 @@ type Box struct {
 	spare   atomic.Bool // there are CPUs that no worker has
 	cache   *rules.Cache
 	store   *rules.Store // what limits and quotas remember
+	routes  route.Shelf  // memory of the workers' copies
 	log     *zap.Logger
 
 	inForce atomic.Pointer[inForce] // what log records refer to; stored by publish
@@ -88,7 +89,7 @@ func New(cfg Config) (b *Box, err error) {
 		}
 	}()
 	b.pool.box = b
-	if b.pool.Pool, err = ants.NewPool(poolSize, ants.WithNonblocking(true)); err != nil {
+	if b.pool.Pool, err = ants.NewPool(poolSize, ants.WithNonblocking(true), ants.WithPanicHandler(b.poolFault)); err != nil {
 		return b, fmt.Errorf("control pool: %w", err)
 	}
 	if cfg.CompileCache > 0 {
@@ -122,12 +123,12 @@ func (b *Box) firstTables() error {
 	}
 	ports, err := configPorts(b.cfg.Ports)
 	if err != nil {
-		return errors.Join(err, routes.Free())
+		return err
 	}
 	b.control.Lock()
 	defer b.control.Unlock()
-	_, err = b.publish(change{rules: empty, routes: routes, ports: ports, routed: reach{all: true}})
-	return errors.Join(err, routes.Free()) // the workers have their copies
+	_, err = b.publish(change{rules: empty, routes: routes, shelf: &b.routes, ports: ports, routed: reach{all: true}})
+	return err
 }
 
 // inForce is a published ruleset and the generation it got.
@@ -169,7 +170,7 @@ func (b *Box) newWorker(id int) (*worker, error) {
 		id: id, box: b, clock: b.cfg.Clock, began: b.cfg.Clock.Start().UnixNano(), table: b.table, shard: b.table.Shard(id), wire: b.cfg.Wire, verify: b.cfg.Checksum,
 		last: b.cfg.Clock.Nanos() / int64(time.Millisecond),
 		in:   make([]*handover, b.cfg.Workers), out: make([]*handover, b.cfg.Workers),
-		pkts: make([]packet.Packet, b.cfg.Burst), drops: make([]packet.Drop, b.cfg.Burst),
+		pkts: make([]packet.Packet, b.cfg.Burst), at: b.cfg.Burst, drops: make([]packet.Drop, b.cfg.Burst),
 		kinds: make([]parcelKind, b.cfg.Burst), marks: make([]marks, b.cfg.Burst), hashes: make([]uint64, b.cfg.Burst), hints: make([]uint32, b.cfg.Burst), taken: make([]defrag.Frag, 0, b.cfg.Defrag.FragsPerContext), descs: make([]afxdp.Desc, b.cfg.Burst),
 		trace: b.cfg.Trace, check: b.cfg.Check,
 		stages: perf.NewStages(stageNames[:]...), joined: newDatagram(),
@@ -343,17 +344,25 @@ func (b *Box) ruleOptions() rules.Options {
 }
 
 // parallel runs n jobs in the control pool and waits for them. A pool that
-// takes no more leaves the job to the caller.
+// takes no more leaves the job to the caller. A panic of one is the caller's when
+// all have ended.
 func (b *Box) parallel(n int, job func(i int)) {
 	var wg sync.WaitGroup
+	faults := make([]*perf.Fault, n)
 	for i := range n {
 		wg.Add(1)
-		run := func() { defer wg.Done(); job(i) }
+		run := func() {
+			defer wg.Done()
+			faults[i] = perf.Catch(func() { job(i) })
+		}
 		if n == 1 || b.pool.Submit(run) != nil {
 			run()
 		}
 	}
 	wg.Wait()
+	for _, fault := range faults {
+		fault.Raise()
+	}
 }
 
 // Start runs every worker on a thread of its own until Stop.
@@ -453,7 +462,8 @@ func (b *Box) Close() error {
 	var errs []error
 	for _, w := range b.workers {
 		if t := w.next.Load(); t != nil {
-			errs = append(errs, t.image.Free(), t.routes.Free())
+			t.routes.Free()
+			errs = append(errs, t.image.Free())
 		}
 		for _, h := range w.out {
 			if h != nil {
@@ -465,6 +475,7 @@ func (b *Box) Close() error {
 	for _, image := range b.poisoned {
 		errs = append(errs, image.Free())
 	}
+	errs = append(errs, b.routes.Clear())
 	if b.store != nil {
 		errs = append(errs, b.store.Close())
 	}

@@ -17,6 +17,7 @@ import (
 func (w *worker) burst(t *tables, pkts []packet.Packet) {
 	for i := range pkts {
 		p := &pkts[i]
+		w.at = i
 		w.drops[i] = packet.Parse(p, w.table)
 		w.hashes[i] = p.Hash
 		if p.Proto != flowtable.ProtoUDP {
@@ -33,6 +34,7 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 	}
 	for i := range pkts {
 		p := &pkts[i]
+		w.at = i
 		if t.below != nil && !w.receive(t, p, i) {
 			// a chain has made an end of it
 		} else if d := w.drops[i]; d != packet.DropNone {
@@ -48,6 +50,7 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 			w.stats.Mixed++
 		}
 	}
+	w.at = len(w.pkts)
 	w.stages.Lap(stageWalk)
 }
 
@@ -275,7 +278,7 @@ func (w *worker) forward(t *tables, p *packet.Packet, hop *route.Hop) {
 		return
 	}
 	p.DecTTL()
-	if p.Family == flowtable.FamilyIPv4 { // net.ipv4.ip_forward_update_priority
+	if t.classes && p.Family == flowtable.FamilyIPv4 { // net.ipv4.ip_forward_update_priority
 		p.Priority, w.env.Trail.Classed = p.TOSPriority(), false
 	}
 	if w.hook(t, nft.HookForward, p) {

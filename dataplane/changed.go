@@ -145,9 +145,8 @@ func (s *State) clone() *State {
 // for IPv4 addresses and IPv6 nets of 64 bits, and for nets of 24 and 48 bits; some
 // share a place, which costs a look too many. A worker's own.
 type changed struct {
-	cells  []uint32
-	all    uint32 // when it changed for all addresses
-	latest uint32 // when it changed for any
+	cells []uint32
+	all   uint32 // when it changed for all addresses
 }
 
 const (
@@ -166,9 +165,14 @@ func firstBits(a netip.Addr) uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// keys returns which cells a span has: of few addresses their own, else of nets.
+// keys returns which cells a span has: of few addresses that are no whole nets their
+// own, else of nets.
 func (s *span) keys() (first, last uint64) {
-	if s.last-s.first < 256 && s.first <= s.last {
+	net := uint64(1)<<netBits4 - 1
+	if s.wide {
+		net = 1<<netBits6 - 1
+	}
+	if whole := s.first&net == 0 && s.last&net == net; !whole && s.last-s.first < 256 && s.first <= s.last {
 		return addressKey(s.first), addressKey(s.last)
 	}
 	return netKey(s.first, s.wide), netKey(s.last, s.wide)
@@ -188,10 +192,7 @@ func netKey(first uint64, wide bool) uint64 {
 func cell(key uint64) uint64 { return key * 0x9e3779b97f4a7c15 >> 48 }
 
 // mark notes what changes with a stamp.
-func (c *changed) mark(r *reach, stamp uint32) {
-	if r.all || len(r.spans) > 0 {
-		c.latest = stamp
-	}
+func (c *changed) mark(r *reach, stamp uint32, m *marked) {
 	if r.all {
 		c.all = stamp
 		return
@@ -199,7 +200,11 @@ func (c *changed) mark(r *reach, stamp uint32) {
 	for _, s := range r.spans {
 		key, last := s.keys()
 		for ; key <= last; key++ {
-			c.cells[cell(key)] = stamp
+			at := cell(key)
+			c.cells[at] = stamp
+			for i := range m.sets {
+				m.sets[i][at/64] |= 1 << (at % 64)
+			}
 		}
 	}
 }
@@ -207,18 +212,62 @@ func (c *changed) mark(r *reach, stamp uint32) {
 // reset forgets everything, when stamps begin anew.
 func (c *changed) reset() {
 	clear(c.cells)
-	c.all, c.latest = 0, 0
+	c.all = 0
 }
 
 // since says whether something may have changed since a stamp for an address of 4 or
 // 16 bytes.
 func (c *changed) since(addr []byte, stamp uint32) bool {
+	own, net := cellsOf(addr)
+	return c.cells[own] > stamp || c.cells[net] > stamp
+}
+
+// cellsOf returns the places of an address's own cell and of its net's.
+func cellsOf(addr []byte) (own, net uint64) {
 	if len(addr) == 4 {
 		first := uint64(binary.BigEndian.Uint32(addr))
-		return c.cells[cell(addressKey(first))] > stamp || c.cells[cell(netKey(first, false))] > stamp
+		return cell(addressKey(first)), cell(netKey(first, false))
 	}
 	first := binary.BigEndian.Uint64(addr)
-	return c.cells[cell(addressKey(first))] > stamp || c.cells[cell(netKey(first, true))] > stamp
+	return cell(addressKey(first)), cell(netKey(first, true))
+}
+
+// marked has a bit for each cell that was marked lately, by changes of either kind:
+// few enough words to be near when every packet asks. There are two sets, so that old
+// marks go without those of now.
+type marked struct {
+	sets  [2][cellCount / 64]uint64
+	from  [2]uint32 // each has all marks behind this stamp
+	newer int       // the one whose stamp is the later
+}
+
+// markStamps is how many stamps a set is the newer one.
+const markStamps = 512
+
+// turn begins a set anew when the newer one is old.
+func (m *marked) turn(stamp uint32) {
+	if stamp-m.from[m.newer] < markStamps {
+		return
+	}
+	m.newer ^= 1
+	m.sets[m.newer], m.from[m.newer] = [cellCount / 64]uint64{}, stamp
+}
+
+// since returns the set that has all marks behind a stamp, nil: none has.
+func (m *marked) since(stamp uint32) *[cellCount / 64]uint64 {
+	if stamp >= m.from[m.newer] {
+		return &m.sets[m.newer]
+	}
+	if old := m.newer ^ 1; stamp >= m.from[old] {
+		return &m.sets[old]
+	}
+	return nil
+}
+
+// has says whether a set has a mark for an address.
+func has(set *[cellCount / 64]uint64, addr []byte) bool {
+	own, net := cellsOf(addr)
+	return (set[own/64%uint64(len(set))]>>(own%64)|set[net/64%uint64(len(set))]>>(net%64))&1 != 0
 }
 
 // addresses returns the source and the destination in a packet's header.

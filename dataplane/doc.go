@@ -61,7 +61,9 @@
 // # Limits
 //
 // Fragments are collected before any chain, so chains below -400 see whole
-// datagrams; a mark, priority or trace that a fragment got at a port's ingress ends there. Bridge
+// datagrams; a mark, priority or trace that a fragment got at a port's ingress ends there.
+// Where nothing is tracked IPv4's chains at input see each fragment for the box, which Linux
+// has collected by then. Bridge
 // tables see what crosses a wire, not what the box itself answers; IP's chains see packets
 // there behind two VLAN tags too, which Linux shows them behind one at most. At most waitHops next hops are waited for at once, with waitFrames
 // packets each; datagrams in fragments do not wait.
@@ -70,5 +72,5 @@
 // plan.go, changed.go, nat.go, natport.go, helper.go, answer.go, send.go, limiter.go,
 // syncookie.go, synproxy.go, fragments.go, datagram.go, waiting.go, handover.go,
 // tables.go, publish.go, mailbox.go, walk.go, tool.go, stats.go, profile.go, trace.go, nftrace.go,
-// log.go, logline.go, pin_linux.go.
+// log.go, logline.go, fault.go, pin_linux.go.
 package dataplane

@@ -8,6 +8,8 @@ import (
 
 	"github.com/panjf2000/ants/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/perf"
 )
 
 // usableCPUs lists the CPUs that this process may run on, ascending.
@@ -47,19 +49,17 @@ func pin(tid int, cpus ...int) {
 // runtime takes each worker's processor away every now and then and hands it back by
 // way of some other thread; behind a thread that compiles this one waits for up to
 // 10 ms, and the worker with it. Where workers have all CPUs f gets no such thread,
-// for they would leave it little. A panic of f is the caller's.
+// for they would leave it little. A panic of f is the caller's,
+// as a perf.Fault.
 func (b *Box) Aside(f func()) {
-	var fault any
+	var fault *perf.Fault
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer func() { fault = recover() }()
-		b.makeWay()
-		f()
+		fault = perf.Catch(func() { b.makeWay(); f() })
 	}()
-	if <-done; fault != nil {
-		panic(fault)
-	}
+	<-done
+	fault.Raise()
 }
 
 // makeWay gives the calling goroutine a thread of low priority, which ends with it.

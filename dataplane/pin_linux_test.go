@@ -4,10 +4,13 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sluice-net/sluice/perf"
 )
 
 // allowed returns the CPUs of every thread of the process.
@@ -134,14 +137,10 @@ func TestAside(t *testing.T) {
 			t.Fatal("the thread did not end with its goroutine")
 		}
 	}
-	func() {
-		defer func() {
-			if recover() != "fault" {
-				t.Error("the caller does not see a panic")
-			}
-		}()
-		h.box.Aside(func() { panic("fault") })
-	}()
+	fault := perf.Catch(func() { h.box.Aside(planted) })
+	if fault == nil || fault.Value != "planted" || !strings.Contains(string(fault.Stack), "dataplane.planted(") {
+		t.Errorf("the caller sees a panic as %v", fault)
+	}
 	h.box.Stop()
 	if nice, _ := in(); nice >= lowPriority {
 		t.Errorf("nice %d when the workers are gone", nice)

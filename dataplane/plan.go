@@ -75,6 +75,7 @@ type plans struct {
 	first, now uint32
 	routed     changed // where packets to addresses go
 	touched    changed // what rules say of packets from and to addresses
+	marked     marked  // cells of both
 	sweep      uint32  // stamps ran out: where clearing all entries' plans goes on; 0: not at it
 
 	learning bool  // the packet that walks may have a plan
@@ -115,8 +116,9 @@ func (w *worker) adopt(t *tables) {
 	}
 	ps.restamp()
 	if next {
-		ps.touched.mark(&t.touched, ps.now)
-		ps.routed.mark(&t.routed, ps.now)
+		ps.marked.turn(ps.now - 1)
+		ps.touched.mark(&t.touched, ps.now, &ps.marked)
+		ps.routed.mark(&t.routed, ps.now, &ps.marked)
 	} else {
 		ps.routed.all = ps.now
 	}
@@ -158,6 +160,7 @@ func (w *worker) sweepPlans() {
 		ps.empty()
 		ps.touched.reset()
 		ps.routed.reset()
+		ps.marked = marked{}
 		ps.first, ps.now = 1, 1
 	}
 }
@@ -227,10 +230,12 @@ func (w *worker) follow(t *tables, p *packet.Packet, pl *plan) bool {
 	if pl.steps&stepMACs != 0 {
 		*(*[12]byte)(p.Data) = pl.macs
 	}
-	if t.egress != nil { // whose chains may ask
-		if pl.steps&stepClass != 0 {
+	if t.egress != nil {
+		switch {
+		case !t.classes: // nobody asks
+		case pl.steps&stepClass != 0:
 			p.Priority = pl.priority
-		} else if pl.steps&stepForward != 0 && p.Family == flowtable.FamilyIPv4 {
+		case pl.steps&stepForward != 0 && p.Family == flowtable.FamilyIPv4:
 			p.Priority = p.TOSPriority()
 		}
 		w.depart(t, p)
@@ -243,20 +248,24 @@ func (w *worker) follow(t *tables, p *packet.Packet, pl *plan) bool {
 
 // renew returns the plan that p goes by under the tables in force, which is pl if that
 // was right at a stamp and concerns nothing that has changed since. nil: p must walk.
-// Rules see addresses that NAT changes when they are others.
+// Rules see addresses that NAT changes as they were and as they will be.
 func (w *worker) renew(t *tables, p *packet.Packet, pl *plan, stamp uint32) *plan {
 	ps := &w.plans
 	src, dst := addresses(p)
-	if pl.steps&(stepDstNAT|stepSrcNAT) != 0 {
-		if stamp < ps.touched.latest {
-			return nil
-		}
-		return w.reroute(t, p, pl)
-	}
-	if ps.touched.since(src, stamp) || ps.touched.since(dst, stamp) {
+	set := ps.marked.since(stamp)
+	clean := set != nil && !has(set, src) && !has(set, dst)
+	if !clean && (ps.touched.since(src, stamp) || ps.touched.since(dst, stamp)) {
 		return nil
 	}
-	if stamp >= ps.routed.all && !ps.routed.since(dst, stamp) {
+	if pl.steps&(stepDstNAT|stepSrcNAT) != 0 {
+		target := w.target(p)
+		src, dst = target.Src[:len(src)], target.Dst[:len(dst)]
+		clean = set != nil && !has(set, src) && !has(set, dst)
+		if !clean && (ps.touched.since(src, stamp) || ps.touched.since(dst, stamp)) {
+			return nil
+		}
+	}
+	if stamp >= ps.routed.all && (clean || !ps.routed.since(dst, stamp)) {
 		// Now that it is known once, the flow's next packets need not ask again.
 		p.Ct.Plan[p.Dir&1] = p.Ct.Plan[p.Dir&1]&planMax | ps.now<<planBits
 		return pl

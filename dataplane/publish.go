@@ -116,11 +116,11 @@ func (b *Box) SetState(s State) error {
 	if err != nil {
 		return fmt.Errorf("routes: %w", err)
 	}
-	_, err = b.publish(change{routes: routes, ports: ports, routed: reachOf(b.state, &s)})
+	_, err = b.publish(change{routes: routes, shelf: &b.routes, ports: ports, routed: reachOf(b.state, &s)})
 	if b.state = nil; err == nil {
 		b.state = s.clone()
 	}
-	return errors.Join(err, routes.Free()) // the workers have their copies
+	return err
 }
 
 // publish is read-copy-update: build every worker's copies, exchange the

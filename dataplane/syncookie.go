@@ -84,12 +84,14 @@ func (c *cookies) check(p *packet.Packet, cookie, seq uint32, nanos int64) (mss 
 }
 
 // What the timestamp says with which the box answers a SYN, in its low bits: the
-// client's window scale, none, and whether it permits SACK. The client echoes it.
+// client's window scale, none, and whether it permits SACK and ECN. The client
+// echoes it.
 const (
 	stampBits    = 0x3f
 	stampScale   = 0xf
 	stampNoScale = 0xf
 	stampSACK    = 1 << 4
+	stampECN     = 1 << 5
 )
 
 // stamp is the timestamp for an answer to a client that offers such options.
@@ -102,6 +104,9 @@ func stamp(offer *packet.TCPOptions, nanos int64) uint32 {
 	}
 	if offer.Has&packet.TCPHasSACK != 0 {
 		v |= stampSACK
+	}
+	if offer.Has&packet.TCPHasECN != 0 {
+		v |= stampECN
 	}
 	return v
 }
@@ -116,6 +121,9 @@ func unstamp(o *packet.TCPOptions) {
 	}
 	if o.Echo&stampSACK != 0 {
 		o.Has |= packet.TCPHasSACK
+	}
+	if o.Echo&stampECN != 0 {
+		o.Has |= packet.TCPHasECN
 	}
 }
 

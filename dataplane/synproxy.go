@@ -22,6 +22,8 @@ import (
 const (
 	tcpSYN = 0x02
 	tcpRST = 0x04
+	tcpECE = 0x40
+	tcpCWR = 0x80
 )
 
 // synproxy does what a synproxy statement says with a client's segment, which
@@ -40,6 +42,9 @@ func (w *worker) synproxy(t *tables, p *packet.Packet, spec *rules.SynproxySpec)
 		}
 		return
 	}
+	if p.Probe.Flags&(tcpECE|tcpCWR) == tcpECE|tcpCWR {
+		o.Has |= packet.TCPHasECN
+	}
 	offered := o
 	o.Has &= spec.Options
 	o.MSS = spec.MSS
@@ -47,10 +52,14 @@ func (w *worker) synproxy(t *tables, p *packet.Packet, spec *rules.SynproxySpec)
 		offered.Has = o.Has
 		o.Echo, o.Value, o.Scale = offered.Value, stamp(&offered, w.nanos), spec.Scale
 	} else { // nowhere to keep them
-		o.Has &^= packet.TCPHasScale | packet.TCPHasSACK
+		o.Has &^= packet.TCPHasScale | packet.TCPHasSACK | packet.TCPHasECN
+	}
+	flags := uint8(tcpSYN | tcpACK)
+	if o.Has&packet.TCPHasECN != 0 {
+		flags |= tcpECE
 	}
 	w.utter(t, p, true, nil, &packet.Segment{
-		Seq: w.box.cookies.make(p, offered.MSS, w.nanos), Ack: p.Seq + 1, Flags: tcpSYN | tcpACK, Options: o,
+		Seq: w.box.cookies.make(p, offered.MSS, w.nanos), Ack: p.Seq + 1, Flags: flags, Options: o,
 	})
 	w.drop(p, packet.DropSynproxy)
 }
@@ -64,8 +73,12 @@ func (w *worker) openServer(t *tables, p *packet.Packet, o packet.TCPOptions, se
 	}
 	o.Has, o.MSS = o.Has|packet.TCPHasMSS, mss
 	unstamp(&o)
+	flags := uint8(tcpSYN)
+	if o.Has&packet.TCPHasECN != 0 {
+		flags |= tcpECE | tcpCWR
+	}
 	// The acknowledgement is not for the server: it tells proxied the cookie.
-	w.utter(t, p, false, &flowtable.Template{Synproxy: true}, &packet.Segment{Seq: seq - 1, Ack: p.Ack - 1, Window: p.Window, Flags: tcpSYN, Options: o})
+	w.utter(t, p, false, &flowtable.Template{Synproxy: true}, &packet.Segment{Seq: seq - 1, Ack: p.Ack - 1, Window: p.Window, Flags: flags, Options: o})
 	return true
 }
 

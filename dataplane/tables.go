@@ -2,7 +2,6 @@ package dataplane
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
 
@@ -49,6 +48,7 @@ type tables struct {
 	own4       []uint32 // the ports' IPv4 addresses
 	nat        bool     // some rule may translate
 	track      [2]bool  // by familyIndex: some rule needs conntrack
+	classes    bool     // some rule asks for meta priority
 	early      bool     // a chain runs before conntrack, so a packet must be with its owner before
 	hooks      [2][5]hookSteps
 	below      *below              // chains that see frames as they come; nil: none
@@ -70,7 +70,8 @@ func familyIndex(family uint8) int {
 // change is what a publish replaces; nil: it stays as it is.
 type change struct {
 	rules   *rules.Ruleset
-	routes  *route.Table
+	routes  *route.Table // of which the workers get copies
+	shelf   *route.Shelf // in whose memory
 	ports   []portInfo
 	routed  reach // of routes and ports
 	touched reach // of rules
@@ -82,7 +83,7 @@ func newTables(generation uint64, c change, old *tables, wire bool) (*tables, er
 	t := &tables{generation: generation, routed: c.routed, touched: c.touched}
 	if old != nil { // all but judged, which its worker is still counting
 		t.serial = old.serial + 1
-		t.generation, t.image, t.routes, t.track, t.early = old.generation, old.image, old.routes, old.track, old.early
+		t.generation, t.image, t.routes, t.track, t.early, t.classes = old.generation, old.image, old.routes, old.track, old.early, old.classes
 		t.ports, t.own4, t.nat, t.hooks, t.below, t.egress = old.ports, old.own4, old.nat, old.hooks, old.below, old.egress
 		if c.rules == nil {
 			t.costs = old.costs // the worker goes on counting in them
@@ -97,7 +98,7 @@ func newTables(generation uint64, c change, old *tables, wire bool) (*tables, er
 		}
 	}
 	if c.routes != nil {
-		own, err := c.routes.Copy()
+		own, err := c.routes.Copy(c.shelf)
 		if err != nil {
 			return nil, fmt.Errorf("copy routes: %w", err)
 		}
@@ -107,11 +108,11 @@ func newTables(generation uint64, c change, old *tables, wire bool) (*tables, er
 		image, err := c.rules.Copy()
 		if err != nil {
 			if c.routes != nil {
-				_ = t.routes.Free()
+				t.routes.Free()
 			}
 			return nil, fmt.Errorf("copy rules: %w", err)
 		}
-		t.generation, t.image = generation, image
+		t.generation, t.image, t.classes = generation, image, image.NeedsPriority()
 		t.early, t.nat, t.hooks = false, false, [2][5]hookSteps{}
 		t.below, t.egress = newBelow(image, len(t.ports), wire), newEgress(image, len(t.ports))
 		for f, family := range []uint8{flowtable.FamilyIPv4, flowtable.FamilyIPv6} {
@@ -184,12 +185,11 @@ func (t *tables) ownAddress(p *packet.Packet) bool {
 
 // free gives back what c replaced.
 func (t *tables) free(c change) error {
-	var errs []error
-	if c.rules != nil {
-		errs = append(errs, t.image.Free())
-	}
 	if c.routes != nil {
-		errs = append(errs, t.routes.Free())
+		t.routes.Free()
 	}
-	return errors.Join(errs...)
+	if c.rules != nil {
+		return t.image.Free()
+	}
+	return nil
 }

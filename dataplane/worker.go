@@ -46,6 +46,7 @@ type worker struct {
 	verify bool   // conntrack looks at transport checksums
 	env    rules.Env
 	pkts   []packet.Packet
+	at     int           // which of pkts is in work, for lastWords; their number: none
 	drops  []packet.Drop // what parse said of pkts
 	kinds  []parcelKind  // how pkts came
 	marks  []marks       // of those with pastIngress
@@ -107,7 +108,11 @@ const idleRounds = 2000
 func (w *worker) run(cpu int) {
 	runtime.LockOSThread()
 	w.tid.Store(int32(unix.Gettid()))
+	ended := false
 	defer func() {
+		if !ended {
+			w.lastWords()
+		}
 		w.tid.Store(0)
 		w.watch(false)
 	}()
@@ -125,6 +130,7 @@ func (w *worker) run(cpu int) {
 		}
 		w.sleep()
 	}
+	ended = true
 }
 
 // sleep waits a moment, or until a frame comes if that can be waited for. Alone

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-net/sluice/flowtable"
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -53,10 +54,12 @@ func build(ix *index, old *remains, pool Pool) (*master, error) {
 
 // each runs f(0) to f(n-1) and waits for them. Helpers from the pool and the
 // caller take numbers from one counter, so a pool that is full, or whose only
-// worker is the caller, just does not help.
+// worker is the caller, just does not help. A panic of one is the caller's when
+// all have ended.
 func each(n int, pool Pool, f func(int)) {
 	var next atomic.Int64
 	var done sync.WaitGroup
+	var fault atomic.Pointer[perf.Fault]
 	done.Add(n)
 	work := func() {
 		for {
@@ -64,7 +67,9 @@ func each(n int, pool Pool, f func(int)) {
 			if i >= n {
 				return
 			}
-			f(i)
+			if got := perf.Catch(func() { f(i) }); got != nil {
+				fault.Store(got)
+			}
 			done.Done()
 		}
 	}
@@ -77,6 +82,7 @@ func each(n int, pool Pool, f func(int)) {
 	}
 	work()
 	done.Wait()
+	fault.Load().Raise()
 }
 
 // later runs f in a pool that has a goroutine to spare; false: it has none.
@@ -178,7 +184,7 @@ func link(ix *index, nats []natDesc) (*master, error) {
 	hdr[hdrMagic] = imageMagic
 	hdr[hdrPorts] = uint64(ix.ports.none())
 	hdr[hdrIndex] = uint64(2 * len(ix.ports.rows))
-	hdr[hdrFlags] |= ix.conntrk
+	hdr[hdrFlags] |= ix.asks
 	base, devices, err := portChains(ix, nft.HookIngress, 0)
 	if err != nil {
 		return nil, err
@@ -201,7 +207,7 @@ func link(ix *index, nats []natDesc) (*master, error) {
 	var code, data, runs, classifiers int
 	data = 3*len(ix.ports.rows) + len(devices)
 	for _, b := range blocks {
-		code, data, runs = code+len(b.ins), data+len(b.data), runs+len(b.runs)
+		code, data, runs = code+len(b.ins), data+len(b.data)+len(b.objects.rows), runs+len(b.runs)
 		for _, r := range b.runs {
 			classifiers += len(r.finder.words)
 		}
@@ -310,6 +316,10 @@ func (p *placing) set(b *block, live uint32) {
 	*d = b.set
 	d.live = live
 	p.at.set++
+	if len(b.objects.rows) > 0 {
+		d.objects = p.at.data
+		p.at.data += uint32(copy(p.data[p.at.data:], b.objects.rows))
+	}
 	if b.bulk != nil {
 		p.bulks = append(p.bulks, b.bulk)
 		d.bulk = uint32(len(p.bulks))

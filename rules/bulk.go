@@ -16,7 +16,7 @@ import (
 // that were added, with their values, and keys that have gone, with setGone. So an
 // element more in a million costs a new small set. When that has grown the entries are
 // laid down anew, in the pool and not in the edit that finds it so: edits go on with
-// what there is until the new entries are ready.
+// what there is until the new entries are ready. See overlay.go for the small set.
 
 const (
 	bulkMin    = 1024 // elements of a set that gets memory of its own
@@ -100,19 +100,9 @@ func (m *bulk) giveBack() {
 	}
 }
 
-// changed is what a set has become since its entries were laid down.
-type changed struct {
-	els         nft.Elements // all of them now
-	gone, fresh []*nft.Element
-	block       *block // the small set; nil: there is nothing to say
-}
-
-// inBulk says whether a set's entries get memory of their own. Those of maps to
-// objects have numbers that change with the rules, and those of verdict maps hold as
-// long as all chains begin where they do.
-func inBulk(s *nft.Set) bool {
-	return s.Elements.Len() >= bulkMin && !s.HoldsObjects
-}
+// inBulk says whether a set's entries get memory of their own. Those of verdict maps
+// hold as long as all chains begin where they do.
+func inBulk(s *nft.Set) bool { return s.Elements.Len() >= bulkMin }
 
 // large says whether some set is too large to look through all of it for the cache.
 func (ix *index) large() bool {
@@ -124,7 +114,7 @@ func (ix *index) large() bool {
 // changed, or one that is made from all of its elements.
 func (ix *index) setBlock(s *nft.Set, old *remains, pool Pool) (*block, error) {
 	if before := old.setNamed(ix.setOf[s].table, s); before != nil && inBulk(s) && (!s.Verdicts || old.inPlace) {
-		if b, err := before.follow(s, ix, pool); b != nil || err != nil {
+		if b, err := before.follow(s, ix, pool, 64*bulkChange); b != nil || err != nil {
 			return b, err
 		}
 	}
@@ -137,7 +127,7 @@ func newSetBlock(s *nft.Set, ix *index) (*block, error) {
 	if err := buildSet(b, s, ix, ix.ports); err != nil {
 		return nil, err
 	}
-	if kind := b.set.kind; inBulk(s) && (kind == setHash || kind == setInterval1 || kind == setInterval2) {
+	if kind := b.set.kind; inBulk(s) && (kind == setHash || kind == setInterval1 || kind == setInterval2 || kind == setIndexed) {
 		b.bulk, b.data = &bulk{words: b.data, els: s.Elements}, nil
 		b.now = changed{els: s.Elements}
 	}
@@ -154,114 +144,11 @@ func (old *remains) setNamed(t *nft.Table, s *nft.Set) *block {
 		if o.Name != s.Name || in.Name != t.Name || in.Family != t.Family {
 			continue
 		}
-		if o.Flags != s.Flags || noded(o) != noded(s) || o.Verdicts != s.Verdicts || o.Map != s.Map || o.Ranges != s.Ranges || !slices.Equal(o.Key, s.Key) || !slices.Equal(o.Data, s.Data) ||
+		if o.Flags != s.Flags || noded(o) != noded(s) || o.HoldsObjects != s.HoldsObjects || o.ObjectKind != s.ObjectKind || o.Verdicts != s.Verdicts || o.Map != s.Map || o.Ranges != s.Ranges || !slices.Equal(o.Key, s.Key) || !slices.Equal(o.Data, s.Data) ||
 			!slices.Equal(o.KeyExprs, s.KeyExprs) || !slices.Equal(o.DataExprs, s.DataExprs) {
 			return nil
 		}
 		return old.ix.setBlocks[i]
 	}
 	return nil
-}
-
-// follow makes of the block of an earlier set the one of what it has become; nil: too
-// much has changed.
-func (b *block) follow(s *nft.Set, ix *index, pool Pool) (*block, error) {
-	if b.bulk == nil {
-		return nil, nil
-	}
-	if later := b.bulk.next.Load(); later != nil {
-		if n, err := later.follow(s, ix, pool); n != nil || err != nil {
-			return n, err
-		}
-	}
-	limit := min(bulkChange, b.bulk.els.Len()/4)
-	gone, fresh, ok := s.Elements.Diff(b.now.els, 64*bulkChange)
-	if all := func(e *nft.Element) bool { return e.Any }; !ok || slices.ContainsFunc(gone, all) || slices.ContainsFunc(fresh, all) {
-		return nil, nil // the catch-all element is laid down with the others
-	}
-	n := &block{set: b.set, bulk: b.bulk, now: changed{els: s.Elements, gone: slices.Clone(b.now.gone), fresh: b.now.fresh}}
-	taken := make(map[*nft.Element]bool, len(gone))
-	for _, e := range gone {
-		taken[e] = true
-	}
-	n.now.fresh = slices.DeleteFunc(slices.Clone(b.now.fresh), func(e *nft.Element) bool {
-		was := taken[e]
-		delete(taken, e)
-		return was
-	})
-	for _, e := range gone {
-		if taken[e] { // it is one of those laid down
-			n.now.gone = append(n.now.gone, e)
-		}
-	}
-	n.now.fresh = append(n.now.fresh, fresh...)
-	changes := len(n.now.gone) + len(n.now.fresh)
-	if changes > bulkWait*limit || changes > limit && !b.bulk.renew(s, ix, pool) {
-		return nil, nil
-	}
-	return n, n.overlay(s, ix)
-}
-
-// overlay makes the small set of a block.
-func (b *block) overlay(s *nft.Set, ix *index) error {
-	o := &block{set: setDesc{words: b.set.words, parts: b.set.parts, wide: b.set.wide}}
-	var data rows
-	read := func(list []*nft.Element) ([]element, bool, error) {
-		of := *s
-		of.Elements = nft.ElementsOf(list...)
-		return elements(&of, &o.set, &data, &index{setOf: map[*nft.Set]setUse{&of: ix.setOf[s]}}, ix.ports)
-	}
-	gone, exactGone, err := read(b.now.gone)
-	if err != nil {
-		return err
-	}
-	for i := range gone {
-		gone[i].value = setGone
-	}
-	fresh, exact, err := read(b.now.fresh)
-	if err != nil {
-		return err
-	}
-	if gone = without(gone, fresh); len(gone)+len(fresh) == 0 {
-		return nil
-	}
-	b.now.block = o
-	return o.fill(s, append(fresh, gone...), exact && exactGone, &data)
-}
-
-// without cuts from ranges, in any order, what others, which do not overlap each
-// other, cover. Keys of several parts are whole or not there.
-func without(ranges, others []element) []element {
-	slices.SortFunc(others, func(x, y element) int { return slices.Compare(x.lo, y.lo) })
-	var out []element
-	for _, r := range ranges {
-		// The first other one that does not end before it.
-		i, _ := slices.BinarySearchFunc(others, r.lo, func(o element, lo []uint64) int { return slices.Compare(o.hi, lo) })
-		left := true
-		for ; left && i < len(others) && slices.Compare(others[i].lo, r.hi) <= 0; i++ {
-			o := others[i]
-			if slices.Compare(r.lo, o.lo) < 0 {
-				out = append(out, element{lo: r.lo, hi: beside(o.lo, -1), value: r.value, pos: r.pos})
-			}
-			if left = slices.Compare(o.hi, r.hi) < 0; left {
-				r.lo = beside(o.hi, 1)
-			}
-		}
-		if left {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-// beside returns the number one before or one behind another of one or two words.
-func beside(n []uint64, step int64) []uint64 {
-	out := slices.Clone(n)
-	for i := len(out) - 1; i >= 0; i-- {
-		out[i] += uint64(step)
-		if step > 0 && out[i] != 0 || step < 0 && n[i] != 0 {
-			break
-		}
-	}
-	return out
 }

@@ -27,6 +27,16 @@ func TestBulk(t *testing.T) {
 			return of(from) + "-" + of(from+r.IntN(9)+1)
 		}
 	}
+	// Two boxes each that cross, so that the first one counts where they do.
+	crossing := func(of func(int) string) func(int, *rand.Rand) string {
+		return func(n int, r *rand.Rand) string {
+			at := 16 * (n / 2)
+			if n%2 == 0 {
+				return of(at+r.IntN(5)) + "-" + of(at+5+r.IntN(5)) + " . 5"
+			}
+			return of(at+5) + fmt.Sprintf(" . %d-%d", 1+r.IntN(4), 6+r.IntN(5))
+		}
+	}
 	for _, row := range []struct {
 		name, decl, left string
 		kind             uint8
@@ -41,8 +51,11 @@ func TestBulk(t *testing.T) {
 		{"ranges", "set s { type ipv4_addr; flags interval; }", "ip saddr", setInterval1, ranges(v4), ""},
 		{"merged ranges", "set s { type ipv4_addr; flags interval; auto-merge; }", "ip saddr", setInterval1, ranges(v4), ""},
 		{"ranges of IPv6", "set s { type ipv6_addr; flags interval; }", "ip6 saddr", setInterval2, ranges(v6), ""},
-		{"map", "map s { type ipv4_addr : mark; }", "", setHash, plain(v4, 3), " : %d"},
-		{"map of ranges", "map s { type ipv4_addr : mark; flags interval; }", "", setInterval1, ranges(v4), " : %d"},
+		{"map", "map s { type ipv4_addr : mark; }", "ip saddr", setHash, plain(v4, 3), " : %d"},
+		{"map of ranges", "map s { type ipv4_addr : mark; flags interval; }", "ip saddr", setInterval1, ranges(v4), " : %d"},
+		{"boxes", "set s { type ipv4_addr . inet_service; flags interval; }", "ip saddr . tcp dport", setIndexed, crossing(v4), ""},
+		{"boxes of IPv6", "set s { type ipv6_addr . inet_service; flags interval; }", "ip6 saddr . tcp dport", setIndexed, crossing(v6), ""},
+		{"map of boxes", "map s { type ipv4_addr . inet_service : mark; flags interval; }", "ip saddr . tcp dport", setIndexed, crossing(v4), " : %d"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -64,7 +77,7 @@ func TestBulk(t *testing.T) {
 			}
 			rule := row.left + " @s accept"
 			if row.data != "" {
-				rule = "meta mark set ip saddr map @s"
+				rule = "meta mark set " + row.left + " map @s"
 			}
 			script := fmt.Sprintf("table inet t {\n%s\nchain c { type filter hook forward priority 0\n%s\n}\n}\nadd element inet t s { %s }\n", row.decl, rule, strings.Join(els, ", "))
 			tree, err := nft.Parse("f", []byte(script), nft.ParseOptions{})
@@ -262,8 +275,8 @@ func TestBulkRenewed(t *testing.T) {
 	}
 	edit("renewed", "add", els[700:710])
 	renewed := w.rs.ix.setBlocks[0]
-	if renewed.bulk == first || renewed.bulk.els.Len() != len(els)-2000 || len(renewed.now.fresh) != 110 || len(renewed.now.gone) != 0 {
-		t.Errorf("renewed: %v, from %d elements, %d more, %d less", renewed.bulk != first, renewed.bulk.els.Len(), len(renewed.now.fresh), len(renewed.now.gone))
+	if renewed.bulk == first || renewed.bulk.els.Len() != len(els)-2000 || len(renewed.now.list) != 110 {
+		t.Errorf("renewed: %v, from %d elements, %d changed", renewed.bulk != first, renewed.bulk.els.Len(), len(renewed.now.list))
 	}
 	edit("again", "add", els[710:1990])
 	if w.rs.ix.setBlocks[0].bulk != renewed.bulk || !renewed.bulk.renewing {
@@ -308,15 +321,7 @@ func TestBulkOfVerdicts(t *testing.T) {
 				t.Errorf("step %d: the entries are the same: %v", step, b == first)
 			}
 			first = b
-			whole, err := Compile(w.rs.Tree, Options{Interfaces: testInterfaces, Store: store})
-			if err != nil {
-				t.Fatal(err)
-			}
-			im, err := whole.Copy()
-			if err != nil {
-				t.Fatal(err)
-			}
-			chain := im.Base(2, nft.HookForward)[0]
+			im, chain := w.whole(t, store)
 			for i := range 300 {
 				n := i
 				if i > 20 {

@@ -194,6 +194,7 @@ func (w *canon) synproxy(s *nft.Synproxy) {
 	w.flag(scale)
 	w.flag(s.SackPerm)
 	w.flag(s.Timestamp)
+	w.flag(s.ECN)
 	w.num(uint64(s.MSS), uint64(s.Wscale))
 }
 

@@ -28,8 +28,9 @@
 // stack in Env; there is no recursion. A rule in a run has a gate for a head: there
 // the walk goes to the first rule from this one on that the run's classifier names, or
 // behind the run. What `ip saddr` or `tcp dport` imply about family and protocol is
-// a guard, checked with the head. A field that a packet does not have (ports of a later fragment, ct mark
-// without an entry) ends the rule, whatever the operator, as nft's break does.
+// a guard, checked with the head. A field that a packet does not have (ports of an ICMP packet, ct mark
+// without an entry) ends the rule, whatever the operator, as nft's break does. Later fragments, which rules
+// see where nothing is tracked, have no ports either, but Linux reads single words as if they had.
 //
 // # Who owns what
 //
@@ -78,6 +79,7 @@
 //	setbuild.go      elements to hash tables, intervals and lists
 //	rangeindex.go    concatenated intervals found by a classifier
 //	bulk.go          large sets, which generations share
+//	overlay.go       what becomes of one, edit by edit
 //	reuse.go         what the ruleset before has of it already
 //	touched.go       whose packets it judges otherwise
 //	build.go         all of it in parallel, and linked into one master
@@ -86,7 +88,6 @@
 //	send.go          dup and fwd
 //	image.go         Image: base chains, poison, free
 //	image_unsafe.go  typed views of its words
-//	shelf.go         their memory, from one generation to the next
 //	eval.go          the walk
 //	gate.go          what it does at a run
 //	trace.go         what it tells of packets that are traced

@@ -13,7 +13,7 @@ import (
 // dynSpec is what a ruleset says of a set that changes while packets pass.
 type dynSpec struct {
 	set      *nft.Set
-	name     string // the same in every ruleset that has the set
+	name     string // the same in every ruleset that has the set, and another one if it was made anew
 	identity string // the same in every ruleset that keeps the set as it is
 	size     uint32
 	key      uint32 // words
@@ -56,7 +56,7 @@ func (ix *index) dynamic(t *nft.Table, s *nft.Set, stmts []nft.Stmt) error {
 	if s.Map {
 		d.data = uint32(dataWords(s))
 	}
-	d.name = fmt.Sprintf("%d %s set %s", t.Family, t.Name, s.Name)
+	d.name = fmt.Sprintf("%d %s %d set %s %d", t.Family, t.Name, t.Handle, s.Name, s.Handle)
 	before := ix.old.dynNamed(d.name, s)
 	if noded(s) {
 		d.shape, d.key, d.data = shape(s), 2*d.key, 0

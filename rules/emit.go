@@ -14,8 +14,9 @@ type block struct {
 	n     ordinals // of what its rules have
 	marks []mark   // of each rule, and of the end
 
-	bulk *bulk   // the entries of a large set, which are not in data
-	now  changed // what has become of it
+	bulk    *bulk   // the entries of a large set, which are not in data
+	now     changed // what has become of it
+	objects objects // of a map to some
 }
 
 // mark is where a rule's part of a block begins.

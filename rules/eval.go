@@ -38,7 +38,7 @@ func (w *walk) begin(p *packet.Packet) {
 				// words do from the IP header's start on, see factAstray
 				// (nft_set_pktinfo_ipv6, nft_payload_fast_eval).
 				w.base[srcTransport], astray = uint(p.L3), factAstray
-			} else if p.Flags&packet.FlagFramed != 0 && p.Family == flowtable.FamilyIPv4 && p.L4 > p.L3 {
+			} else if p.Family == flowtable.FamilyIPv4 && p.L4 > p.L3 {
 				w.base[srcTransport], astray = uint(p.L4), factAstray // the same, of what is no header
 			}
 		} else if p.L3 != 0 {

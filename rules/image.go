@@ -73,6 +73,10 @@ func (im *Image) NeedsConntrack(family uint8) bool {
 	return im.Alive() && im.region[hdrFlags]&flag != 0
 }
 
+// NeedsPriority says whether some rule asks for meta priority, or one written
+// elsewhere may.
+func (im *Image) NeedsPriority() bool { return im.Alive() && im.region[hdrFlags]&flagClass != 0 }
+
 // Base returns the base chains for packets of an IP family, or for the frames that
 // FamilyBridge's chains see, at a hook, in the
 // order in which they see a packet: ascending priority, of equal ones the one
@@ -126,7 +130,7 @@ func (im *Image) Free() error {
 	if was.store == nil {
 		return offheap.Free(was.whole)
 	}
-	was.store.shelf.put(was.whole)
+	was.store.shelf.Put(was.whole)
 	return nil
 }
 

@@ -107,6 +107,31 @@ func TestNeedsConntrack(t *testing.T) {
 	}
 }
 
+// TestNeedsPriority: whoever asks for meta priority, wherever that stands, is heard;
+// also when only other rules of its chain were made anew.
+func TestNeedsPriority(t *testing.T) {
+	for _, row := range []struct {
+		name, rule string
+		want       bool
+	}{
+		{"no", "tcp dport 80 accept", false},
+		{"set", "meta priority set 1:1", false},
+		{"a match", "meta priority 1:1 accept", true},
+		{"in a set", "meta priority . tcp dport { 1:1 . 80 } accept", true},
+		{"in a map's key", "meta mark set meta priority map { 1:1 : 3 }", true},
+		{"in a vmap", "meta priority vmap { 1:1 : drop }", true},
+		{"for another field", "ip dscp set meta priority map { 1:1 : cs1 }", true},
+		{"for itself", "meta priority set meta priority | 1", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			_, im := mustImage(t, parse(t, inChain(row.rule)))
+			if got := im.NeedsPriority(); got != row.want {
+				t.Errorf("%v, want %v", got, row.want)
+			}
+		})
+	}
+}
+
 func TestNATSpec(t *testing.T) {
 	_, im := mustImage(t, parse(t, `table inet n { chain c { type nat hook postrouting priority srcnat;
 		meta l4proto udp snat ip to 10.9.0.1-10.9.0.7:1000-2000 persistent

@@ -30,7 +30,7 @@ type index struct {
 	dynOf     map[*nft.Set]uint32
 	exprSlots map[nft.Expr]uint32 // number of a numgen's state
 	heads     int
-	conntrk   uint64     // flags of the families whose packets conntrack must see
+	asks      uint64     // flags of an image: what its rules ask for
 	setsProto bool       // some rule writes the protocol of an IP header
 	named     []*nft.Set // sets of the statement in work
 	setBlocks []*block   // of sets
@@ -202,8 +202,8 @@ func (ix *index) number(ref *chainRef, old *remains) error {
 // statements gives the statements of a rule their numbers, and notes in the rule
 // what it has, for take.
 func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]int) error {
-	first, calls, track, proto := ix.next(), len(ref.calls), ix.conntrk, ix.setsProto
-	ix.named, ix.conntrk, ix.setsProto, r.known = ix.named[:0], 0, false, true
+	first, calls, track, proto := ix.next(), len(ref.calls), ix.asks, ix.setsProto
+	ix.named, ix.asks, ix.setsProto, r.known = ix.named[:0], 0, false, true
 	for _, st := range r.src.Stmts {
 		ix.remember(ref, r, st, same)
 		if err := ix.exprs(ref, r, st, same); err != nil {
@@ -228,7 +228,7 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 			if st.Family == nft.FamilyIP || st.Family == nft.FamilyIP6 {
 				f = st.Family
 			}
-			ix.conntrk |= trackFlags(f)
+			ix.asks |= trackFlags(f)
 			ix.nats = append(ix.nats, natRef{st, ref.table.Family})
 		case *nft.Match:
 			if s, ok := st.Right.(*nft.SetRef); ok {
@@ -268,7 +268,7 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 			}
 			for _, own := range st.Stmts {
 				if _, counts := own.(*nft.ConnLimit); counts {
-					ix.conntrk |= trackFlags(ref.table.Family)
+					ix.asks |= trackFlags(ref.table.Family)
 				}
 			}
 		case *nft.Extension:
@@ -278,7 +278,10 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 			}
 			ix.exts = append(ix.exts, impl)
 			if _, ok := impl.(Stateless); !ok {
-				ix.conntrk |= trackFlags(ref.table.Family)
+				ix.asks |= trackFlags(ref.table.Family)
+			}
+			if _, ok := impl.(PerFlow); !ok { // packets of one flow differ in their priority
+				ix.asks |= flagClass
 			}
 		case *nft.Verdict:
 			if err := ref.call(st); err != nil {
@@ -294,15 +297,15 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 				}
 			}
 			if st.Kind >= nft.ObjHelper && st.Kind <= nft.ObjSynproxy {
-				ix.conntrk |= trackFlags(ref.table.Family)
+				ix.asks |= trackFlags(ref.table.Family)
 			}
 		case *nft.ConnLimit, *nft.Synproxy:
-			ix.conntrk |= trackFlags(ref.table.Family)
+			ix.asks |= trackFlags(ref.table.Family)
 		}
 	}
 	r.known = r.known && !r.remembers
 	r.note(ix, first, ref.calls[calls:])
-	ix.conntrk, ix.setsProto = ix.conntrk|track, ix.setsProto || proto
+	ix.asks, ix.setsProto = ix.asks|track, ix.setsProto || proto
 	return nil
 }
 
@@ -401,8 +404,12 @@ func (ix *index) exprs(ref *chainRef, r *rule, st nft.Stmt, same map[string]int)
 	nft.EachExpr(st, func(e nft.Expr) {
 		switch e := e.(type) {
 		case *nft.CT:
-			if ix.conntrk |= trackFlags(ref.table.Family); below(ref.table.Family) {
+			if ix.asks |= trackFlags(ref.table.Family); below(ref.table.Family) {
 				failed = noFlows(st, ref.table.Family, nft.ExprText(e))
+			}
+		case *nft.Meta:
+			if set, ok := st.(*nft.Assign); e.Key == nft.MetaPriority && !(ok && set.Left == e) {
+				ix.asks |= flagClass
 			}
 		case *nft.Numgen:
 			if !e.Random {

@@ -40,6 +40,7 @@ const (
 	poisonWord uint64 = 0xdbdbdbdbdbdbdbdb
 	flagTrack4 uint64 = 1 // conntrack sees IPv4
 	flagTrack6 uint64 = 2
+	flagClass  uint64 = 4 // somebody asks for meta priority
 )
 
 // test compares a value of the packet with an interval. Values stay where they
@@ -89,7 +90,7 @@ type ins struct {
 const (
 	factProto       = 0       // 8 bits: transport protocol
 	factFamily      = 8       // 4 bits: NFPROTO_IPV4 or NFPROTO_IPV6
-	factAstray      = 1 << 12 // Linux reads words of a later fragment that is no header, of IPv6 from the IP header on
+	factAstray      = 1 << 12 // Linux reads words of a later fragment that are no header, of IPv6 from the IP header on
 	factNever       = 1 << 15 // never set: a need that nobody has
 	factState       = 16      // 7 bits: ct state
 	needProto       = 0x00ff
@@ -240,7 +241,7 @@ type setDesc struct {
 	bulk    uint32 // number of the memory that has the entries, from 1; 0: data has them
 	changes uint32 // number of the set that says what has changed; 0: nothing has
 	live    uint32 // number of the table that has its elements' nodes, from 1; 0: they have none
-	_       uint32
+	objects uint32 // where the rows of a map's objects begin in data; 0: it has none
 }
 
 // natDesc is a NATSpec with sizes that the image can hold.

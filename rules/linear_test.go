@@ -469,14 +469,19 @@ func (l *twin) payload(f *nft.Field, p *packet.Packet) (*big.Int, bool) {
 	case nft.BaseTransport:
 		start = int(p.L4)
 		if p.Flags&packet.FlagLaterFrag != 0 {
-			// As Linux reads a fragment of IPv6 in which it finds no header: words, as
-			// they lie there, if what the fragment says it is of is no extension header.
+			// As Linux reads a later fragment: words, as they lie there; of IPv6 from the IP
+			// header on, if what the fragment says it is of is no extension header.
 			from, to := int(f.Offset)/8, (int(f.Offset+f.Length)+7)/8
 			word := slices.Contains([]int{1, 2, 4}, to-from) && from%(to-from) == 0
-			if p.Family != flowtable.FamilyIPv6 || !word || slices.Contains([]uint8{0, 43, 44, 51, 60}, p.Proto) {
+			if !word {
 				return nil, false
 			}
-			start = int(p.L3)
+			if p.Family == flowtable.FamilyIPv6 {
+				if slices.Contains([]uint8{0, 43, 44, 51, 60}, p.Proto) {
+					return nil, false
+				}
+				start = int(p.L3)
+			}
 		}
 	}
 	if len(f.Types) > 0 && !bytes.Contains(f.Types, p.Data[start:start+1]) {

@@ -19,6 +19,25 @@ const (
 	expiresWindow = 1 << 31
 )
 
+// What the kernel takes frames for that have a length where others have an EtherType
+// (eth_type_trans): Novell's, which begin with 0xffff, and those of 802.2.
+const (
+	ether8023 = 0x0001
+	ether8022 = 0x0004
+	leastType = 0x0600
+)
+
+// protocol is the packet's protocol as the link layer tells it.
+func protocol(p *packet.Packet) uint16 {
+	if p.EtherType >= leastType {
+		return p.EtherType
+	}
+	if b := p.Data[min(int(p.L3), len(p.Data)):]; len(b) >= 2 && b[0]&b[1] == 0xff {
+		return ether8023
+	}
+	return ether8022
+}
+
 // scalar reads what is not in a header and not in the facts word. false: the
 // packet has no such thing, and the rule ends.
 func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
@@ -28,7 +47,7 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 	case srcLength:
 		return uint64(p.Bytes), true
 	case srcProtocol:
-		return uint64(p.EtherType), true
+		return uint64(protocol(p)), true
 	case srcEther:
 		return linkEther, true
 	case srcFramed:
@@ -58,7 +77,7 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 	}
 	switch src {
 	case srcCtStatus:
-		return uint64(ct.Status), true
+		return uint64(ct.Status &^ flowtable.StatusOwn), true
 	case srcCtMark:
 		return uint64(ct.Mark), true
 	case srcCtDirection:

@@ -39,8 +39,26 @@ func dataWords(s *nft.Set) uint8 {
 
 // rows collects the data of a map.
 type rows struct {
-	words []uint64
-	at    map[string]uint64
+	words   []uint64
+	at      map[string]uint64
+	objects []string // names, of a map to some
+}
+
+// object returns the place of an object's row.
+func (r *rows) object(name string) uint64 {
+	if r.at == nil {
+		r.at = make(map[string]uint64, len(r.objects))
+		for i, o := range r.objects {
+			r.at[o] = uint64(i)
+		}
+	}
+	i, ok := r.at[name]
+	if !ok {
+		i = uint64(len(r.objects))
+		r.at[name] = i
+		r.objects = append(r.objects, name)
+	}
+	return objectWords * i
 }
 
 // add returns the place of a row.
@@ -120,6 +138,9 @@ func (im *Image) rowOf(in *ins, p *packet.Packet, env *Env) []uint64 {
 	d, value := im.lookupIn(in.arg, key, p, env)
 	if value == 0 {
 		return nil
+	}
+	if d.objects != 0 {
+		return im.objectAt(d, value)
 	}
 	return im.rowAt(d, value)
 }

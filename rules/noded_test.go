@@ -59,6 +59,21 @@ func (w *workers) edit(t *testing.T, text string, nanos int64, store *Store) {
 	w.swap(t, tree, Options{Interfaces: testInterfaces, Store: store, Before: w.rs})
 }
 
+// whole compiles the rules that the workers have come to by edits at once, and returns
+// the image and its chain at forward.
+func (w *workers) whole(t *testing.T, store *Store) (*Image, BaseChain) {
+	t.Helper()
+	rs, err := Compile(w.rs.Tree, Options{Interfaces: testInterfaces, Store: store})
+	if err != nil {
+		t.Fatal(err)
+	}
+	im, err := rs.Copy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return im, im.Base(2, nft.HookForward)[0]
+}
+
 // swap puts a tree in force.
 func (w *workers) swap(t *testing.T, tree *nft.Ruleset, opt Options) {
 	t.Helper()

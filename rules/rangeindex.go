@@ -136,10 +136,11 @@ func (b *block) index(els []element) error {
 	return nil
 }
 
-// indexed finds the first of entries that has the key, by their index.
-func indexed(entries, index, key []uint64, wide uint32) uint64 {
+// indexed finds the first of entries that has the key, by their index, and its number.
+// Entries that have gone, whose numbers ascend, are passed by.
+func indexed(entries, index, key []uint64, wide uint32, gone []uint64) (value uint64, number int) {
 	if len(index) < indexLengths || index[indexFields] > uint64(len(index)-indexLengths) {
-		return 0
+		return 0, 0
 	}
 	var v [indexFields]uint32
 	for d := range v {
@@ -150,26 +151,34 @@ func indexed(entries, index, key []uint64, wide uint32) uint64 {
 	k := classify.Key{Src: v[classify.Src], Dst: v[classify.Dst], Sport: uint16(v[classify.Sport]), Dport: uint16(v[classify.Dport])}
 	lengths := index[indexLengths:][:index[indexFields]]
 	rest := index[indexLengths+len(lengths):]
-	size := 2*len(key) + 1
+	size, from := 2*len(key)+1, 0
 	for _, n := range lengths {
 		if n > uint64(len(rest)) {
-			return 0
+			return 0, 0
 		}
 		c := classify.Open(rest[:n])
 		rest = rest[n:]
 		for id := c.First(&k, 0); id != classify.None; id = c.First(&k, id+1) {
 			at := int(id) * size
 			if at+size > len(entries) {
-				return 0
+				return 0, 0
 			}
-			if value := ranges(entries[at:at+size], key, wide); value != 0 {
-				return value
+			value := ranges(entries[at:at+size], key, wide)
+			if value == 0 {
+				continue
 			}
+			number := from + int(id)
+			if len(gone) > 0 {
+				if _, is := slices.BinarySearch(gone, uint64(number)); is {
+					continue
+				}
+			}
+			return value, number
 		}
 		if len(entries) < classify.MaxRules*size {
-			return 0
+			return 0, 0
 		}
-		entries = entries[classify.MaxRules*size:]
+		entries, from = entries[classify.MaxRules*size:], from+classify.MaxRules
 	}
-	return 0
+	return 0, 0
 }

@@ -159,6 +159,7 @@ const (
 	traitMore                     // it brings more than counters
 	traitTrack4                   // conntrack sees IPv4 because of it
 	traitTrack6                   // or IPv6
+	traitClass                    // it asks for meta priority
 	traitProto                    // it writes the protocol of an IP header
 	traitWeak                     // a classifier can say nothing about it
 )
@@ -172,8 +173,9 @@ func (r *rule) trait() (t trait) {
 	}
 	set(traitKept, r.known && !r.again)
 	set(traitMore, r.has.more)
-	set(traitTrack4, r.has.conntrk&flagTrack4 != 0)
-	set(traitTrack6, r.has.conntrk&flagTrack6 != 0)
+	set(traitTrack4, r.has.asks&flagTrack4 != 0)
+	set(traitTrack6, r.has.asks&flagTrack6 != 0)
+	set(traitClass, r.has.asks&flagClass != 0)
 	set(traitProto, r.has.proto)
 	set(traitWeak, r.plain.weak)
 	return t
@@ -291,7 +293,7 @@ func (n ordinals) plus(o ordinals, sign int32) ordinals {
 // has is what a rule brings into an index.
 type has struct {
 	n        ordinals
-	conntrk  uint64
+	asks     uint64
 	proto    bool // it writes the protocol of an IP header
 	more     bool // than counters
 	counters []*nft.Counter
@@ -304,7 +306,7 @@ type has struct {
 
 // note keeps what a rule has brought into an index since first.
 func (r *rule) note(ix *index, first ordinals, calls []call) {
-	h := has{conntrk: ix.conntrk, proto: ix.setsProto, sets: slices.Clone(ix.named)}
+	h := has{asks: ix.asks, proto: ix.setsProto, sets: slices.Clone(ix.named)}
 	for _, c := range ix.counters[first.counters:] {
 		h.counters = append(h.counters, c.stmt)
 	}
@@ -338,10 +340,13 @@ func (ix *index) takeAll(ref *chainRef, i, n int, old *index, before *chainRef, 
 		}
 	}
 	if all&traitTrack4 != 0 {
-		ix.conntrk |= flagTrack4
+		ix.asks |= flagTrack4
 	}
 	if all&traitTrack6 != 0 {
-		ix.conntrk |= flagTrack6
+		ix.asks |= flagTrack6
+	}
+	if all&traitClass != 0 {
+		ix.asks |= flagClass
 	}
 	ix.setsProto = ix.setsProto || all&traitProto != 0
 	return nil
@@ -349,7 +354,7 @@ func (ix *index) takeAll(ref *chainRef, i, n int, old *index, before *chainRef, 
 
 // take brings into an index what a rule has.
 func (ix *index) take(ref *chainRef, id uint32, h *has) error {
-	ix.conntrk |= h.conntrk
+	ix.asks |= h.asks
 	ix.setsProto = ix.setsProto || h.proto
 	for _, c := range h.counters {
 		ix.counters = append(ix.counters, counterRef{rule: id, stmt: c})

@@ -101,7 +101,7 @@ func (r *Ruleset) Copy() (*Image, error) {
 	var memory []uint64
 	var err error
 	if r.store != nil {
-		memory, err = r.store.shelf.take(size)
+		memory, err = r.store.shelf.Take(size)
 	} else {
 		memory, err = offheap.Make[uint64](size)
 	}

@@ -63,7 +63,7 @@ func (im *Image) lookupIn(n uint32, key *[keyWords]uint64, p *packet.Packet, env
 	if d.changes|d.live != 0 {
 		return im.lookupMore(d, key, p, env)
 	}
-	if value := im.find(d, key); value != 0 {
+	if value := im.find(d, key, nil); value != 0 {
 		return d, value
 	}
 	return d, d.any
@@ -74,15 +74,9 @@ func (im *Image) lookupIn(n uint32, key *[keyWords]uint64, p *packet.Packet, env
 func (im *Image) lookupMore(d *setDesc, key *[keyWords]uint64, p *packet.Packet, env *Env) (*setDesc, uint64) {
 	in, value := d, uint64(0)
 	if d.changes != 0 && uint64(d.changes) < uint64(len(im.sets)) {
-		in = &im.sets[d.changes]
-		value = im.find(in, key)
-	}
-	if value == 0 {
-		in = d
-		value = im.find(d, key)
-	}
-	if value == setGone {
-		value = 0
+		in, value = im.findChanged(d, &im.sets[d.changes], key)
+	} else {
+		value = im.find(d, key, nil)
 	}
 	if d.live == 0 {
 		if value == 0 {
@@ -102,6 +96,25 @@ func (im *Image) lookupMore(d *setDesc, key *[keyWords]uint64, p *packet.Packet,
 	return d, 0
 }
 
+// findChanged is find in a set that has changed, and in what has: see overlay.go. It
+// returns the one of both that the value is of.
+func (im *Image) findChanged(d, small *setDesc, key *[keyWords]uint64) (*setDesc, uint64) {
+	if d.kind == setIndexed {
+		if value := im.find(d, key, im.goneBefore(small)); value != 0 {
+			return d, value
+		}
+		return small, im.find(small, key, nil)
+	}
+	switch value := im.find(small, key, nil); value {
+	case 0:
+		return d, im.find(d, key, nil)
+	case setGone:
+		return d, 0
+	default:
+		return small, value
+	}
+}
+
 // memory is where the entries of a set are, and the data of its map.
 func (im *Image) memory(d *setDesc) []uint64 {
 	if d.bulk == 0 {
@@ -113,8 +126,9 @@ func (im *Image) memory(d *setDesc) []uint64 {
 	return im.bulks[d.bulk-1]
 }
 
-// find is lookup without the catch-all element.
-func (im *Image) find(d *setDesc, key *[keyWords]uint64) uint64 {
+// find is lookup without the catch-all element, and of boxes without those whose
+// numbers say that they have gone.
+func (im *Image) find(d *setDesc, key *[keyWords]uint64, gone []uint64) uint64 {
 	w := uint64(d.words)
 	entries := uint64(d.n)
 	if d.kind == setHash {
@@ -151,7 +165,8 @@ func (im *Image) find(d *setDesc, key *[keyWords]uint64) uint64 {
 			return 0
 		}
 		at := size - uint64(d.slots)
-		return indexed(data[:at], data[at:], key[:w], d.wide)
+		value, _ := indexed(data[:at], data[at:], key[:w], d.wide, gone)
+		return value
 	}
 	return 0
 }

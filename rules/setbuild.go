@@ -56,6 +56,11 @@ func buildSet(b *block, s *nft.Set, ix *index, ps *ports) error {
 	if err != nil {
 		return err
 	}
+	if s.HoldsObjects {
+		if b.objects, err = ix.objectsOf(s, data.objects); err != nil {
+			return err
+		}
+	}
 	return b.fill(s, els, exact, &data)
 }
 
@@ -152,7 +157,7 @@ func (d *setDesc) keyOf(e *nft.Element, to []uint64, ps *ports) (keys []uint64, 
 func elementValue(s *nft.Set, e *nft.Element, data *rows, ix *index, ps *ports) (uint64, error) {
 	switch {
 	case s.HoldsObjects:
-		return objectValue(s, e, data, ix)
+		return setHit | data.object(e.Object), nil
 	case s.Verdicts:
 		if e.Verdict == nil {
 			return 0, errorf(e.Pos, "element has no verdict")
@@ -235,30 +240,33 @@ func (b *block) intervals(s *nft.Set, els []element) error {
 		d.kind = setInterval2
 	}
 	slices.SortStableFunc(els, func(x, y element) int { return slices.Compare(x.lo, y.lo) })
-	var out []element
-	for _, el := range els {
+	out := make([]int, 0, len(els)) // of els
+	for i, el := range els {
 		if slices.Compare(el.hi, el.lo) < 0 {
 			return errorf(el.pos, "range ends before it begins")
 		}
-		if n := len(out); n > 0 && slices.Compare(el.lo, out[n-1].hi) <= 0 {
-			if out[n-1].value != el.value {
-				return errorf(el.pos, "element overlaps another one of map %s with another verdict", s.Name)
+		if len(out) > 0 {
+			if last := &els[out[len(out)-1]]; slices.Compare(el.lo, last.hi) <= 0 {
+				if last.value != el.value {
+					return errorf(el.pos, "element overlaps another one of map %s with another verdict", s.Name)
+				}
+				if slices.Compare(el.hi, last.hi) > 0 {
+					last.hi = el.hi
+				}
+				continue
 			}
-			if slices.Compare(el.hi, out[n-1].hi) > 0 {
-				out[n-1].hi = el.hi
-			}
-			continue
 		}
-		out = append(out, el)
+		out = append(out, i)
 	}
-	for _, el := range out {
-		b.data = append(b.data, el.lo...)
+	b.data = make([]uint64, 0, (2*int(d.words)+1)*len(out))
+	for _, i := range out {
+		b.data = append(b.data, els[i].lo...)
 	}
-	for _, el := range out {
-		b.data = append(b.data, el.hi...)
+	for _, i := range out {
+		b.data = append(b.data, els[i].hi...)
 	}
-	for _, el := range out {
-		b.data = append(b.data, el.value)
+	for _, i := range out {
+		b.data = append(b.data, els[i].value)
 	}
 	return nil
 }

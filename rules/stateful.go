@@ -42,7 +42,7 @@ func identity(ref *chainRef, r *rule, same map[string]int) string {
 func (ix *index) object(t *nft.Table, o *nft.Object) error {
 	switch o.Kind {
 	case nft.ObjHelper, nft.ObjTimeout, nft.ObjExpectation, nft.ObjSynproxy:
-		ix.conntrk |= trackFlags(t.Family) // whether a rule names it or not
+		ix.asks |= trackFlags(t.Family) // whether a rule names it or not
 	}
 	switch o.Kind {
 	case nft.ObjTimeout:

@@ -27,7 +27,7 @@ type Store struct {
 	next  uint32
 	sets  map[string]*dynTable
 	flows *flowtable.Table
-	shelf shelf
+	shelf offheap.Shelf[uint64]
 
 	chance *Chance     // seeds the hashes of sets
 	clock  *perf.Clock // that workers go by; nil: there is none
@@ -62,7 +62,7 @@ func NewStore(flows *flowtable.Table, chance *Chance, clock *perf.Clock) (*Store
 func (s *Store) Close() error {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	err := errors.Join(offheap.Free(s.words), s.shelf.clear())
+	err := errors.Join(offheap.Free(s.words), s.shelf.Clear())
 	s.words = nil
 	for id, t := range s.sets {
 		err = errors.Join(err, t.free())

@@ -13,7 +13,7 @@ func (lw *lowering) synproxy(st *nft.Synproxy) {
 	for _, x := range [...]struct {
 		is  bool
 		bit uint8
-	}{{mss, packet.TCPHasMSS}, {scale, packet.TCPHasScale}, {st.SackPerm, packet.TCPHasSACK}, {st.Timestamp, packet.TCPHasTimestamp}} {
+	}{{mss, packet.TCPHasMSS}, {scale, packet.TCPHasScale}, {st.SackPerm, packet.TCPHasSACK}, {st.Timestamp, packet.TCPHasTimestamp}, {st.ECN, packet.TCPHasECN}} {
 		if x.is {
 			in.flag |= x.bit
 		}

@@ -26,10 +26,10 @@ func (r *Ruleset) Touched(before *Ruleset) ([]Range, bool) {
 	}
 	var out []Range
 	for i, block := range r.ix.setBlocks {
-		if block == before.ix.setBlocks[i] {
+		now, was := r.ix.sets[i], before.ix.sets[i]
+		if other := before.ix.setBlocks[i]; block == other || now == was && now.HoldsObjects && slices.Equal(block.objects.rows, other.objects.rows) {
 			continue
 		}
-		now, was := r.ix.sets[i], before.ix.sets[i]
 		parts, ok := r.ix.addressParts(now)
 		if !ok || now.Name == "" || now.Name != was.Name {
 			return nil, false

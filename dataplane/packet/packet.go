@@ -16,7 +16,6 @@ const (
 	FlagBroadcast                      // the destination is a directed broadcast address, as routing found
 	FlagOtherHost                      // for chains below IP: sent to another station
 	FlagZoned                          // a rule gave it a zone and conntrack has not seen it since: rules take it for new
-	FlagFramed                         // chains below IP have it, which read of later fragments of IPv4 what would be a header
 	FlagCopy                           // made by a rule that copies packets
 	FlagHeadPulled                     // TCP options may have been written, for which Linux wants the header in one piece
 	FlagTraced                         // a rule wants to know its way

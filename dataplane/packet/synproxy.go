@@ -30,6 +30,7 @@ const (
 	TCPHasScale
 	TCPHasSACK // SACK permitted
 	TCPHasTimestamp
+	TCPHasECN // no option: the flags ECE and CWR of a SYN, which go with them
 )
 
 // Kinds of TCP options.

@@ -6,14 +6,14 @@
 // neighbour is a next hop's link address, known per port.
 //
 // The control side calls Build, which sorts routes out with a bart table and
-// lays the result out flat: integers and offsets in off-heap memory, no
-// pointers. Each worker gets its own Copy, because a table that every packet
-// reads should lie in memory near its reader. A change of routes or neighbours
-// is a new Build, published like rules; nothing writes to a table after Build.
+// lays the result out flat: integers and offsets, no pointers. Each worker gets
+// its own Copy off the Go heap, because a table that every packet reads should
+// lie in memory near its reader; a Shelf keeps the memory of one for the next.
+// A change of routes or neighbours is a new Build, published like rules; nothing
+// writes to a table afterwards.
 //
-// Ownership and concurrency: whoever called Build or Copy owns the table and
-// calls Free, after which no *Hop or MAC from it may be used. Lookup and
-// Neighbour only read, do not allocate and may run on any number of goroutines
+// Ownership and concurrency: whoever called Copy owns the table and calls Free,
+// after which no *Hop or MAC from it may be used. Lookup and Neighbour only read, do not allocate and may run on any number of goroutines
 // at once.
 //
 // The match is a trie that takes 16 address bits at its root and 6 at each

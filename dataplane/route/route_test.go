@@ -17,11 +17,6 @@ func build(t testing.TB, routes []Route, neigh []Neighbour) *Table {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := table.Free(); err != nil {
-			t.Error(err)
-		}
-	})
 	return table
 }
 
@@ -229,39 +224,48 @@ func TestNeighbours(t *testing.T) {
 	}
 }
 
-// TestCopy checks that a copy has its own memory and the same answers, and that
-// Free gives everything back.
+// TestCopy checks that a copy has its own memory and the same answers, that the next
+// one gets the memory of one that was freed, and that the shelf gives everything back.
 func TestCopy(t *testing.T) {
 	before := offheap.InUse()
-	a, err := Build([]Route{{Prefix: pfx("10.0.0.0/8"), Port: 1}, {Prefix: pfx("10.1.2.3/32"), Port: 2}},
-		[]Neighbour{{Port: 2, Addr: ip("10.1.2.3"), MAC: [6]byte{1}}})
-	if err != nil {
-		t.Fatal(err)
+	var shelf Shelf
+	routes := []Route{{Prefix: pfx("10.0.0.0/8"), Port: 1}, {Prefix: pfx("10.1.2.3/32"), Port: 2}}
+	copied := func(more ...Route) *Table {
+		b, err := build(t, append(routes, more...), []Neighbour{{Port: 2, Addr: ip("10.1.2.3"), MAC: [6]byte{1}}}).Copy(&shelf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
 	}
-	b, err := a.Copy()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if used := offheap.InUse() - before; used != int64(a.Bytes()+b.Bytes()) {
-		t.Errorf("%d bytes in use, Bytes says %d and %d", used, a.Bytes(), b.Bytes())
-	}
-	if err := a.Free(); err != nil {
-		t.Fatal(err)
-	}
-	for dst, port := range map[string]uint16{"10.1.2.3": 2, "10.1.2.4": 1} {
-		addr, family := Addr(ip(dst))
-		if h := b.Lookup(family, &addr, 0); h.Port != port {
-			t.Errorf("%s: port %d, want %d", dst, h.Port, port)
+	ask := func(b *Table, want map[string]uint16) {
+		t.Helper()
+		for dst, port := range want {
+			addr, family := Addr(ip(dst))
+			if h := b.Lookup(family, &addr, 0); h.Port != port {
+				t.Errorf("%s: port %d, want %d", dst, h.Port, port)
+			}
+		}
+		addr, family := Addr(ip("10.1.2.3"))
+		if mac := b.Neighbour(family, 2, &addr); mac == nil || mac[0] != 1 {
+			t.Errorf("neighbour is %v", mac)
 		}
 	}
-	addr, family := Addr(ip("10.1.2.3"))
-	if mac := b.Neighbour(family, 2, &addr); mac == nil || mac[0] != 1 {
-		t.Errorf("neighbour is %v", mac)
+	a, b := copied(), copied(Route{Prefix: pfx("10.1.2.4/32"), Port: 3})
+	used := offheap.InUse()
+	if used-before < int64(a.Bytes()+b.Bytes()) {
+		t.Errorf("%d bytes in use, Bytes says %d and %d", used-before, a.Bytes(), b.Bytes())
 	}
-	if err := b.Free(); err != nil {
-		t.Fatal(err)
+	a.Free()
+	ask(b, map[string]uint16{"10.1.2.3": 2, "10.1.2.4": 3, "10.1.2.5": 1})
+	a = copied(Route{Prefix: pfx("10.1.2.5/32"), Port: 4})
+	ask(a, map[string]uint16{"10.1.2.3": 2, "10.1.2.4": 1, "10.1.2.5": 4})
+	ask(b, map[string]uint16{"10.1.2.3": 2, "10.1.2.4": 3, "10.1.2.5": 1})
+	if now := offheap.InUse(); now != used {
+		t.Errorf("%d bytes in use, before %d: the third copy has not the first one's memory", now, used)
 	}
-	if after := offheap.InUse(); after != before {
-		t.Errorf("%d bytes left allocated", after-before)
+	a.Free()
+	b.Free()
+	if err := shelf.Clear(); err != nil || offheap.InUse() != before {
+		t.Errorf("%v, %d bytes left allocated", err, offheap.InUse()-before)
 	}
 }

@@ -34,10 +34,25 @@ type Table struct {
 	answers      []uint32 // index of a hop
 	hops         []Hop    // 0: no route
 	neigh        neighbours
+	shelf        *Shelf // where its memory goes; nil: it is on the Go heap
 }
 
-// Build makes a table. Errors name the route or neighbour; on an error nothing
-// is left allocated.
+// Shelf keeps the memory of copies that were freed for the next ones. The zero value is
+// empty; Clear gives everything back.
+type Shelf struct {
+	root4, root6, answers offheap.Shelf[uint32]
+	nodes                 offheap.Shelf[node]
+	hops                  offheap.Shelf[Hop]
+	slots                 offheap.Shelf[slot]
+}
+
+// Clear gives the memory back that lies on the shelf.
+func (s *Shelf) Clear() error {
+	return errors.Join(s.root4.Clear(), s.root6.Clear(), s.answers.Clear(), s.nodes.Clear(), s.hops.Clear(), s.slots.Clear())
+}
+
+// Build makes a table, for copies to be made of: it lies on the Go heap. Errors name the
+// route or neighbour.
 func Build(routes []Route, neigh []Neighbour) (*Table, error) {
 	all, err := collect(routes)
 	if err != nil {
@@ -64,44 +79,55 @@ func Build(routes []Route, neigh []Neighbour) (*Table, error) {
 			}
 		}
 	}
-	return flat(&Table{root4: root4, root6: root6, nodes: b.nodes, answers: b.answers, hops: b.hops, neigh: n})
+	return &Table{root4: root4, root6: root6, nodes: b.nodes, answers: b.answers, hops: b.hops, neigh: n}, nil
 }
 
-// Copy returns a table of its own memory with the same answers.
-func (t *Table) Copy() (*Table, error) { return flat(t) }
-
-// flat copies from into off-heap memory.
-func flat(from *Table) (*Table, error) {
-	t := &Table{neigh: neighbours{seed: from.neigh.seed}}
+// Copy returns a table with the same answers, off the Go heap, in memory from a shelf
+// that Free gives it back to.
+func (t *Table) Copy(shelf *Shelf) (*Table, error) {
+	from := t
+	t = &Table{neigh: neighbours{seed: from.neigh.seed}, shelf: shelf}
 	err := errors.Join(
-		clone(&t.root4, from.root4),
-		clone(&t.root6, from.root6),
-		clone(&t.nodes, from.nodes),
-		clone(&t.answers, from.answers),
-		clone(&t.hops, from.hops),
-		clone(&t.neigh.slots, from.neigh.slots),
+		clone(&shelf.root4, &t.root4, from.root4),
+		clone(&shelf.root6, &t.root6, from.root6),
+		clone(&shelf.nodes, &t.nodes, from.nodes),
+		clone(&shelf.answers, &t.answers, from.answers),
+		clone(&shelf.hops, &t.hops, from.hops),
+		clone(&shelf.slots, &t.neigh.slots, from.neigh.slots),
 	)
 	if err != nil {
-		_ = t.Free() // the first error is the one to tell
+		t.Free()
 		return nil, fmt.Errorf("route table: %w", err)
 	}
 	return t, nil
 }
 
-func clone[T any](to *[]T, from []T) (err error) {
-	*to, err = offheap.Make[T](len(from))
-	copy(*to, from)
-	return err
+func clone[T any](shelf *offheap.Shelf[T], to *[]T, from []T) error {
+	region, err := shelf.Take(len(from))
+	if err != nil {
+		return err
+	}
+	*to = region[:copy(region, from)]
+	return nil
 }
 
-// Free gives the memory back. Further lookups panic.
-func (t *Table) Free() error {
-	err := errors.Join(
-		offheap.Free(t.root4), offheap.Free(t.root6), offheap.Free(t.nodes),
-		offheap.Free(t.answers), offheap.Free(t.hops), offheap.Free(t.neigh.slots),
-	)
+// Free puts the memory back on the shelf. Further lookups panic.
+func (t *Table) Free() {
+	if s := t.shelf; s != nil {
+		giveBack(&s.root4, t.root4)
+		giveBack(&s.root6, t.root6)
+		giveBack(&s.nodes, t.nodes)
+		giveBack(&s.answers, t.answers)
+		giveBack(&s.hops, t.hops)
+		giveBack(&s.slots, t.neigh.slots)
+	}
 	*t = Table{}
-	return err
+}
+
+func giveBack[T any](shelf *offheap.Shelf[T], of []T) {
+	if cap(of) > 0 {
+		shelf.Put(of[:cap(of)])
+	}
 }
 
 // Bytes returns the size of the table in memory.

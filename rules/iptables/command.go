@@ -26,10 +26,11 @@ var base = []struct {
 	{"policy", 'P'}, {"flush", 'F'}, {"zero", 'Z'}, {"rename-chain", 'E'}, {"source", 's'}, {"src", 's'}, {"destination", 'd'}, {"dst", 'd'},
 	{"in-interface", 'i'}, {"out-interface", 'o'}, {"protocol", 'p'}, {"fragments", 'f'}, {"jump", 'j'}, {"goto", 'g'},
 	{"match", 'm'}, {"set-counters", 'c'}, {"ipv4", '4'}, {"ipv6", '6'}, {"numeric", 'n'}, {"verbose", 'v'}, {"wait", 'w'}, {"table", 't'},
+	{"list", 'L'}, {"list-rules", 'S'}, {"exact", 'x'}, {"wait-interval", 'W'}, {"version", 'V'}, {"help", 'h'}, {"line-numbers", '0'}, {"modprobe", 'M'},
 }
 
 // takesWord are the letters behind which a word stands.
-const takesWord = "AIDRCPNEsdiopjgmct"
+const takesWord = "AIDRCPNEsdiopjgmctM"
 
 // parser reads the words of one command.
 type parser struct {
@@ -309,9 +310,15 @@ func (p *parser) short(w word, letter byte, arg *word) error {
 		p.cmd.counted = true
 	case '4', '6':
 		p.cmd.skip = p.cmd.skip || (letter == '4') != (p.family == IPv4)
-	case 'n', 'v', 'w':
+	case 'v', 'M':
 	case 't':
 		return errorf(w.pos, "The -t option cannot be used here: the line is in a table")
+	case 'n', 'x', '0':
+		return errorf(w.pos, "%s is for lists only", w.text)
+	case 'w', 'W':
+		return errorf(w.pos, "You cannot use `-%c' from iptables-restore", letter)
+	case 'h', 'V':
+		return errorf(w.pos, "%s is no command on tables", w.text)
 	default:
 		return errorf(w.pos, "unknown option \"-%c\"", letter)
 	}

@@ -32,18 +32,31 @@ type option struct {
 	name, alias string
 	kind        kind
 	min, max    uint64
-	inv         bool   // ! may stand before it
-	must        bool   // it has to be given
-	multi       bool   // it may be given more than once
-	not         string // options it excludes, with blanks between
-	with        string // an option it needs
-	full        bool   // of a range: the whole of it prints as nothing
-	loose       bool   // of ports: a range may end before it begins
-	cut         bool   // of a string: what is too long is cut off
-	args        int    // words it takes; 0: as the kind says
+	inv         bool                        // ! may stand before it
+	must        bool                        // it has to be given
+	multi       bool                        // it may be given more than once
+	not         string                      // options it excludes, with blanks between
+	with        string                      // an option it needs
+	full        bool                        // of a range: the whole of it prints as nothing
+	port        func(string) (uint64, bool) // of ports: reads one; nil: port
+	zero        bool                        // 0 prints as nothing
+	loose       bool                        // of ports: a range may end before it begins
+	cut         bool                        // of a string: what is too long is cut off
+	tables      string                      // names of tables it may be used in; "": all
+	args        int                         // words it takes; 0: as the kind says
 	parse       func(x *Instance, r *Rule, v *value, s []word) error
 	print       func(x *Instance, v *value) string
 	hidden      bool // does not print of its own
+}
+
+// behind is a flag that has to stand behind an option.
+func behind(name string) func(*Instance, *Rule, *value, []word) error {
+	return func(x *Instance, _ *Rule, _ *value, _ []word) error {
+		if !x.has(name) {
+			return errorf(x.last, "%s: --%s is needed first", x.ext.name, name)
+		}
+		return nil
+	}
 }
 
 // needs is how many words follow the option.
@@ -177,6 +190,11 @@ func (x *Instance) allowed(r *Rule, table string, hooks uint8) error {
 			return errorf(x.Pos, "%s: is valid only in table %s, not %s", e.name, e.tables, table)
 		}
 	}
+	for i := range e.opts {
+		if o := &e.opts[i]; x.vals[i].set && o.tables != "" && !slices.Contains(strings.Fields(o.tables), table) {
+			return errorf(x.Pos, "%s: --%s is valid only in table %s, not %s", e.name, o.name, o.tables, table)
+		}
+	}
 	if e.hooks != 0 && hooks&^e.hooks != 0 {
 		return errorf(x.Pos, "%s: is not valid in chains that %s leads to", e.name, hookNames(hooks&^e.hooks))
 	}
@@ -235,7 +253,7 @@ func (x *Instance) print(out *printer) {
 func (x *Instance) printOpts(out *printer) {
 	for i := range x.ext.opts {
 		o, v := &x.ext.opts[i], &x.vals[i]
-		if !v.set || o.hidden || o.full && v.n[0] == 0 && v.n[1] == o.max {
+		if !v.set || o.hidden || o.zero && v.n[0] == 0 || o.full && v.n[0] == 0 && v.n[1] == o.max {
 			continue
 		}
 		text := ""

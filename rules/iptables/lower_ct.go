@@ -179,11 +179,17 @@ func timeoutOf(t *nft.Table, name string) *nft.Object {
 	return nil
 }
 
-// ahead marks what statements of a table of iptables mean: that of CT.
-func ahead(r *nft.Rule) {
+// intend marks what statements of a rule mean that nft has no words for: those of
+// CT come before conntrack, and a SYN proxy may agree on ECN.
+func intend(r *nft.Rule, target *Instance) {
 	for _, st := range r.Stmts {
-		if o, ok := st.(*nft.ObjectRef); ok && (o.Kind == nft.ObjHelper || o.Kind == nft.ObjTimeout) {
-			o.Ahead = true
+		switch st := st.(type) {
+		case *nft.ObjectRef:
+			if st.Kind == nft.ObjHelper || st.Kind == nft.ObjTimeout {
+				st.Ahead = true
+			}
+		case *nft.Synproxy:
+			st.ECN = target.has("ecn")
 		}
 	}
 }
@@ -207,6 +213,9 @@ func lowerHelper(l *lower, x *Instance) error {
 	v := x.opt("helper")
 	if l.alone && v.s == "" {
 		return l.refuse(x, "a helper can only be asked for by its name")
+	}
+	if l.alone && len(v.s) > 15 {
+		return l.refuse(x, "no helper has a name of %d bytes", len(v.s))
 	}
 	if l.alone || !v.neg && helperProtos[v.s] != nil {
 		l.add("ct helper %s\"%s\"", op(v.neg), v.s)

@@ -55,3 +55,25 @@ func TestTemplatesNameTheirObjects(t *testing.T) {
 		}
 	}
 }
+
+// TestSynproxyAgreesOnECN: nft has no word for what --ecn says.
+func TestSynproxyAgreesOnECN(t *testing.T) {
+	for options, want := range map[string]bool{"--mss 1460 --timestamp --ecn": true, "--mss 1460 --timestamp": false} {
+		tree, _, err := load(&nft.Ruleset{}, IPv4, "*filter\n-A FORWARD -p tcp -j SYNPROXY "+options+"\nCOMMIT\n", RestoreOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, st := range findChain(tree, nft.FamilyIP, "filter", "FORWARD").Rules[0].Stmts {
+			if s, ok := st.(*nft.Synproxy); ok {
+				found++
+				if s.ECN != want {
+					t.Errorf("%s: ECN is %v", options, s.ECN)
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s: %d statements", options, found)
+		}
+	}
+}

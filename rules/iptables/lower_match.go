@@ -83,12 +83,14 @@ func lowerPorts(l *lower, x *Instance) error {
 
 func lowerTCP(l *lower, x *Instance) error {
 	_ = lowerPorts(l, x)
-	if f := x.tcpFlags(); f != nil && f.n[0]|f.n[1] != 0 {
+	if f := x.tcpFlags(); f != nil && f.n[0]|f.n[1] == 0 && f.neg {
+		l.never()
+	} else if f != nil && f.n[0]|f.n[1] != 0 {
 		cmp := "=="
 		if f.neg {
 			cmp = "!="
 		}
-		if l.alone && f.n[0]&f.n[1] != 0 {
+		if l.alone && f.n[0]&f.n[1] != 0 && f.n[0]&(f.n[0]-1) != 0 { // behind the slash nft wants a list
 			l.add("tcp flags %s%s / %s", op(f.neg), strings.ToLower(tcpFlagText(f.n[1])), strings.ToLower(tcpFlagText(f.n[0])))
 		} else {
 			l.add("tcp flags & 0x%x %s 0x%x", f.n[0], cmp, f.n[1])

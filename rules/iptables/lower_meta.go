@@ -233,7 +233,7 @@ func lowerConntrack(l *lower, x *Instance) error {
 		{"ctreplsrc", "ct reply " + l.ip + " saddr"}, {"ctrepldst", "ct reply " + l.ip + " daddr"},
 	} {
 		if v := x.opt(side.name); v.set {
-			l.prefix(side.left, Prefix{v.a[0], v.a[1], v.neg})
+			l.prefix(side.left, Prefix{under(v.a[0], v.a[1]), v.a[1], v.neg})
 		}
 	}
 	for _, side := range []struct{ name, left string }{
@@ -288,8 +288,14 @@ func lowerRPFilter(l *lower, x *Instance) error {
 }
 
 func lowerPolicy(l *lower, x *Instance) error {
-	if x.opt("pol").s != "none" { // there is no IPsec here, so all packets came, and leave, without
+	switch out := x.opt("dir").s == "out"; { // there is no IPsec here, so all packets came, and leave, without
+	case x.opt("pol").s == "none":
+	case !out:
 		l.add("meta ipsec exists")
+	case l.alone:
+		return l.refuse(x, "nft asks only how a packet has come")
+	default:
+		l.never()
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func lowerCONNMARK(l *lower, x *Instance) error {
 	}
 	switch shifted := left.n[0] != 0 || right.n[0] != 0; {
 	case shifted && x.count("save-mark", "restore-mark") == 0:
-		v, mask := x.xmark()
+		v, mask := x.connxmark()
 		l.extend(x, true, shiftMark{uint32(v), uint32(mask), uint8(left.n[0]), uint8(right.n[0])})
 	case shifted:
 		l.extend(x, true, moveMark{uint32(nf), uint32(ct), x.has("restore-mark"), uint8(left.n[0]), uint8(right.n[0])})
@@ -46,7 +46,7 @@ func lowerCONNMARK(l *lower, x *Instance) error {
 	case x.has("save-mark"), x.has("restore-mark"):
 		l.extend(x, true, moveMark{nf: uint32(nf), ct: uint32(ct), restore: x.has("restore-mark")})
 	default:
-		v, mask := x.xmark()
+		v, mask := x.connxmark()
 		l.add("ct mark set %s", markText("ct mark", v, mask))
 	}
 	return nil
@@ -126,7 +126,7 @@ func lowerNAT(l *lower, x *Instance) error {
 		return l.refuse(x, "the range of addresses ends before it begins")
 	}
 	if r.ports && l.rule.NotProto {
-		return l.refuse(x, "a port needs one transport protocol, not all but one")
+		return l.refuse(x, onePort)
 	}
 	text := ""
 	addr := func(a fmt.Stringer) string {
@@ -147,12 +147,18 @@ func lowerNAT(l *lower, x *Instance) error {
 	return nil
 }
 
+// onePort is why ports are not translated behind ! -p.
+const onePort = "a port needs one transport protocol, not all but one"
+
 // v returns the range of a NAT target.
 func (v *value) v() natRange { return v.x.(natRange) }
 
 func lowerMasquerade(l *lower, x *Instance) error {
 	to := ""
 	if v := x.opt("to-ports"); v.set {
+		if l.rule.NotProto {
+			return l.refuse(x, onePort)
+		}
 		r := v.v()
 		to = " to :" + r.portText()
 	}
@@ -263,8 +269,11 @@ func lowerTEE(l *lower, x *Instance) error {
 
 func lowerSYNPROXY(l *lower, x *Instance) error {
 	text := "synproxy"
-	if x.has("ecn") {
-		return l.refuse(x, "--ecn is not supported")
+	switch {
+	case !l.alone: // what else is set goes on with the next rule (synproxy_tg4), where nft's statement ends it
+		l.add("tcp flags & 0x17 == { 0x02, 0x10 }")
+	case x.has("ecn"):
+		return l.refuse(x, "nft has no word for --ecn")
 	}
 	if x.opt("wscale").n[0] > 14 {
 		return l.refuse(x, "a window is scaled by 14 at most")

@@ -7,7 +7,7 @@ import (
 
 func init() {
 	ports := func(name string) option {
-		return option{name: name, kind: kPorts, max: max16, inv: true, loose: true}
+		return option{name: name, kind: kPorts, max: max16, inv: true, loose: true, port: plainPort}
 	}
 	register(matches, extension{
 		name: "conntrack", family: both,
@@ -41,7 +41,7 @@ func parseState(x *Instance, _ *Rule, v *value, s []word) error {
 		list = ctStates[:5]
 	}
 	var ok bool
-	if v.n[0], ok = bitset(list, s[0].text); !ok {
+	if v.n[0], ok = bitset(list, s[0].text, begun); !ok {
 		return errorf(s[0].pos, "%s: bad state in %q", x.ext.name, s[0].text)
 	}
 	return nil
@@ -49,8 +49,8 @@ func parseState(x *Instance, _ *Rule, v *value, s []word) error {
 
 func parseStatus(x *Instance, _ *Rule, v *value, s []word) error {
 	for part := range strings.SplitSeq(s[0].text, ",") {
-		bits, ok := named(ctStatuses, part)
-		if !ok && !strings.EqualFold(part, "NONE") {
+		bits, ok := begun(ctStatuses, part)
+		if !ok && !strings.EqualFold(part, "NONE"[:min(len(part), 4)]) || part == "" {
 			return errorf(s[0].pos, "conntrack: bad status %q", part)
 		}
 		v.n[0] |= bits
@@ -58,12 +58,10 @@ func parseStatus(x *Instance, _ *Rule, v *value, s []word) error {
 	return nil
 }
 
-// parseCtAddr reads address[/mask]; it is printed with a prefix length, and
-// without one when the mask is not one of a prefix.
-func parseCtAddr(x *Instance, r *Rule, v *value, s []word) error {
-	o := option{name: "ct address", kind: kPrefix}
-	if err := o.value(x, r, v, s[0]); err != nil {
-		return err
+// parseCtAddr reads address[/mask] and leaves the address as it is.
+func parseCtAddr(x *Instance, _ *Rule, v *value, s []word) error {
+	if !hostPrefix(x.family, v, s[0].text) {
+		return errorf(s[0].pos, "conntrack: bad address %q", s[0].text)
 	}
 	if prefixLen(v.a[1]) < 0 {
 		return errorf(s[0].pos, "conntrack: mask %v is not that of a prefix", v.a[1])

@@ -8,35 +8,35 @@ import (
 
 // Matches that look at fields of headers.
 
-// withPorts puts options behind those of ports: full leaves out ranges of all
-// ports, loose takes those that end before they begin.
-func withPorts(full, loose bool, more ...option) []option {
-	return append([]option{
-		{name: "sport", alias: "source-port", kind: kPorts, max: max16, inv: true, full: full, loose: loose},
-		{name: "dport", alias: "destination-port", kind: kPorts, max: max16, inv: true, full: full, loose: loose},
-	}, more...)
+// withPorts puts options behind those of ports, which are like one of them.
+func withPorts(like option, more ...option) []option {
+	like.kind, like.max, like.inv = kPorts, max16, true
+	source, destination := like, like
+	source.name, source.alias = "sport", "source-port"
+	destination.name, destination.alias = "dport", "destination-port"
+	return append([]option{source, destination}, more...)
 }
 
 func init() {
 	register(matches, extension{
 		name: "tcp", family: both, proto: []uint8{6},
-		opts: withPorts(true, false,
+		opts: withPorts(option{full: true},
 			option{name: "tcp-option", kind: kDec, min: 1, max: max8, inv: true},
 			option{name: "tcp-flags", kind: kCustom, args: 2, inv: true, not: "syn", parse: parseTCPFlags, print: printTCPFlags},
 			option{name: "syn", kind: kFlag, inv: true, hidden: true, not: "tcp-flags"},
 		),
 		save: saveTCP,
 	}, extension{
-		name: "udp", family: both, proto: []uint8{17}, opts: withPorts(true, false),
+		name: "udp", family: both, proto: []uint8{17}, opts: withPorts(option{full: true, loose: true, port: plainPort}),
 	}, extension{
 		name: "dccp", family: both, proto: []uint8{33},
-		opts: withPorts(false, true,
+		opts: withPorts(option{loose: true, port: plainPort},
 			option{name: "dccp-types", kind: kCustom, inv: true, parse: parseDCCPTypes, print: printDCCPTypes},
 			option{name: "dccp-option", kind: kDec, min: 1, max: max8, inv: true},
 		),
 	}, extension{
 		name: "sctp", family: both, proto: []uint8{132},
-		opts: withPorts(false, false, option{name: "chunk-types", kind: kCustom, args: 2, inv: true, parse: parseChunks, print: printChunks}),
+		opts: withPorts(option{port: numberedPort}, option{name: "chunk-types", kind: kCustom, args: 2, inv: true, parse: parseChunks, print: printChunks}),
 	}, extension{
 		name: "multiport", family: both,
 		opts: []option{
@@ -61,7 +61,7 @@ func init() {
 		name: "ah", family: IPv6,
 		opts: []option{
 			{name: "ahspi", kind: kRange, max: max32, inv: true, full: true},
-			{name: "ahlen", kind: kDec, max: max32, inv: true},
+			{name: "ahlen", kind: kDec, max: max32, inv: true, zero: true},
 			{name: "ahres", kind: kFlag},
 		},
 	}, extension{
@@ -186,7 +186,7 @@ func saveTCP(x *Instance, out *printer) {
 	x.opt("tcp-flags").set = false
 	x.printOpts(out)
 	*x.opt("tcp-flags") = f
-	if shown != nil && (shown.n[0]|shown.n[1] != 0) {
+	if shown != nil && (shown.n[0]|shown.n[1] != 0 || shown.neg) {
 		out.opt(shown.neg, "tcp-flags", printTCPFlags(x, shown))
 	}
 }
@@ -292,10 +292,11 @@ var mhNames = []name{
 
 func parseMH(x *Instance, _ *Rule, v *value, args []word) error {
 	one := func(s string) (uint64, bool) {
-		for _, n := range mhNames {
-			if s != "" && len(n.text) >= len(s) && strings.EqualFold(n.text[:len(s)], s) {
-				return n.v, true
-			}
+		if v, ok := named(mhNames, s); ok {
+			return v, true
+		}
+		if v, ok := begun(mhNames, s); ok {
+			return v, true
 		}
 		return number(s, max8)
 	}
@@ -354,7 +355,7 @@ func parseIPRange(x *Instance, _ *Rule, v *value, args []word) error {
 	return nil
 }
 
-func printIPRange(_ *Instance, v *value) string { return v.a[0].String() + "-" + v.a[1].String() }
+func printIPRange(_ *Instance, v *value) string { return addrText(v.a[0]) + "-" + addrText(v.a[1]) }
 
 // chunk is a type of SCTP chunk and what its flags must be.
 type chunk struct {

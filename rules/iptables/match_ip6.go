@@ -40,11 +40,11 @@ func init() {
 			{name: "rt-0-addrs", kind: kCustom, with: "rt-type", parse: parseRTAddrs, print: func(_ *Instance, v *value) string {
 				var out []string
 				for _, a := range v.x.([]netip.Addr) {
-					out = append(out, a.String())
+					out = append(out, addrText(a))
 				}
 				return strings.Join(out, ",")
 			}},
-			{name: "rt-0-not-strict", kind: kFlag, with: "rt-0-addrs"},
+			{name: "rt-0-not-strict", kind: kFlag, with: "rt-0-addrs", parse: behind("rt-0-addrs")},
 		},
 		final: func(x *Instance, _ *Rule) error {
 			t := x.opt("rt-type")
@@ -78,16 +78,20 @@ func init() {
 
 // parseSID reads address[/mask] and leaves the address as it is.
 func parseSID(x *Instance, _ *Rule, v *value, s []word) error {
-	addr, mask, two := strings.Cut(s[0].text, "/")
-	var ok bool
-	v.a[1] = fullMask(x.family)
-	if v.a[0], ok = parseAddr(addr, x.family); ok && two {
-		v.a[1], ok = parseMask(mask, x.family)
-	}
-	if !ok {
+	if !hostPrefix(x.family, v, s[0].text) {
 		return errorf(s[0].pos, "%s: bad address %q", x.ext.name, s[0].text)
 	}
 	return nil
+}
+
+// hostPrefix reads address[/mask] into a value, bits beyond the mask and all.
+func hostPrefix(f Family, v *value, s string) (ok bool) {
+	addr, mask, two := strings.Cut(s, "/")
+	v.a[1] = fullMask(f)
+	if v.a[0], ok = hostAddr(addr, f); ok && two {
+		v.a[1], ok = parseMask(mask, f)
+	}
+	return ok
 }
 
 // headerOpt is an option of a hop-by-hop or destination header.
@@ -104,7 +108,11 @@ func parseHeaderOpts(x *Instance, _ *Rule, v *value, s []word) error {
 		o := headerOpt{uint8(t), -1}
 		if ok && two {
 			t, ok = number(length, max8)
-			o.len = int(t)
+			if o.len = int(t); o.typ == 0 {
+				ok = false // Pad1 has no length
+			} else if t == max8 {
+				o.len = -1
+			}
 		}
 		if list = append(list, o); !ok || len(list) > 16 {
 			return errorf(s[0].pos, "%s: bad option %q, or more than 16", x.ext.name, part)
@@ -150,13 +158,14 @@ var headerAlias = []name{
 
 func parseHeaders(x *Instance, _ *Rule, v *value, s []word) error {
 	for part := range strings.SplitSeq(s[0].text, ",") {
-		if part == "" && s[0].text != "" {
+		if part == "" && strings.Trim(s[0].text, ",") != "" {
 			continue
 		}
 		bit, ok := named(headerNames, part)
 		if !ok {
 			bit, ok = named(headerAlias, part)
 		}
+		ok = ok && part == strings.ToLower(part)
 		if !ok {
 			return errorf(s[0].pos, "ipv6header: unknown header %q", part)
 		}

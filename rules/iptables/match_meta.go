@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -53,7 +54,7 @@ func init() {
 		place: placeAddrType,
 	}, extension{
 		name: "helper", family: both,
-		opts: []option{{name: "helper", kind: kString, max: 29, inv: true, must: true}},
+		opts: []option{{name: "helper", kind: kString, max: 29, cut: true, inv: true, must: true}},
 	}, extension{
 		name: "limit", family: both,
 		opts: []option{
@@ -75,7 +76,7 @@ func init() {
 		name: "connbytes", family: both,
 		opts: []option{
 			{name: "connbytes", kind: kRange, max: max64, inv: true, must: true, print: func(_ *Instance, v *value) string {
-				if v.n[1] == max64 {
+				if v.n[1] == max64 || v.n[1] == 0 {
 					return strconv.FormatUint(v.n[0], 10)
 				}
 				return fmt.Sprintf("%d:%d", v.n[0], v.n[1])
@@ -103,7 +104,7 @@ func init() {
 	}, extension{
 		name: "set", family: both,
 		opts: []option{
-			{name: "match-set", kind: kCustom, args: 2, inv: true, must: true, parse: parseSet, print: printSet},
+			{name: "match-set", alias: "set", kind: kCustom, args: 2, inv: true, must: true, parse: parseSet, print: printSet},
 			{name: "return-nomatch", kind: kFlag},
 			{name: "update-counters", kind: kFlag, inv: true}, {name: "update-subcounters", kind: kFlag, inv: true},
 			{name: "packets-eq", kind: kDec, max: max64, inv: true, not: "packets-lt packets-gt"},
@@ -119,7 +120,7 @@ func init() {
 			{name: "socket-exists", kind: kFlag, inv: true},
 			{name: "uid-owner", kind: kCustom, inv: true, parse: parseOwner, print: printOwner},
 			{name: "gid-owner", kind: kCustom, inv: true, parse: parseOwner, print: printOwner},
-			{name: "suppl-groups", kind: kFlag, with: "gid-owner"},
+			{name: "suppl-groups", kind: kFlag, with: "gid-owner", parse: behind("gid-owner")},
 		},
 	}, extension{
 		name: "physdev", family: both, one: "physdev-in physdev-is-in physdev-out physdev-is-out physdev-is-bridged",
@@ -143,7 +144,7 @@ func init() {
 		name: "rpfilter", family: both, tables: "raw mangle", hooks: hPre,
 		opts: []option{{name: "loose", kind: kFlag}, {name: "validmark", kind: kFlag}, {name: "accept-local", kind: kFlag}, {name: "invert", kind: kFlag}},
 	}, extension{
-		name: "osf", family: both, proto: []uint8{6}, hooks: hPre | hIn | hFwd,
+		name: "osf", family: IPv4, proto: []uint8{6}, hooks: hPre | hIn | hFwd,
 		opts: []option{
 			{name: "genre", kind: kRaw, min: 1, max: 31, inv: true, must: true},
 			{name: "ttl", kind: kDec, max: 2}, {name: "log", kind: kDec, max: 2},
@@ -153,6 +154,12 @@ func init() {
 		opts: []option{
 			{name: "bytecode", kind: kQuoted, not: "object-pinned", parse: parseBytecode},
 			{name: "object-pinned", kind: kRaw, max: 511, not: "bytecode"},
+		},
+		final: func(x *Instance, _ *Rule) error {
+			if v := x.opt("object-pinned"); v.set {
+				return errorf(x.Pos, "bpf: there is no pinned object %q: none is seen by this box", v.s)
+			}
+			return nil
 		},
 	}, extension{
 		name: "cgroup", family: both, one: "path cgroup", hooks: hIn | hOut | hPost,
@@ -189,7 +196,7 @@ func init() {
 			return errorf(x.Pos, "nfacct: there is no such accounting object %q", x.opt("nfacct-name").s)
 		},
 	}, extension{
-		name: "ipvs", family: both,
+		name: "ipvs", family: both, one: "ipvs vproto vaddr vport vdir vmethod vportctl",
 		opts: []option{
 			{name: "ipvs", kind: kFlag, inv: true},
 			{name: "vproto", kind: kDec, max: max8, inv: true, parse: parseProto},
@@ -198,6 +205,12 @@ func init() {
 			{name: "vdir", kind: kRaw, parse: oneOf("ORIGINAL", "REPLY")},
 			{name: "vmethod", kind: kRaw, inv: true, parse: oneOf("GATE", "IPIP", "MASQ")},
 			{name: "vportctl", kind: kDec, inv: true, parse: parsePort},
+		},
+		final: func(x *Instance, _ *Rule) error {
+			if x.opt("ipvs").neg && x.count("vproto", "vaddr", "vport", "vdir", "vmethod", "vportctl") > 0 {
+				return errorf(x.Pos, "ipvs: ! --ipvs stands alone")
+			}
+			return nil
 		},
 	})
 }
@@ -236,7 +249,7 @@ func parseProto(x *Instance, _ *Rule, v *value, s []word) error {
 
 func parsePort(x *Instance, _ *Rule, v *value, s []word) error {
 	var ok bool
-	if v.n[0], ok = port(s[0].text); !ok {
+	if v.n[0], ok = plainPort(s[0].text); !ok {
 		return errorf(s[0].pos, "%s: bad port %q", x.ext.name, s[0].text)
 	}
 	return nil
@@ -290,7 +303,7 @@ func parsePktType(x *Instance, _ *Rule, v *value, s []word) error {
 
 func parseAddrType(x *Instance, _ *Rule, v *value, s []word) error {
 	for part := range strings.SplitSeq(s[0].text, ",") {
-		t, ok := named(addrTypes, part)
+		t, ok := begun(addrTypes, part)
 		if !ok {
 			return errorf(s[0].pos, "addrtype: bad type %q", part)
 		}
@@ -322,13 +335,17 @@ func placeAddrType(x *Instance, _ *Rule, hooks uint8) error {
 }
 
 func parseConnlimitMask(x *Instance, _ *Rule, v *value, s []word) error {
-	m, ok := parseMask(s[0].text, x.family)
-	if v.n[0] = uint64(x.family.bits()); ok && prefixLen(m) >= 0 {
-		v.n[0] = uint64(prefixLen(m))
-	} else if !ok && x.family == IPv4 { // a number is the mask itself, and no mask of a prefix is one of hosts
-		_, ok = number(s[0].text, max32)
+	bits := uint64(x.family.bits())
+	n, ok := number(s[0].text, bits)
+	if !ok { // a mask then, which is one of hosts unless it is that of a prefix
+		var m netip.Addr
+		if m, ok = hostAddr(s[0].text, x.family); ok {
+			if n = bits; prefixLen(m) >= 0 {
+				n = uint64(prefixLen(m))
+			}
+		}
 	}
-	if !ok {
+	if v.n[0] = n; !ok {
 		return errorf(s[0].pos, "connlimit: bad mask %q", s[0].text)
 	}
 	return nil
@@ -371,6 +388,9 @@ func parseConnbytes(x *Instance, _ *Rule, v *value, s []word) error {
 	if !ok || v.n[0] > v.n[1] {
 		return errorf(s[0].pos, "connbytes: bad range %q", s[0].text)
 	}
+	if v.n[0] == v.n[1] {
+		v.neg = false // the kernel keeps a range the other way round for it, which this is too
+	}
 	return nil
 }
 
@@ -385,7 +405,7 @@ func parseLabel(x *Instance, _ *Rule, v *value, s []word) error {
 
 func parseProbability(x *Instance, _ *Rule, v *value, s []word) error {
 	f, err := strconv.ParseFloat(s[0].text, 64)
-	if err != nil || f < 0 || f > 1 {
+	if err != nil || f != f || f < 0 || f > 1 {
 		return errorf(s[0].pos, "statistic: bad probability %q, 0 to 1 is allowed", s[0].text)
 	}
 	v.n[0] = uint64(f*0x80000000 + 0.5)
@@ -437,12 +457,24 @@ func printSet(_ *Instance, v *value) string {
 	return v.s + " " + strings.Join(sides, ",")
 }
 
+// accounts are the users and groups whose numbers are the same everywhere.
+var accounts = []name{{"root", 0}}
+
 func parseOwner(x *Instance, _ *Rule, v *value, s []word) error {
 	var ok bool
-	if s[0].text == "root" {
+	if n, known := named(accounts, s[0].text); known {
+		v.n[0], v.n[1] = n, n
 		return nil
 	}
-	v.n[0], v.n[1], ok = pair(s[0].text, 0, max32-1, "-", func(s string) (uint64, bool) { return number(s, max32-1) })
+	sep := "-"
+	if strings.Contains(s[0].text, ":") {
+		sep = ":"
+	}
+	first, second, two := strings.Cut(s[0].text, sep)
+	v.n[0], ok = number(first, max32-1)
+	if v.n[1] = v.n[0]; ok && two {
+		v.n[1], ok = number(second, max32-1)
+	}
 	if !ok || v.n[0] > v.n[1] {
 		return errorf(s[0].pos, "owner: bad number or range %q", s[0].text)
 	}

@@ -42,8 +42,8 @@ func init() {
 	}, extension{
 		name: "policy", family: both,
 		opts: []option{
-			{name: "dir", kind: kRaw, must: true, parse: oneOf("in", "out")},
-			{name: "pol", kind: kRaw, parse: oneOf("none", "ipsec")},
+			{name: "dir", kind: kRaw, must: true, parse: exactly("in", "out")},
+			{name: "pol", kind: kRaw, parse: exactly("none", "ipsec")},
 			{name: "strict", kind: kFlag},
 			{name: "reqid", kind: kDec, max: max32, inv: true, multi: true, parse: policyPart},
 			{name: "spi", kind: kHex, max: max32, inv: true, multi: true, parse: policyPart},
@@ -79,7 +79,7 @@ func parseHexString(x *Instance, _ *Rule, v *value, s []word) error {
 		switch c := text[i]; {
 		case c == '|':
 			hex = !hex
-		case hex && c == ' ':
+		case hex && c == ' ' && i > 0 && text[i-1] != ' ':
 		case hex:
 			if i+1 >= len(text) {
 				return errorf(s[0].pos, "string: bad hexadecimal block in %q", text)
@@ -97,7 +97,7 @@ func parseHexString(x *Instance, _ *Rule, v *value, s []word) error {
 			out = append(out, c)
 		}
 	}
-	if hex || len(out) == 0 || len(out) > 128 {
+	if hex || len(out) == 0 || len(out) > 127 {
 		return errorf(s[0].pos, "string: bad hexadecimal string %q", text)
 	}
 	v.s = string(out)
@@ -183,6 +183,9 @@ func parseU32(x *Instance, _ *Rule, v *value, s []word) error {
 			n, ok := num()
 			if !ok {
 				return bad(i, "a number is missing")
+			}
+			if (op == "<<" || op == ">>") && n > 31 {
+				return bad(i, "a shift by more than 31")
 			}
 			t.where = append(t.where, u32Step{op, n})
 			blanks()
@@ -436,7 +439,7 @@ func policyPart(x *Instance, r *Rule, v *value, s []word) error {
 			err = errorf(s[0].pos, "policy: protocol must be ah, esp or ipcomp, not %q", s[0].text)
 		}
 	case "mode":
-		err = oneOf("transport", "tunnel")(x, r, got, s)
+		err = exactly("transport", "tunnel")(x, r, got, s)
 	case "tunnel-src", "tunnel-dst":
 		err = parseSID(x, r, got, s)
 	default:

@@ -37,12 +37,12 @@ func init() {
 			{name: "hashlimit-name", kind: kRaw, min: 1, max: 254, must: true},
 			{name: "hashlimit-htable-size", kind: kDec, max: max32},
 			{name: "hashlimit-htable-max", kind: kDec, max: max32},
-			{name: "hashlimit-htable-gcinterval", kind: kDec, max: max32},
-			{name: "hashlimit-htable-expire", kind: kDec, max: max32},
+			{name: "hashlimit-htable-gcinterval", kind: kDec, min: 1, max: max32},
+			{name: "hashlimit-htable-expire", kind: kDec, min: 1, max: max32},
 			{name: "hashlimit-srcmask", kind: kDec, max: max8},
 			{name: "hashlimit-dstmask", kind: kDec, max: max8},
 			{name: "hashlimit-rate-match", kind: kFlag},
-			{name: "hashlimit-rate-interval", kind: kDec, min: 1, max: max32},
+			{name: "hashlimit-rate-interval", kind: kDec, parse: parseHashInterval},
 		},
 		final: finalHashlimit, save: saveHashlimit,
 	}, extension{
@@ -77,7 +77,7 @@ func finalRecent(x *Instance, _ *Rule) error {
 	if x.opt("hitcount").n[0] > max16 {
 		return errorf(x.Pos, "recent: hitcount %d is above 65535", x.opt("hitcount").n[0])
 	}
-	if strings.Contains(x.opt("name").s, "/") {
+	if name := x.opt("name").s; strings.Contains(name, "/") || name == "." || name == ".." {
 		return errorf(x.Pos, "recent: bad name %q", x.opt("name").s)
 	}
 	return nil
@@ -146,6 +146,7 @@ func byteCount(s string) (v uint64, ok bool) {
 	}
 	v, err := strconv.ParseUint(s[:end], 10, 40)
 	factor, ok := named(byteUnits, s[end:])
+	ok = ok && s == strings.ToLower(s)
 	return v * factor, ok && err == nil
 }
 
@@ -176,9 +177,12 @@ func burstBytes(bytes uint64) string {
 
 func parseHashRate(x *Instance, _ *Rule, v *value, s []word) error {
 	if bytes, ok := strings.CutSuffix(s[0].text, "/s"); ok {
-		if n, ok := byteCount(bytes); ok {
-			v.x = hashRate{bytes: true, cost: byteCost(n)}
+		n, ok := byteCount(bytes)
+		if v.x = (hashRate{bytes: true, cost: byteCost(n)}); ok {
 			return nil
+		}
+		if strings.HasSuffix(bytes, "b") {
+			return errorf(s[0].pos, "hashlimit: bad rate of bytes %q", s[0].text)
 		}
 	}
 	period, ok := rate(s[0].text, hashScale)
@@ -200,11 +204,19 @@ func parseHashBurst(x *Instance, _ *Rule, v *value, s []word) error {
 	return nil
 }
 
+func parseHashInterval(x *Instance, _ *Rule, v *value, s []word) error {
+	n, err := strconv.ParseUint(s[0].text, 10, 32)
+	if v.n[0] = n; err != nil || n == 0 || n == max32 {
+		return errorf(s[0].pos, "hashlimit: bad interval %q", s[0].text)
+	}
+	return nil
+}
+
 var hashModes = []name{{"srcip", 1}, {"srcport", 2}, {"dstip", 4}, {"dstport", 8}}
 
 func parseHashMode(x *Instance, _ *Rule, v *value, s []word) error {
 	var ok bool
-	if v.n[0], ok = bitset(hashModes, s[0].text); !ok {
+	if v.n[0], ok = bitset(hashModes, s[0].text, named); !ok {
 		return errorf(s[0].pos, "hashlimit: bad mode %q", s[0].text)
 	}
 	return nil
@@ -216,7 +228,11 @@ func (x *Instance) hashRate() (r hashRate, above bool) {
 	if !v.set {
 		v, above = x.opt("hashlimit-above"), true
 	}
-	return v.x.(hashRate), above != v.neg
+	r = v.x.(hashRate)
+	if !r.bytes && x.has("hashlimit-rate-match") {
+		r.period /= r.unit // so many in an interval, whatever the unit
+	}
+	return r, above != v.neg
 }
 
 func finalHashlimit(x *Instance, _ *Rule) error {
@@ -228,7 +244,10 @@ func finalHashlimit(x *Instance, _ *Rule) error {
 	if strings.Contains(x.opt("hashlimit-name").s, "/") {
 		return errorf(x.Pos, "hashlimit: bad name %q", x.opt("hashlimit-name").s)
 	}
-	if b := x.opt("hashlimit-burst"); r.bytes && b.set && b.n[0] < costBytes(r.cost) {
+	if r.bytes && r.cost == 0 {
+		return errorf(x.Pos, "hashlimit: the rate is too high")
+	}
+	if b := x.opt("hashlimit-burst"); r.bytes && b.set && (costBytes(r.cost) == 0 || b.n[0] < costBytes(r.cost)) {
 		return errorf(x.Pos, "hashlimit: the burst cannot be smaller than %db", costBytes(r.cost))
 	}
 	if !r.bytes && hashCredits(r.period*x.hashBurst()) < hashCredits(r.period) {
@@ -275,10 +294,20 @@ func saveHashlimit(x *Instance, out *printer) {
 	}
 	if x.has("hashlimit-rate-match") {
 		out.opt(false, "hashlimit-rate-match", "")
-		if v := x.opt("hashlimit-rate-interval"); v.set && v.n[0] != 1 {
-			out.opt(false, "hashlimit-rate-interval", decimal(v.n[0]))
+		if n := x.hashInterval(); n != 1 {
+			out.opt(false, "hashlimit-rate-interval", decimal(n))
 		}
 	}
+}
+
+// hashInterval is over how many seconds a rate is measured that is matched: the
+// unit it was given in unless it is said.
+func (x *Instance) hashInterval() uint64 {
+	if v := x.opt("hashlimit-rate-interval"); v.set {
+		return v.n[0]
+	}
+	r, _ := x.hashRate()
+	return max(r.unit, 1)
 }
 
 // hashBurst is the burst in packets, or in how often the rate's bytes.

@@ -23,6 +23,16 @@ func named(list []name, s string) (uint64, bool) {
 	return 0, false
 }
 
+// begun finds the first value whose name begins with s, whatever its case.
+func begun(list []name, s string) (uint64, bool) {
+	for _, n := range list {
+		if s != "" && len(n.text) >= len(s) && strings.EqualFold(n.text[:len(s)], s) {
+			return n.v, true
+		}
+	}
+	return 0, false
+}
+
 // nameOf finds the first name of a value.
 func nameOf(list []name, v uint64) string {
 	for _, n := range list {
@@ -151,10 +161,11 @@ var ctStatuses = []name{{"EXPECTED", 1}, {"SEEN_REPLY", 2}, {"ASSURED", 4}, {"CO
 
 var tcpFlagNames = []name{{"FIN", 1}, {"SYN", 2}, {"RST", 4}, {"PSH", 8}, {"ACK", 16}, {"URG", 32}}
 
-// bitset reads names with commas between, of which each stands for bits.
-func bitset(list []name, s string) (bits uint64, ok bool) {
+// bitset reads names with commas between, of which each stands for bits; one says
+// how a name is read: named or begun.
+func bitset(list []name, s string, one func([]name, string) (uint64, bool)) (bits uint64, ok bool) {
 	for part := range strings.SplitSeq(s, ",") {
-		v, ok := named(list, part)
+		v, ok := one(list, part)
 		if !ok {
 			return 0, false
 		}

@@ -189,7 +189,7 @@ func (s *Script) Run(tree *nft.Ruleset) (*nft.Outcome, error) {
 		have := c.Rules[next[c]]
 		next[c]++
 		have.Origin, have.Pos = r.rule, r.rule.Pos
-		ahead(have)
+		intend(have, r.rule.Target)
 		for _, st := range have.Stmts {
 			if v, ok := st.(*nft.Verdict); ok && v.Chain != "" {
 				v.Chain = names[r.table+" "+v.Chain]

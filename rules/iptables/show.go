@@ -485,7 +485,7 @@ func showCONNMARK(s *shower, x *Instance) {
 	s.WriteString(" CONNMARK")
 	switch save := x.has("save-mark"); {
 	case !save && !x.has("restore-mark"):
-		s.change(x.xmark())
+		s.change(x.connxmark())
 	case save:
 		s.WriteString(" save")
 		if nf == ct && nf != max32 {

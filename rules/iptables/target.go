@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 func init() {
 	register(targets, extension{
-		name: "REJECT", family: both, tables: "filter security", hooks: hIn | hFwd | hOut,
+		name: "REJECT", family: both, tables: "filter", hooks: hIn | hFwd | hOut,
 		opts:  []option{{name: "reject-with", kind: kRaw, parse: parseReject}},
 		place: placeReject, save: func(x *Instance, out *printer) { out.opt(false, "reject-with", x.rejectType().name) },
 	}, extension{
@@ -74,8 +75,8 @@ func init() {
 	}, extension{
 		name: "ECN", family: IPv4, tables: "mangle", one: "ecn-tcp-remove ecn-tcp-cwr ecn-tcp-ece ecn-ip-ect",
 		opts: []option{
-			{name: "ecn-tcp-remove", kind: kFlag, not: "ecn-tcp-cwr ecn-tcp-ece"}, {name: "ecn-tcp-cwr", kind: kDec, max: 1},
-			{name: "ecn-tcp-ece", kind: kDec, max: 1}, {name: "ecn-ip-ect", kind: kDec, max: 3},
+			{name: "ecn-tcp-remove", kind: kFlag, not: "ecn-tcp-cwr ecn-tcp-ece"}, {name: "ecn-tcp-ece", kind: kDec, max: 1},
+			{name: "ecn-tcp-cwr", kind: kDec, max: 1}, {name: "ecn-ip-ect", kind: kDec, max: 3},
 		},
 		place: func(x *Instance, r *Rule, _ uint8) error {
 			if x.count("ecn-tcp-remove", "ecn-tcp-cwr", "ecn-tcp-ece") > 0 && !r.proto(6) {
@@ -105,7 +106,7 @@ func init() {
 		opts: []option{{name: "timeout", kind: kDec, min: 1, max: max32, must: true}, {name: "label", kind: kRaw, min: 1, max: 27, must: true}, {name: "alarm", kind: kFlag}},
 	}, extension{
 		name: "LED", family: both,
-		opts: []option{{name: "led-trigger-id", kind: kString, min: 1, max: 26, must: true}, {name: "led-delay", kind: kRaw, max: 10}, {name: "led-always-blink", kind: kFlag}},
+		opts: []option{{name: "led-trigger-id", kind: kString, min: 1, max: 16, must: true}, {name: "led-delay", kind: kRaw, parse: parseDelay}, {name: "led-always-blink", kind: kFlag}},
 	}, extension{
 		name: "RATEEST", family: both,
 		opts: []option{
@@ -115,6 +116,19 @@ func init() {
 		},
 		final: finalRATEEST,
 	})
+}
+
+// parseDelay reads milliseconds or inf, the delay that never ends.
+func parseDelay(x *Instance, _ *Rule, v *value, s []word) error {
+	if strings.EqualFold(s[0].text, "inf") {
+		v.s = "inf"
+		return nil
+	}
+	n, ok := number(s[0].text, max32)
+	if v.s = decimal(n); !ok {
+		return errorf(s[0].pos, "LED: bad delay %q", s[0].text)
+	}
+	return nil
 }
 
 // hops is TTL or HL.
@@ -221,7 +235,7 @@ func saveNFLOG(x *Instance, out *printer) {
 func parseBalance(x *Instance, r *Rule, v *value, s []word) error {
 	var ok bool
 	v.n[0], v.n[1], ok = pair(s[0].text, 0, max16, ":", func(s string) (uint64, bool) { return number(s, max16) })
-	if !ok || v.n[0] >= v.n[1] {
+	if !ok || v.n[0] >= v.n[1] || v.n[1]-v.n[0] == max16 { // the kernel counts them in 16 bits
 		return errorf(s[0].pos, "NFQUEUE: bad range %q", s[0].text)
 	}
 	return nil
@@ -261,7 +275,7 @@ func parseStrip(x *Instance, _ *Rule, v *value, s []word) error {
 	var list []int
 	for part := range strings.SplitSeq(s[0].text, ",") {
 		n, ok := named(stripNames, part)
-		if !ok {
+		if ok = ok && part == strings.ToLower(part); !ok {
 			n, ok = number(part, max8)
 		}
 		at, double := slices.BinarySearch(list, int(n))
@@ -284,7 +298,7 @@ func printStrip(_ *Instance, v *value) string {
 
 // parseSeconds reads a time in microseconds.
 func parseSeconds(x *Instance, _ *Rule, v *value, s []word) error {
-	text, factor := s[0].text, 1e6
+	text, factor := s[0].text, 1.0
 	for _, u := range []struct {
 		suffix string
 		factor float64
@@ -295,7 +309,7 @@ func parseSeconds(x *Instance, _ *Rule, v *value, s []word) error {
 		}
 	}
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f < 0 || f*factor > max32 {
+	if err != nil || f < 0 || f*factor > 1<<50 {
 		return errorf(s[0].pos, "RATEEST: bad time %q", s[0].text)
 	}
 	v.n[0] = uint64(f * factor)
@@ -323,14 +337,18 @@ func finalRATEEST(x *Instance, _ *Rule) error {
 	if shift > 5 {
 		return errorf(x.Pos, "RATEEST: the interval is too large, 8 seconds are the limit")
 	}
+	// The weight of the past that makes the average's time at least what is asked
+	// for, measured in intervals as they are given.
+	log := 1
+	for ; log < 32; log++ {
+		if float64(interval.n[0])/-math.Log(1-1/float64(uint64(1)<<log)) > float64(average.n[0]) {
+			break
+		}
+	}
+	if log--; log == 0 || log >= 31 {
+		return errorf(x.Pos, "RATEEST: the average's time is out of range for that interval")
+	}
 	interval.n[0] = 250000 << shift
-	if average.n[0] <= interval.n[0] {
-		return errorf(x.Pos, "RATEEST: the average takes no longer than an interval")
-	}
-	log := uint64(0)
-	for log < 31 && average.n[0] >= interval.n[0]<<(log+1) {
-		log++
-	}
 	average.n[0] = interval.n[0] << log
 	return nil
 }

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -37,15 +38,15 @@ func init() {
 			{name: "save-mark", kind: kFlag}, {name: "restore-mark", kind: kFlag},
 		}), []option{
 			{name: "left-shift-mark", kind: kDec, max: 31, not: "right-shift-mark"}, {name: "right-shift-mark", kind: kDec, max: 31, not: "left-shift-mark"},
-			{name: "nfmask", kind: kDec, max: max32, not: "mask"}, {name: "ctmask", kind: kDec, max: max32, not: "mask"},
-			{name: "mask", kind: kDec, max: max32, not: "nfmask ctmask"},
+			{name: "nfmask", kind: kDec, max: max32, not: "mask"}, {name: "ctmask", kind: kDec, not: "mask", parse: parseCtMask},
+			{name: "mask", kind: kDec, not: "nfmask ctmask", parse: parseCtMask},
 		}...),
 		save: saveConnmark,
 	}, extension{
 		name: "CT", family: both, tables: "raw",
 		opts: []option{
 			{name: "notrack", kind: kFlag},
-			{name: "helper", kind: kString, min: 1, max: 15},
+			{name: "helper", kind: kRaw, min: 1, max: 15},
 			{name: "timeout", kind: kRaw, min: 1, max: 31},
 			{name: "ctevents", kind: kCustom, parse: parseEvents, print: printEvents},
 			{name: "expevents", kind: kCustom, parse: parseExpEvents, print: func(*Instance, *value) string { return "new" }},
@@ -87,10 +88,19 @@ func init() {
 			{name: "add-set", kind: kCustom, args: 2, parse: parseSet, print: printSet},
 			{name: "exist", kind: kFlag, with: "add-set", hidden: true}, {name: "timeout", kind: kDec, max: max32 - 1, with: "add-set", hidden: true},
 			{name: "del-set", kind: kCustom, args: 2, parse: parseSet, print: printSet},
-			{name: "map-set", kind: kCustom, args: 2, parse: parseSet, print: printSet},
+			{name: "map-set", kind: kCustom, args: 2, tables: "mangle", parse: parseSet, print: printSet},
 			{name: "map-mark", kind: kFlag, with: "map-set"}, {name: "map-prio", kind: kFlag, with: "map-set"}, {name: "map-queue", kind: kFlag, with: "map-set"},
 		},
 		save: saveSET,
+		place: func(x *Instance, _ *Rule, hooks uint8) error {
+			if x.has("map-set") && x.count("map-mark", "map-prio", "map-queue") == 0 {
+				return errorf(x.Pos, "SET: --map-set needs --map-mark, --map-prio or --map-queue")
+			}
+			if x.count("map-prio", "map-queue") > 0 && hooks&^(hFwd|hOut|hPost) != 0 {
+				return errorf(x.Pos, "SET: --map-prio and --map-queue work in FORWARD, OUTPUT and POSTROUTING only")
+			}
+			return nil
+		},
 	})
 }
 
@@ -125,6 +135,28 @@ func (x *Instance) xmark() (v, mask uint64) {
 	return
 }
 
+// parseCtMask reads a mask; n[1] says whether it stands behind what it is for.
+func parseCtMask(x *Instance, _ *Rule, v *value, s []word) error {
+	var ok bool
+	if v.n[0], ok = number(s[0].text, max32); !ok {
+		return errorf(s[0].pos, "CONNMARK: bad mask %q", s[0].text)
+	}
+	if x.count("set-xmark", "set-mark", "and-mark", "or-mark", "xor-mark") > 0 {
+		v.n[1] = 1
+	}
+	return nil
+}
+
+// connxmark is xmark of CONNMARK: --mask and --ctmask behind it take the place of
+// the mask.
+func (x *Instance) connxmark() (v, mask uint64) {
+	v, mask = x.xmark()
+	if x.opt("mask").n[1]+x.opt("ctmask").n[1] > 0 {
+		_, mask = x.ctMasks()
+	}
+	return v, mask
+}
+
 // ctMasks are the masks of --save-mark and --restore-mark.
 func (x *Instance) ctMasks() (nf, ct uint64) {
 	nf, ct = max32, max32
@@ -152,11 +184,11 @@ func saveConnmark(x *Instance, out *printer) {
 		out.opt(false, "nfmask", hex(nf))
 		out.opt(false, "ctmask", hex(ct))
 	default:
-		v, mask := x.xmark()
+		v, mask := x.connxmark()
 		out.opt(false, "set-xmark", hex(v)+"/"+hex(mask))
 	}
 	for _, name := range []string{"left-shift-mark", "right-shift-mark"} {
-		if v := x.opt(name); v.set {
+		if v := x.opt(name); v.n[0] != 0 {
 			out.opt(false, name, decimal(v.n[0]))
 		}
 	}
@@ -169,7 +201,7 @@ var ctEvents = []name{
 
 func parseEvents(x *Instance, _ *Rule, v *value, s []word) error {
 	var ok bool
-	if v.n[0], ok = bitset(ctEvents, s[0].text); !ok {
+	if v.n[0], ok = bitset(ctEvents, s[0].text, named); !ok || s[0].text != strings.ToLower(s[0].text) {
 		return errorf(s[0].pos, "CT: unknown event in %q", s[0].text)
 	}
 	return nil
@@ -204,10 +236,15 @@ var helperProtos = map[string][]uint8{
 	"netbios-ns": {17}, "H.245": {6}, "RAS": {17}, "Q.931": {6},
 }
 
+// helpers4 know nothing of IPv6.
+var helpers4 = []string{"irc", "pptp", "snmp", "netbios-ns"}
+
 func placeCT(x *Instance, r *Rule, _ uint8) error {
 	if h := x.opt("helper"); h.set && !x.has("notrack") {
 		if protos := helperProtos[h.s]; protos == nil {
 			return errorf(x.Pos, "CT: no such helper %q", h.s)
+		} else if x.family == IPv6 && slices.Contains(helpers4, h.s) {
+			return errorf(x.Pos, "CT: helper %q is one of IPv4", h.s)
 		} else if !r.proto(protos...) {
 			return errorf(x.Pos, "CT: helper %q needs -p of its transport protocol", h.s)
 		}
@@ -332,6 +369,8 @@ func finalHMARK(x *Instance, r *Rule) error {
 	switch spi, ports := x.has("hmark-spi-mask"), x.count("hmark-sport-mask", "hmark-dport-mask") > 0; {
 	case spi && ports:
 		return errorf(x.Pos, "HMARK: --hmark-spi-mask and masks of ports exclude each other")
+	case x.has("hmark-spi") && x.count("hmark-sport", "hmark-dport") > 0:
+		return errorf(x.Pos, "HMARK: --hmark-spi and ports exclude each other")
 	case !spi && !ports && x.count("hmark-tuple", "hmark-src-prefix", "hmark-dst-prefix", "hmark-proto-mask") == 0:
 		return errorf(x.Pos, "HMARK: it is not said what the hash is made of")
 	}

@@ -9,7 +9,7 @@ import (
 
 // Targets of the nat table, and those that give a packet to somebody else.
 
-var natProtos = []uint8{1, 6, 17, 33, 58, 132, 136}
+var natProtos = []uint8{1, 6, 17, 33, 132}
 
 func init() {
 	random := option{name: "random", kind: kFlag}
@@ -49,7 +49,7 @@ func init() {
 			}
 			m := x.opt("tproxy-mark")
 			out.opt(false, "on-port", decimal(x.opt("on-port").n[0]))
-			out.opt(false, "on-ip", ip.String())
+			out.opt(false, "on-ip", addrText(ip))
 			out.opt(false, "tproxy-mark", hex(m.n[0])+"/"+hex(m.n[1]))
 		},
 	}, extension{
@@ -61,6 +61,12 @@ func init() {
 			{name: "new", kind: kFlag}, {name: "hashmode", kind: kRaw, parse: oneOf("sourceip", "sourceip-sourceport", "sourceip-sourceport-destport"), with: "new"},
 			{name: "clustermac", kind: kMAC, with: "new"}, {name: "total-nodes", kind: kDec, min: 1, max: 16, with: "new"},
 			{name: "local-node", kind: kDec, min: 1, max: 16, with: "new"}, {name: "hash-init", kind: kDec, max: max32, with: "new"},
+		},
+		final: func(x *Instance, _ *Rule) error {
+			if n := x.count("new", "hashmode", "clustermac", "total-nodes", "local-node"); n != 0 && n != 5 {
+				return errorf(x.Pos, "CLUSTERIP: --new needs --hashmode, --clustermac, --total-nodes and --local-node")
+			}
+			return nil
 		},
 	})
 }
@@ -147,7 +153,7 @@ func natAddr(s string, f Family) (netip.Addr, bool) {
 // parseGateway reads an address that is one.
 func parseGateway(x *Instance, _ *Rule, v *value, s []word) error {
 	var ok bool
-	if v.a[0], ok = natAddr(s[0].text, x.family); !ok || x.ext.name == "TEE" && v.a[0].IsUnspecified() {
+	if v.a[0], ok = hostAddr(s[0].text, x.family); !ok || x.ext.name == "TEE" && v.a[0].IsUnspecified() {
 		return errorf(s[0].pos, "%s: bad address %q", x.ext.name, s[0].text)
 	}
 	return nil
@@ -175,9 +181,9 @@ func printNAT(x *Instance, v *value) string {
 	r := v.x.(natRange)
 	s := ""
 	if r.min.IsValid() {
-		s = r.min.String()
+		s = addrText(r.min)
 		if r.max != r.min {
-			s += "-" + r.max.String()
+			s += "-" + addrText(r.max)
 		}
 	}
 	if r.ports {
@@ -205,13 +211,13 @@ func printNATPorts(_ *Instance, v *value) string {
 
 // parseNetmap reads a network; one whose mask is not that of a prefix is a host.
 func parseNetmap(x *Instance, r *Rule, v *value, s []word) error {
-	o := option{name: "to", kind: kPrefix}
-	if err := o.value(x, r, v, s[0]); err != nil {
-		return err
+	if !hostPrefix(x.family, v, s[0].text) {
+		return errorf(s[0].pos, "NETMAP: bad address %q", s[0].text)
 	}
 	if prefixLen(v.a[1]) < 0 {
 		return errorf(s[0].pos, "NETMAP: mask %v is not that of a prefix", v.a[1])
 	}
+	v.a[0] = under(v.a[0], v.a[1])
 	return nil
 }
 

@@ -25,7 +25,7 @@ const (
 	kRaw         // printed as it was given
 	kPorts       // ports or a range of them, by number or name
 	kMAC         // an Ethernet address
-	kAddr        // an address
+	kAddr        // an address, as the C library reads it
 	kPrefix      // address[/mask]
 	kCustom      // its own functions
 )
@@ -37,8 +37,12 @@ const (
 	max64 = 1<<64 - 1
 )
 
-// number reads a number as strtoul does with base 0.
+// blanks are what C's library skips before a number.
+const blanks = " \t\n\v\f\r"
+
+// number reads a number as strtoul does with base 0, but none below 0.
 func number(s string, top uint64) (uint64, bool) {
+	s = strings.TrimPrefix(strings.TrimLeft(s, blanks), "+")
 	base, digits := 10, s
 	switch {
 	case strings.HasPrefix(s, "0x"), strings.HasPrefix(s, "0X"):
@@ -83,6 +87,17 @@ func port(s string) (uint64, bool) {
 	return servicePort(s)
 }
 
+// plainPort reads a port's number, always in decimal, or its name.
+func plainPort(s string) (uint64, bool) {
+	if v, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimLeft(s, blanks), "+"), 10, 16); err == nil {
+		return v, true
+	}
+	return servicePort(s)
+}
+
+// numberedPort reads a port of a protocol whose services have no names.
+func numberedPort(s string) (uint64, bool) { return number(s, max16) }
+
 // mark reads value[/mask] of so many bits.
 func mark(s string, top uint64) (v, mask uint64, ok bool) {
 	first, second, two := strings.Cut(s, "/")
@@ -118,12 +133,16 @@ func (o *option) value(x *Instance, r *Rule, v *value, w word) error {
 			v.s, ok = s[:top], true
 		}
 	case kPorts:
-		v.n[0], v.n[1], ok = pair(s, 0, max16, ":", port)
+		one := port
+		if o.port != nil {
+			one = o.port
+		}
+		v.n[0], v.n[1], ok = pair(s, 0, max16, ":", one)
 		ok = ok && (v.n[0] <= v.n[1] || o.loose)
 	case kMAC:
 		v.n[0], ok = parseMAC(s)
 	case kAddr:
-		v.a[0], ok = parseAddr(s, x.family)
+		v.a[0], ok = hostAddr(s, x.family)
 	case kPrefix:
 		var p []Prefix
 		if p, ok = parsePrefix(s, x.family, true); ok {
@@ -169,7 +188,7 @@ func (o *option) text(v *value) string {
 	case kMAC:
 		return macText(v.n[0])
 	case kAddr:
-		return v.a[0].String()
+		return addrText(v.a[0])
 	case kPrefix:
 		return addrMask(v.a[0], v.a[1], false)
 	}
@@ -214,6 +233,45 @@ func parseAddr(s string, f Family) (netip.Addr, bool) {
 		b[i] = byte(v)
 	}
 	return netip.AddrFrom4(b), true
+}
+
+// hostAddr reads an address as inet_aton does: of IPv4 the last part has all the
+// bits that are left, as in 10.1, which is 10.0.0.1.
+func hostAddr(s string, f Family) (netip.Addr, bool) {
+	if f == IPv6 {
+		return parseAddr(s, f)
+	}
+	parts := strings.Split(s, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var b [4]byte
+	for i, p := range parts {
+		left := 1
+		if i == len(parts)-1 {
+			left = 4 - i
+		}
+		v, ok := number(p, 1<<(8*left)-1)
+		if !ok || p[0] == '+' || p[0] == ' ' {
+			return netip.Addr{}, false
+		}
+		for j := range left {
+			b[i+j] = byte(v >> (8 * (left - 1 - j)))
+		}
+	}
+	return netip.AddrFrom4(b), true
+}
+
+// addrText prints an address as inet_ntop does: one of IPv6 that is an IPv4
+// address behind zeros ends like one.
+func addrText(a netip.Addr) string {
+	if a.Is6() {
+		b := a.As16()
+		if [12]byte(b[:12]) == [12]byte{} && (b[12] != 0 || b[13] != 0) {
+			return "::" + netip.AddrFrom4([4]byte(b[12:])).String()
+		}
+	}
+	return a.String()
 }
 
 // maskOf returns the mask of a prefix length.
@@ -298,11 +356,11 @@ func addrMask(a, mask netip.Addr, host bool) string {
 	n := prefixLen(mask)
 	switch {
 	case n < 0:
-		return a.String() + "/" + mask.String()
+		return addrText(a) + "/" + mask.String()
 	case n == mask.BitLen() && !host:
-		return a.String()
+		return addrText(a)
 	}
-	return a.String() + "/" + strconv.Itoa(n)
+	return addrText(a) + "/" + strconv.Itoa(n)
 }
 
 func escape(s string) string {

@@ -41,6 +41,7 @@ func (c *checker) applyRule(cmd *command, t *Table) {
 	switch cmd.verb {
 	case "delete":
 		c.did(Change{Verb: "delete", Table: t, Chain: ch, Rule: ch.Rules[at]})
+		t.dropInner(ch.Rules[at])
 		ch.Rules = without(ch.Rules, ch.Rules[at])
 		return
 	case "replace":
@@ -49,6 +50,7 @@ func (c *checker) applyRule(cmd *command, t *Table) {
 		c.addRule(t, ch, cmd.rule, len(ch.Rules))
 		fresh := ch.Rules[len(ch.Rules)-1]
 		ch.Rules = ch.Rules[:len(ch.Rules)-1]
+		t.dropInner(old)
 		for i, r := range ch.Rules {
 			if r == old {
 				fresh.Handle = old.Handle // as in the kernel, which takes no new one
@@ -81,7 +83,7 @@ func (c *checker) nameByHandle(cmd *command, t *Table) {
 	}
 	switch cmd.object {
 	case "chain":
-		for _, ch := range t.Chains {
+		for ch := range t.named() {
 			found(ch.Name, ch.Handle)
 		}
 	case "set", "map":

@@ -52,6 +52,9 @@ var applyScripts = []struct{ name, text string }{
 	{"policy", "chain inet t c { policy drop; }"},
 	{"delete by handle", "flush chain ip other c\ndelete chain ip other handle 1\nadd counter ip other k\ndelete table ip6 n"},
 	{"flush", "flush set inet t s\nflush chain inet t c\nadd rule inet t c accept"},
+	{"chains written in rules", "add rule inet t c jump { ip saddr 1.2.3.4 accept; }\nadd table ip6 n\nadd chain ip6 n d { counter goto { accept; } ; }\nadd chain inet t e { tcp dport 1 jump { accept; }; udp dport { 5, 6 } goto { counter name \"n\" ; ip saddr @s; }; }"},
+	{"what the rules of such a chain name", "add element inet t s { 7.7.7.7 }\nreset counter inet t n"},
+	{"a rule with such a chain replaced and flushed", "flush chain ip6 n d\nadd chain ip6 n f { jump { accept; }; }\ndelete chain ip6 n f\nadd chain inet t w { accept; }"},
 	{"flush a family", "flush ruleset ip"},
 }
 
@@ -232,6 +235,12 @@ func TestApplyInOrder(t *testing.T) {
 		{"a target named by a map that a rule names", "delete element inet t v { 22 }\nflush chain inet t c\nflush chain inet t u\nadd rule inet t c tcp dport vmap @v\nadd element inet t v { 22 : jump u }\ndelete chain inet t u", "", "Device or resource busy"},
 		{"a set that is named", "add element inet t s { 9.9.9.9 }\ndelete set inet t s", "", "Device or resource busy"},
 		{"a counter that is named", "reset counter inet t n\ndelete counter inet t n", "", "Device or resource busy"},
+		{"a chain with rules", "add chain inet t x { accept; counter; }\ndelete chain inet t x", "", ""},
+		{"a chain that goes with its rule", "add rule inet t u counter jump { drop; }\nflush chain inet t u\nadd chain inet t __chain99", "", ""},
+		{"a name that a chain written in a rule has", "add table ip x\nadd chain ip x c\nadd rule ip x c jump { accept; }\nadd chain ip x __chain2", "", "Invalid argument"},
+		{"a chain written in a rule called by its name", "add table ip x\nadd chain ip x c\nadd rule ip x c jump { accept; }\nadd rule ip x c jump __chain2", "", "No such file or directory"},
+		{"a chain written in a rule that names what is reset", "add rule inet t c jump { counter name \"n\"; }\nreset counter inet t n\ndelete counter inet t n", "", "Device or resource busy"},
+		{"a chain written in a rule that loops", "add rule inet t c jump { jump u; }\nadd rule inet t u jump { jump u; }", "", "Too many links"},
 		{"a loop by an element", "add rule inet t u tcp dport vmap @v", "", "Too many links"},
 		{"a loop by an element of a set named before", "flush map inet t v\nadd rule inet t u tcp dport vmap @v\nadd element inet t v { 22 : jump u }", "", "Too many links"},
 	} {

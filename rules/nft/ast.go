@@ -89,6 +89,10 @@ type Chain struct {
 	Handle  uint64
 	Base    *Base // nil for a user chain
 	Rules   []*Rule
+
+	// Inner: it is written in a rule, `jump { ... }`, and comes and goes with it. Its
+	// Name is given to it, and no command can say it.
+	Inner bool
 }
 
 // Base makes a chain a base chain.
@@ -170,6 +174,9 @@ type Verdict struct {
 	Pos   Pos
 	Kind  VerdictKind
 	Chain string // of jump and goto
+	Block *Chain // the chain of that name when it is written here; nil: it has a name
+
+	fam Family // of the table, with Block
 }
 
 // Counter counts the packets that reach it.
@@ -450,7 +457,8 @@ type Set struct {
 	Ranges       bool // the data are ranges
 	meter        bool // declared by a meter
 	named        bool // holds elements that a command names: what a map has for them does not matter
-	dataLen      int  // bits of an anonymous map's data
+	byKey        keyOrder
+	dataLen      int // bits of an anonymous map's data
 }
 
 // Given says whether the elements come from texts alone: the kernel lets no rule add

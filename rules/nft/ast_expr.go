@@ -11,7 +11,7 @@ const (
 )
 
 // Option reads a field of an option or extension header: its value, or with
-// Exists whether the header is there (a value of one bit).
+// Exists whether the header is there (0 or 1).
 type Option struct {
 	Kind   OptionKind
 	Code   uint8 // header number, option kind or chunk type
@@ -143,7 +143,7 @@ func (e *Option) Type() *Type {
 // Bits is the field's length.
 func (e *Option) Bits() int {
 	if e.Exists {
-		return 1
+		return 8
 	}
 	return int(e.Field.Length)
 }

@@ -87,6 +87,7 @@ type Synproxy struct {
 	hasWscale bool
 	Timestamp bool
 	SackPerm  bool
+	ECN       bool // asked for by the SYNPROXY of iptables only: nft has no word for it
 }
 
 // Given says whether the segment size and the window scale were written.
@@ -180,7 +181,7 @@ func StmtName(s Stmt) string {
 	case *Reject:
 		return "reject"
 	case *Mangle:
-		return exprText(s.Left, "", asUsual) + " set"
+		return exprText(s.Left, asUsual) + " set"
 	case *Notrack:
 		return "notrack"
 	case *Limit:
@@ -197,7 +198,7 @@ func StmtName(s Stmt) string {
 		}
 		return s.Kind.String() + " name"
 	case *Assign:
-		return exprText(s.Left, "", asUsual) + " set"
+		return exprText(s.Left, asUsual) + " set"
 	case *Dup:
 		return "dup"
 	case *Forward:

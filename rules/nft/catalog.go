@@ -25,6 +25,9 @@ func Selectors() []Expr {
 	named := map[string]bool{} // of a kind and code the first name is listed
 	for _, h := range optionHeaders {
 		for _, f := range h.fields {
+			if h.kind == OptionTCP && f.Name == "kind" {
+				continue // it is listed, but cannot be asked for
+			}
 			out = append(out, &Option{Kind: h.kind, Code: h.code, Field: f})
 		}
 		if h.exists {

@@ -2,7 +2,6 @@ package nft
 
 import (
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -177,9 +176,10 @@ func (c *checker) table(f Family, name string) *Table {
 	return nil
 }
 
+// chain finds a chain that has a name of its own.
 func (t *Table) chain(name string) *Chain {
 	for _, ch := range t.Chains {
-		if ch.Name == name {
+		if ch.Name == name && !ch.Inner {
 			return ch
 		}
 	}
@@ -282,102 +282,25 @@ func (c *checker) apply(cmd *command) {
 	}
 }
 
-// noTable fails for a table that is not there. nft hints at one with such a name, and
-// where the command names a chain at that of the chain most like it; what it would not
-// find out itself is the kernel's to say.
-func (c *checker) noTable(cmd *command) {
-	near := c.nearTable(cmd)
-	switch {
-	case cmd.verb == "flush" && cmd.object != "set" && cmd.object != "map":
-		near = nil
-	case cmd.object == "rule", cmd.object == "chain" && cmd.verb == "delete":
-		if t := c.tableOfChain(cmd.name.text); t != nil {
-			near = t
-		}
-	}
-	switch {
-	case near != nil:
-		c.failToken(&cmd.table, "%s; did you mean table ‘%s’ in family %s?", noEntry, near.Name, familyName(near.Family))
-	case cmd.verb != "delete" && cmd.verb != "flush" && cmd.object != "rule" && cmd.object != "table":
-		c.failToken(&cmd.table, noEntry)
-	}
-	c.failToken(&cmd.table, "Could not process rule: %s", noEntry)
-}
-
-// nearTable finds the wanted table in another family, or one with nearly its name. nft
-// knows no hint from a single letter.
-func (c *checker) nearTable(cmd *command) *Table {
-	var names []string
-	for _, o := range c.rs.Tables {
-		if o.Name == cmd.table.text && len(o.Name) > 1 {
-			return o
-		}
-		names = append(names, o.Name)
-	}
-	if n := nearestName(cmd.table.text, names); n != "" {
-		return c.rs.Tables[slices.Index(names, n)]
-	}
-	return nil
-}
-
-// tableOfChain is the table of the chain whose name is most like one; nil: there are
-// no chains.
-func (c *checker) tableOfChain(name string) *Table {
-	var found *Table
-	best := math.MaxInt
-	for _, t := range c.rs.Tables {
-		for _, ch := range t.Chains {
-			if d := distance(name, ch.Name, 256); d < best {
-				found, best = t, d
-			}
-		}
-	}
-	return found
-}
-
 func (c *checker) findChain(t *Table, name string, at span) *Chain {
 	if ch := t.chain(name); ch != nil {
 		return ch
 	}
-	c.failAt(at, "%s", c.noChain(t, name))
+	c.failAt(at, "%s", c.noChain(name))
 	return nil
 }
 
 // noChain words the error for a chain that is not there.
-func (c *checker) noChain(t *Table, name string) string {
-	var names []string
-	for _, ch := range t.Chains {
-		names = append(names, ch.Name)
-	}
-	if n := nearestName(name, names); n != "" {
-		return fmt.Sprintf("%s; did you mean chain ‘%s’ in table %s ‘%s’?", noEntry, n, familyName(t.Family), t.Name)
-	}
-	return "Could not process rule: " + noEntry
+func (c *checker) noChain(name string) string {
+	return orElse(c.hint("chain", name, chainNames), "Could not process rule: "+noEntry)
 }
 
 func (c *checker) findSet(t *Table, name string, at *raw) *Set {
 	if s := t.set(name); s != nil {
 		return s
 	}
-	c.fail(at, "%s", orElse(c.nearSet(t, name), noEntry))
+	c.fail(at, "%s", orElse(c.hintSet(name), noEntry))
 	return nil
-}
-
-// nearSet words nft's hint at a set or map with nearly such a name; "" when there is none.
-func (c *checker) nearSet(t *Table, name string) string {
-	var names []string
-	for _, s := range t.Sets {
-		names = append(names, s.Name)
-	}
-	n := nearestName(name, names)
-	if n == "" {
-		return ""
-	}
-	kind := "set"
-	if t.set(n).Map {
-		kind = "map"
-	}
-	return fmt.Sprintf("%s; did you mean %s ‘%s’ in table %s ‘%s’?", noEntry, kind, n, familyName(t.Family), t.Name)
 }
 
 func orElse(text, other string) string {
@@ -459,16 +382,22 @@ func (c *checker) applyChain(cmd *command, t *Table) {
 			}
 		}
 	case "flush":
-		c.flushChain(t, c.findChain(t, cmd.name.text, span{cmd.name.pos, cmd.name.end}))
+		ch := t.chain(cmd.name.text)
+		if ch == nil {
+			c.failToken(&cmd.name, "Could not process rule: %s", noEntry)
+		}
+		c.flushChain(t, ch)
 	case "delete":
 		c.settleAll() // for new elements that go there
 		ch := t.chain(cmd.name.text)
 		if ch == nil {
-			c.failToken(&cmd.name, "%s", c.noChain(t, cmd.name.text))
+			c.failToken(&cmd.name, "%s", c.noChain(cmd.name.text))
 		}
-		if len(ch.Rules) > 0 || t.uses(ch.Name) {
+		if t.uses(ch.Name) {
 			c.failToken(&cmd.name, "Could not process rule: Device or resource busy")
 		}
+		c.flushChain(t, ch)
+		ch = t.chain(cmd.name.text)
 		for i, o := range t.Chains {
 			if o == ch {
 				t.Chains = append(t.Chains[:i], t.Chains[i+1:]...)

@@ -58,6 +58,9 @@ func prioritiesOf(f Family) []priorityName {
 func (c *checker) addChain(t *Table, b *chainBlock, create bool) {
 	c.checkName(&b.name)
 	ch := t.chain(b.name.text)
+	if ch == nil && t.inner(b.name.text) != nil {
+		c.failToken(&b.name, "Could not process rule: Invalid argument")
+	}
 	if ch != nil && create {
 		c.failToken(&b.name, "Could not process rule: File exists")
 	}
@@ -101,11 +104,11 @@ func (c *checker) base(t *Table, b *chainBlock) *Base {
 	case "route":
 		base.Type = TypeRoute
 	default:
-		c.failToken(&b.typ, "unknown chain type%s", nearest(b.typ.text, []string{"filter", "nat", "route"}))
+		c.failToken(&b.typ, "unknown chain type")
 	}
 	h, ok := hookNames[b.hook.text]
 	if !ok || h == HookEgress && t.Family != FamilyNetdev {
-		c.failToken(&b.hook, "unknown chain hook%s", nearest(b.hook.text, []string{"prerouting", "input", "forward", "output", "postrouting"}))
+		c.failToken(&b.hook, "unknown chain hook")
 	}
 	if !hooksOf(t.Family, h) {
 		c.failToken(&b.hook, "The %s family does not support this hook", familyName(t.Family))
@@ -199,7 +202,7 @@ func (c *checker) applySet(cmd *command, t *Table) {
 	case "delete":
 		s := t.set(cmd.name.text)
 		if s == nil {
-			c.failToken(&cmd.name, "%s", orElse(c.nearSet(t, cmd.name.text), "Could not process rule: "+noEntry))
+			c.failToken(&cmd.name, "%s", orElse(c.hintSet(cmd.name.text), "Could not process rule: "+noEntry))
 		}
 		if t.looksUp(s) {
 			c.failToken(&cmd.name, "Could not process rule: Device or resource busy")
@@ -264,6 +267,9 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 			s.Verdicts, s.Data = true, nil
 		}
 	}
+	if registers(s.Key, s.KeyExprs) > maxRegisters || registers(s.Data, s.DataExprs) > maxRegisters {
+		c.fail(at, "Could not process rule: Invalid argument")
+	}
 	if s.Timeout, s.GC = b.timeout, b.gc; s.Timeout > 0 {
 		s.Flags |= SetTimeout
 	}
@@ -298,6 +304,21 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	}
 }
 
+// maxRegisters bounds a key and what it gives, as NFT_DATA_VALUE_MAXLEN does: 64 bytes.
+const maxRegisters = 16
+
+// registers counts the kernel's registers, of four bytes, that a concatenation takes.
+func registers(ts []*Type, es []Expr) (n int) {
+	for i, t := range ts {
+		bits := t.Bits
+		if i < len(es) {
+			bits = es[i].Bits()
+		}
+		n += (bits + 31) / 32
+	}
+	return n
+}
+
 func sameTypes(a, b []*Type) bool {
 	if len(a) != len(b) {
 		return false
@@ -319,11 +340,7 @@ func (c *checker) setTypes(names []token, kind string, data bool) []*Type {
 			if n.text == "integer" || n.text == "string" {
 				c.failToken(n, "unqualified type %s specified in %s definition. Try \"typeof expression\" instead of \"type datatype\".", n.text, kind)
 			}
-			var all []string
-			for _, x := range namedTypes {
-				all = append(all, x.Name)
-			}
-			c.failToken(n, "unknown datatype %s%s", n.text, nearest(n.text, all))
+			c.failToken(n, "unknown datatype %s", n.text)
 		}
 		if t == TypeVerdict && (!data || len(names) > 1) {
 			c.failToken(n, "unqualified type verdict specified in %s definition. Try \"typeof expression\" instead of \"type datatype\".", kind)
@@ -400,11 +417,6 @@ func (c *checker) note(s *Set, fresh []*Element, create bool) {
 			for _, e := range c.unsettled[s] {
 				known[e.keyText()] = true
 			}
-			if s.order() == nil { // where index is slow
-				for e := range s.Elements.All() {
-					known[e.keyText()] = true
-				}
-			}
 		}
 	}
 	if !create && s.Flags&SetAutoMerge != 0 {
@@ -412,7 +424,7 @@ func (c *checker) note(s *Set, fresh []*Element, create bool) {
 	}
 	for _, e := range fresh {
 		key := e.keyText()
-		if create && (known[key] || s.Flags&SetAutoMerge == 0 && s.order() != nil && s.index(e) >= 0) {
+		if create && (known[key] || s.Flags&SetAutoMerge == 0 && s.index(e) >= 0) {
 			c.report(keyOf(e.at), "Could not process rule: File exists")
 		}
 		known[key] = true

@@ -27,6 +27,10 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 	m := &Match{Pos: n.pos, Left: e, Op: n.op, fam: k.table.Family}
 	r := n.right
 	if n.op >= OpLt && n.op <= OpGe {
+		if r.kind == rawSet && k.single(r) && !isConcat(e) {
+			n.right = keyOf(r.kids[0])
+			r = n.right
+		}
 		k.orderable(n, e)
 	}
 	switch {
@@ -42,10 +46,19 @@ func (k *ruleCheck) match(n *matchNode) Stmt {
 				ts = append(ts, x.Type())
 			}
 		}
+		if len(es) == 1 && k.single(r) && r.kids[0].opt != nil { // what an element alone has besides is forgotten
+			x := *r
+			x.kids = []*raw{keyOf(r.kids[0])}
+			r = &x
+		}
+		if mask := masked(e); mask != nil && allOnes(mask.Mask, mask.E.Bits()) {
+			m.Left = mask.E
+		}
 		s := k.anonymous(r, es, ts, false)
 		m.Right = &SetRef{Set: s}
 		if s.Elements.Len() == 1 && len(es) == 1 && k.single(r) && !s.Elements.At(0).Any {
 			m.Right = partValue(ts[0], s.Elements.At(0).Key[0])
+			m.unprefix()
 			if ts[0].Bitmask && n.opAt == nil && masked(e) == nil {
 				m.Op = OpAny
 			}
@@ -148,8 +161,6 @@ func (k *ruleCheck) orderable(n *matchNode, e Expr) {
 		kind = "set"
 	case rawPrefix:
 		kind = "prefix"
-	case rawList:
-		kind = "list"
 	}
 	at := span{n.right.pos, n.right.end}
 	if kind == "" && isConcat(e) {
@@ -186,7 +197,10 @@ func (k *ruleCheck) setMatch(n *matchNode, m *Match) {
 // flagMask resolves `flags value / mask`.
 func (k *ruleCheck) flagMask(n *matchNode, m *Match) {
 	t := m.Left.Type()
-	if t == nil || !t.Bitmask || n.none || n.op > OpNe || masked(m.Left) != nil {
+	if n.none || n.op > OpNe {
+		k.failAt(span{n.pos, n.end}, "either == or != is allowed")
+	}
+	if t == nil || !t.Bitmask || masked(m.Left) != nil {
 		k.failAt(span{n.mask.pos, n.mask.end}, "a mask after '/' is possible for flags only")
 	}
 	v := k.constant(n.right, t, m.Left.Bits())
@@ -244,6 +258,9 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 		return
 	}
 	mask := masked(m.Left)
+	if m.unprefix() {
+		return
+	}
 	switch {
 	case mask != nil && allOnes(mask.Mask, bits):
 		m.Left = mask.E
@@ -257,10 +274,7 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 		m.Right = &Const{T: t, Data: mask.Mask, PrefixLen: -1}
 	case prefixTypes[t] && (m.Op == OpEq || m.Op == OpNe) && o.kind == rawWord:
 		// addr & 255.255.0.0 == v is a prefix.
-		hi := make([]byte, len(mask.Mask))
-		for i := range hi {
-			hi[i] = ^mask.Mask[i]
-		}
+		hi := inverse(mask.Mask)
 		if plen := prefixOf(make([]byte, len(hi)), hi); plen >= 0 && plen < bits {
 			if lo, _ := prefixBounds(o.Lo, plen); bytes.Equal(lo, o.Lo) {
 				m.Left = mask.E
@@ -271,4 +285,36 @@ func (k *ruleCheck) valueMatch(n *matchNode, m *Match) {
 }
 
 // prefixTypes are listed as prefixes when a range or mask is one.
-var prefixTypes = map[*Type]bool{TypeIPv4: true, TypeIPv6: true, TypeMark: true}
+var prefixTypes = map[*Type]bool{TypeIPv4: true, TypeIPv6: true, TypeMark: true, TypeDevgroup: true}
+
+// listsMask tells whether a match with a prefix is one with a mask to nft: that is
+// so where it cannot compare the first bytes alone.
+func listsMask(left Expr, c *Const) bool {
+	t := c.T
+	if c.PrefixLen < 0 || t.Bitmask || prefixTypes[t] || t == TypeIfname {
+		return false
+	}
+	if _, raw := left.(*Raw); raw || left.Bits()%8 != 0 {
+		return false
+	}
+	return t.Host || c.PrefixLen == 0 || c.PrefixLen%8 != 0
+}
+
+// unprefix makes a mask of a prefix if nft does, and tells whether.
+func (m *Match) unprefix() bool {
+	c, ok := m.Right.(*Const)
+	if !ok || masked(m.Left) != nil || m.Op > OpNe || !listsMask(m.Left, c) {
+		return false
+	}
+	_, rest := prefixBounds(make([]byte, len(c.Data)), c.PrefixLen)
+	m.Left, m.Right = &Masked{E: m.Left, Mask: inverse(rest)}, &Const{T: c.T, Data: c.Data, PrefixLen: -1}
+	return true
+}
+
+func inverse(b []byte) []byte {
+	out := make([]byte, len(b))
+	for i := range b {
+		out[i] = ^b[i]
+	}
+	return out
+}

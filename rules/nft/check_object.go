@@ -185,8 +185,8 @@ func (c *checker) deleteObject(cmd *command, t *Table) {
 	}
 	o := t.object(cmd.kind, cmd.name.text)
 	if o == nil {
-		if near := c.nearObject(cmd.name.text); near != "" {
-			c.failToken(&cmd.name, "%s%s", noEntry, near)
+		if near := c.hint("obj", cmd.name.text, objectNames); near != "" {
+			c.failToken(&cmd.name, "%s", near)
 		}
 		fail(noEntry)
 	}

@@ -144,11 +144,7 @@ func (k *ruleCheck) rejectCode(n *rejectNode, t *Type) uint8 {
 		if v, ok := t.Lookup(n.code.text); ok {
 			return uint8(v)
 		}
-		var names []string
-		for _, s := range t.Symbols {
-			names = append(names, s.Name)
-		}
-		k.fail(n.code, "Could not parse %s%s", t.Desc, nearest(n.code.text, names))
+		k.fail(n.code, "Could not parse %s", t.Desc)
 	}
 	v := getUint(k.constant(n.code, t, 8).Lo)
 	if t == TypeICMPXCode && v > 3 {

@@ -13,6 +13,7 @@ type ruleCheck struct {
 	typeof   bool
 
 	implied []Stmt // matches to put before everything else
+	inside  bool   // the rule stands in a chain that is written in a rule
 	here    []Stmt // matches to put before the statement being checked
 }
 
@@ -23,6 +24,7 @@ func (c *checker) rule(t *Table) *ruleCheck {
 // addRule checks a rule and adds it to the chain, at a place among its rules.
 func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 	k := c.rule(t)
+	k.inside = ch.Inner
 	r := &Rule{Pos: n.pos, End: n.end, free: true}
 	r.Comment, r.empty = textOf(n.comment)
 	r.Stmts = make([]Stmt, 0, len(n.stmts))
@@ -47,13 +49,17 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 		k.effects = k.effects || hasEffect(st)
 		switch x := sn.(type) {
 		case *verdictNode:
-			if x.verdict.Kind != VerdictContinue {
+			if x.verdict.Kind != VerdictContinue && x.verdict.Block == nil {
 				final = span{pos, end}
 			}
 		case *natNode:
 			final = span{x.word.pos, x.word.end}
 		case *queueNode:
 			final = span{pos, end}
+		case *sendNode:
+			if x.word.text == "fwd" {
+				final = span{pos, end}
+			}
 		case *rejectNode:
 			final = span{x.word.pos, x.word.end}
 		}
@@ -73,6 +79,7 @@ func (c *checker) addRule(t *Table, ch *Chain, n *ruleNode, at int) {
 			}
 		}
 	}
+	c.addInner(t, r, n)
 	r.Handle = c.nextHandle(t)
 	ch.Rules = slices.Insert(ch.Rules, at, r)
 	verb := "add"
@@ -119,6 +126,9 @@ func (k *ruleCheck) statement(sn stmtNode) Stmt {
 	case *vmapNode:
 		return k.vmap(n)
 	case *verdictNode:
+		if n.verdict.Block != nil {
+			return k.inner(n)
+		}
 		if n.verdict.Chain != "" {
 			k.checkTarget(k.table, n.verdict, &raw{pos: n.chainPos, end: n.chainEnd})
 		}

@@ -116,7 +116,7 @@ func (c *checker) constant(r *raw, t *Type, bits int) KeyPart {
 		return plain(out)
 	case rawList:
 		if !t.Bitmask {
-			c.fail(r.kids[0], "Basetype of type %s is not bitmask; a set in braces is needed", t.Desc)
+			c.fail(r.kids[0], "Basetype of type %s is not bitmask", t.Desc)
 		}
 		out := make([]byte, sizeOf(bits))
 		for _, k := range r.kids {
@@ -178,10 +178,7 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 		copy(b, r.text)
 		return plain(b)
 	case TypeCTLabel:
-		n := c.integer(r, 7, "")
-		b := make([]byte, size)
-		b[size-1-int(n/8)] = 1 << (n % 8)
-		return plain(b)
+		return plain(labelBit(int(c.integer(r, 7, "")), size))
 	case TypeIfindex:
 		if r.kind != rawNumber {
 			if len(r.text) >= 16 || r.text == "" || isAddressLike(r.text) {
@@ -246,20 +243,13 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 	if v, ok := t.Lookup(r.text); ok {
 		return plain(putUint(v, size))
 	}
-	var names []string
-	for _, s := range t.Symbols {
-		names = append(names, s.Name)
-	}
-	hint := nearest(r.text, names)
 	switch t {
 	case TypeService:
-		c.fail(r, "Could not resolve service: Servname not supported for ai_socktype%s", hint)
+		c.fail(r, "Could not resolve service: Servname not supported for ai_socktype")
 	case TypeProto:
-		c.fail(r, "Could not resolve protocol name%s", hint)
-	case TypeMark, TypeInteger, TypeHostInteger, TypeRaw:
-		c.fail(r, "Could not parse %s", t.Desc)
+		c.fail(r, "Could not resolve protocol name")
 	}
-	c.fail(r, "Could not parse %s%s", t.Desc, hint)
+	c.fail(r, "Could not parse %s", t.Desc)
 	return KeyPart{}
 }
 
@@ -291,11 +281,14 @@ func parseBig(text string) (*big.Int, bool) {
 	if strings.HasPrefix(text, "0x") {
 		return new(big.Int).SetString(text[2:], 16)
 	}
+	if len(text) > 1 && text[0] == '0' && strings.Trim(text, "01234567") == "" {
+		return new(big.Int).SetString(text, 8) // as in C
+	}
 	return new(big.Int).SetString(text, 10)
 }
 
 func (c *checker) integer(r *raw, bits int, what string) uint64 {
-	if n, err := strconv.ParseUint(r.text, 10, bits); err == nil { // most are, and this allocates nothing
+	if n, err := strconv.ParseUint(r.text, 10, bits); err == nil && r.text[0] != '0' { // most are, and this allocates nothing
 		return n
 	}
 	v, ok := parseBig(r.text)

@@ -174,7 +174,7 @@ func TestCorpusFiles(t *testing.T) {
 // what says the protocol of a field, name what cannot be written, or have the values
 // of a set in another order, of which nft goes by the last.
 var once = []string{"conflicting protocols", "cannot use exthdr", "unexpected number", "unexpected string", "specify either ip or ip6",
-	"incompatible icmp match", "you cannot use tcp reset"}
+	"incompatible icmp match", "tcp option ", "you cannot use tcp reset"}
 
 // again lists, reads and lists until nothing changes, or until two listings take
 // turns, as those of sets of flags do. Some listings of nft are simpler still

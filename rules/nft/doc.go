@@ -45,7 +45,9 @@
 //   - Fields compared together are listed in header order, but never moved over a
 //     counter or another statement that does something.
 //
-//   - `not equal` on two neighbouring fields means that each differs.
+//   - `not equal` on two neighbouring fields means that each differs, and flags beside
+//     another field (`tcp flags fin,ack tcp window 1`) are tested as they are alone. nft
+//     1.0.6 compares both fields at once, flags for being these and no others.
 //
 //   - `icmpv6 parameter-problem`, as listings have it, is read; nft reads param-problem
 //     alone, and not its own listing.
@@ -54,13 +56,17 @@
 //
 //   - A transaction that is refused takes no handles.
 //
+//   - A chain written in a rule (`jump { ... }`) is named after its handle in echoes,
+//     events and traces; the kernel counts those of all tables. Its events come once.
+//
 // In JSON:
 //
 //   - A chain has its devices (dev), which nft 1.0.6 leaves out.
 //   - delete events have all of the object; nft shows what the kernel still says.
 //   - get and describe answer in words, as nft does. Where nft has no JSON, for maps
 //     that rules change, and where it aborts, it is as newer versions do it.
-//   - As nft's, it leaves out typeof, so a set of integers cannot be read back.
+//   - As nft's, it leaves out typeof, so a set of integers cannot be read back; and
+//     a chain written in a rule is its text, which cannot be read back either.
 //
 // # Errors
 //
@@ -87,7 +93,8 @@
 //     with the compiler
 //   - types.go, symbols.go, values.go: types and names of values
 //   - fields.go, headers.go, keys.go: header fields, options, keys of meta and ct
-//   - read.go, options.go, errors.go: reading a text, what Parse takes and how it fails
+//   - read.go, options.go, errors.go, hints.go: reading a text, what Parse takes, how it
+//     fails, and what was meant
 //   - lex.go, words.go: tokens and reserved words
 //   - parse.go: the parser's frame and recovery after errors
 //   - parse_define.go: define and include
@@ -101,10 +108,11 @@
 //   - parse_query.go, query.go, describe.go: commands that ask
 //   - check_chain.go: chains, sets and elements
 //   - check_object.go: objects and flowtables
+//   - inner.go: chains written in rules
 //   - check_rule.go, check_layers.go, check_select.go, check_match.go, check_stmt.go,
 //     check_reject.go, check_use.go: rules
 //   - check_value.go: values of each type
-//   - elements.go, sets.go, settle.go, live.go: lists of elements, what is written in them,
+//   - elements.go, keyorder.go, sets.go, settle.go, live.go: lists of elements, what is written in them,
 //     their order, overlaps and merging, sets that packets change
 //   - walk.go, validate.go, validate_expr.go: what statements are made of, loops,
 //     depth, statements at the wrong hook

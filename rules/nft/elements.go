@@ -64,6 +64,16 @@ func (l Elements) At(i int) *Element {
 	return l.pieces[p][i-int(l.starts[p])]
 }
 
+// indexOf returns the number of an element, -1: it is not there.
+func (l Elements) indexOf(e *Element) int {
+	for n, p := range l.pieces {
+		if i := slices.Index(p, e); i >= 0 {
+			return int(l.starts[n]) + i
+		}
+	}
+	return -1
+}
+
 // search returns the number of the first element of which f is true, Len if there is
 // none; f must be false for all those before it and true for all behind.
 func (l Elements) search(f func(*Element) bool) int {
@@ -111,9 +121,10 @@ func (l Elements) replace(i, j int, others []*Element) Elements {
 }
 
 // Diff compares a list with an older one: the elements that only the older one has,
-// and those that only this one has, in order. Elements are the same by pointer. It
-// gives up, with ok false, when it would have to look at more than limit of them; what
-// both lists have made by the same changes is not looked at.
+// and those that only this one has, in order. Elements are the same by pointer, and
+// those that both have stand in the same order. It gives up, with ok false, when it
+// would have to look at more than limit of them; what both lists have made by the same
+// changes is not looked at.
 func (l Elements) Diff(old Elements, limit int) (gone, fresh []*Element, ok bool) {
 	a, b := old.pieces, l.pieces
 	same := func(x, y []*Element) bool { return len(x) == len(y) && &x[0] == &y[0] }
@@ -123,54 +134,55 @@ func (l Elements) Diff(old Elements, limit int) (gone, fresh []*Element, ok bool
 	for len(a) > 0 && len(b) > 0 && same(a[len(a)-1], b[len(b)-1]) {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	type piece struct {
-		first **Element
-		n     int
+	at := make(map[**Element]int, len(a)) // where pieces of the older list stand, by their first element
+	for i, p := range a {
+		at[&p[0]] = i
 	}
-	id := func(p []*Element) piece { return piece{&p[0], len(p)} }
-	olds := make(map[piece]bool, len(a))
-	for _, p := range a {
-		olds[id(p)] = true
-	}
-	left := map[*Element]bool{} // elements of the newer list in pieces that the older one has not
-	shared := map[piece]bool{}
-	for _, p := range b {
-		if olds[id(p)] {
-			shared[id(p)] = true
-			continue
-		}
-		if limit -= len(p); limit < 0 {
-			return nil, nil, false
-		}
-		for _, e := range p {
-			left[e] = true
-		}
-	}
-	kept := map[*Element]bool{}
-	for _, p := range a {
-		if shared[id(p)] {
-			continue
-		}
-		if limit -= len(p); limit < 0 {
-			return nil, nil, false
-		}
-		for _, e := range p {
-			if left[e] {
-				kept[e] = true
-			} else {
-				gone = append(gone, e)
+	var was, now []*Element // between two pieces that both have
+	for i, j := 0, 0; i < len(a) || j < len(b); i, j = i+1, j+1 {
+		was, now = was[:0], now[:0]
+		next := len(a)
+		for ; j < len(b); j++ {
+			if n, ok := at[&b[j][0]]; ok && n >= i && same(a[n], b[j]) {
+				next = n
+				break
 			}
-		}
-	}
-	for _, p := range b {
-		if shared[id(p)] {
-			continue
-		}
-		for _, e := range p {
-			if !kept[e] {
-				fresh = append(fresh, e)
+			if limit -= len(b[j]); limit < 0 {
+				return nil, nil, false
 			}
+			now = append(now, b[j]...)
 		}
+		for ; i < next; i++ {
+			if limit -= len(a[i]); limit < 0 {
+				return nil, nil, false
+			}
+			was = append(was, a[i]...)
+		}
+		x, y := was, now
+		for len(x) > 0 && len(y) > 0 && x[0] == y[0] {
+			x, y = x[1:], y[1:]
+		}
+		for len(x) > 0 && len(y) > 0 && x[len(x)-1] == y[len(y)-1] {
+			x, y = x[:len(x)-1], y[:len(y)-1]
+		}
+		gone, fresh = append(gone, missing(x, y)...), append(fresh, missing(y, x)...)
 	}
 	return gone, fresh, true
+}
+
+// missing returns the elements of a list that are not, by pointer, among others.
+func missing(list, others []*Element) (out []*Element) {
+	if len(others) == 0 {
+		return list
+	}
+	not := make(map[*Element]bool, len(others))
+	for _, e := range others {
+		not[e] = true
+	}
+	for _, e := range list {
+		if !not[e] {
+			out = append(out, e)
+		}
+	}
+	return out
 }

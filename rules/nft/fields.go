@@ -115,8 +115,6 @@ func icmp6(name string, off, bits uint16, t *Type, types []byte) *Field {
 // LookupField finds a field by its names ("tcp", "dport"); nil when there is none.
 func LookupField(proto, name string) *Field {
 	switch {
-	case proto == "tcp" && name == "seq":
-		name = "sequence"
 	case proto == "vlan" && name == "cfi":
 		name = "dei"
 	case proto == "icmpv6" && name == "param-problem":

@@ -1,5 +1,7 @@
 package nft
 
+import "fmt"
+
 // optionHeader is an option, chunk or extension header and its fields.
 type optionHeader struct {
 	kind   OptionKind
@@ -40,9 +42,9 @@ func with(start []*Field, list ...any) []*Field {
 var optionHeaders = []*optionHeader{
 	{OptionIPv6, "hbh", 0, extStart, true},
 	{OptionIPv6, "rt", 43, rtStart, true},
-	{OptionIPv6, "rt0", 43, append(rtStart[:4:4], option("addr", 64, 128, TypeIPv6)), false},
-	{OptionIPv6, "rt2", 43, rtStart, false},
-	{OptionIPv6, "srh", 43, append(with(rtStart, "last-entry", 32, 8, "flags", 40, 8, "tag", 48, 16),
+	{OptionIPv6, "rt0", 43, []*Field{option("addr", 64, 128, TypeIPv6)}, false},
+	{OptionIPv6, "rt2", 43, nil, false},
+	{OptionIPv6, "srh", 43, append(integers("last-entry", 32, 8, "flags", 40, 8, "tag", 48, 16),
 		option("sid", 64, 128, TypeIPv6)), false},
 	{OptionIPv6, "frag", 44, append(extStart[:1:1], integers("reserved", 8, 8, "frag-off", 16, 13, "reserved2", 29, 2,
 		"more-fragments", 31, 1, "id", 32, 32)...), true},
@@ -157,6 +159,9 @@ func optionText(e *Option, opt *PrintOptions) string {
 	if e.Kind == OptionIPv6 && !e.Exists && (e.Field.Name == "addr" || e.Field.Name == "sid") {
 		return "srh sid[" + itoa(e.nth) + "]"
 	}
+	if name == "" && e.Kind == OptionTCP && !e.Exists {
+		return fmt.Sprintf("tcp option @%d,%d,%d", e.Code, e.Field.Offset, e.Field.Length)
+	}
 	if name == "" {
 		name = itoa(int(e.Code))
 	}
@@ -165,6 +170,9 @@ func optionText(e *Option, opt *PrintOptions) string {
 			return "exthdr " + name
 		}
 		return optionWords[e.Kind] + name
+	}
+	if e.Kind == OptionTCP && e.Field.Name == "unknown" && name == itoa(int(e.Code)) {
+		return fmt.Sprintf("tcp option @%d,%d,%d", e.Code, e.Field.Offset, e.Field.Length)
 	}
 	return optionWords[e.Kind] + name + " " + e.Field.Name
 }

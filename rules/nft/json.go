@@ -169,10 +169,10 @@ func (d *document) inTable(t *Table, opt *PrintOptions) {
 	for _, f := range t.Flowtables {
 		d.add("flowtable", flowtableJSON(t, f))
 	}
-	for _, ch := range t.Chains {
+	for ch := range t.named() {
 		d.add("chain", chainJSON(t, ch))
 	}
-	for _, ch := range t.Chains {
+	for ch := range t.named() {
 		d.rules(t, ch, opt)
 	}
 }
@@ -187,7 +187,7 @@ func (d *document) rules(t *Table, ch *Chain, opt *PrintOptions) {
 func (q *Query) partJSON(d *document, t *Table, opt *PrintOptions) {
 	switch q.Object {
 	case "chain":
-		for _, ch := range t.Chains {
+		for ch := range t.named() {
 			if q.Chain == nil || q.Chain == ch {
 				d.add("chain", chainJSON(t, ch))
 				if q.Chain != nil {

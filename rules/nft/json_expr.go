@@ -7,38 +7,33 @@ import (
 	"strings"
 )
 
-// exprJSON is a left side, or what a statement computes; th is the protocol to
-// show for `th`.
-func exprJSON(e Expr, th string, opt *PrintOptions) any {
+// exprJSON is a left side, or what a statement computes.
+func exprJSON(e Expr, opt *PrintOptions) any {
 	switch e := e.(type) {
 	case *Payload:
-		proto := e.Field.Proto
-		if proto == "th" && th != "" {
-			proto = th
-		}
-		return one("payload", object{{"protocol", proto}, {"field", e.Field.Name}})
+		return one("payload", object{{"protocol", e.Field.Proto}, {"field", e.Field.Name}})
 	case *Meta:
 		return one("meta", one("key", metaKeys[e.Key].name))
 	case *CT:
 		return ctJSON(e)
 	case *Masked:
-		return one("&", []any{exprJSON(e.E, th, opt), bitsJSON(e.E.Type(), e.Mask, opt)})
+		return one("&", []any{exprJSON(e.E, opt), bitsJSON(e.E.Type(), e.Mask, opt)})
 	case *Option:
 		return optionJSON(e)
 	case *Raw:
-		return rawJSON(e, th)
+		return rawJSON(e)
 	case *RT, *Fib, *Socket, *OSF, *Numgen, *Hash, *Xfrm:
 		return otherJSON(e, opt)
 	case *Binop:
-		return one(e.Op, []any{exprJSON(e.L, th, opt), exprJSON(e.R, th, opt)})
+		return one(e.Op, []any{exprJSON(e.L, opt), exprJSON(e.R, opt)})
 	case *Const:
 		return partJSON(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, opt)
 	case *MapLookup:
-		return one("map", object{{"key", exprJSON(e.Key, th, opt)}, {"data", setRefJSON(e.Set, opt)}})
+		return one("map", object{{"key", exprJSON(e.Key, opt)}, {"data", setRefJSON(e.Set, opt)}})
 	case *Concat:
 		parts := make([]any, len(e.Es))
 		for i, x := range e.Es {
-			parts[i] = exprJSON(x, th, opt)
+			parts[i] = exprJSON(x, opt)
 		}
 		return one("concat", parts)
 	}
@@ -66,7 +61,7 @@ func optionJSON(e *Option) object {
 	switch {
 	case e.Kind == OptionTCP && e.Exists && name == itoa(int(e.Code)):
 		return one(word, object{{"base", int(e.Code)}, {"offset", 0}, {"len", 8}})
-	case e.Kind == OptionTCP && !e.Exists && (field == "unknown" || name == itoa(int(e.Code))):
+	case e.Kind == OptionTCP && !e.Exists && (field == "unknown" || strings.HasPrefix(name, "@") || name == itoa(int(e.Code))):
 		return one(word, object{{"base", int(e.Code)}, {"offset", int(e.Field.Offset)}, {"len", int(e.Field.Length)}})
 	}
 	o := one("name", name)
@@ -74,12 +69,9 @@ func optionJSON(e *Option) object {
 	return one(word, o)
 }
 
-func rawJSON(e *Raw, th string) object {
+func rawJSON(e *Raw) object {
 	if e.Type() == TypeService {
-		if th == "" {
-			th = "th"
-		}
-		return one("payload", object{{"protocol", th}, {"field", [...]string{"sport", "dport"}[e.Offset/16]}})
+		return one("payload", object{{"protocol", "th"}, {"field", [...]string{"sport", "dport"}[e.Offset/16]}})
 	}
 	base := ""
 	for name, b := range rawBases {
@@ -121,7 +113,7 @@ func otherJSON(e Expr, opt *PrintOptions) object {
 			return one("symhash", o)
 		}
 		o.add(e.Seeded, "seed", e.Seed)
-		o.add(true, "expr", exprJSON(e.E, "", opt))
+		o.add(true, "expr", exprJSON(e.E, opt))
 		return one("jhash", o)
 	case *Xfrm:
 		o.add(true, "key", e.Key)

@@ -121,6 +121,9 @@ func keyJSON(s *Set, e *Element, opt *PrintOptions) any {
 		if k.PrefixLen < 0 && prefixTypes[t] && string(k.Lo) != string(k.Hi) {
 			k.PrefixLen = prefixOf(k.Lo, k.Hi)
 		}
+		if !prefixTypes[t] && t != TypeIfname {
+			k.PrefixLen = -1
+		}
 		parts[i] = partJSON(t, &k, opt)
 	}
 	return concatJSON(parts)

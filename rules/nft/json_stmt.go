@@ -9,10 +9,13 @@ import (
 func stmtJSON(it *item, opt *PrintOptions) any {
 	switch s := it.stmt.(type) {
 	case *Match:
-		return matchJSON(s, it.th, opt)
+		return matchJSON(s, opt)
 	case *VMap:
-		return one("vmap", object{{"key", exprJSON(s.Left, it.th, opt)}, {"data", setRefJSON(s.Set, opt)}})
+		return one("vmap", object{{"key", exprJSON(s.Left, opt)}, {"data", setRefJSON(s.Set, opt)}})
 	case *Verdict:
+		if s.Block != nil && !opt.written {
+			return innerText(s, opt)
+		}
 		return verdictJSON(s)
 	case *Counter, *Limit, *Quota, *ConnLimit, *Last:
 		return stateJSON(s, opt)
@@ -21,7 +24,7 @@ func stmtJSON(it *item, opt *PrintOptions) any {
 		if s.Object != nil {
 			v = s.Object.Name
 		} else {
-			v = one("map", object{{"key", exprJSON(s.Key, it.th, opt)}, {"data", setRefJSON(s.Set, opt)}})
+			v = one("map", object{{"key", exprJSON(s.Key, opt)}, {"data", setRefJSON(s.Set, opt)}})
 		}
 		return one(s.Kind.String(), v)
 	case *Assign:
@@ -29,9 +32,9 @@ func stmtJSON(it *item, opt *PrintOptions) any {
 		if c, ok := s.Value.(*Const); ok && c.T == TypeTCPFlag {
 			value = bitsJSON(c.T, c.Data, opt)
 		}
-		return one("mangle", object{{"key", exprJSON(s.Left, it.th, opt)}, {"value", value}})
+		return one("mangle", object{{"key", exprJSON(s.Left, opt)}, {"value", value}})
 	case *Mangle:
-		return one("mangle", object{{"key", exprJSON(s.Left, "", opt)}, {"value", mangleJSON(&s.Value, opt)}})
+		return one("mangle", object{{"key", exprJSON(s.Left, opt)}, {"value", mangleJSON(&s.Value, opt)}})
 	case *SetUpdate:
 		return setUpdateJSON(s, opt)
 	case *TProxy:
@@ -67,21 +70,21 @@ func stmtJSON(it *item, opt *PrintOptions) any {
 
 var opJSON = [...]string{OpEq: "==", OpNe: "!=", OpLt: "<", OpGt: ">", OpLe: "<=", OpGe: ">=", OpAny: "in"}
 
-func matchJSON(m *Match, th string, opt *PrintOptions) object {
+func matchJSON(m *Match, opt *PrintOptions) object {
 	op := opJSON[m.Op]
-	left := exprJSON(m.Left, th, opt)
+	left := exprJSON(m.Left, opt)
 	t := m.Left.Type()
 	var right any
 	switch v := m.Right.(type) {
 	case *Const:
 		if e, ok := m.Left.(*Raw); ok && e.partial(m.Op) {
 			whole, mask, value := e.whole(v.Data)
-			left = one("&", []any{rawJSON(&whole, ""), constJSON(TypeRaw, mask.Bytes(), opt)})
+			left = one("&", []any{rawJSON(&whole), constJSON(TypeRaw, mask.Bytes(), opt)})
 			right = constJSON(TypeRaw, value.Bytes(), opt)
 			break
 		}
 		if t != nil && t.Bitmask {
-			return flagMatchJSON(m, v, th, opt)
+			return flagMatchJSON(m, v, opt)
 		}
 		right = partJSON(t, &KeyPart{Lo: v.Data, Hi: v.Data, PrefixLen: v.PrefixLen, Name: v.Name}, opt)
 	case *Range:
@@ -93,13 +96,13 @@ func matchJSON(m *Match, th string, opt *PrintOptions) object {
 }
 
 // flagMatchJSON is a match on flags, as flagMatchText.
-func flagMatchJSON(m *Match, v *Const, th string, opt *PrintOptions) object {
+func flagMatchJSON(m *Match, v *Const, opt *PrintOptions) object {
 	t := m.Left.Type()
 	match := func(op string, left, right any) object {
 		return one("match", object{{"op", op}, {"left", left}, {"right", right}})
 	}
 	mask := masked(m.Left)
-	left := exprJSON(m.Left, th, opt)
+	left := exprJSON(m.Left, opt)
 	switch {
 	case mask == nil && m.Op == OpAny:
 		return match("in", left, flagsJSON(t, v.Data, opt))
@@ -108,9 +111,9 @@ func flagMatchJSON(m *Match, v *Const, th string, opt *PrintOptions) object {
 	case mask == nil:
 		return match(opJSON[m.Op], left, bitsJSON(t, v.Data, opt))
 	case m.Op == OpEq && isZero(v.Data):
-		return match("!", exprJSON(mask.E, th, opt), flagsJSON(t, mask.Mask, opt))
+		return match("!", exprJSON(mask.E, opt), flagsJSON(t, mask.Mask, opt))
 	case len(flagNamesOf(t, mask.Mask, opt)) > 1:
-		left = one("&", []any{exprJSON(mask.E, th, opt), flagsJSON(t, mask.Mask, opt)})
+		left = one("&", []any{exprJSON(mask.E, opt), flagsJSON(t, mask.Mask, opt)})
 		return match(opJSON[m.Op], left, flagsJSON(t, v.Data, opt))
 	}
 	return match(opJSON[m.Op], left, bitsJSON(t, v.Data, opt))
@@ -297,14 +300,14 @@ func rejectJSON(r *Reject, opt *PrintOptions) object {
 }
 
 // valueJSON is what a statement takes.
-func valueJSON(e Expr, opt *PrintOptions) any { return exprJSON(e, "", opt) }
+func valueJSON(e Expr, opt *PrintOptions) any { return exprJSON(e, opt) }
 
 // mangleJSON is (src & And) ^ Xor as nft reads it back.
 func mangleJSON(v *MangleValue, opt *PrintOptions) any {
 	if v.Src == nil {
 		return v.Xor
 	}
-	var out any = exprJSON(v.Src, "", opt)
+	var out any = exprJSON(v.Src, opt)
 	and, xor, or := v.parts()
 	if and != 1<<32-1 {
 		out = one("&", []any{out, and})
@@ -319,7 +322,7 @@ func mangleJSON(v *MangleValue, opt *PrintOptions) any {
 }
 
 func setUpdateJSON(s *SetUpdate, opt *PrintOptions) object {
-	key := exprJSON(s.Key, "", opt)
+	key := exprJSON(s.Key, opt)
 	if s.TimeoutMs > 0 {
 		key = one("elem", object{{"val", key}, {"timeout", s.TimeoutMs / 1000}})
 	}
@@ -382,7 +385,7 @@ func sendJSON(st Stmt, opt *PrintOptions) object {
 		o.add(len(flags) > 0, "flags", listOrOne(anys(flags)))
 		return one("queue", o)
 	case *ResetOption:
-		return one("reset", exprJSON(st.Option, "", opt))
+		return one("reset", exprJSON(st.Option, opt))
 	}
 	panic(fmt.Sprintf("no JSON for %T", st))
 }

@@ -22,11 +22,10 @@ func thereAndBack(t *testing.T, name, text string) {
 	}
 	doc := listingJSON(t, rs)
 	commands, err := FromJSON(doc)
-	if err != nil {
-		t.Errorf("%s: %v\n%s\n%s", name, err, text, doc)
-		return
+	var back *Ruleset
+	if err == nil {
+		back, err = Parse("internal", commands, ParseOptions{NoInclude: true})
 	}
-	back, err := Parse("internal", commands, ParseOptions{NoInclude: true})
 	for _, loss := range jsonLosses {
 		if err != nil && strings.Contains(err.Error(), loss) {
 			return
@@ -42,8 +41,9 @@ func thereAndBack(t *testing.T, name, text string) {
 }
 
 // jsonLosses are what nft's JSON leaves out, so that it cannot read its own lists:
-// typeof, and the family of a connection's address if that followed from a match.
-var jsonLosses = []string{"unqualified type integer", "cannot determine ip protocol version"}
+// typeof, and the family of a connection's address if that followed from a match; and
+// chains written in rules, which are no objects in it.
+var jsonLosses = []string{"unqualified type integer", "cannot determine ip protocol version", "Unexpected expr array element of type string"}
 
 var jsonHandle = regexp.MustCompile(`"handle": [0-9]+`)
 

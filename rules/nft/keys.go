@@ -42,9 +42,9 @@ var metaKeys = []metaKey{
 	MetaOifkind:   {"oifkind", MetaOifkind, TypeIfname, 128, false, false},
 	MetaIbrpvid:   {"ibrpvid", MetaIbrpvid, TypeInteger, 16, false, false},
 	MetaIbrvproto: {"ibrvproto", MetaIbrvproto, TypeEtherType, 16, false, false},
-	MetaTime:      {"time", MetaTime, TypeDate, 64, false, false},
-	MetaDay:       {"day", MetaDay, TypeDay, 8, false, false},
-	MetaHour:      {"hour", MetaHour, TypeHour, 32, false, false},
+	MetaTime:      {"time", MetaTime, TypeDate, 64, true, false},
+	MetaDay:       {"day", MetaDay, TypeDay, 8, true, false},
+	MetaHour:      {"hour", MetaHour, TypeHour, 32, true, false},
 	MetaSdif:      {"sdif", MetaSdif, TypeIfindex, 32, false, false},
 	MetaSdifname:  {"sdifname", MetaSdifname, TypeIfname, 128, false, false},
 }

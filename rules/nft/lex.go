@@ -49,6 +49,9 @@ func (t *token) what() string {
 		}
 		return t.text
 	}
+	if sign := operatorWords[t.text]; sign != "" && !t.glob {
+		return (&token{kind: tokPunct, text: sign}).what()
+	}
 	switch {
 	case t.glob:
 		return "string with a trailing asterisk"
@@ -56,6 +59,12 @@ func (t *token) what() string {
 		return t.text
 	}
 	return "string"
+}
+
+// operatorWords are operators in letters.
+var operatorWords = map[string]string{
+	"and": "&", "or": "|", "xor": "^", "not": "!", "lshift": "<<", "rshift": ">>",
+	"eq": "==", "ne": "!=", "lt": "<", "gt": ">", "le": "<=", "ge": ">=",
 }
 
 // source is one file being read.
@@ -259,11 +268,18 @@ func addressLen(s string) int {
 		if parseMAC(s[:n]) != nil {
 			return n
 		}
-		if a, err := netip.ParseAddr(s[:n]); err == nil && a.Is6() {
+		if a, err := netip.ParseAddr(s[:n]); err == nil && a.Is6() && (dots == 0 || !strings.Contains(s[:n], ".") || embedded(a)) {
 			return n
 		}
 	}
 	return 0
+}
+
+// embedded tells whether an address may be written with an IPv4 address at its end:
+// nft takes ::1.2.3.4 and ::ffff:1.2.3.4.
+func embedded(a netip.Addr) bool {
+	b := a.As16()
+	return isZero(b[:10]) && (b[10] == 0 && b[11] == 0 || b[10] == 0xff && b[11] == 0xff)
 }
 
 // parseMAC reads six hexadecimal bytes; nil when s is no Ethernet address.

@@ -75,21 +75,9 @@ func (s *Set) renew(fresh []*Element) []*Element {
 	if !s.Given() || s.Flags&SetTimeout == 0 && (!merge || len(s.Stmts) == 0) {
 		return fresh
 	}
-	var at map[string]int
-	if s.order() == nil { // where index is slow
-		at = make(map[string]int, s.Elements.Len())
-		for e := range s.Elements.All() {
-			at[e.keyText()] = len(at)
-		}
-	}
 	left := fresh[:0:0]
 	for _, e := range fresh {
-		i := -1
-		if at == nil {
-			i = s.index(e)
-		} else if n, ok := at[e.keyText()]; ok {
-			i = n
-		}
+		i := s.index(e)
 		if i < 0 || !sameData(s.Elements.At(i), e) {
 			left = append(left, e)
 			continue

@@ -92,7 +92,7 @@ func (c *checker) did(x Change) {
 
 // flushRules takes the rules of a table away.
 func (c *checker) flushRules(t *Table) {
-	for _, ch := range slices.Clone(t.Chains) {
+	for _, ch := range slices.Collect(t.named()) {
 		c.flushChain(t, ch)
 	}
 }
@@ -100,6 +100,9 @@ func (c *checker) flushRules(t *Table) {
 func (c *checker) flushChain(t *Table, ch *Chain) {
 	ch = c.ownChain(t, ch)
 	c.noteRules(t, ch)
+	for _, r := range ch.Rules {
+		t.dropInner(r)
+	}
 	ch.Rules = nil
 }
 
@@ -112,7 +115,7 @@ func (c *checker) noteRules(t *Table, ch *Chain) {
 // dropTable notes that a table is gone, in the kernel's order. It changes nothing
 // in it.
 func (c *checker) dropTable(t *Table) {
-	for _, ch := range t.Chains {
+	for ch := range t.named() {
 		c.noteRules(t, ch)
 	}
 	for _, s := range t.Sets {
@@ -124,7 +127,7 @@ func (c *checker) dropTable(t *Table) {
 	for _, o := range t.Objects {
 		c.did(Change{Verb: "delete", Table: t, Object: o})
 	}
-	for _, ch := range t.Chains {
+	for ch := range t.named() {
 		c.did(Change{Verb: "delete", Table: t, Chain: ch})
 	}
 	c.did(Change{Verb: "delete", Table: t})

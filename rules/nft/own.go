@@ -113,18 +113,28 @@ func (c *checker) redirect() {
 		q.Set, q.Single = latest(c.own.sets, q.Set), latest(c.own.objects, q.Single)
 		q.Flowtable = latest(c.own.flows, q.Flowtable)
 	}
-	if len(c.own.sets)+len(c.own.objects)+len(c.own.flows) == 0 {
+	inner := false // a chain written in a rule was copied
+	for ch := range c.own.chains {
+		inner = inner || ch.Inner
+	}
+	if len(c.own.sets)+len(c.own.objects)+len(c.own.flows) == 0 && !inner {
 		return
 	}
 	for _, t := range c.rs.Tables {
 		if !c.own.mine[t] {
 			continue
 		}
-		for _, ch := range slices.Clone(t.Chains) {
-			for i, r := range ch.Rules {
-				if n := c.ownRule(r); n != r {
-					ch = c.ownChain(t, ch)
-					ch.Rules[i] = n
+		// The chains written in rules before those that have the rules.
+		for _, inner := range []bool{true, false} {
+			for _, ch := range slices.Clone(t.Chains) {
+				if ch.Inner != inner {
+					continue
+				}
+				for i, r := range ch.Rules {
+					if n := c.ownRule(r); n != r {
+						ch = c.ownChain(t, ch)
+						ch.Rules[i] = n
+					}
 				}
 			}
 		}
@@ -166,6 +176,8 @@ func (o *ownership) stale(st Stmt) bool {
 		found = st.Object != nil && o.objects[st.Object] != nil
 	case *FlowOffload:
 		found = o.flows[st.Table] != nil
+	case *Verdict:
+		found = st.Block != nil && o.chains[st.Block] != nil
 	}
 	if len(o.sets) > 0 {
 		stmtSets(st, func(s *Set) { found = found || s.Name != "" && o.sets[s] != nil })
@@ -175,53 +187,25 @@ func (o *ownership) stale(st Stmt) bool {
 
 // stmt copies a statement that names something.
 func (o *ownership) stmt(st Stmt) Stmt {
+	st = withExprs(st, o.expr)
 	switch st := st.(type) {
 	case *Match:
-		x := *st
-		x.Left = o.expr(st.Left)
 		if ref, ok := st.Right.(*SetRef); ok {
-			x.Right = &SetRef{Set: latest(o.sets, ref.Set)}
+			st.Right = &SetRef{Set: latest(o.sets, ref.Set)}
 		}
-		return &x
 	case *VMap:
-		x := *st
-		x.Left, x.Set = o.expr(st.Left), latest(o.sets, st.Set)
-		return &x
+		st.Set = latest(o.sets, st.Set)
 	case *ObjectRef:
+		st.Object, st.Set = latest(o.objects, st.Object), latest(o.sets, st.Set)
+	case *SetUpdate:
+		st.Set = latest(o.sets, st.Set)
+	case *Verdict:
 		x := *st
-		x.Key, x.Object, x.Set = o.expr(st.Key), latest(o.objects, st.Object), latest(o.sets, st.Set)
-		return &x
-	case *Assign:
-		x := *st
-		x.Value = o.expr(st.Value)
-		return &x
-	case *NAT:
-		x := *st
-		x.Addr, x.Port = o.expr(st.Addr), o.expr(st.Port)
-		return &x
-	case *TProxy:
-		x := *st
-		x.Addr, x.Port = o.expr(st.Addr), o.expr(st.Port)
-		return &x
-	case *Dup:
-		x := *st
-		x.Addr, x.Device = o.expr(st.Addr), o.expr(st.Device)
-		return &x
-	case *Forward:
-		x := *st
-		x.Addr, x.Device = o.expr(st.Addr), o.expr(st.Device)
-		return &x
-	case *Queue:
-		x := *st
-		x.Queue = o.expr(st.Queue)
+		x.Block = latest(o.chains, st.Block)
 		return &x
 	case *FlowOffload:
 		x := *st
 		x.Table = latest(o.flows, st.Table)
-		return &x
-	case *SetUpdate:
-		x := *st
-		x.Set, x.Key, x.Data = latest(o.sets, st.Set), o.expr(st.Key), o.expr(st.Data)
 		return &x
 	}
 	return st
@@ -237,23 +221,9 @@ func (o *ownership) expr(e Expr) Expr {
 	if !named {
 		return e
 	}
-	switch e := e.(type) {
-	case *MapLookup:
-		return &MapLookup{Key: o.expr(e.Key), Set: latest(o.sets, e.Set)}
-	case *Concat:
-		x := &Concat{}
-		for _, p := range e.Es {
-			x.Es = append(x.Es, o.expr(p))
-		}
-		return x
-	case *Masked:
-		return &Masked{E: o.expr(e.E), Mask: e.Mask}
-	case *Binop:
-		return &Binop{Op: e.Op, L: o.expr(e.L), R: o.expr(e.R)}
-	case *Hash:
-		x := *e
-		x.E = o.expr(e.E)
-		return &x
+	e = withParts(e, o.expr)
+	if m, ok := e.(*MapLookup); ok {
+		m.Set = latest(o.sets, m.Set)
 	}
 	return e
 }

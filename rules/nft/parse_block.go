@@ -266,7 +266,7 @@ func (p *parser) parseAdd(c *command) {
 		if t := p.peek(); c.verb == "replace" || t.is("handle") || t.is("position") || t.is("index") {
 			p.parsePlace(c)
 		}
-		c.rule = p.parseRule()
+		c.rule = p.parseRule(false)
 	case "object":
 		c.obj = p.parseObject(c.name, c.kind, true)
 	case "flowtable":
@@ -396,7 +396,13 @@ func (p *parser) parseChain(c *chainBlock, top bool) {
 			if !p.peek().is("accept") && !p.peek().is("drop") && !p.peek().is("$") {
 				p.unexpected("accept or drop or '$'")
 			}
-			policy := p.parsePrimary()
+			var policy *raw
+			if p.peek().is("$") {
+				policy = p.parsePrimary()
+			} else {
+				w := p.take()
+				policy = &raw{kind: rawWord, pos: w.pos, end: w.end, text: w.text}
+			}
 			if c.policy != nil {
 				p.errorf(t.pos, policy.end, "you cannot set chain policy twice")
 				panic(bail{})
@@ -412,7 +418,7 @@ func (p *parser) parseChain(c *chainBlock, top bool) {
 		case t.is("comment"):
 			c.comment = p.comment(c.comment)
 		default:
-			c.rules = append(c.rules, p.parseRule())
+			c.rules = append(c.rules, p.parseRule(true))
 		}
 		p.endStatement()
 	})

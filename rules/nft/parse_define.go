@@ -67,7 +67,7 @@ func (p *parser) variable() *raw {
 			return v
 		}
 	}
-	p.fail(&name, "unknown identifier '%s'%s", name.text, nearest(name.text, p.definedNames()))
+	p.fail(&name, "unknown identifier '%s'%s", name.text, hintDefined(name.text, p.definedNames()))
 	return nil
 }
 

@@ -117,7 +117,7 @@ func (p *parser) parseElement() *raw {
 		p.skipLines()
 		if p.atVerdict() {
 			from := p.peek().pos
-			n := p.parseVerdict()
+			n := p.parseVerdict(false)
 			e.verdict = n.verdict
 			e.verdict.Pos = from
 			e.end = p.last

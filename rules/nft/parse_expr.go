@@ -90,7 +90,12 @@ func (p *parser) parseSelector() *raw {
 		r.end = p.last
 		return r
 	}
-	if t.kind != tokWord || t.glob {
+	switch {
+	case t.is("{"):
+		return p.parseSetLiteral()
+	case t.kind == tokNumber || t.kind == tokQuoted || t.glob || t.is("$"), t.kind == tokWord && t.addr:
+		return p.parsePrimary() // has no type: the checker's business
+	case t.kind != tokWord:
 		p.unexpected("")
 	}
 	options := -1
@@ -124,11 +129,8 @@ func (p *parser) parseSelector() *raw {
 		field := p.field(t.text)
 		p.take()
 		f := *p.peek()
-		if f.kind != tokWord {
-			p.unexpected("")
-		}
-		if field == nil {
-			p.unexpected("")
+		if f.kind != tokWord || field == nil {
+			p.unexpected(headerFields[t.text])
 		}
 		p.take()
 		if t.text == "arp" && len(field.Name) > len(f.text) {
@@ -138,7 +140,7 @@ func (p *parser) parseSelector() *raw {
 	default:
 		m := p.metaKey(&t, true)
 		if m == nil { // a symbol, which has no type: the checker's business
-			if reserved[t.text] {
+			if notStart[t.text] || notValue[t.text] || operatorWords[t.text] != "" {
 				p.unexpected("")
 			}
 			p.take()
@@ -326,6 +328,9 @@ func (p *parser) parsePrimary() *raw {
 	case tokWord:
 		if p.startsSelector() {
 			return p.parseSelector()
+		}
+		if !t.glob && (notValue[t.text] || operatorWords[t.text] != "") {
+			p.unexpected("")
 		}
 		p.take()
 		return &raw{kind: rawWord, pos: t.pos, end: t.end, text: t.text, glob: t.glob}

@@ -309,6 +309,10 @@ func (r *jsonReader) rule(m *members, head, verb string) {
 		m.err = wrongJSON("Object item not found: expr")
 	}
 	for i, x := range list {
+		if _, ok := x.(map[string]any); !ok && m.err == nil {
+			m.err = wrongJSON("Unexpected expr array element of type %s, expected object.", jsonKind(x))
+			break
+		}
 		text, err := jsonStatement(x)
 		if err != nil && m.err == nil {
 			m.err = around(err, "Parsing expr array at index %d failed.", i)

@@ -112,7 +112,7 @@ func jsonExpr(v any) (string, error) {
 func jsonString(s string) (string, error) {
 	_, err := netip.ParseAddr(s)
 	switch {
-	case err == nil, s == "*", bareWord.MatchString(s), len(s) > 1 && s[0] == '@' && isName(s[1:]):
+	case err == nil, s == "*", bareWord.MatchString(s) && !notValue[s], len(s) > 1 && s[0] == '@' && isName(s[1:]):
 		return s, nil
 	case len(s) == 17 && strings.Count(s, ":") == 5, strings.HasPrefix(s, "0x"):
 		return s, nil

@@ -38,12 +38,6 @@ func (p *parser) parseLog() stmtNode {
 				p.unexpected(wantText)
 			}
 			lv := v.text
-			switch lv {
-			case "error":
-				lv = "err"
-			case "warning":
-				lv = "warn"
-			}
 			found := false
 			for _, x := range logLevels {
 				found = found || x == lv
@@ -56,24 +50,15 @@ func (p *parser) parseLog() stmtNode {
 			continue
 		case k.is("group"):
 			p.take()
-			n := *p.peek()
-			v := p.takeNumber()
-			if v > 65535 {
-				p.fail(&n, "Value %d exceeds valid range 0-65535", v)
-			}
-			l.Group = int(v)
+			l.Group = int(uint16(p.takeNumber())) // nft cuts them to their size
 			continue
 		case k.is("snaplen"), k.is("queue-threshold"):
 			p.take()
-			n := *p.peek()
 			v := p.takeNumber()
-			if v > 1<<32-1 || k.text != "snaplen" && v > 65535 {
-				p.fail(&n, "Value %d is too large", v)
-			}
 			if k.text == "snaplen" {
 				l.Snaplen, l.snaps = uint32(v), true
 			} else {
-				l.QThresh = uint32(v)
+				l.QThresh = uint32(uint16(v))
 			}
 			continue
 		case k.is("flags"):

@@ -185,6 +185,9 @@ func (p *parser) parseQueue() stmtNode {
 	}
 	if p.accept("flags") {
 		flags()
+		if k := p.peek(); !k.is("num") && !k.is("to") {
+			p.unexpected("comma or to or num")
+		}
 	}
 	switch k := p.peek(); {
 	case k.is("num"):

@@ -38,12 +38,21 @@ func (p *parser) number32() uint32 {
 	return uint32(v)
 }
 
+// headerFields are the fields of headers that a syntax error lists: of those with
+// few.
+var headerFields = map[string]string{
+	"hbh": "hdrlength or nexthdr", "dst": "hdrlength or nexthdr", "rt0": "addr", "rt2": "addr", "srh": "flags or last-entry or tag or sid",
+	"comp": "nexthdr or flags or cpi", "dccp": "type or sport or dport", "esp": "seq or spi", "ether": "saddr or daddr or type",
+	"igmp": "type or checksum or mrt or group", "th": "sport or dport", "udp": "length or checksum or sport or dport",
+	"udplite": "checksum or sport or dport or csumcov",
+}
+
 // fieldOf reads a field of an option or extension header.
 func (p *parser) fieldOf(r *raw, h *optionHeader) {
 	t := *p.peek()
 	f := h.field(t.text)
 	if t.kind != tokWord || f == nil {
-		p.unexpected("")
+		p.unexpected(headerFields[h.name])
 	}
 	p.take()
 	e := &Option{Kind: h.kind, Code: h.code, Field: f}
@@ -92,6 +101,9 @@ func (p *parser) optionExpr(r *raw, kind OptionKind) {
 			p.fail(&t, "value too large")
 		}
 		r.expr = &Option{Kind: kind, Code: uint8(code), Exists: true}
+		if p.accept("length") {
+			r.expr = &Option{Kind: kind, Code: uint8(code), Field: tcpStart[1]}
+		}
 		return
 	}
 	h := findOption(kind, t.text)
@@ -99,7 +111,7 @@ func (p *parser) optionExpr(r *raw, kind OptionKind) {
 		p.unexpected("")
 	}
 	p.take()
-	if n := p.peek(); n.kind == tokWord && h.field(n.text) != nil {
+	if n := p.peek(); n.kind == tokWord && h.field(n.text) != nil && !(kind == OptionTCP && n.text == "kind") {
 		p.fieldOf(r, h)
 		return
 	}
@@ -289,6 +301,10 @@ func (p *parser) hashExpr(r *raw) {
 
 func (p *parser) xfrmExpr(r *raw) {
 	e := &Xfrm{}
+	if t := p.peek(); t.kind != tokWord || !t.is("in") && !t.is("out") {
+		r.expr = &Meta{Key: MetaIPsec} // without meta
+		return
+	}
 	switch t := p.word(); t.text {
 	case "in":
 	case "out":

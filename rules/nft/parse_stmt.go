@@ -35,6 +35,7 @@ type verdictNode struct {
 	place
 	verdict            *Verdict
 	chainPos, chainEnd Pos
+	block              []*ruleNode // of a chain written here: verdict.Block is set
 }
 
 // plainNode needs no check: counter, log, notrack.
@@ -65,7 +66,7 @@ type rejectNode struct {
 }
 
 // parseRule reads statements up to the end of the line.
-func (p *parser) parseRule() *ruleNode {
+func (p *parser) parseRule(inBlock bool) *ruleNode {
 	r := &ruleNode{pos: p.peek().pos, stmts: make([]stmtNode, 0, 4)}
 	for {
 		t := p.peek()
@@ -79,6 +80,9 @@ func (p *parser) parseRule() *ruleNode {
 		if len(r.stmts) >= 128 {
 			p.fail(t, "too many statements in a rule, max 128")
 		}
+		if len(r.stmts) > 0 && !t.startsStatement() {
+			p.unexpected(behindCommand(inBlock))
+		}
 		r.stmts = append(r.stmts, p.parseStatement())
 	}
 	if len(r.stmts) == 0 {
@@ -86,6 +90,26 @@ func (p *parser) parseRule() *ruleNode {
 	}
 	r.end = p.last
 	return r
+}
+
+// startsStatement tells whether a statement may begin with the token: anything that
+// could be compared does.
+func (t *token) startsStatement() bool {
+	switch t.kind {
+	case tokNumber, tokQuoted:
+		return true
+	case tokWord:
+		return t.glob || !notStart[t.text] && operatorWords[t.text] == ""
+	}
+	return t.is("{") || t.is("(") || t.is("@") || t.is("$")
+}
+
+// behindCommand is what may follow a rule.
+func behindCommand(inBlock bool) string {
+	if inBlock {
+		return "newline or semicolon"
+	}
+	return "end of file or newline or semicolon"
 }
 
 func (p *parser) atVerdict() bool {
@@ -100,7 +124,9 @@ func (p *parser) atVerdict() bool {
 	return false
 }
 
-func (p *parser) parseVerdict() *verdictNode {
+// parseVerdict reads a verdict. A statement's may lead to a chain that is written in
+// it, an element's may not.
+func (p *parser) parseVerdict(stmt bool) *verdictNode {
 	t := p.take()
 	n := &verdictNode{verdict: &Verdict{Pos: t.pos}}
 	switch t.text {
@@ -117,7 +143,9 @@ func (p *parser) parseVerdict() *verdictNode {
 		if t.text == "goto" {
 			n.verdict.Kind = VerdictGoto
 		}
-		if p.peek().is("$") {
+		if stmt && p.peek().is("{") {
+			p.parseInner(n, &t)
+		} else if p.peek().is("$") {
 			v := p.variable()
 			if v.kind != rawWord && v.kind != rawString {
 				p.errorf(v.pos, v.end, "invalid verdict chain expression")
@@ -125,8 +153,10 @@ func (p *parser) parseVerdict() *verdictNode {
 			}
 			n.verdict.Chain, n.chainPos, n.chainEnd = v.text, v.pos, v.end
 		} else {
-			if t := p.peek(); t.isSeparator() {
+			if t := p.peek(); stmt && (t.kind != tokWord || t.glob || t.addr || reserved[t.text]) {
 				p.unexpected("'{'")
+			} else if t.is("{") {
+				p.unexpected("string or '$'")
 			}
 			c := p.name()
 			n.verdict.Chain, n.chainPos, n.chainEnd = c.text, c.pos, c.end
@@ -139,7 +169,7 @@ func (p *parser) parseVerdict() *verdictNode {
 func (p *parser) parseStatement() stmtNode {
 	t := *p.peek()
 	if p.atVerdict() {
-		return p.parseVerdict()
+		return p.parseVerdict(true)
 	}
 	if t.kind == tokWord && !t.glob {
 		switch t.text {
@@ -255,32 +285,40 @@ func (p *parser) parseMatch() stmtNode {
 		v := p.parseStmtExpr()
 		return &assignNode{place{left.pos, p.last}, left, v}
 	}
-	if t.is("map") {
-		p.unsupported(&t)
+	if t.is("map") { // what it gives has no type
+		p.take()
+		left = join(rawMap, "", left, p.mapSource())
 	}
 	if t.is("vmap") {
 		p.take()
-		var set *raw
-		if p.peek().is("{") || p.peek().is("$") {
-			set = p.parseSetLiteral()
-		} else if p.peek().is("@") {
-			set = p.parsePrimary()
-		} else {
-			p.unexpected("@ or '{' or '$'")
-		}
+		set := p.mapSource()
 		return &vmapNode{place{left.pos, p.last}, left, set}
 	}
 	n := &matchNode{left: left}
 	p.parseOp(n)
 	n.right = p.parseRight()
-	if p.peek().is("/") {
+	if p.peek().is("/") && n.right.kind != rawSet {
 		p.take()
-		n.mask = p.parseRight()
+		if n.mask = p.parseRight(); n.mask.kind != rawList {
+			p.unexpected("comma")
+		}
 	} else {
 		n.splitMask()
 	}
 	n.place = place{left.pos, p.last}
 	return n
+}
+
+// mapSource reads the map behind map or vmap.
+func (p *parser) mapSource() *raw {
+	switch {
+	case p.peek().is("{"), p.peek().is("$"):
+		return p.parseSetLiteral()
+	case p.peek().is("@"):
+		return p.parsePrimary()
+	}
+	p.unexpected("@ or '{' or '$'")
+	return nil
 }
 
 // splitMask finds the mask of flags that begins with a number, as in

@@ -45,7 +45,7 @@ func printTable(w *bufio.Writer, t *Table, opt *PrintOptions) {
 		sep = "\n"
 		printFlowtable(w, f, opt)
 	}
-	for _, ch := range t.Chains {
+	for ch := range t.named() {
 		w.WriteString(sep)
 		sep = "\n"
 		printChain(w, t.Family, ch, opt)
@@ -256,7 +256,7 @@ func typesText(ts []*Type) string {
 func exprsText(es []Expr, opt *PrintOptions) string {
 	names := make([]string, len(es))
 	for i, e := range es {
-		names[i] = exprText(e, "", opt)
+		names[i] = exprText(e, opt)
 	}
 	return strings.Join(names, " . ")
 }
@@ -295,7 +295,7 @@ func RuleText(family Family, r *Rule) string { return ruleText(family, r, asUsua
 func RuleIdentity(f Family, r *Rule) string { return ruleText(f, r, &PrintOptions{Stateless: true}) }
 
 // ExprText is an expression as Fprint shows it: "meta mark".
-func ExprText(e Expr) string { return exprText(e, "", asUsual) }
+func ExprText(e Expr) string { return exprText(e, asUsual) }
 
 // FamilyName is a family's name in the language.
 func FamilyName(f Family) string { return familyName(f) }

@@ -6,7 +6,6 @@ import "sort"
 type item struct {
 	stmt   Stmt
 	hidden bool
-	th     string // protocol to show for `th`, when known
 	before *Match // an implied match on icmp types, shown before
 
 	implied *item   // a match that is shown before, unless a later one makes it redundant
@@ -31,11 +30,11 @@ func arrange(t Family, r *Rule) []*item {
 		case *Match, *VMap:
 			continue
 		}
-		out = append(out, mergeFields(items[from:i])...)
+		out = append(out, mergeFields(joinRaw(items[from:i]))...)
 		out = append(out, it)
 		from = i + 1
 	}
-	out = append(out, mergeFields(items[from:])...)
+	out = append(out, mergeFields(joinRaw(items[from:]))...)
 	newListing(t, out).run()
 	return out
 }
@@ -55,6 +54,47 @@ func mergeable(it *item) *Field {
 		return nil
 	}
 	return p.Field
+}
+
+// joinRaw joins raw bits with those written behind them that follow in the header.
+func joinRaw(items []*item) []*item {
+	out := items[:0:0]
+	for _, it := range items {
+		if len(out) > 0 {
+			if joined := join2(out[len(out)-1], it); joined != nil {
+				out[len(out)-1] = joined
+				continue
+			}
+		}
+		out = append(out, it)
+	}
+	return out
+}
+
+// join2 is one match of the raw bits of two; nil: they are not to be joined.
+func join2(first, second *item) *item {
+	a, f := rawMatch(first)
+	b, g := rawMatch(second)
+	if f == nil || g == nil || a.Op != b.Op || f.Base != g.Base || f.Offset+f.Length != g.Offset {
+		return nil
+	}
+	if all := f.Length + g.Length; all > maxMerge && (f.Length <= maxMerge || all > 128) {
+		return nil
+	}
+	return together(a, b, &Raw{Base: f.Base, Offset: f.Offset, Length: f.Length + g.Length})
+}
+
+// rawMatch is a match of whole bytes given by their place with a value.
+func rawMatch(it *item) (*Match, *Raw) {
+	m, ok := it.stmt.(*Match)
+	if !ok || !isConst(m) {
+		return nil, nil
+	}
+	e, ok := m.Left.(*Raw)
+	if !ok || e.Offset%8 != 0 || e.Length%8 != 0 {
+		return nil, nil
+	}
+	return m, e
 }
 
 // maxMerge is how many bits nft loads at once for several fields: the kernel's
@@ -102,7 +142,14 @@ func mergeFields(items []*item) []*item {
 			continue
 		}
 		if len(after[i]) == 1 && mergeable(it).Proto == "th" {
-			out = append(out, bothPorts(it, after[i][0]))
+			if next := mergeable(after[i][0]); next.HasL4 { // written before, else it would not be moved to here
+				m := *it.stmt.(*Match)
+				m.Left = &Payload{Field: portOf(mergeable(it), int(next.L4))}
+				out = append(out, &item{stmt: &m}, after[i][0])
+			} else {
+				both := &Raw{Base: BaseTransport, Length: 32} // the ports
+				out = append(out, together(it.stmt.(*Match), after[i][0].stmt.(*Match), both))
+			}
 			continue
 		}
 		out = append(out, it)
@@ -111,12 +158,12 @@ func mergeFields(items []*item) []*item {
 	return out
 }
 
-// bothPorts is one match of both ports of a transport protocol that may be any:
-// nft does not find the fields again in what it loads for both.
-func bothPorts(src, dst *item) *item {
-	m := *src.stmt.(*Match)
-	a, b := m.Right.(*Const), dst.stmt.(*Match).Right.(*Const)
-	m.Left = &Raw{Base: BaseTransport, Length: 32}
+// together is one match of the bits of two matches: nft does not find again, in what
+// it loads for both, fields of no protocol.
+func together(first, second *Match, left *Raw) *item {
+	m := *first
+	a, b := m.Right.(*Const), second.Right.(*Const)
+	m.Left = left
 	m.Right = &Const{T: TypeRaw, Data: append(append([]byte(nil), a.Data...), b.Data...), PrefixLen: -1}
 	return &item{stmt: &m}
 }

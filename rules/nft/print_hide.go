@@ -32,26 +32,37 @@ func newListing(family Family, items []*item) *listing {
 func (l *listing) run() {
 	for i, it := range l.items {
 		l.at = i
-		switch s := it.stmt.(type) {
-		case *Match:
-			l.match(it, s)
-		case *VMap:
-			l.use(s.Left, it)
-		case *Reject:
-			l.reject(s)
-		case *NAT:
-		case *SetUpdate:
-			l.use(s.Key, it)
-			l.forget()
-		case *Assign:
-			if _, ok := s.Left.(*Option); !ok {
-				l.use(s.Left, it)
-			}
-			l.use(s.Value, it)
-			l.forget()
-		default:
-			l.forget()
+		before := l.trans
+		l.statement(it)
+		if before >= 0 {
+			it.stmt = l.namePorts(it.stmt)
 		}
+	}
+}
+
+// statement takes note of one.
+func (l *listing) statement(it *item) {
+	switch s := it.stmt.(type) {
+	case *Match:
+		l.match(it, s)
+	case *VMap:
+		l.use(s.Left, it)
+	case *Reject:
+		l.reject(s)
+	case *NAT:
+	case *SetUpdate:
+		l.use(s.Key, it)
+		l.forget()
+	case *Assign:
+		s = l.rawAssign(s)
+		it.stmt = s
+		if _, ok := s.Left.(*Option); !ok {
+			l.use(s.Left, it)
+		}
+		l.use(s.Value, it)
+		l.forget()
+	default:
+		l.forget()
 	}
 }
 
@@ -226,12 +237,7 @@ func isTagMatch(it *item) bool {
 
 func (l *listing) transportField(it *item, f *Field) {
 	if !f.HasL4 {
-		for _, x := range fields {
-			if x.HasL4 && int(x.L4) == l.trans && x.Name == f.Name {
-				it.th = x.Proto
-			}
-		}
-		if it.th != "" {
+		if portOf(f, l.trans) != f {
 			l.hideTransport(l.trans)
 		}
 		return
@@ -345,7 +351,7 @@ func (l *listing) says(it *item, f *Field, v uint64) {
 	switch {
 	case f.Base == BaseLink && f.T == TypeEtherType:
 		if isVLAN(v) {
-			if l.tagged = true; v == 0x8100 || l.family == FamilyIP || l.family == FamilyIP6 {
+			if l.tagged = true; v == 0x8100 && f.Proto == "ether" || l.family == FamilyIP || l.family == FamilyIP6 {
 				l.link = it
 			}
 			return

@@ -48,7 +48,7 @@ func (q *Query) printPart(w *bufio.Writer, t *Table, opt *PrintOptions) {
 			printChain(w, t.Family, q.Chain, opt)
 			break
 		}
-		for _, ch := range t.Chains {
+		for ch := range t.named() {
 			printChainHead(w, t.Family, ch, opt)
 			w.WriteString("\t}\n")
 		}

@@ -40,10 +40,57 @@ func (l *listing) fieldsOf(e *Raw) []*Field {
 
 // rawField shows raw bits that are one field of a known header as that.
 func (l *listing) rawField(it *item, e *Raw) {
-	if e.Type() == TypeService {
-		l.transportField(it, LookupField("th", [...]string{"sport", "dport"}[e.Offset/16]))
+	if isPort(e) {
+		l.transportField(it, portField(e))
 	}
 }
+
+// portOf is a port of any transport protocol as one of the protocol that is known to
+// be there, if that has ports.
+func portOf(f *Field, proto int) *Field {
+	for _, x := range fields {
+		if f.Proto == "th" && x.HasL4 && int(x.L4) == proto && x.Name == f.Name {
+			return x
+		}
+	}
+	return f
+}
+
+// namePorts is a statement with the ports that it reads as those of the protocol that
+// is known.
+func (l *listing) namePorts(st Stmt) Stmt {
+	found := false
+	EachExpr(st, func(e Expr) {
+		p, ok := e.(*Payload)
+		found = found || ok && p.Field.Proto == "th" || isPort(e)
+	})
+	if !found {
+		return st
+	}
+	var name func(Expr) Expr
+	name = func(e Expr) Expr {
+		switch x := e.(type) {
+		case *Payload:
+			return &Payload{Field: portOf(x.Field, l.trans)}
+		case *Raw:
+			if isPort(x) {
+				if f := portField(x); portOf(f, l.trans) != f {
+					return &Payload{Field: portOf(f, l.trans)}
+				}
+			}
+		}
+		return withParts(e, name)
+	}
+	return withExprs(st, name)
+}
+
+// isPort says whether an expression is bits that are a port.
+func isPort(e Expr) bool {
+	r, ok := e.(*Raw)
+	return ok && r.Type() == TypeService
+}
+
+func portField(e *Raw) *Field { return LookupField("th", [...]string{"sport", "dport"}[e.Offset/16]) }
 
 // raw shows a match of raw bits with a value as matches of the fields they are.
 func (l *listing) raw(it *item, e *Raw, m *Match) bool {
@@ -76,6 +123,22 @@ func (l *listing) raw(it *item, e *Raw, m *Match) bool {
 	return true
 }
 
+// rawAssign shows raw bits that are set and are one field of a known header as that.
+func (l *listing) rawAssign(s *Assign) *Assign {
+	e, ok := s.Left.(*Raw)
+	c, constant := s.Value.(*Const)
+	if !ok || !constant {
+		return s
+	}
+	fs := l.fieldsOf(e)
+	if len(fs) != 1 {
+		return s
+	}
+	x := *s
+	x.Left, x.Value = &Payload{Field: fs[0]}, &Const{T: fs[0].T, Data: c.Data, PrefixLen: -1}
+	return &x
+}
+
 // partial says whether nft compares whole bytes and a mask for bits that are none.
 func (e *Raw) partial(op Op) bool { return op <= OpNe && (e.Offset%8 != 0 || e.Length%8 != 0) }
 
@@ -94,10 +157,10 @@ func (e *Raw) whole(value []byte) (whole Raw, mask, shifted *big.Int) {
 // loaded in whole ones and masked.
 func rawMatchText(e *Raw, mask []byte, m *Match, opt *PrintOptions) string {
 	op := opText[m.Op]
-	left := rawText(e, "", opt)
+	left := rawText(e, opt)
 	if c, ok := m.Right.(*Const); ok && mask == nil && e.partial(m.Op) {
 		whole, ones, v := e.whole(c.Data)
-		return fmt.Sprintf("%s & 0x%x %s0x%x", rawText(&whole, "", opt), ones, op, v)
+		return fmt.Sprintf("%s & 0x%x %s0x%x", rawText(&whole, opt), ones, op, v)
 	}
 	if m.Op == OpEq {
 		op = ""

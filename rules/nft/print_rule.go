@@ -44,10 +44,13 @@ func shownItems(family Family, r *Rule) []*item {
 func stmtText(it *item, opt *PrintOptions) string {
 	switch s := it.stmt.(type) {
 	case *Match:
-		return matchText(s, it.th, opt)
+		return matchText(s, opt)
 	case *VMap:
-		return exprText(s.Left, it.th, opt) + " vmap " + setText(s.Set, opt)
+		return exprText(s.Left, opt) + " vmap " + setText(s.Set, opt)
 	case *Verdict:
+		if s.Block != nil && !opt.written {
+			return innerText(s, opt)
+		}
 		return verdictText(s)
 	case *Counter, *Limit, *Quota, *ConnLimit, *Last:
 		return stateText(s, opt)
@@ -72,7 +75,7 @@ func stmtText(it *item, opt *PrintOptions) string {
 	case *Reject:
 		return rejectText(s, opt)
 	case *Mangle:
-		return exprText(s.Left, "", opt) + " set " + mangleText(&s.Value, opt)
+		return exprText(s.Left, opt) + " set " + mangleText(&s.Value, opt)
 	case *Notrack:
 		return "notrack"
 	case *Extension:
@@ -250,7 +253,7 @@ func mangleText(v *MangleValue, opt *PrintOptions) string {
 		return fmt.Sprintf("0x%08x", v.Xor)
 	}
 	and, xor, or := v.parts()
-	s := exprText(v.Src, "", opt)
+	s := exprText(v.Src, opt)
 	if and != 1<<32-1 {
 		s += fmt.Sprintf(" & 0x%08x", and)
 	}

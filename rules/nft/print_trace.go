@@ -44,7 +44,7 @@ func FprintTrace(w io.Writer, t *Trace, opt PrintOptions) error {
 		b.WriteString(head + "policy " + t.Verdict + " ")
 		if t.Mark != 0 {
 			data := binary.BigEndian.AppendUint32(nil, t.Mark)
-			b.WriteString(matchText(equal(&Meta{Key: MetaMark}, data), "", &opt) + " ")
+			b.WriteString(matchText(equal(&Meta{Key: MetaMark}, data), &opt) + " ")
 		}
 		b.WriteByte('\n')
 	}
@@ -156,11 +156,11 @@ func (h *shownHeader) print(w *bufio.Writer, base HeaderBase, b []byte, name str
 		}
 		cut := *f
 		cut.Length = uint16(min(int(f.Length), size-int(f.Offset)))
-		w.WriteString(matchText(equal(&Payload{Field: &cut}, bitsOf(b, f.Offset, cut.Length)), "", opt) + " ")
+		w.WriteString(matchText(equal(&Payload{Field: &cut}, bitsOf(b, f.Offset, cut.Length)), opt) + " ")
 	}
 	if size > h.known && base != BaseLink {
 		rest := &Raw{Base: base, Offset: uint16(h.known), Length: uint16(size - h.known)}
-		fmt.Fprintf(w, "%s %s ", exprText(rest, "", opt), bigHex(b[h.known/8:]))
+		fmt.Fprintf(w, "%s %s ", exprText(rest, opt), bigHex(b[h.known/8:]))
 	}
 }
 

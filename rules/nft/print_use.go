@@ -43,7 +43,7 @@ func objectRefText(s *ObjectRef, opt *PrintOptions) string {
 	if s.Object != nil {
 		return word + ` "` + s.Object.Name + `"`
 	}
-	return word + " " + exprText(s.Key, "", opt) + " map " + setText(s.Set, opt)
+	return word + " " + exprText(s.Key, opt) + " map " + setText(s.Set, opt)
 }
 
 // valueText shows what a statement takes.
@@ -55,9 +55,9 @@ func valueText(e Expr, opt *PrintOptions) string {
 		}
 		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, opt)
 	case *MapLookup:
-		return exprText(e.Key, "", opt) + " map " + setText(e.Set, opt)
+		return exprText(e.Key, opt) + " map " + setText(e.Set, opt)
 	}
-	return exprText(e, "", opt)
+	return exprText(e, opt)
 }
 
 func setUpdateText(s *SetUpdate, opt *PrintOptions) string {
@@ -67,7 +67,7 @@ func setUpdateText(s *SetUpdate, opt *PrintOptions) string {
 	} else {
 		b.WriteString(StmtName(s) + " { ")
 	}
-	b.WriteString(exprText(s.Key, "", opt))
+	b.WriteString(exprText(s.Key, opt))
 	if s.TimeoutMs > 0 {
 		b.WriteString(" timeout " + timeText(s.TimeoutMs, opt))
 	}
@@ -95,12 +95,9 @@ func synproxyText(s *Synproxy) string {
 
 // rawText shows bits by their place; the ports of any transport protocol have
 // names.
-func rawText(e *Raw, th string, opt *PrintOptions) string {
+func rawText(e *Raw, opt *PrintOptions) string {
 	if e.Type() == TypeService {
-		if th == "" {
-			th = "th"
-		}
-		return th + [...]string{" sport", " dport"}[e.Offset/16]
+		return "th" + [...]string{" sport", " dport"}[e.Offset/16]
 	}
 	for name, b := range rawBases {
 		if b == e.Base {
@@ -148,7 +145,7 @@ func otherText(e Expr, opt *PrintOptions) string {
 	case *Hash:
 		s := "symhash"
 		if e.E != nil {
-			s = "jhash " + exprText(e.E, "", opt)
+			s = "jhash " + exprText(e.E, opt)
 		}
 		s += fmt.Sprintf(" mod %d", e.Mod)
 		if e.Seeded {
@@ -175,7 +172,7 @@ func assignText(s *Assign, it *item, opt *PrintOptions) string {
 	} else {
 		value = valueText(s.Value, opt)
 	}
-	return exprText(s.Left, it.th, opt) + " set " + value
+	return exprText(s.Left, opt) + " set " + value
 }
 
 func tproxyText(s *TProxy, opt *PrintOptions) string {
@@ -230,7 +227,7 @@ func sendText(st Stmt, opt *PrintOptions) string {
 		}
 		return s + fmt.Sprintf(" to %d", st.From)
 	case *ResetOption:
-		return "reset " + exprText(st.Option, "", opt)
+		return "reset " + exprText(st.Option, opt)
 	}
 	return ""
 }

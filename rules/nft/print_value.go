@@ -10,13 +10,10 @@ import (
 	"strings"
 )
 
-// exprText shows a left side; th is the protocol to show for `th`.
-func exprText(e Expr, th string, opt *PrintOptions) string {
+// exprText shows a left side.
+func exprText(e Expr, opt *PrintOptions) string {
 	switch e := e.(type) {
 	case *Payload:
-		if e.Field.Proto == "th" && th != "" {
-			return th + " " + e.Field.Name
-		}
 		return e.Field.Proto + " " + e.Field.Name
 	case *Meta:
 		k := &metaKeys[e.Key]
@@ -37,27 +34,27 @@ func exprText(e Expr, th string, opt *PrintOptions) string {
 		}
 		return s + name
 	case *Masked:
-		return exprText(e.E, th, opt) + " & " + maskText(e, opt)
+		return exprText(e.E, opt) + " & " + maskText(e, opt)
 	case *Option:
 		return optionText(e, opt)
 	case *Raw:
-		return rawText(e, th, opt)
+		return rawText(e, opt)
 	case *RT, *Fib, *Socket, *OSF, *Numgen, *Hash, *Xfrm:
 		return otherText(e, opt)
 	case *Binop:
 		r := e.R
 		if c, ok := r.(*Const); ok && (e.Op == "<<" || e.Op == ">>") {
-			return exprText(e.L, th, opt) + " " + e.Op + " " + strconv.FormatUint(getUint(c.Data), 10)
+			return exprText(e.L, opt) + " " + e.Op + " " + strconv.FormatUint(getUint(c.Data), 10)
 		}
-		return exprText(e.L, th, opt) + " " + e.Op + " " + exprText(r, th, opt)
+		return exprText(e.L, opt) + " " + e.Op + " " + exprText(r, opt)
 	case *Const:
 		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, opt)
 	case *MapLookup:
-		return exprText(e.Key, th, opt) + " map " + setText(e.Set, opt)
+		return exprText(e.Key, opt) + " map " + setText(e.Set, opt)
 	case *Concat:
 		parts := make([]string, len(e.Es))
 		for i, x := range e.Es {
-			parts[i] = exprText(x, th, opt)
+			parts[i] = exprText(x, opt)
 		}
 		return strings.Join(parts, " . ")
 	}
@@ -79,7 +76,13 @@ func maskText(m *Masked, opt *PrintOptions) string {
 // flagsText shows the names of the bits, lowest first.
 func flagsText(t *Type, b []byte, sep string, opt *PrintOptions) string {
 	if t == TypeCTLabel {
-		return constText(t, b, opt)
+		var bits []string
+		for i := range 8 * len(b) {
+			if b[len(b)-1-i/8]>>(i%8)&1 != 0 {
+				bits = append(bits, constText(t, labelBit(i, len(b)), opt))
+			}
+		}
+		return strings.Join(bits, sep)
 	}
 	v := getUint(b)
 	var parts []string
@@ -103,6 +106,13 @@ func flagsText(t *Type, b []byte, sep string, opt *PrintOptions) string {
 	return strings.Join(parts, sep)
 }
 
+// labelBit is a label alone.
+func labelBit(n, size int) []byte {
+	b := make([]byte, size)
+	b[size-1-n/8] = 1 << (n % 8)
+	return b
+}
+
 func hexText(t *Type, b []byte, opt *PrintOptions) string {
 	v := getUint(b)
 	if t.Bitmask {
@@ -117,7 +127,7 @@ func hexText(t *Type, b []byte, opt *PrintOptions) string {
 
 var opText = [...]string{OpEq: "== ", OpNe: "!= ", OpLt: "< ", OpGt: "> ", OpLe: "<= ", OpGe: ">= ", OpAny: ""}
 
-func matchText(m *Match, th string, opt *PrintOptions) string {
+func matchText(m *Match, opt *PrintOptions) string {
 	mask := masked(m.Left)
 	t := m.Left.Type()
 	op := opText[m.Op]
@@ -137,16 +147,16 @@ func matchText(m *Match, th string, opt *PrintOptions) string {
 	case *Const:
 		// The order of values kept in the machine's byte order has no names.
 		if t != nil && t.Host && t.Symbols != nil && t != TypeRealm && t != TypeDevgroup && m.Op >= OpLt && m.Op <= OpGe {
-			return exprText(m.Left, th, opt) + " " + op + constText(numeric(t), v.Data, opt)
+			return exprText(m.Left, opt) + " " + op + constText(numeric(t), v.Data, opt)
 		}
 		if t != nil && t.Bitmask {
-			return flagMatchText(m, mask, v, th, opt)
+			return flagMatchText(m, mask, v, opt)
 		}
-		return exprText(m.Left, th, opt) + " " + op + partText(t, &KeyPart{Lo: v.Data, Hi: v.Data, PrefixLen: v.PrefixLen, Name: v.Name}, opt)
+		return exprText(m.Left, opt) + " " + op + partText(t, &KeyPart{Lo: v.Data, Hi: v.Data, PrefixLen: v.PrefixLen, Name: v.Name}, opt)
 	case *Range:
-		return exprText(m.Left, th, opt) + " " + op + rangeText(t, v.Lo, v.Hi, opt)
+		return exprText(m.Left, opt) + " " + op + rangeText(t, v.Lo, v.Hi, opt)
 	case *SetRef:
-		return exprText(m.Left, th, opt) + " " + op + setText(v.Set, opt)
+		return exprText(m.Left, opt) + " " + op + setText(v.Set, opt)
 	}
 	return ""
 }
@@ -165,10 +175,10 @@ func rawOf(e Expr) (*Raw, []byte) {
 }
 
 // flagMatchText shows a match on flags.
-func flagMatchText(m *Match, mask *Masked, v *Const, th string, opt *PrintOptions) string {
+func flagMatchText(m *Match, mask *Masked, v *Const, opt *PrintOptions) string {
 	t := m.Left.Type()
 	if mask == nil {
-		s := exprText(m.Left, th, opt) + " "
+		s := exprText(m.Left, opt) + " "
 		switch m.Op {
 		case OpAny:
 			return s + flagsText(t, v.Data, ",", opt)
@@ -185,7 +195,7 @@ func flagMatchText(m *Match, mask *Masked, v *Const, th string, opt *PrintOption
 		}
 		return s + flagsText(t, v.Data, " | ", opt)
 	}
-	s := exprText(mask.E, th, opt) + " "
+	s := exprText(mask.E, opt) + " "
 	if m.Op == OpEq && isZero(v.Data) {
 		return s + "! " + flagsText(t, mask.Mask, ",", opt)
 	}
@@ -226,6 +236,9 @@ func elementText(s *Set, e *Element, opt *PrintOptions) string {
 		k, t := e.Key[i], s.Key[i]
 		if k.PrefixLen < 0 && prefixTypes[t] && !bytes.Equal(k.Lo, k.Hi) {
 			k.PrefixLen = prefixOf(k.Lo, k.Hi)
+		}
+		if !prefixTypes[t] && t != TypeIfname {
+			k.PrefixLen = -1 // of other types a set has ranges
 		}
 		if t.Bitmask && bytes.Equal(k.Lo, k.Hi) {
 			parts[i] = flagsText(t, k.Lo, " | ", opt)

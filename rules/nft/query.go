@@ -2,7 +2,6 @@ package nft
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 )
 
@@ -48,6 +47,9 @@ func (c *checker) queryTable(cmd *command, q *Query) {
 	n := cmd.query
 	t := c.table(cmd.family, cmd.table.text)
 	if t == nil {
+		if n.object == "object" || n.object == "element" {
+			c.noTable(cmd)
+		}
 		c.failToken(&cmd.table, noEntry)
 	}
 	q.Table = t
@@ -68,7 +70,7 @@ func (c *checker) queryTable(cmd *command, q *Query) {
 			if n.verb == "reset" {
 				c.failAt(span{cmd.pos, cmd.end}, "Could not process rule: %s", noEntry)
 			}
-			c.failToken(&cmd.name, "%s%s", noEntry, c.nearObject(name))
+			c.failToken(&cmd.name, "%s", orElse(c.hint("obj", name, objectNames), noEntry))
 		}
 	case n.object == "flowtable":
 		q.Flowtable = t.flowtable(name)
@@ -90,20 +92,6 @@ func setKind(s *Set) string {
 		return "map"
 	}
 	return "set"
-}
-
-// nearObject is nft's hint at an object with a name like the one asked for.
-func (c *checker) nearObject(name string) string {
-	for _, t := range c.rs.Tables {
-		var names []string
-		for _, o := range t.Objects {
-			names = append(names, o.Name)
-		}
-		if n := nearestName(name, names); n != "" {
-			return fmt.Sprintf("; did you mean obj ‘%s’ in table %s ‘%s’?", n, familyName(t.Family), t.Name)
-		}
-	}
-	return ""
 }
 
 // getElements is the set with those of its elements that are asked for: each

@@ -131,14 +131,22 @@ func (s *Set) index(e *Element) int {
 		}
 		return -1
 	}
-	i := 0
-	for o := range s.Elements.All() {
-		if sameKey(o, e) {
+	if e.Any {
+		if i := s.plain(); i < s.Elements.Len() {
 			return i
 		}
-		i++
+		return -1
 	}
-	return -1
+	return s.Elements.indexOf(s.find(e))
+}
+
+// plain returns how many elements there are without the catch-all.
+func (s *Set) plain() int {
+	n := s.Elements.Len()
+	if n > 0 && s.Elements.At(n-1).Any {
+		n--
+	}
+	return n
 }
 
 // settleAll settles every named set: at the end of the commands, and for those that
@@ -179,7 +187,9 @@ func (c *checker) settleNamed(s *Set) {
 // that overlap merged or refused. Few new ones are settled with their neighbours.
 func (c *checker) settle(s *Set, fresh []*Element) {
 	order := s.order()
-	if order != nil && 10*len(fresh) < s.Elements.Len() {
+	if few := 10*len(fresh) < s.Elements.Len(); few && order == nil && len(s.Key) > 1 && !slices.ContainsFunc(fresh, func(e *Element) bool { return e.Any }) {
+		c.settleBehind(s, fresh)
+	} else if few && order != nil {
 		for _, e := range fresh {
 			from, to := s.around(e, order)
 			window := make([]*Element, 0, to-from+1)
@@ -195,6 +205,23 @@ func (c *checker) settle(s *Set, fresh []*Element) {
 		e.at = nil
 	}
 	c.merged = nil
+}
+
+// settleBehind puts few new elements behind those of a set that stay as written.
+func (c *checker) settleBehind(s *Set, fresh []*Element) {
+	known, n := s.Elements, s.plain()
+	came := make([]*Element, 0, len(fresh))
+	for _, e := range c.unique(fresh) {
+		if old := s.find(e); old == nil {
+			came = append(came, e)
+		} else if !sameData(old, e) {
+			c.report(keyOf(e.at), "Could not process rule: File exists")
+		}
+	}
+	if n+len(came) <= maxBoxes {
+		c.boxes(append(known.List()[:n], came...))
+	}
+	s.Elements = known.replace(n, n, came)
 }
 
 // around returns the elements that a new one may meet: those of the same key, of an
@@ -349,8 +376,8 @@ func (c *checker) unique(els []*Element) []*Element {
 // maxBoxes bounds the elements whose overlaps are searched pair by pair.
 const maxBoxes = 4096
 
-// boxes refuses joined ranges of which a later one begins or ends inside an
-// earlier one, as the kernel does.
+// boxes refuses joined ranges that are new and begin or end inside an earlier one, as
+// the kernel does.
 func (c *checker) boxes(els []*Element) {
 	if len(els) > maxBoxes {
 		return
@@ -368,14 +395,11 @@ func (c *checker) boxes(els []*Element) {
 		return true
 	}
 	for n, e := range els {
-		for _, o := range els[:n] {
-			if !inside(e, o, false) && !inside(e, o, true) {
-				continue
-			}
-			if e.at != nil {
-				c.report(keyOf(e.at), "Could not process rule: File exists")
-			}
-			break
+		if e.at == nil { // it was there before
+			continue
+		}
+		if slices.ContainsFunc(els[:n], func(o *Element) bool { return inside(e, o, false) || inside(e, o, true) }) {
+			c.report(keyOf(e.at), "Could not process rule: File exists")
 		}
 	}
 }

@@ -45,7 +45,11 @@ func (v *validation) targets(r *Rule, f func(ch *Chain, st Stmt)) {
 		if x.Chain == "" {
 			return
 		}
-		if ch := v.table.chain(x.Chain); ch != nil {
+		ch := x.Block
+		if ch == nil {
+			ch = v.table.chain(x.Chain)
+		}
+		if ch != nil {
 			f(ch, st)
 		}
 	}
@@ -147,7 +151,7 @@ func standsAnywhere(st Stmt) bool {
 	case *NAT, *TProxy, *Synproxy, *Reject, *VMap:
 		return false
 	case *Verdict:
-		if st.Chain != "" {
+		if st.Chain != "" || st.Block != nil {
 			return false
 		}
 	}

@@ -82,6 +82,9 @@ func statementRow(st nft.Stmt) string {
 	case *nft.SetUpdate:
 		return strings.Fields(name)[0] + map[bool]string{false: " @set", true: ""}[st.Meter]
 	case *nft.Verdict:
+		if st.Block != nil {
+			return "jump { ... }"
+		}
 		return [...]string{"drop", "accept", "continue", "return", "jump", "goto"}[st.Kind]
 	case *nft.ObjectRef:
 		if st.Set != nil {

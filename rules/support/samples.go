@@ -26,6 +26,7 @@ var statements = []sample{
 	{name: "vmap", text: "meta mark vmap { 1 : accept, 2 : drop }"},
 	{name: "accept", text: "accept"}, {name: "drop", text: "drop"}, {name: "continue", text: "continue"},
 	{name: "return", text: "return"}, {name: "jump", text: "jump u"}, {name: "goto", text: "goto u"},
+	{name: "jump { ... }", text: "jump { meta mark 1 accept; }"},
 	{name: "counter", text: "counter"}, {name: "counter name", text: `counter name "o"`, table: "counter o {\n}\n"},
 	{name: "counter name map", text: `counter name meta mark map { 1 : "o" }`, table: "counter o {\n}\n"},
 	{name: "quota", text: "quota 5 mbytes"}, {name: "quota name", text: `quota name "o"`, table: "quota o {\n5 mbytes\n}\n"},
