@@ -33,6 +33,17 @@ func TestPrivilege(t *testing.T) {
 	}
 }
 
+// TestLoggedMode: a port in generic mode is not logged as one in copy mode.
+func TestLoggedMode(t *testing.T) {
+	copies := []afxdp.QueueInfo{{Open: true}}
+	if got := loggedMode(afxdp.Info{Queues: copies}); got != "copy" {
+		t.Errorf("copy mode is logged as %s", got)
+	}
+	if got := loggedMode(afxdp.Info{Queues: copies, Generic: true}); got != "generic" {
+		t.Errorf("generic mode is logged as %s", got)
+	}
+}
+
 func TestModeOf(t *testing.T) {
 	open, zero := afxdp.QueueInfo{Open: true}, afxdp.QueueInfo{Open: true, ZeroCopy: true}
 	for _, row := range []struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/host"
 	"github.com/sluice-net/sluice/dataplane/mirror"
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -93,7 +94,9 @@ func Run(ctx context.Context, set settings.Settings, opt Options) (err error) {
 			r.log.Info("ending")
 			return nil
 		case <-opt.Reload:
-			r.box.Aside(r.reload)
+			if fault := perf.Catch(func() { r.box.Aside(r.reload) }); fault != nil {
+				dataplane.LogFault(r.log, "rules not reloaded, those in force stay", fault)
+			}
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluice-net/sluice/afxdp"
 	"github.com/sluice-net/sluice/cmd/sluice/control"
+	"github.com/sluice-net/sluice/cmd/sluice/doctor"
 	"github.com/sluice-net/sluice/cmd/sluice/settings"
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/dataplane/guard"
@@ -144,6 +145,9 @@ func (r *running) putGuard() error {
 	before, err := guard.Installed()
 	if err != nil {
 		return err
+	}
+	if bridges := doctor.FilteredBridges(); len(bridges) > 0 {
+		r.log.Warn("the guard stops what bridges pass on, since the kernel asks its rules about that: `"+doctor.UnfilterBridges+"`", zap.Strings("bridges", bridges))
 	}
 	if err := guard.Install(r.set.Guard()); err != nil {
 		return err
@@ -286,7 +290,7 @@ func (r *running) start() error {
 			r.log.Info("no zero-copy", zap.String("port", info.Name), zap.String("why", reason))
 		}
 		r.log.Info("port taken over", zap.String("port", info.Name), zap.String("driver", info.Driver),
-			zap.String("mode", modeOf(info)), zap.Int("queues", len(info.Queues)), zap.Int("ring", info.Ring), zap.Int("mtu", port.MTU()))
+			zap.String("mode", loggedMode(info)), zap.Int("queues", len(info.Queues)), zap.Int("ring", info.Ring), zap.Int("mtu", port.MTU()))
 		if path := r.paths[i]; path != nil {
 			if err := path.Activate(); err != nil {
 				return err

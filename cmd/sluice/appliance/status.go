@@ -62,6 +62,14 @@ func (r *running) status() control.Status {
 	return s
 }
 
+// loggedMode is modeOf in the words of the setting xdp-mode, which has one more.
+func loggedMode(info afxdp.Info) string {
+	if info.Generic {
+		return "generic"
+	}
+	return modeOf(info)
+}
+
 // modeOf is what the kernel reports for a port's sockets.
 func modeOf(info afxdp.Info) string {
 	var zero, all int

@@ -63,6 +63,37 @@ func TestNftAnswers(t *testing.T) {
 }
 
 // TestNftMonitor follows changes as text and as JSON, and compares with the echo.
+// TestSetsMadeAnew: what packets have put into a set stays for as long as the set does,
+// as in the kernel, and no longer: one that is made anew begins with what its text says.
+func TestSetsMadeAnew(t *testing.T) {
+	const seen = "table ip t {\n\tset seen {\n\t\ttype ipv4_addr\n\t\tsize 100\n\t\tflags dynamic\n\t}\n\n" +
+		"\tchain f {\n\t\ttype filter hook forward priority filter; policy accept;\n\t\tadd @seen { ip saddr }\n\t}\n}\n"
+	b := newTestBox(t)
+	b.nft(t, nft.PrintOptions{}, "flush ruleset\n"+seen)
+	for _, row := range []struct {
+		text string
+		stay bool
+	}{
+		{seen, true}, // the rule stands there twice then
+		{"add rule ip t f counter", true},
+		{"flush chain ip t f; add rule ip t f add @seen { ip saddr }", true},
+		{"add table ip u; delete table ip u", true},
+		{"flush set ip t seen", false},
+		{"flush chain ip t f; delete set ip t seen; add set ip t seen { type ipv4_addr; size 100; flags dynamic; }; add rule ip t f add @seen { ip saddr }", false},
+		{"delete table ip t\n" + seen, false},
+		{"flush ruleset\n" + seen, false},
+	} {
+		b.send(t, 1)
+		if got := b.nft(t, nft.PrintOptions{}, "list set ip t seen"); !strings.Contains(got, "elements = {") {
+			t.Fatalf("before %q nothing is there:\n%s", row.text, got)
+		}
+		b.nft(t, nft.PrintOptions{}, row.text)
+		if got := b.nft(t, nft.PrintOptions{}, "list set ip t seen"); strings.Contains(got, "elements = {") != row.stay {
+			t.Errorf("after %q, want elements %v:\n%s", row.text, row.stay, got)
+		}
+	}
+}
+
 func TestNftMonitor(t *testing.T) {
 	b := newTestBox(t)
 	ctx, stop := context.WithCancel(t.Context())

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/sluice-net/sluice/dataplane"
+	"github.com/sluice-net/sluice/perf"
 )
 
 // maxScript bounds what a client can make the box read.
@@ -85,7 +86,23 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/conntrack", whole(s.conntrack))
 	mux.HandleFunc("GET /v1/proc/{file}", s.proc)
 	s.profileRoutes(mux)
-	return mux
+	return s.survive(mux)
+}
+
+// survive answers a request whose handling panics: clients are told, the stack is in
+// the log, and the box goes on. Rules change as the last step of what can fail.
+func (s *Server) survive(serve http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fault := perf.Catch(func() { serve.ServeHTTP(w, r) })
+		if fault == nil {
+			return
+		}
+		dataplane.LogFault(s.Log, "a request could not be served", fault, zap.String("request", r.Method+" "+r.URL.Path))
+		if w.Header().Get("Content-Type") != "" {
+			panic(http.ErrAbortHandler) // the client sees that its answer ends too early
+		}
+		http.Error(w, fmt.Sprintf("the box could not do this, see its log, and goes on: %v", fault.Value), http.StatusInternalServerError)
+	})
 }
 
 // aside has requests that work on rules carried out where they hinder no worker,

@@ -75,14 +75,20 @@ func ReadMachine() Machine {
 		_ = unix.Close(fd)
 	}
 	m.ForeignRules, m.ForeignErr = guard.Foreign()
-	if word("/proc/sys/net/bridge/bridge-nf-call-iptables") == "1" || word("/proc/sys/net/bridge/bridge-nf-call-ip6tables") == "1" {
-		m.FilteredBridges = bridges()
-	}
+	m.FilteredBridges = FilteredBridges()
 	return m
 }
 
-// bridges lists the bridges of this network namespace.
-func bridges() (names []string) {
+// UnfilterBridges is the command that makes FilteredBridges none.
+const UnfilterBridges = "sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0"
+
+// FilteredBridges lists the bridges of this network namespace if br_netfilter has IP's
+// chains judge what they pass on: the guard stops that, since nothing in nftables'
+// family inet tells it from what is routed.
+func FilteredBridges() (names []string) {
+	if word("/proc/sys/net/bridge/bridge-nf-call-iptables") != "1" && word("/proc/sys/net/bridge/bridge-nf-call-ip6tables") != "1" {
+		return nil
+	}
 	links, err := net.Interfaces()
 	if err != nil {
 		return nil // not told
@@ -140,7 +146,7 @@ func (m *Machine) Check() []Finding {
 		f.add(OK, "", "no other rules of the kernel filter local traffic")
 	}
 	if len(m.FilteredBridges) > 0 {
-		f.add(Warning, "sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0",
+		f.add(Warning, UnfilterBridges,
 			"the kernel asks its rules about what bridges forward: the guard, which a box leaves, drops that on %s", strings.Join(m.FilteredBridges, ", "))
 	}
 	if m.IPForward == "0" {
