@@ -64,14 +64,14 @@ func TestPing(t *testing.T) {
 		want int
 		says string
 	}{
-		{"next hop", Client, RouterC4, PingConfig{Count: 1}, 1, ""},
-		{"next hop, IPv6", Client, RouterC6, PingConfig{Count: 1}, 1, ""},
-		{"through the router", Client, Server4, PingConfig{Count: 2, Interval: time.Millisecond}, 2, ""},
-		{"through the router, IPv6", Client, Server6, PingConfig{Count: 2, Interval: time.Millisecond}, 2, ""},
-		{"back", Server, Client4, PingConfig{Count: 1, Size: 1400}, 1, ""},
-		{"in fragments", Server, Client6, PingConfig{Count: 1, Size: 4000}, 1, ""},
-		{"nobody there", Client, netip.MustParseAddr("10.78.0.1"), PingConfig{Count: 1, Timeout: 2 * second}, 0, "ICMP type 3 code 0"},
-		{"nobody there, IPv6", Client, netip.MustParseAddr("fd78::1"), PingConfig{Count: 1, Timeout: 2 * second}, 0, "ICMP type 1 code 0"},
+		{"next hop", Client, RouterC4, PingConfig{Count: 1, Timeout: 20 * second}, 1, ""},
+		{"next hop, IPv6", Client, RouterC6, PingConfig{Count: 1, Timeout: 20 * second}, 1, ""},
+		{"through the router", Client, Server4, PingConfig{Count: 2, Interval: time.Millisecond, Timeout: 20 * second}, 2, ""},
+		{"through the router, IPv6", Client, Server6, PingConfig{Count: 2, Interval: time.Millisecond, Timeout: 20 * second}, 2, ""},
+		{"back", Server, Client4, PingConfig{Count: 1, Size: 1400, Timeout: 20 * second}, 1, ""},
+		{"in fragments", Server, Client6, PingConfig{Count: 1, Size: 4000, Timeout: 20 * second}, 1, ""},
+		{"nobody there", Client, netip.MustParseAddr("10.78.0.1"), PingConfig{Count: 1, Timeout: 20 * second}, 0, "ICMP type 3 code 0"},
+		{"nobody there, IPv6", Client, netip.MustParseAddr("fd78::1"), PingConfig{Count: 1, Timeout: 20 * second}, 0, "ICMP type 1 code 0"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			r, err := Ping(l.NS(row.from), row.to, row.cfg)

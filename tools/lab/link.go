@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -86,18 +89,46 @@ func (l *Lab) Link(node, ifname string) (*netlink.LinkAttrs, error) {
 }
 
 // AddAddr gives an interface an address, usable at once: IPv6 addresses are not
-// checked for duplicates.
+// checked for duplicates, and neighbours can find them.
 func (l *Lab) AddAddr(node, ifname, prefix string) error {
 	return l.onLink(node, ifname, "add address "+prefix, func(link netlink.Link) error {
 		addr, err := netlink.ParseAddr(prefix)
 		if err != nil {
 			return err
 		}
-		if addr.IP.To4() == nil {
-			addr.Flags |= unix.IFA_F_NODAD
+		if addr.IP.To4() != nil {
+			return netlink.AddrAdd(link, addr)
 		}
-		return netlink.AddrAdd(link, addr)
+		addr.Flags |= unix.IFA_F_NODAD
+		if err := netlink.AddrAdd(link, addr); err != nil || link.Attrs().Flags&net.FlagUp == 0 {
+			return err
+		}
+		return awaitSolicited(ifname, addr.IP)
 	})
+}
+
+// joinPatience is how long the kernel may take to join a group on a busy machine.
+const joinPatience = 20 * time.Second
+
+// awaitSolicited waits until the kernel has joined the multicast group in which an
+// address is asked for. A work queue of its does that some time after it has added the
+// address; who asks before is not heard and asks again a second later.
+func awaitSolicited(ifname string, ip net.IP) error {
+	group := fmt.Sprintf("ff0200000000000000000001ff%x", []byte(ip[13:]))
+	for end := time.Now().Add(joinPatience); ; time.Sleep(time.Millisecond) {
+		text, err := os.ReadFile("/proc/thread-self/net/igmp6")
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 2 && f[1] == ifname && f[2] == group {
+				return nil
+			}
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("the kernel has not joined %s for %v", group, joinPatience)
+		}
+	}
 }
 
 // AddVLAN makes the interface <ifname>.<id> on an interface, up. Kernels built

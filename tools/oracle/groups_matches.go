@@ -82,6 +82,19 @@ COMMIT
 COMMIT
 `
 
+// fields begins a dump that changes fields of headers and asks for rare ones.
+const fields = `*mangle
+:PREROUTING ACCEPT
+:POSTROUTING ACCEPT
+-A PREROUTING -m policy --dir in --pol none
+-A PREROUTING -m policy --dir in --pol ipsec
+-A POSTROUTING -m policy --dir out --pol none
+-A POSTROUTING -m policy --dir out --pol ipsec --strict --reqid 1
+-A PREROUTING -p ipcomp -m ipcomp --ipcompspi 18
+-A PREROUTING -p ipcomp -m ipcomp ! --ipcompspi 18:20
+-A POSTROUTING -p udp -m udp --dport 80 -j CHECKSUM --checksum-fill
+`
+
 // matchRows are packets for the dumps of this file.
 func matchRows() []*Script {
 	chunks := "sctp init; < sctp initack; > sctp cookieecho data; < sctp cookieack; > sctp data sack; < sctp sack; > sctp data data; < sctp heartbeat; " +
@@ -103,5 +116,14 @@ func matchRows() []*Script {
 	for _, port := range []string{"80", "81", "83", "84", "85"} {
 		rows = append(rows, row{"chunks " + port, "rules table-rare; flow 0 dport=" + port + "; > " + chunks})
 	}
-	return bothFamilies(scripts(rows))
+	hops := "flow 0 dport=80; flow 1 dport=81; flow 2 dport=82; flow 3 dport=83; flow 4 dport=84; > udp; > udp f=1; > udp f=2; > udp f=3; > udp f=4; < udp f=4; > udp f=4 ttl=3; > udp f=1 ttl=1"
+	once := scripts([]row{
+		{"fields: hops", "rules table-fields; " + hops},
+		{"fields: ECN", "rules table-fields; flow 0 dport=85; > SEW; < SAE; > A; > PAE len=3; < AW; > PAW len=4; flow 1 dport=86; > SEW f=1"},
+		{"fields: compressed", "rules table-fields; > proto 108 data=%06%00%00%12abcd; > proto 108 data=%06%00%00%13abcd; > proto 108 data=%06%00%00%15abcd"},
+		{"fields6: hops", "v6; rules table-fields6; " + hops},
+		{"fields6: compressed", "v6; rules table-fields6; > proto 108 data=%06%00%00%12abcd; > proto 108 data=%06%00%00%15abcd"},
+		{"fields6: mobility", "v6; rules table-fields6; > proto 135 data=%3b%01%01%00%00%00%00%00aaaaaaaa; > proto 135 data=%3b%01%05%00%00%00%00%00aaaaaaaa"},
+	})
+	return append(bothFamilies(scripts(rows)), once...)
 }

@@ -78,6 +78,9 @@ func pieces() []*Script {
 			row{fmt.Sprintf("overlap %d backwards", o), fmt.Sprintf("> udp len=1000 frag=400 overlap=%d order=2.1.0; > udp", o)},
 		)
 	}
+	for _, p := range []string{"udp", "S", "proto 50", "gre", "icmp 8/0", "icmp 128/0"} {
+		rows = append(rows, row{"untracked " + p, fmt.Sprintf("rules untracked; > %s len=1000 frag=400; > %s len=100 frag=64 order=1.0", p, p)})
+	}
 	rows = append(rows,
 		row{"the end moves", "> udp len=1000 cuts=0-400,800-1008,400-800; > udp"},
 		row{"beyond the end", "> udp len=1000 cuts=800-1008,400-808,0-400"},

@@ -23,6 +23,37 @@ const observed = `
 const silent = `	chain mine { type filter hook input priority 0; policy drop; }
 `
 
+// untracked asks for nothing that flows know, so that rules see fragments: later ones
+// have no ports, but the kernel reads what is a word and lies where words may lie.
+const untracked = `table inet o {
+	chain first { type filter hook prerouting priority 0; policy accept;
+		th dport 0 counter
+		th dport != 0 counter
+		tcp dport != 80 counter
+		tcp flags & syn == 0 counter
+		tcp sequence 0 counter
+		tcp doff != 5 counter
+		tcp option maxseg exists counter
+		udp length 0 counter
+		udp length != 0 counter
+		icmp type != 8 counter
+		icmpv6 type != 128 counter
+		esp spi != 1 counter
+		@th,0,8 0 counter
+		@th,8,16 != 1 counter
+		@th,32,32 0 counter
+		@th,16,32 != 1 counter
+		@th,0,64 != 1 counter
+		th dport { 0-65535 } counter
+		th sport . th dport { 0 . 0 } counter
+		ip saddr . th dport { 0.0.0.0-255.255.255.255 . 0-65535 } counter
+		ip frag-off & 0x1fff != 0 counter
+		exthdr frag exists counter
+	}
+	chain forwarded { type filter hook forward priority 0; policy accept; counter; th dport 0-65535 counter; udp dport set 9 counter; }
+` + silent + `}
+`
+
 // rulesets by name. All observe.
 var rulesets = map[string]string{
 	"tables":    matching4,
@@ -31,6 +62,9 @@ var rulesets = map[string]string{
 
 	"table-ports": bridgePorts,
 	"table-rare":  rarely,
+
+	"table-fields":  fields + "-A PREROUTING -p udp -m udp --dport 81 -j TTL --ttl-set 10\n-A PREROUTING -p udp -m udp --dport 82 -j TTL --ttl-inc 250\n-A PREROUTING -p udp -m udp --dport 83 -j TTL --ttl-dec 200\n-A POSTROUTING -p udp -m udp --dport 84 -j TTL --ttl-dec 3\n-A POSTROUTING -p tcp -m tcp --dport 85 -j ECN --ecn-tcp-remove\nCOMMIT\n",
+	"table-fields6": fields + "-A PREROUTING -p udp -m udp --dport 81 -j HL --hl-set 10\n-A PREROUTING -p udp -m udp --dport 82 -j HL --hl-inc 250\n-A PREROUTING -p udp -m udp --dport 83 -j HL --hl-dec 200\n-A POSTROUTING -p udp -m udp --dport 84 -j HL --hl-dec 3\n-A PREROUTING -p mobility-header -m mh --mh-type 1:3\n-A PREROUTING -p mobility-header -m mh ! --mh-type 5\nCOMMIT\n",
 
 	"recent": remembering,
 	"observe": `table inet o {
@@ -47,6 +81,8 @@ var rulesets = map[string]string{
 	}
 }
 `,
+	"untracked":  untracked,
+	"mirror":     natTable(mirror),
 	"masquerade": natTable(`chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
 	"snat": natTable(`chain leaving { type nat hook postrouting priority srcnat;
 		oifname "wan" meta nfproto ipv4 snat ip to 203.0.113.200
@@ -108,6 +144,9 @@ var rulesets = map[string]string{
 	}`),
 	"synproxy":            proxyTable("timestamp sack-perm", ""),
 	"synproxy-plain":      proxyTable("", ""),
+	"synproxy-table":      proxyDump("--sack-perm --timestamp"),
+	"synproxy-table-ecn":  proxyDump("--sack-perm --timestamp --ecn"),
+	"synproxy-table-bare": proxyDump("--ecn"),
 	"synproxy-masquerade": proxyTable("timestamp sack-perm", `chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
 	"features":            features,
 	"live":                liveSets,
@@ -177,6 +216,23 @@ func proxyTable(offers, nat string) string {
 	}
 	` + nat + `
 }
+`
+}
+
+// proxyDump is proxyTable as a dump of iptables.
+func proxyDump(offers string) string {
+	return `*raw
+:PREROUTING ACCEPT
+-A PREROUTING -p tcp -m tcp --dport 80 --tcp-flags FIN,SYN,RST,ACK SYN -j CT --notrack
+COMMIT
+*filter
+:INPUT DROP
+:FORWARD ACCEPT
+-A FORWARD -p tcp -m tcp --dport 80 -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --mss 1400 --wscale 7 ` + offers + `
+-A FORWARD -p tcp -m tcp --tcp-flags FIN,RST NONE
+-A FORWARD -m conntrack --ctstate INVALID -j DROP
+-A INPUT -p tcp -m tcp --dport 80 -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --mss 1300 --wscale 5 ` + offers + `
+COMMIT
 `
 }
 

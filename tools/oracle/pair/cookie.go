@@ -19,6 +19,9 @@ type numbers struct{ seq, stamp uint32 }
 // are the time.
 const stampKeeps = 0x3f
 
+// ecn are ECE and CWR, which say nothing of what a segment is for.
+const ecn = 0xc0
+
 // segment is where the numbers of a TCP segment stand in a frame.
 type segment struct {
 	connection
@@ -35,7 +38,7 @@ func segmentOf(b []byte) (s segment, ok bool) {
 		return s, false
 	}
 	t := b[14+x.l4:]
-	s = segment{connection: connection{x.end(0), x.end(1)}, flags: t[13], sum: t[16:18], seq: t[4:8], ack: t[8:12]}
+	s = segment{connection: connection{x.end(0), x.end(1)}, flags: t[13] &^ ecn, sum: t[16:18], seq: t[4:8], ack: t[8:12]}
 	for o := t[20:min(len(t), int(t[12]>>4)*4)]; len(o) > 1 && o[0] != 0; {
 		if o[0] == 1 {
 			o = o[1:]

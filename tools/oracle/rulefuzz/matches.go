@@ -92,7 +92,7 @@ func (g *maker) has(f *field) bool {
 		return g.hook == "ingress" || g.wire
 	case strings.HasPrefix(f.text, "arp "), strings.HasPrefix(f.text, "fib") && g.wire:
 		return strings.HasPrefix(f.text, "arp ") && g.wire
-	case g.belowIP() && strings.HasPrefix(f.text, "ct "):
+	case g.flowless() && strings.HasPrefix(f.text, "ct "):
 		return false
 	case g.table.Family == "ip" && f.l3 == "ip6", g.table.Family == "ip6" && f.l3 == "ip":
 		return false

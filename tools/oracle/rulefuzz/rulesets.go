@@ -2,6 +2,7 @@ package rulefuzz
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -22,6 +23,8 @@ type maker struct {
 	nats    bool // some rules translate
 	frames  bool // some rules see frames below IP
 	wire    bool // the box is a wire
+	inside  bool // the chain in work is written in a rule
+	bare    bool // nothing asks for flows, so that rules see fragments
 	flows   int
 }
 
@@ -40,6 +43,8 @@ type Options struct {
 // Make makes the n-th case of a seed.
 func Make(seed uint64, n int, opt Options) *Case {
 	g := &maker{dice: newDice(seed, n), c: &Case{}, wire: opt.Wire, frames: opt.Wire}
+	g.bare = g.wire || g.chance(5)
+	opt.NAT = opt.NAT && !g.bare
 	for i := range fields {
 		g.weight += fields[i].weigh
 	}
@@ -64,7 +69,7 @@ func (g *maker) tableOf(n int, opt Options) {
 	g.c.Tables = append(g.c.Tables, g.table)
 	g.hooks = []string{pick(g.dice, "forward", "prerouting", "forward")}
 	for _, hook := range []string{"prerouting", "forward", "postrouting", "input", "output"} {
-		if g.chance(4) {
+		if g.chance(4) && !(g.bare && hook == "input") { // where the kernel sees datagrams, but a box what came
 			g.hooks = append(g.hooks, hook)
 		}
 	}
@@ -127,7 +132,7 @@ func (g *maker) chain(c *Chain, class, hook string, number int) {
 	}
 	for range 1 + g.IntN(pick(g.dice, 3, 8, 16)) {
 		r := g.rule()
-		for g.belowIP() && strings.Contains(strings.Join(r, " "), "ct ") { // there are no flows
+		for g.flowless() && asksFlows.MatchString(strings.Join(r, " ")) {
 			r = g.rule()
 		}
 		c.Rules = append(c.Rules, r)
@@ -168,6 +173,11 @@ func (g *maker) both() bool { return g.table.Family == "inet" || g.belowIP() }
 // belowIP says whether the table sees frames, and no flows.
 func (g *maker) belowIP() bool { return belowIP(g.table.Family) }
 
+// flowless says whether no rule of the table asks for flows.
+func (g *maker) flowless() bool { return g.bare || g.belowIP() }
+
+var asksFlows = regexp.MustCompile(`\b(ct |notrack)`)
+
 func belowIP(family string) bool { return family == "netdev" || family == "bridge" }
 
 func (g *maker) rule() []string {
@@ -176,10 +186,21 @@ func (g *maker) rule() []string {
 	if !g.both() {
 		s.l3 = g.table.Family
 	}
-	unequal, ether := false, false
+	unequal, ether, flags, beside := false, false, false, false
 	for range g.IntN(4) {
 		before := *s
 		m := g.match(s)
+		if mergeable(m) && strings.HasPrefix(m, "tcp flags ") {
+			if flags = true; beside { // nft 1.0.6 compares two neighbours at once: that the flags are these and no others
+				*s = before
+				continue
+			}
+		} else if mergeable(m) {
+			if beside = true; flags {
+				*s = before
+				continue
+			}
+		}
 		ether = ether || strings.HasPrefix(m, "ether ") && mergeable(m)
 		if mergeable(m) && strings.Contains(m, " != ") {
 			if unequal { // nft 1.0.6 compares two neighbours at once: that one of them differs
@@ -206,10 +227,28 @@ func (g *maker) rule() []string {
 			}
 		}
 	}
+	if !g.inside && g.chance(16) {
+		r = append(r, g.block())
+		if g.chance(3) { // which nothing comes to
+			return append(r, "counter")
+		}
+		return r
+	}
 	if len(r) == 0 || g.chance(2) {
 		r = append(r, g.last(s))
 	}
 	return r
+}
+
+// block makes a jump to a chain that is written in it.
+func (g *maker) block() string {
+	g.inside = true
+	defer func() { g.inside = false }()
+	text := pick(g.dice, "jump", "jump", "goto") + " { "
+	for range 1 + g.IntN(4) {
+		text += strings.Join(g.rule(), " ") + "; "
+	}
+	return text + "}"
 }
 
 // mergeable says whether nft 1.0.6 may compare a field together with one that

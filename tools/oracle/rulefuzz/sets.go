@@ -36,7 +36,7 @@ func (g *maker) declare() {
 	for i := range g.IntN(3) {
 		g.object("limit", fmt.Sprintf("lim%d", i), g.limit())
 	}
-	if !g.belowIP() && g.chance(3) {
+	if !g.flowless() && g.chance(3) {
 		g.trackers()
 	}
 	for i := range g.IntN(6) {
