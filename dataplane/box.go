@@ -52,7 +52,7 @@ type Box struct {
 	rules        *rules.Ruleset // in force
 	state        *State         // in force; nil: it is not known, or too large to be kept
 	judged       uint64         // packets walked under tables that were replaced since the last change of rules
-	poisoned     []*rules.Image // checking mode: retired generations
+	poisoned     []*rules.Image // checking mode: the last images that were retired
 	profiling    bool
 	cpus         []int // that the process may run on, if workers are pinned
 	done         sync.WaitGroup

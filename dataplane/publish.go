@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/sluice-net/sluice/dataplane/helper"
@@ -185,15 +186,22 @@ func (b *Box) publish(c change) (*Report, error) {
 	for _, t := range old {
 		gone := c
 		if b.cfg.Check && c.rules != nil {
-			// Kept, so that a late reader meets poison and not memory used anew.
+			// Kept for a while, so that a late reader meets poison and not memory used anew.
 			t.image.Poison()
 			b.poisoned = append(b.poisoned, t.image)
 			gone.rules = nil
+			if len(b.poisoned) > keptPoisoned {
+				errs = append(errs, b.poisoned[0].Free())
+				b.poisoned = slices.Delete(b.poisoned, 0, 1)
+			}
 		}
 		errs = append(errs, t.free(gone))
 	}
 	return r, errors.Join(errs...)
 }
+
+// keptPoisoned is how many images the checking mode keeps.
+const keptPoisoned = 16
 
 // adopt makes a published change the box's own. Held: b.control.
 func (b *Box) adopt(generation uint64, c change) {

@@ -1,11 +1,8 @@
 package flowtable
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 )
 
 // Limits of a Config.
@@ -156,20 +153,4 @@ func defaultBuckets(memory uint64) int {
 	default:
 		return max(1024, int(memory/16384/8))
 	}
-}
-
-// machineMemory returns MemTotal of /proc/meminfo in bytes; 0 when unknown.
-func machineMemory() uint64 {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	for line := range bytes.Lines(text) {
-		f := bytes.Fields(line)
-		if len(f) >= 2 && string(f[0]) == "MemTotal:" {
-			kb, _ := strconv.ParseUint(string(f[1]), 10, 64)
-			return kb << 10
-		}
-	}
-	return 0
 }

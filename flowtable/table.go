@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/sluice-net/sluice/perf"
 )
 
 // Table is the state that all workers share: configuration, hash secrets, the
@@ -55,7 +57,7 @@ func New(cfg Config) (*Table, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	cfg.size(machineMemory())
+	cfg.size(perf.MachineMemory())
 	t := &Table{cfg: cfg, keys: newKeys(cfg.HashKey), max: int64(cfg.Max), ms: ticks(&cfg.Timeouts)}
 	t.build.fail = cfg.fail
 	nothing := func() error { return nil }

@@ -1,6 +1,7 @@
 // Package perf holds what measures a running box and costs next to nothing
 // while it does: the clock, cycle readings, counters, stage accounts and
-// histograms. Faults, panics that keep their stack, are here as all packages know it.
+// histograms. Faults, panics that keep their stack, and what a
+// process that runs workers asks of the garbage collector are here as all packages know it.
 //
 // Terms: a tick is a millisecond in 32 bits; a cycle is one step of the CPU's
 // time-stamp counter (a nanosecond where there is none); a stage is a named
@@ -16,5 +17,5 @@
 //
 // Files in reading order: clock.go, cycles.go, cycles_amd64.go, cycles_amd64.s,
 // cycles_generic.go, counters.go, switches.go, stages.go, thread.go, histogram.go,
-// fault.go.
+// fault.go, heap.go.
 package perf

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,6 +16,7 @@ import (
 	"github.com/sluice-net/sluice/cmd/sluice/appliance"
 	"github.com/sluice-net/sluice/cmd/sluice/control"
 	"github.com/sluice-net/sluice/cmd/sluice/settings"
+	"github.com/sluice-net/sluice/perf"
 )
 
 // runFlags are the flags of `sluice run`. Those that were given win over the
@@ -140,7 +140,7 @@ func runBox(cmd *cobra.Command, set settings.Settings) error {
 		return failed(err)
 	}
 	defer func() { _ = log.Sync() }() // standard error need not know how
-	tuneMemory()
+	perf.TuneHeap()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends at once
@@ -168,17 +168,4 @@ func newLog(w io.Writer, level string) (*zap.Logger, error) {
 	enc.EncodeDuration = zapcore.StringDurationEncoder
 	enc.ConsoleSeparator = " "
 	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(enc), zapcore.Lock(zapcore.AddSync(w)), at)), nil
-}
-
-// heapGrowth is how far the Go heap may grow beyond what is in use before the
-// garbage collector works, in percent, unless the environment (GOGC) says
-// otherwise. Frames, flows and rules in force are not on this heap.
-const heapGrowth = 400
-
-// tuneMemory lets the garbage collector, which takes time from workers, run
-// seldom, but without letting the heap grow for as long as the box runs.
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
 }

@@ -7,20 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sluice-net/sluice/perf"
 	"github.com/sluice-net/sluice/tools/classbench"
 )
 
 // headers is the length of a trace, as in dpdk-test-acl's own examples.
 const headers = 65536
-
-// heapGrowth is what sluice run gives the garbage collector.
-const heapGrowth = 400
 
 // options are the command line.
 type options struct {
@@ -54,7 +51,7 @@ func main() {
 	flag.IntVar(&o.cpu, "cpu", 1, "CPU to look up on")
 	flag.BoolVar(&o.alone, "alone", false, "leave dpdk-test-acl out")
 	flag.Parse()
-	debug.SetGCPercent(heapGrowth)
+	perf.TuneHeap() // as sluice run
 	wanted := strings.Split(*what, ",")
 	for _, w := range wanted {
 		if !slices.Contains(names, w) {
