@@ -43,6 +43,7 @@ func (w *canon) tree(tree *nft.Ruleset, chains []*chainRef) {
 		for _, o := range t.Objects {
 			w.num(uint64(o.Kind))
 			w.str(o.Name)
+			w.num(uint64(w.helpers[o]))
 			if o.Limit != nil {
 				w.limit(o.Limit)
 			}

@@ -30,21 +30,16 @@ func policy(o *nft.Object) (flowtable.Timeouts, error) {
 	return p, nil
 }
 
-// timeout lowers `ct timeout set`. The packet has passed its tracker, so the
+// timeoutStep is that of `ct timeout set`. The packet has passed its tracker, so the
 // flow begins with the time of its first state (nft_ct_timeout_obj_eval). Ahead of the
-// tracker it is for the flow that the packet begins (xt_ct_target).
-func (lw *lowering) timeout(o *nft.Object, ahead bool) error {
-	p := &lw.ix.policies[lw.ix.policyOf[o]]
+// tracker, which shift says, it is for the flow that the packet begins (xt_ct_target).
+func (ix *index) timeoutStep(o *nft.Object) step {
+	p := &ix.policies[ix.policyOf[o]]
 	first := p.UDP
 	if o.Timeout.Proto == flowtable.ProtoTCP {
 		first = p.TCP[flowtable.TCPSynSent]
 	}
-	s := step{ins: ins{op: opTimeout, flag: o.Timeout.Proto, test: test{lo: uint64(first)}}, of: o}
-	if ahead {
-		s.shift = 1
-	}
-	lw.out.steps = append(lw.out.steps, s)
-	return nil
+	return step{ins: ins{op: opTimeout, flag: o.Timeout.Proto, test: test{lo: uint64(first)}}, of: o}
 }
 
 // setTimeout is opTimeout.
@@ -67,19 +62,18 @@ func (im *Image) setTimeout(in *ins, p *packet.Packet, env *Env) {
 // maxExpectSec is the longest time of an expectation.
 const maxExpectSec = 1 << 21
 
-// expectation lowers `ct expectation set`. The kernel takes the milliseconds in
+// expectStep is that of `ct expectation set`. The kernel takes the milliseconds in
 // which nft gives the time for seconds, so an expectation lives a thousand times
 // as long as the text says; here too.
-func (lw *lowering) expectation(o *nft.Object) error {
+func expectStep(o *nft.Object) (step, error) {
 	e := o.Expectation
 	if e.TimeoutMs == 0 {
-		return errorf(o.Pos, "ct expectation %s: a timeout of 0 is not supported", o.Name)
+		return step{}, errorf(o.Pos, "ct expectation %s: a timeout of 0 is not supported", o.Name)
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: ins{
+	return step{ins: ins{
 		op: opExpect, arg: uint32(e.Port), flag: e.Proto, shift: uint8(e.L3),
 		test: test{lo: min(e.TimeoutMs, maxExpectSec), span: uint64(e.Size)},
-	}})
-	return nil
+	}}, nil
 }
 
 // expect is opExpect: a new flow announces another one from its receiver to

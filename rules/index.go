@@ -151,8 +151,8 @@ func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
 func refuseSet(s *nft.Set) error {
 	refuse := func(what string) error { return errorf(s.Pos, "set %s: %s are not supported", s.Name, what) }
 	switch {
-	case s.HoldsObjects && s.ObjectKind > nft.ObjLimit:
-		return refuse("maps to such objects")
+	case s.HoldsObjects && s.ObjectKind == nft.ObjSecmark:
+		return refuse("maps to secmark objects")
 	}
 	return nil
 }

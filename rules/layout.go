@@ -211,7 +211,7 @@ const (
 	opNumgen    // mod span, offset lo; flag 1: random, else state arg
 	opHash      // mod span, offset lo, seed mask; flag 1: symmetric, else of the parts at data[arg:], shift of them
 	opDyn       // dyn* (flag) with the key from here on in changing set arg
-	opObject    // the object of kind flag that set arg gives for the key
+	opObject    // what the object is that set arg gives for the key, see objectWords
 	opTimeout   // policy arg, for protocol flag; lo seconds until a flow that begins is tracked again; shift: ahead of conntrack
 	opExpect    // protocol flag to port arg of family shift; lo seconds, at most span
 	opConnLimit // at most (flag 0) or more than (1) lo flows in state arg

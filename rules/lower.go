@@ -218,9 +218,13 @@ func (lw *lowering) stmt(st nft.Stmt) error {
 	case *nft.ObjectRef:
 		return lw.object(st)
 	case *nft.Limit, *nft.Quota, *nft.ConnLimit, *nft.Last:
-		return lw.state(st)
+		s, err := stateStep(st)
+		if err != nil {
+			return err
+		}
+		lw.out.steps = append(lw.out.steps, s)
 	case *nft.Synproxy:
-		lw.synproxy(st)
+		lw.out.steps = append(lw.out.steps, step{ins: synproxyIns(st)})
 	case *nft.FlowOffload:
 		// Every established flow has a plan; there is nothing to ask for.
 	default:
@@ -249,47 +253,36 @@ func (lw *lowering) object(st *nft.ObjectRef) error {
 		if err := lw.keys(st.Pos, st.Key, st.Set); err != nil {
 			return err
 		}
-		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opObject, flag: uint8(st.Kind)}, of: st.Set})
+		lw.out.steps = append(lw.out.steps, step{ins: ins{op: opObject}, of: st.Set})
 		return nil
 	}
-	if st.Object != nil {
-		switch st.Kind {
-		case nft.ObjHelper:
-			if arg, ok := lw.ix.helpers[st.Object]; ok {
-				flag := uint8(0)
-				if st.Ahead {
-					flag = 1
-				}
-				lw.add(opHelper, arg, flag)
-				return nil
-			}
-		case nft.ObjTimeout:
-			return lw.timeout(st.Object, st.Ahead)
-		case nft.ObjExpectation:
-			return lw.expectation(st.Object)
-		case nft.ObjSynproxy:
-			lw.synproxy(st.Object.Synproxy)
-			return nil
-		case nft.ObjCounter:
-			lw.named(opCounter, st.Object.Counter)
-			return nil
-		case nft.ObjLimit:
-			return lw.state(st.Object.Limit)
-		case nft.ObjQuota:
-			return lw.state(st.Object.Quota)
+	if st.Object == nil {
+		return errorf(st.Pos, "%s is not supported", nft.StmtName(st))
+	}
+	s, err := lw.ix.objectStep(st.Object)
+	if err != nil {
+		return err
+	}
+	if st.Ahead {
+		switch s.op {
+		case opHelper:
+			s.flag = 1
+		case opTimeout:
+			s.shift = 1
 		}
 	}
-	return errorf(st.Pos, "%s is not supported", nft.StmtName(st))
+	lw.out.steps = append(lw.out.steps, s)
+	return nil
 }
 
-// state is a statement with a memory.
-func (lw *lowering) state(st nft.Stmt) error {
+// stateStep is that of a statement with a memory.
+func stateStep(st nft.Stmt) (step, error) {
 	in := ins{op: opQuota}
 	switch st := st.(type) {
 	case *nft.Limit:
 		var err error
 		if in, err = limitIns(st, 0); err != nil {
-			return err
+			return step{}, err
 		}
 	case *nft.Quota:
 		if in.mask = st.Bytes; st.Over {
@@ -300,8 +293,7 @@ func (lw *lowering) state(st nft.Stmt) error {
 	case *nft.Last:
 		in.op = opLast
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: in, of: st})
-	return nil
+	return step{ins: in, of: st}, nil
 }
 
 // verdictOp returns the instruction of a verdict. Continue is opNext.

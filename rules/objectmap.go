@@ -15,8 +15,8 @@ type objects struct {
 	rows  []uint64 // objectWords for each
 }
 
-// objectWords is the size of a row: the number of the object's counter or state, and
-// what the instruction of a limit or quota has.
+// objectWords is the size of a row, which is the object's instruction: its arg, its
+// op, flag and shift in a byte each, and its test.
 const objectWords = 5
 
 // objectsOf makes the rows of objects of a map.
@@ -29,27 +29,43 @@ func (ix *index) objectsOf(s *nft.Set, names []string) (objects, error) {
 		}
 	}
 	for _, name := range names {
-		o := by[name]
 		var row [objectWords]uint64 // of what no element names any more: nobody asks
-		switch {
-		case o == nil:
-		case o.Kind == nft.ObjCounter:
-			row[0] = uint64(ix.slots[o.Counter])
-		case o.Kind == nft.ObjQuota:
-			row[0], row[2] = uint64(ix.slots[o.Quota]), o.Quota.Bytes
-			if o.Quota.Over {
-				row[1] = 1
-			}
-		case o.Kind == nft.ObjLimit:
-			in, err := limitIns(o.Limit, ix.slots[o.Limit])
+		if o := by[name]; o != nil {
+			s, err := ix.objectStep(o)
 			if err != nil {
 				return out, err
 			}
-			row = [objectWords]uint64{uint64(in.arg), uint64(in.flag), in.mask, in.lo, in.span}
+			if s.of != nil {
+				s.arg = ix.numberOf(nil, s.of, s.op)
+			}
+			row = [objectWords]uint64{uint64(s.arg), uint64(s.op) | uint64(s.flag)<<8 | uint64(s.shift)<<16, s.mask, s.lo, s.span}
 		}
 		out.rows = append(out.rows, row[:]...)
 	}
 	return out, nil
+}
+
+// objectStep is what the use of an object comes to, by its name or by a map.
+func (ix *index) objectStep(o *nft.Object) (step, error) {
+	switch o.Kind {
+	case nft.ObjCounter:
+		return step{ins: ins{op: opCounter}, of: o.Counter}, nil
+	case nft.ObjLimit:
+		return stateStep(o.Limit)
+	case nft.ObjQuota:
+		return stateStep(o.Quota)
+	case nft.ObjHelper:
+		if arg, ok := ix.helpers[o]; ok {
+			return step{ins: ins{op: opHelper, arg: arg}}, nil
+		}
+	case nft.ObjTimeout:
+		return ix.timeoutStep(o), nil
+	case nft.ObjExpectation:
+		return expectStep(o)
+	case nft.ObjSynproxy:
+		return step{ins: synproxyIns(o.Synproxy)}, nil
+	}
+	return step{}, errorf(o.Pos, "%s %s is not supported", o.Kind, o.Name)
 }
 
 // objectAt returns the row of the object that a value says.
@@ -67,18 +83,29 @@ func (im *Image) object(in *ins, p *packet.Packet, env *Env, rule uint32) bool {
 	if len(w) < objectWords {
 		return false
 	}
-	own := ins{arg: uint32(w[0]), flag: uint8(w[1]), test: test{mask: w[2], lo: w[3], span: w[4]}}
-	switch nft.ObjectKind(in.flag) {
-	case nft.ObjQuota:
+	own := ins{op: uint8(w[1]), arg: uint32(w[0]), flag: uint8(w[1] >> 8), shift: uint8(w[1] >> 16), test: test{mask: w[2], lo: w[3], span: w[4]}}
+	switch own.op {
+	case opQuota:
 		return im.quota(&own, p)
-	case nft.ObjLimit:
+	case opLimit:
 		return im.limit(&own, p, env.Nanos)
-	}
-	if uint(own.arg) < uint(len(im.counters)) {
-		c := &im.counters[own.arg]
-		c.Packets++
-		c.Bytes += uint64(p.Bytes)
-		env.Trail.opened(rule)
+	case opHelper:
+		setHelper(&own, p, env)
+	case opTimeout:
+		im.setTimeout(&own, p, env)
+	case opExpect:
+		return im.expect(&own, p, env)
+	case opSynproxy:
+		return synproxy(&own, p, env)
+	case opCounter:
+		if uint(own.arg) < uint(len(im.counters)) {
+			c := &im.counters[own.arg]
+			c.Packets++
+			c.Bytes += uint64(p.Bytes)
+			env.Trail.opened(rule)
+		}
+	default:
+		return false
 	}
 	return true
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
-// synproxy lowers a synproxy statement or object.
-func (lw *lowering) synproxy(st *nft.Synproxy) {
+// synproxyIns is the instruction of a synproxy statement or object.
+func synproxyIns(st *nft.Synproxy) ins {
 	in := ins{op: opSynproxy, shift: st.Wscale, test: test{lo: uint64(st.MSS)}}
 	mss, scale := st.Given()
 	for _, x := range [...]struct {
@@ -18,7 +18,7 @@ func (lw *lowering) synproxy(st *nft.Synproxy) {
 			in.flag |= x.bit
 		}
 	}
-	lw.out.steps = append(lw.out.steps, step{ins: in})
+	return in
 }
 
 // synproxy is opSynproxy. The rule ends for what is not TCP, and goes on for

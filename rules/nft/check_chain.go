@@ -240,7 +240,7 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 		kind = "map"
 	}
 	if !b.hasType {
-		c.failToken(&b.brace, "%s definition does not specify key", kind)
+		c.failToken(&b.whole, "set definition does not specify key") // of maps too
 	}
 	if b.size > 1<<32-1 {
 		c.fail(at, "Value %d is too large", b.size)
@@ -391,7 +391,7 @@ func (c *checker) addElements(t *Table, s *Set, r *raw, create bool) {
 			c.checkTarget(t, v, keyOf(e.at))
 		}
 		if s.HoldsObjects && t.object(s.ObjectKind, e.Object) == nil {
-			c.fail(e.at, "Could not process rule: %s", noEntry)
+			c.fail(keyOf(e.at), "Could not process rule: %s", noEntry)
 		}
 	}
 	if l := c.live(s); l != nil {

@@ -246,7 +246,7 @@ func (k *ruleCheck) literal(r *raw, s *Set) *Set {
 			k.checkTarget(k.table, e.Verdict, keyOf(e.at))
 		}
 		if s.HoldsObjects && k.table.object(s.ObjectKind, e.Object) == nil {
-			k.fail(r, "Could not process rule: %s", noEntry)
+			k.fail(keyOf(e.at), "Could not process rule: %s", noEntry)
 		}
 	}
 	k.settle(s, els)

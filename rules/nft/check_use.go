@@ -48,6 +48,7 @@ func (k *ruleCheck) objectUse(n *objectNode) Stmt {
 		es, ts := k.keyExprs(v.kids[0])
 		st.Key = joined(es)
 		st.Set = k.mapSet(v, es, ts, &Set{HoldsObjects: true, ObjectKind: n.kind})
+		st.Kind = st.Set.ObjectKind // whatever the statement says
 	default:
 		k.fail(v, "a name of a %s is needed", n.kind)
 	}
@@ -79,7 +80,9 @@ func (k *ruleCheck) mapSet(r *raw, es []Expr, ts []*Type, want *Set) *Set {
 		panic(bail{})
 	}
 	switch {
-	case s.HoldsObjects != want.HoldsObjects || s.HoldsObjects && s.ObjectKind != want.ObjectKind:
+	case want.HoldsObjects && !s.HoldsObjects:
+		k.fail(lit, "Expression is not a map with objects")
+	case s.HoldsObjects && !want.HoldsObjects:
 		k.fail(lit, "Expression is not a map of that kind")
 	case !s.HoldsObjects && !sameData2(s.Data, want.Data):
 		k.fail(lit, "datatype mismatch: map gives %s, %s is needed", describeKey(s.Data), describeKey(want.Data))

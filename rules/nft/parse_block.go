@@ -79,7 +79,7 @@ type setBlock struct {
 	policy   string
 	elements *raw
 	hasType  bool
-	brace    token
+	whole    token // where errors about all of it are: its name in a table's block, else its own block
 }
 
 // families are the families of tables. Those of arp are not supported.
@@ -257,9 +257,9 @@ func (p *parser) parseAdd(c *command) {
 		}
 	case "set", "map":
 		c.set = &setBlock{name: c.name, isMap: c.object == "map"}
-		c.set.brace = p.expect("{")
+		c.set.whole = p.expect("{")
 		p.parseSet(c.set, true)
-		c.set.brace.end = p.inside
+		c.set.whole.end = p.inside
 	case "element":
 		c.elements = p.parseSetLiteral()
 	case "rule":
@@ -358,10 +358,10 @@ func (p *parser) parseTable(b *tableBlock) {
 		case t.is("set"), t.is("map"):
 			p.take()
 			s := &setBlock{name: p.name(), isMap: t.text == "map"}
-			s.brace = p.expect("{")
+			s.whole = s.name
+			p.expect("{")
 			b.sets = append(b.sets, s)
 			p.parseSet(s, false)
-			s.brace.end = p.inside
 		case t.is("comment"):
 			b.comment = p.comment(b.comment)
 		case t.is("flags"):

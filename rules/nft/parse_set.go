@@ -73,12 +73,14 @@ func (p *parser) parseSetType(s *setBlock, typeof bool) {
 	p.expect(":")
 	s.ranges = p.accept("interval")
 	at := *p.peek()
-	if k, ok := p.objectKind(); ok && !s.ranges {
-		if typeof || k >= ObjHelper && k != ObjSynproxy && k != ObjSecmark {
-			p.fail(&at, "syntax error, unexpected %s", at.what())
+	if !typeof && !s.ranges { // what is of the type of `ct helper` is a name, and no object
+		if k, ok := p.objectKind(); ok {
+			if k >= ObjHelper && k != ObjSynproxy && k != ObjSecmark {
+				p.fail(&at, "syntax error, unexpected %s", at.what())
+			}
+			s.objects, s.kind, s.hasType = true, k, true
+			return
 		}
-		s.objects, s.kind, s.hasType = true, k, true
-		return
 	}
 	if typeof && !p.peek().is("verdict") {
 		s.dataExpr = p.parseSelectorConcat()

@@ -122,6 +122,8 @@ func (v *validation) hook(ch *Chain, b *Base) {
 				ok = b.Type == TypeFilter && b.Hook == HookPrerouting
 			case *Synproxy:
 				ok = b.Hook == HookInput || b.Hook == HookForward
+			case *ObjectRef: // the same, of an object (nft_objref_validate)
+				ok = st.Kind != ObjSynproxy || b.Hook == HookInput || b.Hook == HookForward
 			case *Reject:
 				ok = b.Hook != HookPostrouting && b.Hook != HookEgress
 			}
@@ -150,6 +152,10 @@ func standsAnywhere(st Stmt) bool {
 	switch st := st.(type) {
 	case *NAT, *TProxy, *Synproxy, *Reject, *VMap:
 		return false
+	case *ObjectRef:
+		if st.Kind == ObjSynproxy {
+			return false
+		}
 	case *Verdict:
 		if st.Chain != "" || st.Block != nil {
 			return false

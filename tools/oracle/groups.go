@@ -13,7 +13,7 @@ func allScripts() []*Script {
 		{"tcp-reset", tcpReset()}, {"tcp-pickup", tcpPickup()}, {"tcp-broken", tcpBroken()},
 		{"datagram", datagrams()}, {"stream", streams()}, {"self", toThemselves()}, {"expiry", expiries()}, {"icmp", pings()}, {"icmp-error", icmpErrors()},
 		{"sctp", associations()}, {"fragment", pieces()}, {"nat", translated()}, {"refusal", refusals()},
-		{"helper", helpers()}, {"rules", ruleFeatures()}, {"elements", liveElements()}, {"given", givenElements()}, {"counts", counts()}, {"priority", classes()}, {"copies", copied()}, {"egress", sentOn()}, {"hops", hops()}, {"iptables", tables()}, {"matches", matchRows()}, {"recent", recents()}, {"trace", traces()}, {"synproxy", proxies()},
+		{"helper", helpers()}, {"rules", ruleFeatures()}, {"elements", liveElements()}, {"given", givenElements()}, {"counts", counts()}, {"priority", classes()}, {"copies", copied()}, {"egress", sentOn()}, {"hops", hops()}, {"iptables", tables()}, {"matches", matchRows()}, {"recent", recents()}, {"trace", traces()}, {"synproxy", proxies()}, {"objects", byMaps()},
 	} {
 		seen := map[string]bool{}
 		for _, s := range group.scripts {

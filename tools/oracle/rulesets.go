@@ -137,6 +137,7 @@ var rulesets = map[string]string{
 }
 `,
 	"helper":            helperTable(``),
+	"helper-map":        helpersByMap.Replace(helperTable(``)),
 	"helper-masquerade": helperTable(`chain leaving { type nat hook postrouting priority srcnat; oifname "wan" masquerade; }`),
 	"helper-dnat": helperTable(`chain coming { type nat hook prerouting priority dstnat;
 		iifname "wan" ip daddr 203.0.113.1 tcp dport { 21, 6667 } dnat ip to 10.77.11.2
@@ -144,6 +145,7 @@ var rulesets = map[string]string{
 	}`),
 	"synproxy":            proxyTable("timestamp sack-perm", ""),
 	"synproxy-plain":      proxyTable("", ""),
+	"synproxy-map":        proxiesByMap.Replace(proxyTable("timestamp sack-perm", "")),
 	"synproxy-table":      proxyDump("--sack-perm --timestamp"),
 	"synproxy-table-ecn":  proxyDump("--sack-perm --timestamp --ecn"),
 	"synproxy-table-bare": proxyDump("--ecn"),
@@ -153,6 +155,7 @@ var rulesets = map[string]string{
 	"given":               givenSets,
 	"given-short":         strings.ReplaceAll(givenSets, "timeout 3h", "timeout 200ms"),
 	"counting":            counting,
+	"counting-map":        timeoutsByMap.Replace(counting),
 	"priorities":          priorities,
 	"hops":                hopRules,
 	"copying":             copying,
