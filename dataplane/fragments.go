@@ -15,6 +15,10 @@ import (
 // fragment sends a fragment to the worker that reassembles its datagram, and
 // walks the datagram when it is whole.
 func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
+	if p.Family == flowtable.FamilyIPv6 && int(p.Frag)+fragHeader > int(p.End) { // the header itself is cut off
+		w.drop(p, packet.DropFragment)
+		return
+	}
 	if came == parcelNone && len(w.out) > 1 {
 		if to := w.table.Owner(w.frags.Hash(p)); to != w.id {
 			w.handOver(p, to, parcelFragment)

@@ -190,8 +190,8 @@ func (b *block) emitBody(r *rule, answers uint64) {
 		s := &r.steps[i]
 		b.ins = append(b.ins, s.ins)
 		in := &b.ins[len(b.ins)-1]
-		if i < r.lead { // the head has asked for all of it
-			in.need, in.needMask = 0, 0
+		if i < r.lead { // the head has asked for all of it, but a gate that cannot
+			in.need, in.needMask = in.need&factUnread, in.needMask&factUnread
 		}
 		if s.words != nil {
 			in.arg = uint32(len(b.data))

@@ -21,25 +21,27 @@ type walk struct {
 
 // begin fills a walk.
 func (w *walk) begin(p *packet.Packet) {
-	proto, astray := p.Proto, uint64(0)
+	proto, kind := p.Proto, uint64(factUnread)
 	w.data = p.Data[:min(int(p.End), len(p.Data))]
 	w.base = [4]uint{0, noHeader, noHeader, noHeader}
 	if len(w.data) >= 8 {
 		w.lim = uint(len(w.data)) - 8
 		if p.Family != flowtable.FamilyNone {
 			w.base[srcNetwork] = uint(p.L3)
-			if p.AH != 0 {
+			switch {
+			case p.AH != 0:
 				// As in nft_set_pktinfo_ipv6: rules stop at the authentication header.
-				proto, w.base[srcTransport] = protoAH, uint(p.AH)
-			} else if transport(p) {
-				w.base[srcTransport] = uint(p.L4)
-			} else if p.Family == flowtable.FamilyIPv6 && p.Flags&packet.FlagLaterFrag != 0 && !extension(p.Proto) {
+				proto, w.base[srcTransport], kind = protoAH, uint(p.AH), 0
+			case p.L4 <= p.L3 || p.Flags&packet.FlagNoProto != 0:
+			case p.Flags&packet.FlagLaterFrag == 0:
+				w.base[srcTransport], kind = uint(p.L4), 0
+			case p.Family == flowtable.FamilyIPv6:
 				// Linux finds no transport header in it, and reads a word that lies as
 				// words do from the IP header's start on, see factAstray
 				// (nft_set_pktinfo_ipv6, nft_payload_fast_eval).
-				w.base[srcTransport], astray = uint(p.L3), factAstray
-			} else if p.Family == flowtable.FamilyIPv4 && p.L4 > p.L3 {
-				w.base[srcTransport], astray = uint(p.L4), factAstray // the same, of what is no header
+				w.base[srcTransport], kind = uint(p.L3), factAstray
+			default:
+				w.base[srcTransport], kind = uint(p.L4), factAstray // the same, of what is no header
 			}
 		} else if p.L3 != 0 {
 			w.base[srcNetwork] = uint(p.L3) // ARP and such, which chains below IP see
@@ -49,22 +51,7 @@ func (w *walk) begin(p *packet.Packet) {
 		w.base[srcLink] = noHeader
 	}
 	w.open = 0
-	w.facts = astray | uint64(proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
-}
-
-// extension says whether a number is that of an IPv6 extension header.
-func extension(proto uint8) bool {
-	switch proto {
-	case 0, 43, 44, protoAH, 60:
-		return true
-	}
-	return false
-}
-
-// transport says whether the packet has a transport header, or the beginning of
-// one: rules read what is there.
-func transport(p *packet.Packet) bool {
-	return p.Flags&packet.FlagLaterFrag == 0 && (p.Flags&packet.FlagL4 != 0 || p.L4 > p.L3)
+	w.facts = kind | uint64(proto)<<factProto | uint64(p.Family&0xf)<<factFamily | uint64(state(p))<<factState
 }
 
 // state is the bit of `ct state`. A packet without an entry is invalid unless it

@@ -91,6 +91,7 @@ const (
 	factProto       = 0       // 8 bits: transport protocol
 	factFamily      = 8       // 4 bits: NFPROTO_IPV4 or NFPROTO_IPV6
 	factAstray      = 1 << 12 // Linux reads words of a later fragment that are no header, of IPv6 from the IP header on
+	factUnread      = 1 << 13 // rules find no transport protocol: no meta l4proto. In a classifier's key the bit is factSport
 	factNever       = 1 << 15 // never set: a need that nobody has
 	factState       = 16      // 7 bits: ct state
 	needProto       = 0x00ff
@@ -110,8 +111,7 @@ const (
 	srcProtocol
 	srcPkttype
 	srcPriority
-	srcEther  // the type of all interfaces
-	srcFramed // 0, of what has a transport protocol: nothing else has it
+	srcEther // the type of all interfaces
 	srcIif
 	srcOif
 	srcIiftype

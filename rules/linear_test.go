@@ -359,7 +359,7 @@ func (l *twin) value(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
 		case nft.MetaMark:
 			return num(uint64(p.Mark))
 		case nft.MetaL4proto:
-			return num(uint64(p.Proto))
+			return big.NewInt(int64(p.Proto)), p.Flags&packet.FlagNoProto == 0
 		case nft.MetaNfproto:
 			return num(uint64(p.Family))
 		case nft.MetaProtocol:
@@ -470,14 +470,14 @@ func (l *twin) payload(f *nft.Field, p *packet.Packet) (*big.Int, bool) {
 		start = int(p.L4)
 		if p.Flags&packet.FlagLaterFrag != 0 {
 			// As Linux reads a later fragment: words, as they lie there; of IPv6 from the IP
-			// header on, if what the fragment says it is of is no extension header.
+			// header on, if it has a protocol.
 			from, to := int(f.Offset)/8, (int(f.Offset+f.Length)+7)/8
 			word := slices.Contains([]int{1, 2, 4}, to-from) && from%(to-from) == 0
 			if !word {
 				return nil, false
 			}
 			if p.Family == flowtable.FamilyIPv6 {
-				if slices.Contains([]uint8{0, 43, 44, 51, 60}, p.Proto) {
+				if p.Flags&packet.FlagNoProto != 0 {
 					return nil, false
 				}
 				start = int(p.L3)

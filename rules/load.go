@@ -50,8 +50,6 @@ func (im *Image) scalar(src uint8, p *packet.Packet, env *Env) (uint64, bool) {
 		return uint64(protocol(p)), true
 	case srcEther:
 		return linkEther, true
-	case srcFramed:
-		return 0, p.Family != flowtable.FamilyNone && p.L4 > p.L3
 	case srcPkttype:
 		return pkttype(p), true
 	case srcPriority:

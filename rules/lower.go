@@ -102,9 +102,6 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 	if o.src == srcIiftype && o.mask[1] != 0 && lw.ref.table.Family == nft.FamilyBridge {
 		o.src = srcEther // Linux asks the device that has the frame, and there is one at every hook
 	}
-	if o.proto && below(lw.ref.table.Family) {
-		lw.load(opTest, operand{src: srcFramed}, step{})
-	}
 	if o.frame != 0 {
 		lw.frame(o.frame)
 	}

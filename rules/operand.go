@@ -42,7 +42,6 @@ type operand struct {
 	guard guard
 	types []byte // icmp types, one of which the packet must have
 	frame uint16 // the EtherType that the frame must have; 0: any
-	proto bool   // it is the transport protocol, which not every frame has
 	link  uint8  // how it is about Ethernet: linkHeader, linkType; 0: not by name
 }
 
@@ -159,7 +158,7 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 		return scalar(srcMark, 0, 32), nil
 	case nft.MetaL4proto:
 		o := scalar(srcFacts, factProto, 8)
-		o.proto = true
+		o.guard = guard{0, factUnread}
 		return o, nil
 	case nft.MetaNfproto:
 		o := scalar(srcFacts, factFamily, 8)

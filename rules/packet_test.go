@@ -115,6 +115,9 @@ func (k pk) packet(tb testing.TB) *packet.Packet {
 	switch {
 	case k.later:
 		p.Flags |= packet.FlagFragment | packet.FlagLaterFrag
+		if family == flowtable.FamilyIPv6 && packet.Extension(proto) {
+			p.Flags |= packet.FlagNoProto
+		}
 	case known && !k.short:
 		p.Flags |= packet.FlagL4
 	}

@@ -356,6 +356,9 @@ func (g *gen) packet() *packet.Packet {
 			k.proto, k.typ = 58, pick[uint8](g, 1, 128, 129, 135)
 		}
 	}
+	if k.later && g.one(2) {
+		k.proto = 60
+	}
 	if k.info < flowtable.InfoUntracked && !g.one(5) {
 		a, b := netip.MustParseAddr(k.src), netip.MustParseAddr(k.dst)
 		ct := &flowtable.Entry{Status: g.r.Uint32() & 0x1fff, Mark: g.r.Uint32() % 8, Expires: g.r.Uint32() % 2000}

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"sync/atomic"
 
+	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/rules/classify"
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -159,7 +160,7 @@ func (r *rule) plainOf(fixedProto bool) plain {
 	g := guard{}
 	for i := range r.steps[:r.lead] {
 		s := &r.steps[i]
-		g = g.and(guard{s.need, s.needMask})
+		g = g.and(guard{s.need &^ factUnread, s.needMask &^ factUnread})
 		if s.neg != 0 || i >= 64 {
 			continue
 		}
@@ -196,6 +197,8 @@ func (s *step) fact(fixedProto bool) (guard, bool) {
 		return guard{}, false
 	}
 	switch {
+	case s.needMask&factUnread != 0 && (s.mask != needProto || packet.Extension(uint8(s.lo))):
+		return guard{}, false // where a packet's headers break off, see factUnread
 	case s.src == srcFacts && s.mask&^(needProto|needFamily) == 0 && s.lo&^s.mask == 0:
 		return guard{uint16(s.lo), uint16(s.mask)}, true
 	case s.src == srcNetwork && s.end == 10 && s.isFamily(nft.FamilyIP) && s.mask == 0xff && s.lo <= 0xff && fixedProto:

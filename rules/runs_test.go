@@ -58,7 +58,7 @@ func plainRules(g *gen, n int) []string {
 		add(3, "%s sport %s%d", proto, op(), pick(g, poolPorts...))
 		add(6, "%s dport %d-%d", proto, 1+g.r.IntN(100), 100+g.r.IntN(60000))
 		if proto == "th" && fixed == "" {
-			add(3, "meta l4proto %s", pick(g, "tcp", "udp", "icmp"))
+			add(3, "meta l4proto %s%s", pick(g, "", "", "!= "), pick(g, "tcp", "udp", "icmp", "60"))
 		}
 		add(9, "ct state %s", pick(g, "new", "established,related", "invalid"))
 		add(9, `iifname "%s"`, pick(g, "eth0", "lan0"))

@@ -63,6 +63,8 @@ func TestText(t *testing.T) {
 		{"what stands where a later fragment would have a port", "tcp dport != 80 accept\ntcp dport 80 accept\nip protocol tcp accept", pk{later: true}, Accept, 2},
 		{"later fragment of IPv6 has no ports", "tcp dport 80 accept\nip6 nexthdr 6 accept", six(pk{later: true}), Accept, 2},
 		{"later fragment has no field that is no word", "@th,16,32 != 1 accept\n@th,8,16 != 1 accept\nip protocol tcp accept", pk{later: true}, Accept, 3},
+		{"later fragment of IPv6 of another extension header has no protocol", "meta l4proto != 1 accept\nmeta l4proto 60 accept\nmeta l4proto { 1-100 } accept\nip6 nexthdr 60 accept", six(pk{later: true, proto: 60}), Accept, 4},
+		{"later fragment of IPv4 has one", "meta l4proto 60 accept", pk{later: true, proto: 60}, Accept, 1},
 		{"cut header has no ports", "tcp dport 80 accept\nmeta l4proto tcp accept", pk{short: true}, Accept, 2},
 		{"th ports of udp", "th dport 53 accept", pk{proto: udp, dport: 53}, Accept, 1},
 		{"prefix", "ip saddr 10.0.0.0/31 accept", pk{}, Accept, 1},

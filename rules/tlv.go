@@ -107,13 +107,17 @@ func scanOptions(b []byte, at uint, code uint8) (uint, uint, bool) {
 func findHeader(b []byte, l3 uint, code uint8) (uint, uint, bool) {
 	next, at, n := b[l3+6], l3+40, uint(len(b))
 	for {
-		if !extension(next) {
+		if !packet.Extension(next) {
 			if next == code && next != 59 && at < n {
 				return at, n - at, true
 			}
 			return 0, 0, true
 		}
-		if at+8 > n {
+		need := uint(2) // it need not be whole
+		if next == 43 || next == 44 {
+			need = 4
+		}
+		if at+need > n {
 			return 0, 0, false
 		}
 		size := uint(b[at+1])*8 + 8

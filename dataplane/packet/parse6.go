@@ -33,7 +33,8 @@ type walkEnd uint8
 const (
 	walkFound  walkEnd = iota // next is a transport protocol
 	walkLater                 // a fragment header with an offset: no transport header here
-	walkBroken                // the chain runs out of bytes, or ends in "no next header"
+	walkBroken                // the chain runs out of bytes
+	walkNone                  // the chain ends in "no next header"
 	walkRefuse                // too many headers, or a fragment inside a fragment
 )
 
@@ -41,7 +42,7 @@ const (
 type chain struct {
 	off  int    // where the walk ended
 	frag int    // offset of the header of a true fragment; 0 is none
-	atom int    // offset of the last fragment header of a whole datagram; 0 is none
+	atom int    // offset of the last fragment header, which may be cut off; 0 is none
 	auth int    // offset of the first authentication header; 0 is none
 	info uint16 // that header's offset and more-fragments word
 	next uint8  // protocol at off
@@ -49,32 +50,28 @@ type chain struct {
 }
 
 // walkIPv6 follows the extension headers of the datagram b, whose fixed header
-// is whole. Offsets count from its start. Of a quoted packet a header need not be
-// whole either, if it is there far enough to say what follows
-// (ipv6_skip_exthdr): off may then be beyond b.
+// is whole. Offsets count from its start. A header need not be whole if it is there
+// far enough to say what follows (ipv6_skip_exthdr): off may be beyond b. quoted
+// says that b is a packet in an ICMP error.
 func walkIPv6(b []byte, quoted bool) chain {
 	c := chain{off: ip6Len, next: b[6]}
 	for range maxExtHeaders {
-		size := 0
+		need, size := 2, fragHeaderLen
 		switch c.next {
-		case extHopByHop, extRouting, extDest:
-			size = 8
-		case extAuth:
-			size = 4
+		case extHopByHop, extDest, extAuth:
+		case extRouting:
+			if !quoted {
+				need = 4 // ipv6_find_hdr wants that much, for rules
+			}
 		case extFragment:
-			size = fragHeaderLen
+			if need = 4; !quoted && len(b) > ip6Len && c.off <= len(b) {
+				c.atom = c.off // nf_ct_frag6_gather comes to it, whole or not
+			}
 		case extNone:
-			c.end = walkBroken
+			c.end = walkNone
 			return c
 		default:
 			return c
-		}
-		need := 8
-		if quoted {
-			need = 2
-			if c.next == extFragment {
-				need = 4
-			}
 		}
 		if c.off+need > len(b) {
 			c.end = walkBroken
@@ -87,7 +84,6 @@ func walkIPv6(b []byte, quoted bool) chain {
 				c.end = walkRefuse
 				return c
 			}
-			c.atom = c.off
 			if info := be16(h[2:4]); info&0xfff9 != 0 {
 				c.frag, c.info = c.off, info
 				if info&0xfff8 != 0 {
@@ -104,10 +100,6 @@ func walkIPv6(b []byte, quoted bool) chain {
 			}
 		default:
 			size = (int(h[1]) + 1) * 8
-		}
-		if c.off+size > len(b) && !quoted {
-			c.end = walkBroken
-			return c
 		}
 		c.next = h[0]
 		c.off += size
@@ -152,27 +144,12 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 			p.Flags |= FlagExtHeaders
 		}
 	}
-	p.Family = flowtable.FamilyIPv6
-	p.Proto = c.next
-	p.End = uint32(l3 + total)
-	p.L4 = uint16(l3 + c.off)
-	p.L4Payload = p.L4
-	p.Bytes = uint32(total)
-	if c.auth != 0 {
-		p.AH = uint16(l3 + c.auth)
-	}
-
-	if c.atom != 0 {
-		p.Frag = uint16(l3 + c.atom)
-	}
+	lead6(p, &c, l3, total)
 	if c.frag != 0 {
 		p.Flags |= FlagFragment
 		p.Frag = uint16(l3 + c.frag)
 		p.Reason = flowtable.ReasonFragment
-		switch c.end {
-		case walkLater:
-			p.Flags |= FlagLaterFrag
-		case walkFound:
+		if c.end == walkFound {
 			markHeader(p)
 		}
 		return DropNone
@@ -184,6 +161,39 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 	addresses6(p, h)
 	parseTransport(p, t, b[c.off:], total-c.off)
 	return DropNone
+}
+
+// Extension says whether a protocol number is that of an IPv6 extension header
+// that another one follows.
+func Extension(proto uint8) bool {
+	switch proto {
+	case extHopByHop, extRouting, extFragment, extAuth, extDest:
+		return true
+	}
+	return false
+}
+
+// lead6 notes in p what leads to the transport header of a datagram of total bytes
+// at l3, through whose headers c has walked.
+func lead6(p *Packet, c *chain, l3, total int) {
+	p.Family = flowtable.FamilyIPv6
+	p.Proto = c.next
+	p.End = uint32(l3 + total)
+	c.off = min(c.off, total)
+	p.L4 = uint16(l3 + c.off)
+	p.L4Payload = p.L4
+	p.Bytes = uint32(total)
+	if c.auth != 0 {
+		p.AH = uint16(l3 + c.auth)
+	} else if c.end == walkBroken || c.end == walkLater && Extension(c.next) {
+		p.Flags |= FlagNoProto
+	}
+	if c.atom != 0 {
+		p.Frag = uint16(l3 + c.atom)
+	}
+	if c.end == walkLater {
+		p.Flags |= FlagLaterFrag
+	}
 }
 
 // addresses6 begins the tuple of p, whose fixed header is h.

@@ -200,7 +200,10 @@ func TestParseInvalid(t *testing.T) {
 		{"first fragment6 cut in its headers", []Layer{Ether{}, h6, Fragment{More: true}, Ext{Kind: DestOpts, Len: Say(9)}}, flowtable.KindInvalid, flowtable.ReasonFragment, FlagFragment | FlagExtHeaders},
 		{"last fragment6", []Layer{Ether{}, h6, Fragment{Offset: 1}, UDP{}}, flowtable.KindInvalid, flowtable.ReasonFragment, FlagFragment | FlagLaterFrag | FlagExtHeaders},
 		{"no next header", []Layer{Ether{}, h6}, flowtable.KindInvalid, flowtable.ReasonMalformed, FlagExtHeaders},
-		{"extension header beyond the end", []Layer{Ether{}, h6, Ext{Kind: DestOpts, Len: Say(3)}, UDP{}}, flowtable.KindInvalid, flowtable.ReasonMalformed, FlagExtHeaders},
+		{"extension header beyond the end", []Layer{Ether{}, h6, Ext{Kind: DestOpts, Len: Say(3)}, UDP{}}, flowtable.KindInvalid, flowtable.ReasonTruncated, FlagExtHeaders},
+		{"extension header that is not there", []Layer{Ether{}, h6, Proto(DestOpts)}, flowtable.KindInvalid, flowtable.ReasonMalformed, FlagExtHeaders | FlagNoProto},
+		{"last fragment6 of options", []Layer{Ether{}, h6, Fragment{Offset: 1}, Proto(DestOpts), Zeros(8)}, flowtable.KindInvalid, flowtable.ReasonFragment, FlagFragment | FlagLaterFrag | FlagExtHeaders | FlagNoProto},
+		{"last fragment6 of nothing", []Layer{Ether{}, h6, Fragment{Offset: 1}, Proto(NoNext), Zeros(8)}, flowtable.KindInvalid, flowtable.ReasonFragment, FlagFragment | FlagLaterFrag | FlagExtHeaders},
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {

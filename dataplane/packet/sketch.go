@@ -7,9 +7,9 @@ import (
 )
 
 // Sketch fills in what chains below IP may read of a frame that Parse has refused:
-// the family by its EtherType and, of IPv4 with a sound length, the transport
-// protocol (nft_set_pktinfo_ipv4_validate, which verifies no checksum). The frame
-// is for them alone: it will be dropped.
+// the family by its EtherType and, where the length is sound, the transport
+// protocol (nft_set_pktinfo_ipv4_validate and its IPv6 twin, which look at no
+// checksum, address or option). The frame is for them alone: it will be dropped.
 func (p *Packet) Sketch() {
 	if p.L3 == 0 || int(p.L3) > len(p.Data) {
 		return
@@ -18,6 +18,17 @@ func (p *Packet) Sketch() {
 	switch p.EtherType {
 	case EtherIPv6:
 		p.Family = flowtable.FamilyIPv6
+		if len(b) < ip6Len || b[0]>>4 != 6 {
+			return
+		}
+		if total := int(be16(b[4:])) + ip6Len; total <= len(b) {
+			if c := walkIPv6(b[:total], false); c.end != walkRefuse {
+				lead6(p, &c, int(p.L3), total)
+				if c.end == walkFound {
+					markHeader(p)
+				}
+			}
+		}
 	case EtherIPv4:
 		p.Family = flowtable.FamilyIPv4
 		if len(b) < ip4Len || b[0]>>4 != 4 {

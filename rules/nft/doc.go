@@ -49,6 +49,9 @@
 //     another field (`tcp flags fin,ack tcp window 1`) are tested as they are alone. nft
 //     1.0.6 compares both fields at once, flags for being these and no others.
 //
+//   - What stands behind a match of a set whose elements count is compared behind it;
+//     nft 1.0.6 compares it in front, together with a neighbouring field that stands there.
+//
 //   - `icmpv6 parameter-problem`, as listings have it, is read; nft reads param-problem
 //     alone, and not its own listing.
 //

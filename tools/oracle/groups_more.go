@@ -130,6 +130,16 @@ func pieces() []*Script {
 	for _, ext := range []string{"hop", "dst", "route", "hop,dst", "dst,hop", "route,dst", "auth"} {
 		six = append(six, row{"behind " + ext, fmt.Sprintf("v6; > udp len=2000 frag=1200 ext=%s; < udp len=1000 frag=256 ext=%s order=2.3.0.1; > proto 59 frag=1200 ext=%s", ext, ext, ext)})
 	}
+	for _, ext := range []string{"dst", "route", "auth", "auth,dst", "dst,auth"} {
+		six = append(six, row{"untracked behind " + ext, fmt.Sprintf("v6; rules untracked; > udp len=1000 frag=400 ext=%s; > proto 59 len=100 frag=64 order=1.0 ext=%s; > S len=100 cuts=0-8,16-2000 ext=%s", ext, ext, ext)})
+	}
+	for _, rules := range []string{"untracked", "observe"} {
+		head := "v6; rules " + rules + "; "
+		six = append(six,
+			row{"headers that break off, " + rules, head + "> proto 60; > proto 60 len=1; > proto 60 len=2; > proto 43 len=1; > proto 43 len=4; > proto 51; > proto 51 len=1; > proto 51 len=2; > proto 44; > proto 44 len=4; > proto 44 len=7"},
+			row{"headers longer than the packet, " + rules, head + "> proto 60 data=%06%05; > proto 60 data=%11%01%00%00%00%00; > proto 43 data=%C8%01%00%00; > proto 60 data=%C8%09%00; > proto 60 data=%3B%00; > proto 51 data=%11%FF; > proto 60 data=%3A%00"},
+		)
+	}
 	six = append(six, row{"half an authentication header", "v6; > proto 200 cuts=0-8,0-8,8-2000 ext=auth; > S f=1 cuts=0-8,8-2000 ext=auth; > udp f=2 len=20 cuts=0-8,8-2000 ext=dst,auth"})
 	return append(all, scripts(six)...)
 }

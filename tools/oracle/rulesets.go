@@ -49,6 +49,13 @@ const untracked = `table inet o {
 		ip saddr . th dport { 0.0.0.0-255.255.255.255 . 0-65535 } counter
 		ip frag-off & 0x1fff != 0 counter
 		exthdr frag exists counter
+		meta l4proto 6 counter
+		meta l4proto 60 counter
+		meta l4proto != 1 counter
+		meta l4proto < 255 counter
+		meta l4proto { 0-100 } counter
+		meta l4proto != { 17, 60 } counter
+		meta l4proto . meta mark { 60 . 0, 17 . 0, 59 . 0 } counter
 	}
 	chain forwarded { type filter hook forward priority 0; policy accept; counter; th dport 0-65535 counter; udp dport set 9 counter; }
 ` + silent + `}

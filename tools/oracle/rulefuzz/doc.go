@@ -29,6 +29,10 @@
 //
 // # Limits
 //
+// nft 1.0.6 compares fields that lie side by side at once, where the first or the last
+// of them stands in the rule; sluice judges in the order of the text. So nothing is
+// asked of a header behind a set whose elements count, which would count otherwise.
+//
 // Rates of limits are so low that nothing comes back while a case is played;
 // what time brings about is for tests on the virtual clock. Where rules ask for
 // the time of the day a case waits until none of theirs is near. What chance

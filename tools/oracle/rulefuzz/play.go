@@ -23,7 +23,7 @@ type Player struct {
 
 	Packets  int // sent so far
 	Rules    int // lines of the cases so far
-	Unlisted int // cases that nft 1.0.6 could not load or list: it ends at an assertion of its own
+	Unlisted int // cases that nft 1.0.6 could not load or list, see ErrAborted
 	turn     int
 }
 
@@ -156,7 +156,7 @@ func awaitHour(rules string, now time.Time, sleep func(time.Duration)) {
 func (p *Player) remembered(boxes []*pair.Sluice, judges []pair.Judge, began time.Time, say func(int, []string)) error {
 	list, err := p.Kernel.List()
 	if err != nil {
-		if !strings.Contains(err.Error(), assertion) {
+		if !fell(err) {
 			return err
 		}
 		p.Unlisted++
@@ -199,9 +199,12 @@ func refusal(by string, err error) error {
 }
 
 // ErrAborted says that nft itself failed over a case.
-var ErrAborted = errors.New("nft ended at an assertion of its own")
+var ErrAborted = errors.New("nft ended at an assertion of its own, or in memory that is not its")
 
-const assertion = "Assertion"
+// fell says whether an error is such an end of nft.
+func fell(err error) bool {
+	return strings.Contains(err.Error(), "Assertion") || strings.Contains(err.Error(), "signal: segmentation fault")
+}
 
 // Fit takes out of a case what a side refuses, says what that was, and plays the
 // rest.
@@ -210,7 +213,7 @@ func (p *Player) Fit(c *Case) (refused []string, o Outcome, err error) {
 		text := c.Text()
 		o, err = p.Play(text, c.Packets)
 		var r *Refusal
-		if err != nil && strings.Contains(err.Error(), assertion) {
+		if err != nil && fell(err) {
 			p.Unlisted++
 			return refused, o, ErrAborted
 		}

@@ -3,6 +3,7 @@ package rulefuzz
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -186,10 +187,15 @@ func (g *maker) rule() []string {
 	if !g.both() {
 		s.l3 = g.table.Family
 	}
-	unequal, ether, flags, beside := false, false, false, false
+	unequal, ether, flags, beside, counted := false, false, false, false, false
 	for range g.IntN(4) {
 		before := *s
 		m := g.match(s)
+		if counted && ofHeader(m) { // nft 1.0.6 may compare it, or what it implies, in front of the set
+			*s = before
+			continue
+		}
+		counted = counted || g.counts(m)
 		if mergeable(m) && strings.HasPrefix(m, "tcp flags ") {
 			if flags = true; beside { // nft 1.0.6 compares two neighbours at once: that the flags are these and no others
 				*s = before
@@ -255,11 +261,22 @@ func (g *maker) block() string {
 // stands in front of a statement, and then does so behind it, which says another
 // thing than the rule. sluice does not follow it there.
 func mergeable(match string) bool {
-	first, _, _ := strings.Cut(match, " ")
-	switch {
-	case first == "meta" || first == "ct" || first == "fib" || strings.HasPrefix(first, "iif") || strings.HasPrefix(first, "oif"):
+	if !ofHeader(match) {
 		return false
 	}
 	one := strings.Contains(match, "{") && !strings.Contains(match, ",") // nft makes a value of it
 	return (one || !strings.Contains(match, "{")) && !strings.Contains(match, " @")
+}
+
+// ofHeader says whether a match begins with a field of a header.
+func ofHeader(match string) bool {
+	first, _, _ := strings.Cut(match, " ")
+	return first != "meta" && first != "ct" && first != "fib" && !strings.HasPrefix(first, "iif") && !strings.HasPrefix(first, "oif")
+}
+
+// counts says whether a match is of a set whose elements remember what matched.
+func (g *maker) counts(match string) bool {
+	return slices.ContainsFunc(g.sets, func(s *set) bool {
+		return (s.counts || s.dynamic) && strings.HasSuffix(match, " @"+s.name)
+	})
 }
