@@ -19,6 +19,14 @@ import (
 type reach struct {
 	all   bool
 	spans []span // without all: packets with addresses in these alone
+	moves []move // and neighbours
+}
+
+// move is a neighbour that has another link address. Plans by way of it have it
+// written in.
+type move struct {
+	next     uint64
+	was, now [6]byte
 }
 
 // span is addresses of one family by their first bits, all 32 or 64, both ends
@@ -41,29 +49,24 @@ func reachOf(was, now *State) reach {
 		return all
 	}
 	var r reach
-	routes, ok := between(was.Routes, now.Routes)
+	routes, next, ok := between(was.Routes, now.Routes)
 	if !ok {
 		return all
 	}
-	for i := range routes {
-		p := routes[i].Prefix
-		r.addPrefix(unmapped(p.Addr(), p.Bits()))
-	}
-	neighbours, ok := between(was.Neighbours, now.Neighbours)
-	if !ok {
-		return all
-	}
-	moved := map[netip.Addr]bool{}
-	for i := range neighbours {
-		p := unmapped(neighbours[i].Addr, neighbours[i].Addr.BitLen())
-		r.addPrefix(p)
-		moved[p.Addr()] = true
-	}
-	if len(moved) > 0 {
-		via := func(r route.Route) bool { return r.Gateway.IsValid() && moved[r.Gateway.Unmap().WithZone("")] }
-		if slices.ContainsFunc(now.Routes, via) || slices.ContainsFunc(was.Routes, via) {
-			return all // whatever goes by that gateway
+	for _, list := range [][]route.Route{routes, next} {
+		for i := range list {
+			p := list[i].Prefix
+			r.addPrefix(unmapped(p.Addr(), p.Bits()))
 		}
+	}
+	before, after, ok := between(was.Neighbours, now.Neighbours)
+	if !ok {
+		return all
+	}
+	gone := r.addNeighbours(before, after)
+	via := func(r route.Route) bool { return r.Gateway.IsValid() && gone[r.Gateway.Unmap().WithZone("")] }
+	if len(gone) > 0 && (slices.ContainsFunc(now.Routes, via) || slices.ContainsFunc(was.Routes, via)) {
+		return all // whatever goes by that gateway
 	}
 	return r.bounded()
 }
@@ -85,6 +88,35 @@ func (r *reach) addPrefix(p netip.Prefix) {
 	}
 	last := first | (1<<max(bits-p.Bits(), 0) - 1)
 	r.spans = append(r.spans, span{first, last, !p.Addr().Is4()})
+}
+
+// addNeighbours adds what two lists differ in, and returns the addresses of those that
+// are in one of them alone.
+func (r *reach) addNeighbours(before, after []route.Neighbour) (gone map[netip.Addr]bool) {
+	was := map[uint64]route.Neighbour{}
+	for _, n := range before {
+		was[n.Key()] = n
+	}
+	gone = map[netip.Addr]bool{}
+	lone := func(n route.Neighbour) {
+		p := unmapped(n.Addr, n.Addr.BitLen())
+		r.addPrefix(p)
+		gone[p.Addr()] = true
+	}
+	for _, n := range after {
+		key := n.Key()
+		old, ok := was[key]
+		delete(was, key)
+		if !ok {
+			lone(n)
+		} else if old.MAC != n.MAC {
+			r.moves = append(r.moves, move{key, old.MAC, n.MAC})
+		}
+	}
+	for _, n := range was {
+		lone(n)
+	}
+	return gone
 }
 
 // bounded returns a reach that takes no worker long to mark.
@@ -113,19 +145,16 @@ func unmapped(a netip.Addr, bits int) netip.Prefix {
 	return netip.PrefixFrom(a.WithZone(""), bits).Masked()
 }
 
-// between returns all of two lists but what both begin and what both end with;
+// between returns two lists without what both begin with and what both end with;
 // false: it is too much. What the order means is nobody's business here.
-func between[T comparable](a, b []T) ([]T, bool) {
+func between[T comparable](a, b []T) (_, _ []T, ok bool) {
 	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
 		a, b = a[1:], b[1:]
 	}
 	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	if len(a)+len(b) > reachMost {
-		return nil, false
-	}
-	return append(slices.Clone(a), b...), true
+	return a, b, len(a)+len(b) <= reachMost
 }
 
 // clone returns a state that the caller's lists are no part of, nil if it is too

@@ -25,6 +25,7 @@ import (
 type plan struct {
 	guard
 	macs     [12]byte // destination and source, as they stand in the frame
+	next     uint64   // key of the neighbour that the destination is of
 	out      uint16
 	mtu      uint16 // L3 bytes; longer packets walk
 	mark     uint32 // meta mark when it leaves
@@ -119,11 +120,30 @@ func (w *worker) adopt(t *tables) {
 		ps.marked.turn(ps.now - 1)
 		ps.touched.mark(&t.touched, ps.now, &ps.marked)
 		ps.routed.mark(&t.routed, ps.now, &ps.marked)
+		ps.move(t.routed.moves)
 	} else {
 		ps.routed.all = ps.now
 	}
 	ps.tables = t
 	w.swaps.Record(perf.Cycles() - begin)
+}
+
+// moveMost is how many plans are looked at for what moved, in the midst of traffic.
+const moveMost = 4096
+
+// move gives the plans the new link addresses of neighbours.
+func (ps *plans) move(moves []move) {
+	if len(moves)*int(ps.used) > moveMost {
+		ps.routed.all = ps.now // each packet looks its next hop up
+		return
+	}
+	for _, m := range moves {
+		for i := range ps.list[1 : ps.used+1] {
+			if pl := &ps.list[1+i]; pl.next == m.next && *(*[6]byte)(pl.macs[:]) == m.was {
+				copy(pl.macs[:], m.now[:])
+			}
+		}
+	}
 }
 
 // forget makes all plans void.
@@ -288,7 +308,7 @@ func (w *worker) reroute(t *tables, p *packet.Packet, pl *plan) *plan {
 		}
 		hop := t.routes.Lookup(p.Family, &dst, p.Hash)
 		fresh := *pl
-		fresh.out, fresh.macs, fresh.steps = w.ports[p.InPort].peer, [12]byte{}, pl.steps&^stepMACs
+		fresh.out, fresh.macs, fresh.next, fresh.steps = w.ports[p.InPort].peer, [12]byte{}, 0, pl.steps&^stepMACs
 		switch hop.Kind {
 		case route.Forward:
 			fresh.out = hop.Port
@@ -377,6 +397,7 @@ func (w *worker) wayOut(t *tables, p *packet.Packet, hop *route.Hop, dst *[16]by
 		return false
 	}
 	pl.steps |= stepMACs
+	pl.next = hop.Key(p.Family, dst)
 	copy(pl.macs[:6], mac[:])
 	copy(pl.macs[6:], w.ports[hop.Port].mac[:])
 	return true
@@ -441,15 +462,13 @@ func (ps *plans) number(pl *plan) uint32 {
 	return ps.used
 }
 
-// hash mixes what tells plans apart in practice.
+// hash mixes what tells plans apart in practice, of the next hop what stays when it moves.
 func (pl *plan) hash() uint32 {
 	const k = 0x9e3779b1
 	h := uint32(pl.in)<<16 | uint32(pl.out)
 	h = (h*k ^ h>>15) + pl.guard.mark
 	h = (h*k ^ h>>15) + pl.mark ^ pl.rule<<8 ^ uint32(pl.steps)
-	for i := 0; i < 12; i += 4 {
-		h = (h*k ^ h>>15) + (uint32(pl.macs[i]) | uint32(pl.macs[i+1])<<8 | uint32(pl.macs[i+2])<<16 | uint32(pl.macs[i+3])<<24)
-	}
+	h = (h*k ^ h>>15) + uint32(pl.next)
 	for _, c := range pl.counters[:min(int(pl.n), len(pl.counters))] {
 		h = (h*k ^ h>>15) + c
 	}

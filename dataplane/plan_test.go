@@ -281,10 +281,14 @@ func TestPlanRoutes(t *testing.T) {
 	s.demandPlanned("and again", 1)
 	sentTo(0x30)
 
+	all := s.n.box.workers[0].plans.routed.all
 	state("203.0.113.3", 0x31)
 	s.up(upIP, upUDP)
 	s.demandPlanned("another MAC", 1)
 	sentTo(0x31)
+	if now := s.n.box.workers[0].plans.routed.all; now != all {
+		t.Errorf("another MAC of the gateway concerns all packets since stamp %d, before it %d", now, all)
+	}
 	s.down(downIP, downUDP)
 	s.demandPlanned("the other direction did not change", 1)
 
@@ -348,6 +352,32 @@ func TestPlanNumbers(t *testing.T) {
 	}
 	if got := ps.list[1]; got != *make(planMax) {
 		t.Errorf("number 1 is %+v", got)
+	}
+}
+
+// TestPlanMoves: plans get the new link address of their next hop, those of others with
+// the same one do not; where there are too many plans to look at each, all are void.
+func TestPlanMoves(t *testing.T) {
+	ps := plans{list: make([]plan, planMax+1), used: 3, now: 7}
+	mac := func(b byte) [6]byte { return [6]byte(benchMAC(b)) }
+	for i, b := range []byte{0x20, 0x20, 0x21} {
+		pl := &ps.list[1+i]
+		pl.next = uint64(1 + i)
+		copy(pl.macs[:], benchMAC(b))
+		copy(pl.macs[6:], benchMAC(2))
+	}
+	ps.move([]move{{1, mac(0x20), mac(0x30)}, {3, mac(0x22), mac(0x31)}})
+	for i, want := range []byte{0x30, 0x20, 0x21} {
+		if got := ps.list[1+i].macs; [6]byte(got[:6]) != mac(want) || [6]byte(got[6:]) != mac(2) {
+			t.Errorf("plan %d goes to %x, want MAC %#x", 1+i, got, want)
+		}
+	}
+	if ps.routed.all != 0 {
+		t.Errorf("routed.all is %d", ps.routed.all)
+	}
+	ps.used = moveMost + 1
+	if ps.move([]move{{1, mac(0x30), mac(0x20)}}); ps.routed.all != 7 {
+		t.Errorf("with %d plans routed.all is %d, want 7", ps.used, ps.routed.all)
 	}
 }
 

@@ -79,6 +79,26 @@ func (t *Table) NextHop(h *Hop, family uint8, dst *[16]byte) *[6]byte {
 	return t.Neighbour(family, h.Port, dst)
 }
 
+// Key returns the number of the neighbour that NextHop returns the link address of.
+func (h *Hop) Key(family uint8, dst *[16]byte) uint64 {
+	if h.HasGateway {
+		return neighbourKey(h.GatewayFamily, h.Port, &h.Gateway)
+	}
+	return neighbourKey(family, h.Port, dst)
+}
+
+// Key returns a number for the neighbour's port and address, the same for ever. That
+// two have the same one is as likely as in any 64 bits.
+func (n *Neighbour) Key() uint64 {
+	addr, family := Addr(n.Addr.WithZone(""))
+	return neighbourKey(family, n.Port, &addr)
+}
+
+func neighbourKey(family uint8, port uint16, addr *[16]byte) uint64 {
+	n := neighbours{seed: 0xbf58476d1ce4e5b9}
+	return n.hash(family, port, addr)
+}
+
 // find returns the place of a neighbour's slot, or of the empty one where it
 // would be. There always is an empty one.
 func (n *neighbours) find(family uint8, port uint16, addr *[16]byte) uint32 {
