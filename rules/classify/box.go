@@ -52,13 +52,3 @@ func (b *Box) Empty() bool {
 	}
 	return b.Need&^b.Mask != 0 || b.Need&NoFact != 0
 }
-
-// join makes b the smallest box around both.
-func (b *Box) join(o *Box) {
-	for d := range b.Lo {
-		b.Lo[d] = min(b.Lo[d], o.Lo[d])
-		b.Hi[d] = max(b.Hi[d], o.Hi[d])
-	}
-	b.Mask &= o.Mask &^ (b.Need ^ o.Need)
-	b.Need &= b.Mask
-}

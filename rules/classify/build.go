@@ -1,9 +1,6 @@
 package classify
 
-import (
-	"errors"
-	"math/rand/v2"
-)
+import "errors"
 
 // ErrTooMany is what Build says to more than MaxRules boxes.
 var ErrTooMany = errors.New("classify: too many rules for one index")
@@ -21,53 +18,22 @@ func Build(boxes []Box) ([]uint64, error) {
 			live = append(live, uint32(i))
 		}
 	}
-	groups := cluster(boxes, live)
-	b := builder{boxes: boxes}
-	b.spares, b.stride = spares(len(groups))
-	b.groups = append(make([][]uint32, b.spares), groups...)
-	b.leaves = len(b.groups)
-	words := b.words()
-	if len(live) >= leastSingles && b.stride == 1 && visits(words, boxes, live) > mostVisits {
-		if better := singles(boxes, live); better != nil {
-			return better, nil
+	ends := boundsOf(boxes, live)
+	groups := cluster(boxes, live, ends)
+	n, stride := spares(len(groups))
+	if len(live) >= leastSingles && stride == 1 && manyVisits(boxes, live, groups) {
+		if words := singles(boxes, live, ends); words != nil {
+			return words, nil
 		}
 	}
-	return words, nil
-}
-
-// mostVisits is how many leaves lookups visit on the average before singles are worth
-// their room. One leaf is quicker than they are.
-const mostVisits = 1.1
-
-// visits guesses how many leaves lookups visit. Its keys are in boxes, at bounds of
-// others where these reach into them: packets go where rules are.
-func visits(words []uint64, boxes []Box, live []uint32) float64 {
-	const most = 256
-	if len(live) == 0 {
-		return 0
-	}
-	ix := Open(words)
-	r := rand.New(rand.NewPCG(1, 1))
-	sum := 0
-	for range most {
-		b := &boxes[live[r.IntN(len(live))]]
-		var v [ranges]uint32
-		for d := range v {
-			o := &boxes[live[r.IntN(len(live))]]
-			if v[d] = b.Lo[d]; b.Lo[d] <= o.Lo[d] && o.Lo[d] <= b.Hi[d] {
-				v[d] = o.Lo[d]
-			}
-		}
-		facts := b.Need | boxes[live[r.IntN(len(live))]].Need&^b.Mask
-		_, n := ix.visit(&Key{Src: v[Src], Dst: v[Dst], Sport: uint16(v[Sport]), Dport: uint16(v[Dport]), Facts: facts}, 0)
-		sum += n
-	}
-	return float64(sum) / most
+	b := builder{boxes: boxes, ends: ends, spares: n, stride: stride, leaves: n + len(groups)}
+	b.groups = append(make([][]uint32, n, b.leaves), groups...)
+	return b.words(), nil
 }
 
 // singles makes an index with singles, or nil if it would be large.
-func singles(boxes []Box, live []uint32) []uint64 {
-	b := builder{boxes: boxes, single: true}
+func singles(boxes []Box, live []uint32, ends *bounds) []uint64 {
+	b := builder{boxes: boxes, ends: ends, single: true}
 	b.stride = max((len(boxes)+mostSpares+63)/64, 1)
 	if b.stride > halfRow {
 		b.stride = 2 * halfRow
@@ -78,8 +44,8 @@ func singles(boxes []Box, live []uint32) []uint64 {
 	}
 	b.leaves = b.spares
 	b.groups = make([][]uint32, b.spares+len(boxes))
-	for _, id := range live {
-		b.groups[b.spares+int(id)] = []uint32{id}
+	for i, id := range live {
+		b.groups[b.spares+int(id)] = live[i : i+1]
 	}
 	words := b.words()
 	if len(words) > mostSingles {
@@ -103,17 +69,26 @@ func spares(groups int) (n, stride int) {
 // ascending: those of leaf i, or a rule.
 type builder struct {
 	boxes  []Box
+	ends   *bounds
 	groups [][]uint32
-	leaves int  // the first groups
-	single bool // the others are of a rule each
+	bits   []uint16 // by id: its group
+	leaves int      // the first groups
+	single bool     // the others are of a rule each
 	spares int
 	stride int
+	rows   rows
 	out    []uint64
 	h      header
 }
 
 func (b *builder) words() []uint64 {
-	b.out = make([]uint64, headerWords)
+	b.bits = make([]uint16, len(b.boxes))
+	for i, ids := range b.groups {
+		for _, id := range ids {
+			b.bits[id] = uint16(i)
+		}
+	}
+	b.out = make([]uint64, headerWords, headerWords+8*len(b.boxes))
 	b.h = header{rules: uint32(len(b.boxes)), leaves: uint32(b.leaves), stride: uint32(b.stride), spares: uint32(b.spares)}
 	for d := range b.h.field {
 		b.field(d)

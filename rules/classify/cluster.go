@@ -18,21 +18,16 @@ import (
 // Keys are taken to be spread evenly over the bounds that occur in the rules,
 // not over all values: packets go where rules are.
 type clustering struct {
-	boxes  []Box    // bounds are ranks
-	order  []uint32 // place in boxes to id, ascending
-	scale  [ranges]float64
-	late   float64 // per id
-	orders [][]uint32
-	left   []bool
-	spare  []uint32
-	chunks []extent
-	prefix []float64
-}
-
-// extent is the box around some rules and the first of them.
-type extent struct {
-	Box
-	first uint32
+	extents []extent // by id
+	last    uint64   // ranks, as in extents
+	late    float64  // per id
+	orders  [][]uint16
+	left    []uint8 // by id: 1 if it comes to the left of a cut
+	spare   []uint16
+	chunks  []extent
+	visits  []float64 // of so many first chunks
+	ids     []uint32
+	groups  [][]uint32 // parts of ids
 }
 
 // lateness is by how much the last rule of all is visited less than the first.
@@ -41,111 +36,94 @@ type extent struct {
 const lateness = 0.95
 
 // cluster returns the groups of the rules ids, ordered by their first rules.
-func cluster(boxes []Box, ids []uint32) [][]uint32 {
+func cluster(boxes []Box, ids []uint32, ends *bounds) [][]uint32 {
 	n := len(ids)
 	if n == 0 {
 		return nil
 	}
-	c := &clustering{order: ids, left: make([]bool, n), spare: make([]uint32, n), late: lateness / float64(n)}
-	c.rank(boxes)
-	c.sort()
-	c.chunks = make([]extent, (n+lanes-1)/lanes)
-	c.prefix = make([]float64, len(c.chunks))
-	var groups [][]uint32
-	c.cut(0, n, &groups)
-	slices.SortFunc(groups, func(a, b []uint32) int { return cmp.Compare(a[0], b[0]) })
-	return groups
-}
-
-// rank takes the boxes over, with ranks for bounds.
-func (c *clustering) rank(boxes []Box) {
-	c.boxes = make([]Box, len(c.order))
-	for i, id := range c.order {
-		c.boxes[i] = boxes[id]
+	m := (n + lanes - 1) / lanes
+	c := &clustering{
+		late: lateness / float64(len(boxes)),
+		left: make([]uint8, len(boxes)), spare: make([]uint16, n),
+		chunks: make([]extent, m), visits: make([]float64, m),
+		ids: make([]uint32, 0, n), groups: make([][]uint32, 0, m),
 	}
-	starts := make([]uint32, 0, 2*len(c.boxes))
-	for d := range c.scale {
-		starts = starts[:0]
-		for i := range c.boxes {
-			starts = append(starts, c.boxes[i].Lo[d])
-			if c.boxes[i].Hi[d] != ^uint32(0) {
-				starts = append(starts, c.boxes[i].Hi[d]+1)
-			}
-		}
-		slices.Sort(starts)
-		starts = slices.Compact(starts)
-		for i := range c.boxes {
-			b := &c.boxes[i]
-			at, _ := slices.BinarySearch(starts, b.Lo[d])
-			end := len(starts)
-			if b.Hi[d] != ^uint32(0) {
-				end, _ = slices.BinarySearch(starts, b.Hi[d]+1)
-			}
-			b.Lo[d], b.Hi[d] = uint32(at), uint32(end-1)
-		}
-		c.scale[d] = 1 / float64(len(starts))
-	}
+	c.extents, c.last = extentsOf(boxes, ids, ends)
+	c.sort(boxes, ids)
+	c.cut(0, n)
+	slices.SortFunc(c.groups, func(a, b []uint32) int { return cmp.Compare(a[0], b[0]) })
+	return c.groups
 }
 
 // sort makes the orders: by each field's first value and width, by facts, and by
-// id. More orders, as by last values, only led to worse cuts further down. Ranks
-// are less than 2^16.
-func (c *clustering) sort() {
-	keys := make([]uint64, len(c.boxes))
-	add := func(key func(b *Box) uint64) {
-		for i := range c.boxes {
-			keys[i] = key(&c.boxes[i])<<16 | uint64(i)
+// id. More orders, as by last values, only led to worse cuts further down.
+func (c *clustering) sort(boxes []Box, ids []uint32) {
+	keys, spare := make([]uint64, len(ids)), make([]uint64, len(ids))
+	add := func(key func(id uint32) uint32) {
+		for i, id := range ids {
+			keys[i] = uint64(key(id))<<16 | uint64(id)
 		}
-		slices.Sort(keys)
-		order := make([]uint32, len(keys))
-		for i, k := range keys {
-			order[i] = uint32(k & 0xffff)
+		if sortBy(keys, spare, 16) { // else it is the order by id
+			c.order(keys)
 		}
-		c.orders = append(c.orders, order)
 	}
-	for d := range c.scale {
-		add(func(b *Box) uint64 { return uint64(b.Lo[d])<<16 | uint64(0xffff-b.Hi[d]) })
-		add(func(b *Box) uint64 { return uint64(b.Hi[d] - b.Lo[d]) })
+	for d := range ranges {
+		shift := 16 * d
+		add(func(id uint32) uint32 {
+			e := &c.extents[id]
+			return uint32(uint16(e.lo>>shift))<<16 | uint32(uint16(e.hi>>shift))
+		})
+		add(func(id uint32) uint32 { return uint32(uint16(c.widths(c.extents[id]) >> shift)) })
 	}
-	add(func(b *Box) uint64 { return uint64(b.Mask)<<16 | uint64(b.Need) })
-	add(func(*Box) uint64 { return 0 })
+	add(func(id uint32) uint32 { return uint32(boxes[id].Mask)<<16 | uint32(boxes[id].Need) })
+	for i, id := range ids {
+		keys[i] = uint64(id)
+	}
+	c.order(keys)
+}
+
+// order appends an order, of ids in the low bits of keys.
+func (c *clustering) order(keys []uint64) {
+	order := make([]uint16, len(keys))
+	for i, k := range keys {
+		order[i] = uint16(k)
+	}
+	c.orders = append(c.orders, order)
 }
 
 // cut partitions every order between from and to, and appends groups.
-func (c *clustering) cut(from, to int, groups *[][]uint32) {
-	n := to - from
-	if n <= lanes {
-		ids := make([]uint32, n)
-		for i, p := range c.orders[0][from:to] {
-			ids[i] = c.order[p]
+func (c *clustering) cut(from, to int) {
+	if to-from <= lanes {
+		for _, id := range c.orders[len(c.orders)-1][from:to] { // the one by id
+			c.ids = append(c.ids, uint32(id))
 		}
-		slices.Sort(ids)
-		*groups = append(*groups, ids)
+		c.groups = append(c.groups, c.ids[from:to])
 		return
 	}
 	by, at := c.best(from, to)
-	for i, p := range c.orders[by][from:to] {
-		c.left[p] = i < at
+	for i, id := range c.orders[by][from:to] {
+		c.left[id] = 0
+		if i < at {
+			c.left[id] = 1
+		}
 	}
 	for o, order := range c.orders {
-		if o == by {
-			continue
+		if o == by || to-from <= 2*lanes && o < len(c.orders)-1 {
+			continue // it is so already, or no more cut in it
 		}
 		order = order[from:to]
+		right := c.spare[:len(order)]
 		l, r := 0, 0
-		for _, p := range order {
-			if c.left[p] {
-				order[l] = p
-				l++
-			} else {
-				c.spare[r] = p
-				r++
-			}
+		for _, id := range order { // each goes to both, for nobody can foresee a branch here
+			order[l], right[r] = id, id
+			is := int(c.left[id])
+			l += is
+			r += 1 - is
 		}
-		copy(order[l:], c.spare[:r])
+		copy(order[l:], right[:r])
 	}
-	c.cut(from, from+at, groups)
-	c.cut(from+at, to, groups)
+	c.cut(from, from+at)
+	c.cut(from+at, to)
 }
 
 // best returns the order and the place of the best cut.
@@ -153,27 +131,25 @@ func (c *clustering) best(from, to int) (by, at int) {
 	n := to - from
 	best := math.Inf(1)
 	m := (n + lanes - 1) / lanes
-	chunks, prefix := c.chunks[:m], c.prefix[:m]
+	chunks, visits := c.chunks[:m], c.visits[:m]
 	for o, order := range c.orders {
 		order = order[from:to]
 		for i := range chunks {
-			of := order[i*lanes : min((i+1)*lanes, n)]
-			e := extent{c.boxes[of[0]], of[0]}
-			for _, p := range of[1:] {
-				e.join(&c.boxes[p])
-				e.first = min(e.first, p)
+			e := c.extents[order[i*lanes]]
+			for _, id := range order[i*lanes+1 : min((i+1)*lanes, n)] {
+				e = e.join(&c.extents[id])
 			}
 			chunks[i] = e
 		}
 		e := chunks[0]
 		for i := range chunks {
-			e.widen(&chunks[i])
-			prefix[i] = c.visits(&e)
+			e = e.join(&chunks[i])
+			visits[i] = c.visit(e)
 		}
 		e = chunks[m-1]
 		for i := m - 1; i > 0; i-- {
-			e.widen(&chunks[i])
-			if cost := prefix[i-1]*float64(i) + c.visits(&e)*float64(m-i); cost < best {
+			e = e.join(&chunks[i])
+			if cost := visits[i-1]*float64(i) + c.visit(e)*float64(m-i); cost < best {
 				best, at, by = cost, i*lanes, o
 			}
 		}
@@ -181,18 +157,17 @@ func (c *clustering) best(from, to int) (by, at int) {
 	return by, at
 }
 
-func (e *extent) widen(o *extent) {
-	e.join(&o.Box)
-	e.first = min(e.first, o.first)
-}
+// widths returns how many ranks of each field are behind the extent's first and in it.
+func (c *clustering) widths(e extent) uint64 { return c.last - e.hi - e.lo }
 
-// visits guesses the share of lookups that visit an extent.
-func (c *clustering) visits(e *extent) float64 {
-	p := 1 - c.late*float64(e.first)
-	for d := range c.scale {
-		p *= float64(e.Hi[d]-e.Lo[d]+1) * c.scale[d]
+// visit guesses how often lookups visit an extent, as a multiple of the same share for all.
+func (c *clustering) visit(e extent) float64 {
+	p, w := 1-c.late*float64(e.first), c.widths(e)
+	for range ranges {
+		p *= float64(w&0xffff + 1)
+		w >>= 16
 	}
-	if e.Mask != 0 {
+	if e.facts != 0 {
 		p /= 2
 	}
 	return p

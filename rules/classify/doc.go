@@ -51,7 +51,10 @@
 //	box.go             Key and Box
 //	layout.go          the words of an index
 //	layout_unsafe.go   typed views of them
+//	bounds.go          where boxes begin and end, sorted
+//	extent.go          the box around rules that are clustered
 //	cluster.go         which rules share a leaf
+//	visits.go          whether that is good enough
 //	build.go           which index it is to be
 //	fields.go          its searches and tables
 //	rows.go            its classes and rows

@@ -4,50 +4,26 @@ import "slices"
 
 // field appends levels, classes and rows of range d.
 func (b *builder) field(d int) {
-	type event struct {
-		at   uint32
-		leaf uint16
-		off  bool
-	}
-	last := lastOf(d)
-	var events []event
-	for i, ids := range b.groups {
-		for _, id := range ids {
-			lo, hi := b.boxes[id].Lo[d], b.boxes[id].Hi[d]
-			events = append(events, event{at: lo, leaf: uint16(i)})
-			if hi < last {
-				events = append(events, event{at: hi + 1, leaf: uint16(i), off: true})
-			}
-		}
-	}
-	slices.SortFunc(events, func(x, y event) int {
-		if x.at < y.at {
-			return -1
-		}
-		if x.at > y.at {
-			return 1
-		}
-		return 0
-	})
-	r := b.newRows()
-	holds := make([]int32, len(b.groups)) // rules of a leaf that take the value
+	ends := b.ends[d]
+	r := b.newRows(len(ends) + 1)
+	holds := make([]uint16, len(b.groups)) // rules of a group that take the value
 	var bounds, classes []uint32
-	for i := 0; i < len(events) || len(classes) == 0; {
+	for i := 0; i < len(ends) || len(classes) == 0; {
 		at := uint32(0)
 		if len(classes) > 0 {
-			at = events[i].at
+			at = uint32(ends[i] >> 32)
 		}
-		for ; i < len(events) && events[i].at == at; i++ {
-			e := &events[i]
-			if e.off {
-				holds[e.leaf]--
+		for ; i < len(ends) && uint32(ends[i]>>32) == at; i++ {
+			bit := b.bits[idOf(ends[i])]
+			if ends[i]&1 == 0 {
+				holds[bit]++
 			} else {
-				holds[e.leaf]++
+				holds[bit]--
 			}
-			if holds[e.leaf] == 0 {
-				r.row[e.leaf/64] &^= 1 << (e.leaf % 64)
+			if holds[bit] == 0 {
+				r.row[bit/64] &^= 1 << (bit % 64)
 			} else {
-				r.row[e.leaf/64] |= 1 << (e.leaf % 64)
+				r.row[bit/64] |= 1 << (bit % 64)
 			}
 		}
 		class := r.class()
@@ -113,27 +89,38 @@ func (b *builder) ranks(bounds []uint32, table uint32) uint32 {
 // facts appends the classes and rows of the 256 values of the byte of the facts
 // from bit shift on, and returns the table's place; 0 if all have the same row.
 func (b *builder) facts(shift int) uint32 {
-	type wish struct{ need, mask uint8 }
-	wishes := map[wish][]uint64{} // groups with a rule that wants that
+	wishes := make([]uint64, 0, 2*len(b.boxes)) // mask << 24 | need << 16 | group, of each rule
 	for i, ids := range b.groups {
 		for _, id := range ids {
-			w := wish{uint8(b.boxes[id].Need >> shift), uint8(b.boxes[id].Mask >> shift)}
-			if wishes[w] == nil {
-				wishes[w] = make([]uint64, b.stride)
-			}
-			wishes[w][i/64] |= 1 << (i % 64)
+			mask, need := b.boxes[id].Mask>>shift&0xff, b.boxes[id].Need>>shift&0xff
+			wishes = append(wishes, uint64(mask)<<24|uint64(need)<<16|uint64(i))
 		}
 	}
-	r := b.newRows()
+	n := len(wishes)
+	sortBy(wishes, wishes[n:2*n], 16)
+	if shift > 0 && (n == 0 || wishes[n-1]>>24 == 0) {
+		return 0
+	}
+	type kind struct{ mask, need uint8 }
+	var kinds []kind
+	var groups []uint64 // a row for each kind: those with a rule that wants that
+	for i, w := range wishes {
+		if i == 0 || w>>16 != wishes[i-1]>>16 {
+			kinds = append(kinds, kind{uint8(w >> 24), uint8(w >> 16)})
+			groups = append(groups, make([]uint64, b.stride)...)
+		}
+		groups[len(groups)-b.stride+int(w&0xffff)/64] |= 1 << (w % 64)
+	}
+	r := b.newRows(256)
 	table := make([]uint32, 256)
 	for v := range table {
 		clear(r.row)
-		for w, groups := range wishes {
-			if uint8(v)&w.mask != w.need {
+		for i, k := range kinds {
+			if uint8(v)&k.mask != k.need {
 				continue
 			}
-			for i, g := range groups {
-				r.row[i] |= g
+			for j, g := range groups[i*b.stride:][:b.stride] {
+				r.row[j] |= g
 			}
 		}
 		table[v] = r.class()

@@ -124,12 +124,6 @@ func (ix *Index) burst(v vectors, keys []Key, from uint32, out []uint32, s *Scra
 
 // firstGo is First without assembly.
 func (ix *Index) firstGo(k *Key, from uint32) uint32 {
-	found, _ := ix.visit(k, from)
-	return found
-}
-
-// visit returns the first rule that has the key and how many leaves it visited.
-func (ix *Index) visit(k *Key, from uint32) (found uint32, visits int) {
 	h := head(ix.words)
 	var all [maxStride]uint64
 	row := all[:h.stride]
@@ -150,7 +144,7 @@ func (ix *Index) visit(k *Key, from uint32) (found uint32, visits int) {
 		ix.and(row, part[uint32](ix.words, h.others*4, 256)[k.Facts>>8])
 	}
 
-	found = none
+	found := none
 	if h.ids != 0 {
 		found = ix.single(row, ix.bit(from))
 		row = row[:1]
@@ -162,13 +156,12 @@ func (ix *Index) visit(k *Key, from uint32) (found uint32, visits int) {
 		for ; w != 0; w &= w - 1 {
 			at := i*64 + bits.TrailingZeros64(w)
 			if mins[at] >= found {
-				return found, visits
+				return found
 			}
-			visits++
 			found = min(found, leaves[at].first(k, from))
 		}
 	}
-	return found, visits
+	return found
 }
 
 // single returns the first single in the row, from a bit on.

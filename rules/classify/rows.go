@@ -1,6 +1,9 @@
 package classify
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // rows collects rows that differ.
 type rows struct {
@@ -11,16 +14,29 @@ type rows struct {
 // halves are rows, or their first or second halves, that differ.
 type halves struct {
 	words []uint64
-	seen  map[uint64][]uint32 // classes by hash
+	seen  []uint32 // by hash: class + 1, or 0; a class whose place is taken has the next free one
 }
 
-func (b *builder) newRows() *rows {
-	r := &rows{row: make([]uint64, b.stride), halves: make([]halves, 1, 2)}
-	if b.single && b.stride > halfRow {
-		r.halves = r.halves[:2]
+// newRows returns memory for so many rows, which is used again for every field.
+func (b *builder) newRows(most int) *rows {
+	r := &b.rows
+	if r.halves == nil {
+		r.row = make([]uint64, b.stride)
+		r.halves = make([]halves, 1, 2)
+		if b.single && b.stride > halfRow {
+			r.halves = r.halves[:2]
+		}
 	}
+	clear(r.row)
+	places := 1 << bits.Len(uint(2*most))
 	for i := range r.halves {
-		r.halves[i].seen = map[uint64][]uint32{}
+		h := &r.halves[i]
+		h.words = h.words[:0]
+		if cap(h.seen) < places {
+			h.seen = make([]uint32, places)
+		}
+		h.seen = h.seen[:places]
+		clear(h.seen)
 	}
 	return r
 }
@@ -40,15 +56,16 @@ func (r *halves) class(row []uint64) uint32 {
 		h = (h ^ w) * 0x9e3779b97f4a7c15
 		h ^= h >> 29
 	}
-	for _, c := range r.seen[h] {
-		if slices.Equal(r.words[int(c)*n:int(c+1)*n], row) {
-			return c
+	for at := h >> 32; ; at++ {
+		seen := &r.seen[at&uint64(len(r.seen)-1)]
+		if *seen == 0 {
+			r.words = append(r.words, row...)
+			*seen = uint32(len(r.words) / n)
+		} else if at := int(*seen-1) * n; !slices.Equal(r.words[at:at+n], row) {
+			continue
 		}
+		return *seen - 1
 	}
-	c := uint32(len(r.words) / n)
-	r.words = append(r.words, row...)
-	r.seen[h] = append(r.seen[h], c)
-	return c
 }
 
 // place appends rows and a table of their classes, and returns the table's place.
