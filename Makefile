@@ -112,7 +112,7 @@ bench-generators: build ## pktgen both ways, a plain AF_XDP sender, trafgen, tes
 	tools/genbench/genbench.sh $(GENERATORFLAGS)
 
 bench-rules: ## lookups, loads, edits and swaps of many rules and large sets, beside dpdk-test-acl and nft where they are (RULESFLAGS='-what load')
-	@tools/deps/deps.sh "dpdk-test-acl dpdk"
+	@tools/deps/deps.sh "dpdk-test-acl dpdk-dev"
 	@mkdir -p bin
 	$(BUILDENV) $(GO) build $(BUILDFLAGS) -o bin/rulesbench ./tools/rulesbench
 	bin/rulesbench $(RULESFLAGS)

@@ -1,7 +1,7 @@
 // Rulesbench measures what rules cost that are many, and that change.
 //
 //   - lookups: how fast the first of many rules is found: our classifier, a linear
-//     scan, and dpdk-test-acl (Debian's dpdk) where it is installed, in turns, on
+//     scan, and dpdk-test-acl (Debian's dpdk-dev) where it is installed, in turns, on
 //     the same filter sets in ClassBench's format and the same 65,536 headers drawn
 //     from each.
 //   - load: files of 1k, 10k and 100k rules, and of sets of 100k and 1M elements,

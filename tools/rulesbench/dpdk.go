@@ -26,7 +26,7 @@ type peer struct {
 
 func newPeer(cpu int) (*peer, error) {
 	if _, err := exec.LookPath("dpdk-test-acl"); err != nil {
-		return nil, errors.New("dpdk-test-acl is not installed (apt-get install dpdk, or make deps)")
+		return nil, errors.New("dpdk-test-acl is not installed (apt-get install dpdk-dev, or make bench-rules)")
 	}
 	dir, err := os.MkdirTemp("", "rulesbench")
 	if err != nil {
