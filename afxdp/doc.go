@@ -30,6 +30,9 @@
 // queue of an interface whose frames may be longer than a page (MaxSingleMTU): the
 // kernel passes them in several pieces.
 //
+// In ModeAuto a driver that is known not to send rightly in zero-copy mode copies:
+// see virtio.go.
+//
 // What the interface's program does: IPv4 and IPv6 go to the socket of the
 // receive queue, or are dropped and counted when it has none; other EtherTypes
 // go to the kernel's stack; frames with more than two VLAN tags are dropped. The
@@ -72,5 +75,5 @@
 // holder.go, program.go, registry.go, socket.go, kernelring.go, counters.go, queue.go,
 // bundle.go, live.go, liveprogram.go,
 // live_unsafe.go, private.go, asavie.go, poll.go, info.go, features.go, inspect.go,
-// selftest.go, silence.go, xdp_unsafe.go.
+// selftest.go, silence.go, virtio.go, xdp_unsafe.go.
 package afxdp

@@ -21,6 +21,7 @@ type Inspection struct {
 	Ethernet     bool
 	Features     Features
 	FeaturesKnow bool   // the kernel tells Features
+	Defect       error  // why ModeAuto makes it copy although it knows zero-copy; nil: it does not
 	Channels     int    // receive queues in use
 	MaxChannels  int    // 0: the driver does not say
 	Ring         [2]int // descriptors of the device's receive and transmit rings; 0: the driver does not say
@@ -69,6 +70,7 @@ func inspect(name string) (v Inspection, err error) {
 	if v.Features, err = ReadFeatures(d.index); err == nil {
 		v.FeaturesKnow = true
 	}
+	v.Defect = zeroCopyDefect(d.driver)
 	if v.Channels, _, err = rxChannels(ctl, name, d.rxQueues); err != nil {
 		return v, err
 	}

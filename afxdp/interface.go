@@ -100,6 +100,12 @@ func openInterface(name string, opt Options) (_ *Interface, err error) {
 	if i.channels, err = i.countChannels(); err != nil {
 		return nil, err
 	}
+	if opt.Mode != ModeCopy {
+		var warning string
+		if opt, warning = opt.avoidDefect(name, zeroCopyDefect(i.dev.driver)); warning != "" {
+			i.opt, i.warnings = opt, append(i.warnings, warning)
+		}
+	}
 	i.SetMTU(i.dev.mtu)
 	if err = i.choosePieces(); err != nil {
 		return nil, err

@@ -84,6 +84,7 @@ func TestInterface(t *testing.T) {
 	}{
 		{"healthy", func(*Interface) {}, OK, "zero-copy"},
 		{"copying driver", func(i *Interface) { i.Features &^= afxdp.FeatureZeroCopy }, OK, "sockets copy"},
+		{"zero-copy that does not work", func(i *Interface) { i.Driver, i.Defect = "virtio_net", afxdp.ErrStrayHeader }, Warning, "sockets copy unless"},
 		{"no XDP", func(i *Interface) { i.Features, i.GRO = 0, false }, Warning, "--no-host-path"},
 		{"no XDP and joined segments", func(i *Interface) { i.Features = 0 }, Error, "ethtool -K eth0 gro off"},
 		{"XDP without sockets", func(i *Interface) { i.Features = afxdp.FeatureBasic }, Error, "cannot give frames to sockets"},

@@ -123,6 +123,8 @@ func (i *Interface) checkDriver(f *findings) {
 		f.add(Warning, "sluice run --no-host-path ...", "driver %s has no XDP, or not in its present set-up: generic mode only, slow and without host path", orUnknown(i.Driver))
 	case i.Features&afxdp.FeatureRedirect == 0:
 		f.add(Error, "", "driver %s has XDP that cannot give frames to sockets", orUnknown(i.Driver))
+	case i.Features&afxdp.FeatureZeroCopy != 0 && i.Defect != nil:
+		f.add(Warning, "", "driver %s: native XDP; it knows zero-copy, but sockets copy unless that is demanded: %v", i.Driver, i.Defect)
 	case i.Features&afxdp.FeatureZeroCopy != 0:
 		f.add(OK, "", "driver %s: native XDP and zero-copy sockets", orUnknown(i.Driver))
 	default:
