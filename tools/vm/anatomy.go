@@ -27,7 +27,11 @@ func (v virtqueue) String() string {
 func (w *world) showAnatomy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	fmt.Printf("--- the queues\n%s", w.anatomy(ctx))
+	headers, err := w.checkHeader(ctx)
+	if err != nil {
+		headers = err.Error()
+	}
+	fmt.Printf("--- %s\n--- the queues\n%s", headers, w.anatomy(ctx))
 	for _, s := range bothWays(64, 64) {
 		t, err := s.run(ctx, w.lab)
 		fmt.Printf("--- sent from %s to %s: %v %v\n", s.from, s.to, t, err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -44,8 +45,11 @@ const (
 `
 )
 
+const modeFlag = "--xdp-mode"
+
 // startBox ends the box that runs, if one does, and starts another on both
-// cards, with rules and with that many queues and workers.
+// cards, with rules and with that many queues and workers: in zero-copy mode unless
+// a flag says otherwise, for the box may choose another.
 func (w *world) startBox(ctx context.Context, rules string, queues int, flags ...string) error {
 	if err := w.stopBox(ctx); err != nil {
 		return err
@@ -55,7 +59,11 @@ func (w *world) startBox(ctx context.Context, rules string, queues int, flags ..
 			return err
 		}
 	}
-	args := append([]string{"--port", boxC, "--port", boxS, "--workers", fmt.Sprint(queues)}, flags...)
+	args := []string{"--port", boxC, "--port", boxS, "--workers", fmt.Sprint(queues)}
+	if !slices.Contains(flags, modeFlag) {
+		args = append(args, modeFlag, "zerocopy")
+	}
+	args = append(args, flags...)
 	return w.startBoxWith(ctx, rules, args...)
 }
 

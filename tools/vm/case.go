@@ -48,11 +48,11 @@ func runOnce(ctx context.Context, w *world, cases []testCase, r *checks.Result) 
 			detail += "; "
 		}
 		r.Tell(c.name, detail+fmt.Sprintf("%.1f s", time.Since(begin).Seconds()), err)
+		if err != nil { // the short and telling comes first: of a long text not all may be kept
+			w.showAnatomy(ctx)
+		}
 		if err != nil || w.opt.log {
 			w.showLog(ctx)
-		}
-		if err != nil {
-			w.showAnatomy(ctx)
 		}
 	}
 }
@@ -73,7 +73,7 @@ func (w *world) showLog(ctx context.Context) {
 	} else if n := len(w.boxes); n > 0 {
 		fmt.Printf("--- the last box wrote\n%s\n", w.boxes[n-1])
 	}
-	if text := w.guest.console.last(80); text != "" {
+	if text := w.guest.console.last(30); text != "" {
 		fmt.Printf("--- the console\n%s\n", text)
 	}
 }

@@ -50,7 +50,7 @@ func (h *hardware) args() []string {
 		"-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg,thread=multi", "-cpu", "max", "-machine", "q35",
 		"-smp", fmt.Sprint(h.cpus), "-m", fmt.Sprint(h.memoryMB), "-no-reboot",
 		"-kernel", h.kernel.image, "-initrd", h.initrd,
-		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off random.trust_cpu=on",
+		"-append", "console=ttyS0 quiet panic=-1 oops=panic mitigations=off random.trust_cpu=on nokaslr",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
 		"-qmp", "unix:" + filepath.Join(h.dir, "qmp") + ",server=on,wait=off",
 		"-chardev", "socket,id=agent,path=" + filepath.Join(h.dir, "agent") + ",server=on,wait=off",

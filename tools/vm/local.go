@@ -120,8 +120,11 @@ var localCases = []testCase{
 	{name: "frame size by MTU: 3000 in one piece, 9000 in several", run: func(ctx context.Context, w *world) (string, error) {
 		defer func() { _ = w.setMTU(ctx, 1500) }()
 		var details []string
-		for _, row := range []struct{ mtu, chunk int }{{3000, 4096}, {9000, 4096}} { // several pieces of a page each
-			if err := errors.Join(w.stopBox(ctx), w.setMTU(ctx, row.mtu), w.startBox(ctx, routerRules, 2)); err != nil {
+		for _, row := range []struct {
+			mtu, chunk int
+			mode       string
+		}{{3000, 4096, "zerocopy"}, {9000, 4096, "auto"}} { // the driver sends no pieces in zero-copy mode: a page each, copied
+			if err := errors.Join(w.stopBox(ctx), w.setMTU(ctx, row.mtu), w.startBox(ctx, routerRules, 2, modeFlag, row.mode)); err != nil {
 				return "", fmt.Errorf("MTU of %d: %w", row.mtu, err)
 			}
 			if err := w.warm(ctx); err != nil {

@@ -37,7 +37,7 @@ func main() {
 	flag.IntVar(&opt.count, "count", 1, "run the cases this often")
 	flag.BoolVar(&opt.log, "log", false, "show what the box wrote also for cases that pass")
 	flag.DurationVar(&opt.soak, "soak", 0, "instead of the cases, keep traffic and changes up for this long")
-	flag.IntVar(&opt.starts, "starts", 0, "instead of the cases, start this many boxes under load, and see whether all queues receive")
+	flag.IntVar(&opt.starts, "starts", 0, "instead of the cases, start this many boxes under load, and see whether all queues receive and all cards send")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "vm: unexpected argument %q\n", flag.Arg(0))

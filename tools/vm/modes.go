@@ -19,7 +19,7 @@ var modeCases = []testCase{
 		if err != nil {
 			return "", err
 		}
-		if err := mentions(r.Text, "machine: kernel "+w.guest.release, boxC+": driver virtio_net: native XDP and zero-copy sockets",
+		if err := mentions(r.Text, "machine: kernel "+w.guest.release, boxC+": driver virtio_net: native XDP",
 			"ethtool -L eth0 combined 4", offloadIf+": driver vmxnet3: native XDP, sockets copy", "interrupts, on CPUs"); err != nil {
 			return "", err
 		}
@@ -30,8 +30,29 @@ var modeCases = []testCase{
 	}},
 	{name: "zero-copy: 2 cards x 2 queues", run: func(ctx context.Context, w *world) (string, error) { return w.zeroCopy(ctx, 2) }},
 	{name: "zero-copy: 2 cards x 4 queues", run: func(ctx context.Context, w *world) (string, error) { return w.zeroCopy(ctx, 4) }},
+	{name: "auto: zero-copy unless the driver's header is elsewhere", run: func(ctx context.Context, w *world) (string, error) {
+		h, err := w.header(ctx)
+		if err != nil {
+			return "", err
+		}
+		if err := w.startBox(ctx, routerRules, 2, modeFlag, "auto"); err != nil {
+			return "", err
+		}
+		want := "zero-copy"
+		if h.stray {
+			want = "copy"
+			if err := mentions(w.box.log, boxC+" copies", boxS+" copies", "header of zero-copy frames"); err != nil {
+				return "", err
+			}
+		}
+		if err := w.modes(ctx, want, 2); err != nil {
+			return "", err
+		}
+		detail, err := w.exact(ctx, 1000, 16)
+		return fmt.Sprintf("%v: %s; %s", h, want, detail), err
+	}},
 	{name: "copy mode on the same cards", run: func(ctx context.Context, w *world) (string, error) {
-		if err := w.startBox(ctx, routerRules, 2, "--xdp-mode", "copy"); err != nil {
+		if err := w.startBox(ctx, routerRules, 2, modeFlag, "copy"); err != nil {
 			return "", err
 		}
 		if err := w.modes(ctx, "copy", 2); err != nil {
@@ -43,14 +64,14 @@ var modeCases = []testCase{
 		if err := w.stopBox(ctx); err != nil {
 			return "", err
 		}
-		said, err := w.refused(ctx, "--port", boxC, "--port", boxS, "--workers", "2", "--xdp-mode", "generic")
+		said, err := w.refused(ctx, "--port", boxC, "--port", boxS, "--workers", "2", modeFlag, "generic")
 		if err != nil {
 			return said, err
 		}
 		return said, mentions(said, "generic", "--no-host-path")
 	}},
 	{name: "generic mode without host path", run: func(ctx context.Context, w *world) (string, error) {
-		said, err := w.refused(ctx, "--port", boxC, "--port", boxS, "--workers", "2", "--xdp-mode", "generic", "--no-host-path")
+		said, err := w.refused(ctx, "--port", boxC, "--port", boxS, "--workers", "2", modeFlag, "generic", "--no-host-path")
 		if err != nil {
 			return said, err
 		}
@@ -62,7 +83,7 @@ var modeCases = []testCase{
 				return "", err
 			}
 		}
-		if err := w.startBox(ctx, routerRules, 2, "--xdp-mode", "generic", "--no-host-path"); err != nil {
+		if err := w.startBox(ctx, routerRules, 2, modeFlag, "generic", "--no-host-path"); err != nil {
 			return "", err
 		}
 		if err := w.modes(ctx, "copy", 2); err != nil {
@@ -97,8 +118,12 @@ func (w *world) zeroCopy(ctx context.Context, queues int) (string, error) {
 	if err := w.modes(ctx, "zero-copy", queues); err != nil {
 		return "", err
 	}
+	headers, err := w.checkHeader(ctx)
+	if err != nil {
+		return "", err
+	}
 	detail, err := w.exact(ctx, 4000, 64)
-	return fmt.Sprintf("XDP_OPTIONS: zero-copy on %d of %d sockets, one memory a worker; %s", 2*queues, 2*queues, detail), err
+	return fmt.Sprintf("XDP_OPTIONS: zero-copy on %d of %d sockets, one memory a worker; %s; %s", 2*queues, 2*queues, headers, detail), err
 }
 
 // modes compares the sockets of the cards with what is wanted, and those of

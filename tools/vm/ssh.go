@@ -67,6 +67,7 @@ var sshCase = testCase{name: "host path: ssh to the machine beside zero-copy car
 // serveSSH makes a key that is let in and starts the daemon in the machine.
 func (w *world) serveSSH(ctx context.Context) (stop func(), err error) {
 	key := filepath.Join(w.dir, "key")
+	_ = os.Remove(key) // of an earlier round: ssh-keygen would ask
 	if out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("ssh-keygen: %w: %s", err, out)
 	}

@@ -59,7 +59,7 @@ func newWorld(ctx context.Context, opt *options, k *kernel, p *programs) (_ *wor
 	if w.dir, err = os.MkdirTemp("", "sluice-vm-"); err != nil {
 		return nil, err
 	}
-	h := hardware{kernel: k, programs: p, initrd: filepath.Join(w.dir, "initrd"), dir: w.dir, cpus: cpus, memoryMB: 1024}
+	h := hardware{kernel: k, programs: p, initrd: filepath.Join(w.dir, "initrd"), dir: w.dir, cpus: cpus, memoryMB: memoryMB}
 	if err := w.makeInitrd(ctx, k, p, h.initrd); err != nil {
 		return nil, err
 	}
