@@ -4,7 +4,7 @@ import "slices"
 
 // Patch returns an index of boxes, given one of an earlier list of them: was[i] is
 // the place of box i in that list, or -1 for a new one, and the places ascend. box
-// is asked for few of them. It takes a tenth of the time of Build. False: there
+// is asked for few of them. It takes a twentieth of the time of Build. False: there
 // is no room for the new ones, or so much has changed since Build that it is time
 // for another.
 //
