@@ -92,9 +92,16 @@ func (ps *plans) reserve() (err error) {
 			return err
 		}
 	}
-	ps.slots, err = offheap.Make[uint32](planSlots)
+	if ps.slots, err = offheap.Make[uint32](planSlots); err != nil {
+		return err
+	}
+	// Written to, so that the kernel provides the memory now and not in the midst of traffic.
+	clear(ps.slots)
+	ps.touched.reset()
+	ps.routed.reset()
+	ps.marked = marked{}
 	ps.first, ps.now, ps.epoch = 1, 1, 1
-	return err
+	return nil
 }
 
 func (ps *plans) release() []error {

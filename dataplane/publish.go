@@ -190,7 +190,7 @@ func (b *Box) publish(c change) (*Report, error) {
 			t.image.Poison()
 			b.poisoned = append(b.poisoned, t.image)
 			gone.rules = nil
-			if len(b.poisoned) > keptPoisoned {
+			if len(b.poisoned) > keptPoisoned*len(b.workers) {
 				errs = append(errs, b.poisoned[0].Free())
 				b.poisoned = slices.Delete(b.poisoned, 0, 1)
 			}
@@ -200,8 +200,8 @@ func (b *Box) publish(c change) (*Report, error) {
 	return r, errors.Join(errs...)
 }
 
-// keptPoisoned is how many images the checking mode keeps.
-const keptPoisoned = 16
+// keptPoisoned is how many generations the checking mode keeps.
+const keptPoisoned = 4
 
 // adopt makes a published change the box's own. Held: b.control.
 func (b *Box) adopt(generation uint64, c change) {
