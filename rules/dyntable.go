@@ -248,8 +248,8 @@ func (t *dynTable) insert(b *uint64, key []uint64, now int64) []uint64 {
 	return node
 }
 
-// adopt takes over what another table has, of the same set as it was before; not of
-// statements that count flows. What packets do to the other one meanwhile is lost.
+// adopt takes over what another table has, of the same set as it was before; not what
+// statements count of flows. What packets do to the other one meanwhile is lost.
 func (t *dynTable) adopt(old *dynTable, d *dynSpec) {
 	t.spec = old.spec
 	number := map[uint64]uint64{} // of statements
@@ -275,8 +275,12 @@ func (t *dynTable) adopt(old *dynTable, d *dynSpec) {
 			if node := t.insert(b, old.keyOf(was), 0); node != nil {
 				node[nodeEnd], node[nodeTimeout], node[nodeRuns] = was[nodeEnd], was[nodeTimeout], number[was[nodeRuns]]
 				copy(t.dataOf(node), old.dataOf(was))
-				if !old.tallies {
-					copy(node[nodeStmts:nodeStmts+2*t.stmts], was[nodeStmts:nodeStmts+2*old.stmts])
+				if node[nodeRuns] > 0 {
+					for i, st := range old.spec.runs[was[nodeRuns]-1].stmts {
+						if _, counts := st.(*nft.ConnLimit); !counts {
+							copy(node[nodeStmts+2*i:nodeStmts+2*i+2], was[nodeStmts+2*i:])
+						}
+					}
 				}
 			}
 			release(b)

@@ -94,6 +94,9 @@ func elements(s *nft.Set, d *setDesc, data *rows, ix *index, ps *ports) (els []e
 	els = make([]element, 0, s.Elements.Len())
 	words := make([]uint64, 0, 2*int(d.words)*s.Elements.Len()) // of all keys: one piece of memory, not two for each element
 	for e := range s.Elements.All() {
+		if len(e.Stmts) > 0 && s.Name == "" && s.Flags&nft.SetConstant != 0 {
+			return nil, false, errorf(e.Pos, "statements of elements of a set without a name are not supported: declare the set")
+		}
 		value, err := elementValue(s, e, data, ix, ps)
 		if err != nil {
 			return nil, false, err

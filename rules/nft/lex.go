@@ -98,7 +98,7 @@ func isWordByte(c byte) bool {
 func (s *source) skip() {
 	for s.off < len(s.text) {
 		switch c := s.text[s.off]; {
-		case c == ' ' || c == '\t' || c == '\r':
+		case c == ' ' || c == '\t':
 			s.off++
 		case c == '#':
 			if s.comment.Line == 0 {

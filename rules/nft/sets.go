@@ -59,23 +59,52 @@ func (c *checker) elementOptions(s *Set, e *Element, k *raw) {
 		}
 		k.options()
 	}
+	c.elementStatements(s, e, k)
 	e.Timeout, e.Expires = k.opt.timeout, k.opt.expires
-	if e.Timeout > 0 && s.Flags&SetTimeout == 0 {
+	if (e.Timeout > 0 || e.Expires > 0) && s.Flags&SetTimeout == 0 {
 		c.fail(keyOf(k), "Could not process rule: Invalid argument")
 	}
 	if e.Timeout == s.Timeout {
 		e.Timeout = 0
 	}
-	for i, n := range k.opt.stmts {
-		st := n.stmt
-		if i >= len(s.Stmts) || StmtName(st) != StmtName(s.Stmts[i]) {
-			c.fail(keyOf(k), "Could not process rule: Operation not supported")
+}
+
+// elementStatements takes over an element's statements, else those of its set. An
+// element of a set that declares none has what it likes where rules may add others, and
+// in a literal set.
+func (c *checker) elementStatements(s *Set, e *Element, k *raw) {
+	stmts, kind := k.opt.stmts, "set"
+	if s.Map {
+		kind = "map"
+	}
+	if len(stmts) == 0 {
+		for _, st := range s.Stmts {
+			e.Stmts = append(e.Stmts, copyStmt(st))
 		}
-		e.Stmts = append(e.Stmts, st)
+		return
 	}
-	for _, st := range s.Stmts[len(e.Stmts):] {
-		e.Stmts = append(e.Stmts, copyStmt(st))
+	if len(s.Stmts) == 0 && s.Flags&SetDynamic == 0 && (s.Name != "" || s.Map) {
+		c.errorf(stmts[0].pos, stmts[0].end, "missing statement in %s declaration", kind)
+		panic(bail{})
 	}
+	if len(s.Stmts) > 0 && len(stmts) != len(s.Stmts) {
+		c.fail(keyOf(k), "number of statements mismatch, set expects %d but element has %d", len(s.Stmts), len(stmts))
+	}
+	for i, n := range stmts {
+		if len(s.Stmts) > 0 && StmtName(n.stmt) != StmtName(s.Stmts[i]) {
+			c.errorf(n.pos, n.end, "statement mismatch, element expects %s, but %s has type %s", stateName(n.stmt), kind, stateName(s.Stmts[i]))
+			panic(bail{})
+		}
+		e.Stmts = append(e.Stmts, n.stmt)
+	}
+}
+
+// stateName is what errors call a statement that keeps state.
+func stateName(st Stmt) string {
+	if _, ok := st.(*ConnLimit); ok {
+		return "connlimit"
+	}
+	return StmtName(st)
 }
 
 // copyStmt copies a statement that keeps state.

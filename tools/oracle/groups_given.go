@@ -38,6 +38,23 @@ const givenSets = `table inet o {
 }
 `
 
+// undeclared is a set whose elements have statements that it says nothing of.
+const undeclared = `table inet o {
+` + silent + `	set mixed { type inet_service; flags dynamic; size 20; elements = { 80 counter packets 3 bytes 4, 81 limit rate 1/day burst 2 packets, 82, 83 counter limit rate 1/day burst 1 packets, 84 ct count over 1 } }
+	map marks { type inet_service : mark; flags dynamic; size 20; elements = { 80 counter : 1, 81 limit rate 1/day burst 1 packets : 2, 82 : 3 } }
+	chain first { type filter hook prerouting priority 0; policy accept;
+		udp dport @mixed counter
+		udp dport != @mixed counter
+		udp dport { 80, 81, 90 } add @mixed { udp dport counter } counter
+		udp dport { 82, 83, 91 } update @mixed { udp dport limit rate 1/day burst 1 packets } counter
+		meta mark set udp dport map @marks counter
+		udp dport { 81, 82, 92 } add @marks { udp dport counter : 4 } counter
+	}
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + `
+	}
+}
+`
+
 // givenElements are packets to such sets, and commands that change them.
 func givenElements() []*Script {
 	const packets = "rules given; > udp dport=80; > udp dport=81; > udp dport=82; > udp dport=83; > udp dport=85; "
@@ -64,6 +81,17 @@ func givenElements() []*Script {
 		"get element inet o spans { 81 }", "get element inet o joined { 10.77.11.7 . 81 }", "get element inet o ways { 81 }", "get element inet o marks { 80 }", "get element inet o merged { 85, 80-81 }",
 	} {
 		rows = append(rows, row{c, packets + "nft " + strings.ReplaceAll(c, "; ", "; nft ") + again})
+	}
+	const mixed = "rules undeclared; > udp dport=80; > udp dport=81; > udp dport=82; > udp dport=83; > udp dport=84; > udp dport=90; > udp dport=91; > udp dport=92; "
+	for _, c := range []string{
+		"", "add element inet o mixed { 93 counter packets 7 bytes 8, 94 limit rate 1/day burst 1 packets, 95 }", "delete element inet o mixed { 80, 90 }", "add element inet o mixed { 80 limit rate 1/day }",
+		"delete element inet o mixed { 83 }; add element inet o mixed { 83 counter }", "flush set inet o mixed", "add element inet o marks { 93 counter packets 7 bytes 8 : 9 }",
+	} {
+		text := mixed
+		if c != "" {
+			text += "nft " + strings.ReplaceAll(c, "; ", "; nft ") + "; "
+		}
+		rows = append(rows, row{"undeclared " + c, text + "> udp dport=80; > udp dport=81; > udp dport=83; > udp dport=90; > udp dport=91; > udp dport=93; > udp dport=93; > udp dport=94; > udp dport=94; > udp dport=92"})
 	}
 	all := bothFamilies(scripts(rows))
 	// When they have ended. What is before the wait asks for none that may end meanwhile.

@@ -162,6 +162,7 @@ var rulesets = map[string]string{
 	"given":               givenSets,
 	"given-short":         strings.ReplaceAll(givenSets, "timeout 3h", "timeout 200ms"),
 	"counting":            counting,
+	"undeclared":          undeclared,
 	"counting-map":        timeoutsByMap.Replace(counting),
 	"priorities":          priorities,
 	"hops":                hopRules,
