@@ -66,8 +66,9 @@ func putError(msg []byte, typ, code uint8, info uint32, quote []byte, initial ui
 // our sequence number; else we acknowledge all that orig occupies. MACs are
 // zero, to be filled on sending.
 //
-// It returns the frame's length; 0 when no RST may answer orig (not a sound TCP
-// segment, itself an RST, a fragment) or buf is too small.
+// It returns the frame's length; 0 when no RST may answer orig (not a TCP header,
+// itself an RST, a fragment) or buf is too small. Nobody asks whether the header's
+// length is true: the acknowledgment wraps where it is not.
 func BuildTCPReset(buf []byte, orig *Packet) int {
 	if orig.Proto != protoTCP || orig.Flags&(FlagL4|FlagFragment) != FlagL4 {
 		return 0
@@ -75,7 +76,7 @@ func BuildTCPReset(buf []byte, orig *Packet) int {
 	o := orig.Transport()
 	flags := o[13]
 	doff := int(o[12]>>4) * 4
-	if flags&tcpRST != 0 || doff < tcpLen || doff > len(o) {
+	if flags&tcpRST != 0 {
 		return 0
 	}
 	var from, to [16]byte

@@ -81,7 +81,7 @@ func TestBuildTCPReset(t *testing.T) {
 		{"syn ack", TCP{Src: 1, Dst: 2, Seq: 100, Ack: 7000, Flags: "SA"}, "", 7000, 0, "R"},
 		{"rst", TCP{Src: 1, Dst: 2, Flags: "R"}, "", 0, 0, ""},
 		{"rst ack", TCP{Src: 1, Dst: 2, Flags: "RA"}, "", 0, 0, ""},
-		{"bad offset", TCP{Src: 1, Dst: 2, Flags: "S", DataOffset: Say(15)}, "", 0, 0, ""},
+		{"bad offset", TCP{Src: 1, Dst: 2, Flags: "S", DataOffset: Say(15)}, "", 0, 1<<32 - 39, "RA"},
 	}
 	for _, r := range rows {
 		for _, ip := range []Layer{h4, h6} {
@@ -119,6 +119,29 @@ func TestBuildTCPReset(t *testing.T) {
 	} {
 		if BuildTCPReset(make([]byte, 200), parsed(t, tab, b)) != 0 {
 			t.Errorf("%s: answered", name)
+		}
+	}
+}
+
+// TestBuildUnreachableQuotesPadding: below IP a frame's padding is quoted with it.
+func TestBuildUnreachableQuotesPadding(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		ip   Layer
+		head int
+	}{
+		{"IPv4", IPv4{Src: a4, Dst: b4}, EtherLen + ip4Len + icmpLen},
+		{"IPv6", h6, EtherLen + ip6Len + icmpLen},
+	} {
+		b := append(Build(Ether{}, row.ip, UDP{Src: 1, Dst: 2}), make([]byte, 18)...)
+		p := &Packet{Data: b}
+		if d := Parse(p, newTable(t)); d != DropNone {
+			t.Fatal(d)
+		}
+		buf := make([]byte, 200)
+		n := BuildUnreachable(buf, p, 3, 3)
+		if n != row.head+len(b)-EtherLen || !bytes.Equal(buf[row.head:n], b[EtherLen:]) {
+			t.Errorf("%s: %d bytes quote %x of %x", row.name, n, buf[row.head:max(n, row.head)], b)
 		}
 	}
 }

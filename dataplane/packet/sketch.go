@@ -80,14 +80,15 @@ func (p *Packet) Restore(was Layers) {
 
 // BuildUnreachable writes into buf the frame of a destination unreachable that
 // answers orig in the name of whom it was sent to, as reject does below IP
-// (nf_reject_skb_v4_unreach). MACs are zero, to be filled on sending. It returns
+// (nf_reject_skb_v4_unreach): it quotes what the frame has behind the datagram too.
+// MACs are zero, to be filled on sending. It returns
 // the frame's length, 0 when buf is too small or orig is not IP.
 func BuildUnreachable(buf []byte, orig *Packet, typ, code uint8) int {
 	const most4, most6 = 536, 1220
 	var from, to [16]byte
 	orig.DstAddr(&from)
 	orig.SrcAddr(&to)
-	quote := orig.IP()
+	quote := orig.Data[orig.L3:]
 	switch orig.Family {
 	case flowtable.FamilyIPv4:
 		quote = quote[:min(len(quote), most4)]

@@ -10,7 +10,8 @@ import (
 // an IP header is taken over into the header's checksum, and addresses also into
 // the transport checksum; with sum what lies behind the transport header's
 // start is taken over into that one, even where UDP has none (which addresses
-// respect), as nft_payload_set_eval does. A checksum that is itself overwritten becomes what b says. False: the bytes, or the checksum, are not
+// respect), as nft_payload_set_eval does; no header behind one of authentication is
+// looked into. A checksum that is itself overwritten becomes what b says. False: the bytes, or the checksum, are not
 // within the datagram, and nothing changed.
 func (p *Packet) Store(at int, b []byte, sum bool) bool {
 	if at < 0 || len(b) > 16 || at+len(b) > int(p.End) || int(p.End) > len(p.Data) {
@@ -20,7 +21,7 @@ func (p *Packet) Store(at int, b []byte, sum bool) bool {
 		copy(p.Data[max(at, 0):], b)
 		return true
 	}
-	begun := p.L4 > p.L3 && p.Flags&FlagLaterFrag == 0 && int(p.L4) <= int(p.End)
+	begun := p.AH == 0 && p.L4 > p.L3 && p.Flags&FlagLaterFrag == 0 && int(p.L4) <= int(p.End)
 	whole, behind := begun && p.Flags&FlagL4 != 0, begun && at >= int(p.L4)
 	if sumAt, _ := checksumAt(p.Proto); behind && sum && sumAt >= 0 && int(p.L4)+sumAt+2 > int(p.End) {
 		return false
@@ -35,6 +36,9 @@ func (p *Packet) Store(at int, b []byte, sum bool) bool {
 			replaceSum(p.Data[p.L4:p.End], at, delta)
 		}
 		copy(p.Data[at:], b)
+		if l4 := p.Data[p.L4:p.End]; sum && p.Proto == protoSCTP && whole && p.Flags&FlagFragment == 0 {
+			binary.LittleEndian.PutUint32(l4[8:12], sctpSum(l4)) // whatever it was, as nft_payload_csum_sctp
+		}
 		return true
 	}
 	first, last := ip4Src, ip4Dst+4

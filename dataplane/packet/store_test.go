@@ -6,7 +6,53 @@ import (
 	"testing"
 
 	"github.com/sluice-net/sluice/flowtable"
+	. "github.com/sluice-net/sluice/tools/frame"
 )
+
+// TestStoreBehindAuthentication: a new address is not taken over into a checksum
+// behind an authentication header, which for rules is the transport.
+func TestStoreBehindAuthentication(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		layers  []Layer
+		changes bool
+	}{
+		{"in front of TCP", []Layer{Ether{}, h6, Ext{Kind: DestOpts}, TCP{Src: 1, Dst: 2}}, true},
+		{"behind authentication", []Layer{Ether{}, h6, Ext{Kind: Auth}, TCP{Src: 1, Dst: 2}}, false},
+	} {
+		p := &Packet{Data: Build(row.layers...)}
+		if d := Parse(p, newTable(t)); d != DropNone {
+			t.Fatal(d)
+		}
+		was := be16(p.Data[p.L4+16:])
+		if !p.Store(int(p.L3)+ip6Src+14, []byte{0x12, 0x34}, true) || be16(p.Data[p.L3+ip6Src+14:]) != 0x1234 {
+			t.Errorf("%s: not written", row.name)
+		}
+		if changed := be16(p.Data[p.L4+16:]) != was; changed != row.changes {
+			t.Errorf("%s: the checksum changed: %v", row.name, changed)
+		}
+	}
+}
+
+// TestStoreMakesSCTPSum: the CRC of SCTP is made anew when a rule writes behind its
+// header's start, and else left.
+func TestStoreMakesSCTPSum(t *testing.T) {
+	for _, ip := range []Layer{h4, h6} {
+		p := &Packet{Data: Build(Ether{}, ip, SCTP{Src: 1, Dst: 2}, Data("abcd"))}
+		if d := Parse(p, newTable(t)); d != DropNone {
+			t.Fatal(d)
+		}
+		if !p.Store(int(p.L4)+2, []byte{0, 80}, true) {
+			t.Fatal("not written")
+		}
+		if err := VerifyChecksums(p.Data); err != nil || be16(p.Data[p.L4+2:]) != 80 {
+			t.Errorf("%v; port %d", err, be16(p.Data[p.L4+2:]))
+		}
+		if !p.Store(int(p.L4)+2, []byte{0, 81}, false) || VerifyChecksums(p.Data) == nil {
+			t.Error("a field without a protocol's name changed the CRC")
+		}
+	}
+}
 
 // TestStore overwrites bytes of a sound packet: both checksums stay right.
 func TestStore(t *testing.T) {
