@@ -140,7 +140,7 @@ func TestPool(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			a, b := newImage(slices.Clone(plain.master.words), nil), newImage(slices.Clone(rs.master.words), nil)
+			a, b := newImage(laidDown(plain.master), nil), newImage(laidDown(rs.master), nil)
 			if !slices.Equal(a.heads, b.heads) || !slices.Equal(a.ins, b.ins) || !slices.Equal(a.base, b.base) {
 				t.Errorf("pool of %d: other code", size)
 			}

@@ -2,22 +2,6 @@ package rules
 
 import "github.com/sluice-net/sluice/rules/nft"
 
-// master is a compiled ruleset as words; immutable once made, and so shared by
-// the rulesets that the cache hands it to. The collector frees it.
-type master struct {
-	words []uint64
-	bulks []*bulk // entries of large sets, in the order of their numbers
-}
-
-// bytes is the size of it all.
-func (m *master) bytes() int {
-	n := len(m.words)
-	for _, b := range m.bulks {
-		n += len(b.words)
-	}
-	return 8 * n
-}
-
 // Compile turns a checked tree into a Ruleset. The tree must not be changed
 // afterwards. It takes no notice of handles and comments. Errors are *Error with
 // the place in the text. Safe for concurrent use; never called by a worker.

@@ -8,7 +8,9 @@
 //	step      a rule's instruction before it is placed (the IR between tree and image)
 //	image     64-bit words with a header and sections: heads, instructions, data,
 //	          sets, NAT statements, base chains; integers and offsets only
-//	master    the image as Compile leaves it, immutable, on the Go heap
+//	block     what a chain or a set brings into an image, wherever its place is there
+//	piece     some hundred rules of a chain's block, which an edit elsewhere leaves as it is
+//	master    what Compile leaves: blocks and their places, immutable, on the Go heap
 //	head      the first test of a rule; the heads of a chain lie side by side
 //	body      the rest of a rule's instructions
 //	facts     a word with what most rules ask of a packet: protocol, family, ct state
@@ -36,7 +38,7 @@
 //
 // Compile and all methods of Ruleset belong to the control side; a Ruleset may
 // be shared and is freed by the collector. Ruleset.Copy makes an Image for one
-// worker: one copy of the master into off-heap memory, and zeroed counters behind
+// worker: it lays the master down in off-heap memory, with zeroed counters behind
 // it. The worker alone calls Base and Eval. When it has passed a grace period,
 // the control side collects the counters, may Poison the image, and frees it.
 // A Cache and a pool only change how long Compile takes.
@@ -75,14 +77,15 @@
 //	ctobject.go      ct timeout and ct expectation objects
 //	covered.go       which of them a flow's packets all answer alike
 //	runs.go          which rules make a run, and what its classifier asks
-//	emit.go          steps to heads and bodies
+//	emit.go          steps to heads and bodies, in pieces
 //	setbuild.go      elements to hash tables, intervals and lists
 //	rangeindex.go    concatenated intervals found by a classifier
 //	bulk.go          large sets, which generations share
 //	overlay.go       what becomes of one, edit by edit
 //	reuse.go         what the ruleset before has of it already
 //	touched.go       whose packets it judges otherwise
-//	build.go         all of it in parallel, and linked into one master
+//	build.go         all of it in parallel
+//	place.go         its places in an image, and how that is laid down
 //	layout.go        sections, instructions and descriptors of an image
 //	link.go          chains below IP: the ingress of ports, bridge tables
 //	send.go          dup and fwd

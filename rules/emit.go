@@ -1,53 +1,92 @@
 package rules
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+	"sort"
+)
 
 // block is the code of one chain, or the entries of one set, before it has its
 // place: all numbers in it count from the block's own start. Rulesets share it.
 type block struct {
-	heads []head
-	ins   []ins
-	data  []uint64
-	set   setDesc
-	runs  []ruleRun
-	fixes []fix
-	n     ordinals // of what its rules have
-	marks []mark   // of each rule, and of the end
+	pieces []placed // of a chain
+	of     [][]any  // what their fixes are about
+	runs   []ruleRun
+	end    mark // behind the last rule
 
+	data    []uint64 // of a set
+	set     setDesc
 	bulk    *bulk   // the entries of a large set, which are not in data
 	now     changed // what has become of it
 	objects objects // of a map to some
 }
 
-// mark is where a rule's part of a block begins.
+// piece is the code of some rules side by side, all of one run or all of none: as much
+// of a chain as an edit makes anew. All numbers in it count from its own start. It is
+// immutable, and blocks share it.
+type piece struct {
+	heads []head // of rules of no run; the others have gates, which follow from their place
+	ins   []ins
+	data  []uint64
+	fixes []uint32 // instructions whose arg is the number of something that is not the chain's
+	marks []mark   // of each rule, and of the end
+}
+
+// placed is a piece of a block.
+type placed struct {
+	*piece
+	run int  // of the block; -1: none
+	at  mark // where it begins
+}
+
+// mark is where a rule's part begins.
 type mark struct {
-	ins, data, fixes uint32
-	n                ordinals
+	rule, ins, data uint32
+	fixes           uint32
+	n               ordinals // of what the rules before have
 }
 
-func (b *block) mark() { b.marks = append(b.marks, b.end()) }
-
-// end is where the next rule's part begins.
-func (b *block) end() mark {
-	return mark{uint32(len(b.ins)), uint32(len(b.data)), uint32(len(b.fixes)), b.n}
+// plus returns a mark that is another one further on.
+func (m mark) plus(o mark) mark {
+	return mark{m.rule + o.rule, m.ins + o.ins, m.data + o.data, m.fixes + o.fixes, m.n.plus(o.n, 1)}
 }
 
-// fix is an instruction whose arg is the number of something that is not the chain's.
-type fix struct {
-	at uint32
-	of any
+// rules is how many rules a piece has.
+func (p *piece) rules() int { return len(p.marks) - 1 }
+
+// pieceOf returns the number of the piece that rule at of a block is in.
+func (b *block) pieceOf(at int) int {
+	return sort.Search(len(b.pieces), func(i int) bool { return int(b.pieces[i].at.rule) > at }) - 1
 }
 
-// emitAll appends the rules of a chain, of which b.runs are found, and its end.
+// mark returns where the part of rule at begins, or where the last one's ends.
+func (b *block) mark(at int) mark {
+	if at == int(b.end.rule) {
+		return b.end
+	}
+	p := &b.pieces[b.pieceOf(at)]
+	return p.at.plus(p.marks[at-int(p.at.rule)])
+}
+
+// How many rules a piece has: as many as fill one, and up to so many after edits.
+// Smaller ones grow together.
+const (
+	pieceFull = 256
+	pieceMost = 2 * pieceFull
+)
+
+// emitter makes the pieces of a block, one after the other.
+type emitter struct {
+	b     *block
+	run   int // of the next piece
+	piece     // in work; its memory is used again
+	of    []any
+	n     ordinals // of what its rules have
+}
+
+// emitAll makes the pieces of the rules of a chain, of which b.runs are found.
 // before is the chain as it was, if there was one, and was where its rules stood.
 func (b *block) emitAll(rules []*rule, before *chainRef, was []int32) {
-	b.heads, b.marks = make([]head, 0, len(rules)+1), make([]mark, 0, len(rules)+1)
-	var old *block
-	if before != nil && before.block != nil {
-		old = before.block
-		const more = 64 // than it had: an edit or two
-		b.ins, b.data, b.fixes = make([]ins, 0, len(old.ins)+more), make([]uint64, 0, len(old.data)+more), make([]fix, 0, len(old.fixes)+more)
-	}
 	seen := map[test]int{} // how many rules outside of runs ask the same
 	b.parts(len(rules), func(run, from, to int) {
 		if run >= 0 {
@@ -61,31 +100,32 @@ func (b *block) emitAll(rules []*rule, before *chainRef, was []int32) {
 			}
 		}
 	})
+	e := emitter{b: b}
 	b.parts(len(rules), func(run, from, to int) {
+		e.run = run
 		for i := from; i < to; {
 			if run >= 0 {
 				if n := before.stretch(rules[:to], was, i); n > 0 {
-					if n = old.gates(int(was[i]), n); n > 0 {
-						b.copyRules(old, int(was[i]), n, run, i-from)
+					if n = e.take(before.block, int(was[i]), n); n > 0 {
 						i += n
 						continue
 					}
 				}
 			}
-			b.mark()
-			r := rules[i]
-			if run < 0 {
-				b.emit(r, uint32(i), seen)
-			} else {
-				b.gateHead(uint32(i), run, i-from)
-				b.emitBody(r, r.plain.answers) // asks what the run's classifier leaves open
+			if len(e.marks) >= pieceFull {
+				e.close()
 			}
-			b.n = b.n.plus(r.has.n, 1)
+			e.mark()
+			if r := rules[i]; run < 0 {
+				e.emit(r, seen)
+			} else {
+				e.emitBody(r, r.plain.answers) // asks what the run's classifier leaves open
+			}
+			e.n = e.n.plus(rules[i].has.n, 1)
 			i++
 		}
+		e.close()
 	})
-	b.mark()
-	b.finish()
 }
 
 // parts calls f for the rules of each run, and for those before, between and behind
@@ -104,57 +144,92 @@ func (b *block) parts(rules int, f func(run, from, to int)) {
 	}
 }
 
-// gates returns how many of n rules from one on are in runs, at most the first n.
-func (b *block) gates(from, n int) int {
-	for i := range b.heads[from : from+n] {
-		if b.heads[from+i].src != srcGate {
-			return i
-		}
+// end is where the next rule's part begins.
+func (e *emitter) end() mark {
+	return mark{uint32(len(e.marks)), uint32(len(e.ins)), uint32(len(e.data)), uint32(len(e.fixes)), e.n}
+}
+
+func (e *emitter) mark() { e.marks = append(e.marks, e.end()) }
+
+// close ends the piece in work, if there is one.
+func (e *emitter) close() {
+	if len(e.marks) == 0 {
+		return
 	}
+	e.mark()
+	e.add(&piece{slices.Clone(e.heads), slices.Clone(e.ins), slices.Clone(e.data), slices.Clone(e.fixes), slices.Clone(e.marks)}, slices.Clone(e.of))
+	e.heads, e.ins, e.data, e.fixes, e.marks = e.heads[:0], e.ins[:0], e.data[:0], e.fixes[:0], e.marks[:0]
+	e.of, e.n = e.of[:0], ordinals{}
+}
+
+// add appends a piece to the block.
+func (e *emitter) add(p *piece, of []any) {
+	b := e.b
+	b.pieces, b.of = append(b.pieces, placed{p, e.run, b.end}), append(b.of, of)
+	b.end = b.end.plus(p.marks[p.rules()])
+}
+
+// take takes over what an older block has of n rules from one on: a whole piece as it
+// is, or rules of one. It returns how many; 0: they are in no run.
+func (e *emitter) take(old *block, from, n int) int {
+	at := old.pieceOf(from)
+	p := &old.pieces[at]
+	if p.run < 0 {
+		return 0
+	}
+	from -= int(p.at.rule)
+	n = min(n, p.rules()-from)
+	if n == p.rules() && (len(e.marks) == 0 || len(e.marks)+n > pieceFull) {
+		e.close()
+		e.add(p.piece, old.of[at])
+		return n
+	}
+	if len(e.marks) >= pieceMost {
+		e.close()
+	}
+	n = min(n, pieceMost-len(e.marks))
+	e.copyRules(p.piece, old.of[at], from, n)
 	return n
 }
 
-// gateHead appends the head of a rule of a run.
-func (b *block) gateHead(number uint32, run, at int) {
-	h := head{rule: number, body: uint32(len(b.ins))}
-	h.test = test{src: srcGate, mask: uint64(run), lo: uint64(at)}
-	b.heads = append(b.heads, h)
+// copyRules appends n rules of a piece from one on.
+func (e *emitter) copyRules(old *piece, of []any, from, n int) {
+	first, last := &old.marks[from], &old.marks[from+n]
+	to := e.end()
+	moved := mark{to.rule - first.rule, to.ins - first.ins, to.data - first.data, to.fixes - first.fixes, to.n.plus(first.n, -1)}
+	for _, m := range old.marks[from : from+n] {
+		e.marks = append(e.marks, m.plus(moved))
+	}
+	e.ins = append(e.ins, old.ins[first.ins:last.ins]...)
+	relocate(e.ins[to.ins:], moved.data, moved.n)
+	e.data = append(e.data, old.data[first.data:last.data]...)
+	for _, at := range old.fixes[first.fixes:last.fixes] {
+		e.fixes = append(e.fixes, at+moved.ins)
+	}
+	e.of = append(e.of, of[first.fixes:last.fixes]...)
+	e.n = last.n.plus(moved.n, 1)
 }
 
-// copyRules appends n rules of runs of an older block to run run, as those from
-// place at on.
-func (b *block) copyRules(old *block, from, n, run, at int) {
-	first, last := &old.marks[from], &old.marks[from+n]
-	to := b.end()
-	moved := mark{to.ins - first.ins, to.data - first.data, to.fixes - first.fixes, to.n.plus(first.n, -1)}
-	rule := len(b.heads)
-	for i := range n {
-		b.gateHead(uint32(rule+i), run, at+i)
-		m := old.marks[from+i]
-		b.heads[rule+i].body = m.ins + moved.ins
-		b.marks = append(b.marks, mark{m.ins + moved.ins, m.data + moved.data, m.fixes + moved.fixes, m.n.plus(moved.n, 1)})
-	}
-	b.ins = append(b.ins, old.ins[first.ins:last.ins]...)
-	if moved.data != 0 || moved.n != (ordinals{}) {
-		for i := range b.ins[to.ins:] {
-			in := &b.ins[int(to.ins)+i]
-			if own := moved.n.of(in.op); own != nil {
+// relocate changes instructions whose data, and of which what they are about, has
+// other numbers now: that much larger.
+func relocate(code []ins, data uint32, n ordinals) {
+	for i := range code {
+		in := &code[i]
+		switch {
+		case in.op == opTest || in.op == opNext: // most are
+		case inData(in.op):
+			in.arg += data
+		default:
+			if own := n.of(in.op); own != nil {
 				in.arg += *own
-			} else if placed(in.op) {
-				in.arg += moved.data
 			}
 		}
 	}
-	b.data = append(b.data, old.data[first.data:last.data]...)
-	for _, f := range old.fixes[first.fixes:last.fixes] {
-		b.fixes = append(b.fixes, fix{f.at + moved.ins, f.of})
-	}
-	b.n = last.n.plus(moved.n, 1)
 }
 
 // emit appends a rule: one head and its body. Of the tests the rule begins with
 // the one that will turn away most packets becomes the head.
-func (b *block) emit(r *rule, number uint32, seen map[test]int) {
+func (e *emitter) emit(r *rule, seen map[test]int) {
 	lead := r.lead
 	g, best, score := guard{}, -1, 0
 	for i := range r.steps[:lead] {
@@ -166,47 +241,47 @@ func (b *block) emit(r *rule, number uint32, seen map[test]int) {
 			}
 		}
 	}
-	h := head{rule: number, body: uint32(len(b.ins))}
+	h := head{rule: uint32(len(e.heads)), body: uint32(len(e.ins))}
 	h.test = test{src: srcFacts} // masks everything away and finds 0: always holds
 	if best >= 0 {
 		h.test = r.steps[best].test
 	}
 	h.need, h.needMask = g.need, g.mask
-	b.heads = append(b.heads, h)
+	e.heads = append(e.heads, h)
 	answers := uint64(0)
 	if best >= 0 {
 		answers = 1 << best
 	}
-	b.emitBody(r, answers)
+	e.emitBody(r, answers)
 }
 
 // emitBody appends the steps of a rule but those of the first 64 whose bit is
 // set in answers: they hold already, and so does the guard of the leading ones.
-func (b *block) emitBody(r *rule, answers uint64) {
+func (e *emitter) emitBody(r *rule, answers uint64) {
 	for i := range r.steps {
 		if i < 64 && answers>>i&1 != 0 {
 			continue
 		}
 		s := &r.steps[i]
-		b.ins = append(b.ins, s.ins)
-		in := &b.ins[len(b.ins)-1]
+		e.ins = append(e.ins, s.ins)
+		in := &e.ins[len(e.ins)-1]
 		if i < r.lead { // the head has asked for all of it, but a gate that cannot
 			in.need, in.needMask = in.need&factUnread, in.needMask&factUnread
 		}
 		if s.words != nil {
-			in.arg = uint32(len(b.data))
-			b.data = append(b.data, s.words...)
+			in.arg = uint32(len(e.data))
+			e.data = append(e.data, s.words...)
 		}
 		if s.of != nil {
-			b.fixes = append(b.fixes, fix{uint32(len(b.ins)) - 1, s.of})
-		} else if n := b.n.of(s.op); n != nil {
+			e.fixes, e.of = append(e.fixes, uint32(len(e.ins))-1), append(e.of, s.of)
+		} else if n := e.n.of(s.op); n != nil {
 			in.arg += *n
 		}
 		if ends(s.op) {
 			return
 		}
 	}
-	b.ins = append(b.ins, ins{op: opNext})
+	e.ins = append(e.ins, ins{op: opNext})
 }
 
 // of returns the number of the first one of what an instruction is about, nil if
@@ -223,12 +298,6 @@ func (n *ordinals) of(op uint8) *uint32 {
 		return &n.exts
 	}
 	return nil
-}
-
-// finish appends the end of a chain.
-func (b *block) finish() {
-	b.heads = append(b.heads, head{body: uint32(len(b.ins)), test: test{src: srcFacts}})
-	b.ins = append(b.ins, ins{op: opEnd})
 }
 
 // selectivity guesses how many packets a test turns away that came past the
@@ -250,8 +319,8 @@ func ends(op uint8) bool {
 	return false
 }
 
-// placed says whether an instruction's arg is an offset in data.
-func placed(op uint8) bool {
+// inData says whether an instruction's arg is an offset in data.
+func inData(op uint8) bool {
 	switch op {
 	case opWide, opByteIn, opPorts, opWideKey, opKeyTest:
 		return true

@@ -279,7 +279,7 @@ func TestPoison(t *testing.T) {
 	// As if Poison came in the middle of a walk: the magic still stands, and
 	// the rest is overwritten from some word on.
 	poisoned := 0
-	for from := 1; from < len(rs.master.words); from++ {
+	for from := 1; from < rs.master.words; from++ {
 		im, chain := fresh()
 		for i := from; i < len(im.region); i++ {
 			im.region[i] = poisonWord

@@ -7,7 +7,7 @@ import "github.com/sluice-net/sluice/rules/nft"
 //
 //	| magic | generation | flags | section table | heads | instructions | data | sets | NAT | base chains | runs | classifiers |
 //
-// Nothing in it is a Go pointer, so copying the words copies the image.
+// Nothing in it is a Go pointer.
 const (
 	hdrMagic = iota
 	hdrGeneration

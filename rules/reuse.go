@@ -324,7 +324,7 @@ func (r *rule) note(ix *index, first ordinals, calls []call) {
 // takeAll brings into an index what n rules of a chain from number i on have, which
 // were in a row from number at on in a chain of an old index too.
 func (ix *index) takeAll(ref *chainRef, i, n int, old *index, before *chainRef, at int) error {
-	first, last := &before.block.marks[at].n, &before.block.marks[at+n].n
+	first, last := before.block.mark(at).n, before.block.mark(at+n).n
 	from := len(ix.counters)
 	ix.counters = append(ix.counters, old.counters[before.owns.counters+first.counters:before.owns.counters+last.counters]...)
 	moved := ref.first + uint32(i) - before.first - uint32(at)

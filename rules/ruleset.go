@@ -86,7 +86,7 @@ func (r *Ruleset) LogSpec(id uint32) LogSpec {
 // Bytes returns the size of one image, without counters, and of what all images share.
 func (r *Ruleset) Bytes() int { return r.master.bytes() }
 
-// Copy makes one worker's image: a copy of the master image and zeroed counters.
+// Copy makes one worker's image: the master laid down, and zeroed counters.
 // The caller owns it and gives it back with Free. It fails when there is no
 // memory.
 func (r *Ruleset) Copy() (*Image, error) {
@@ -96,7 +96,7 @@ func (r *Ruleset) Copy() (*Image, error) {
 	if len(r.ix.states) > 0 && r.store == nil {
 		return nil, errorf(r.ix.states[0].stmt.Position(), "there is no store for what limits and quotas remember")
 	}
-	n := (len(r.master.words) + 7) &^ 7 // the counters begin at a cache line
+	n := (r.master.words + 7) &^ 7 // the counters begin at a cache line
 	size := n + wordsIn[Counter](len(r.ix.counters))
 	var memory []uint64
 	var err error
@@ -108,10 +108,10 @@ func (r *Ruleset) Copy() (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	copy(memory, r.master.words)
+	r.master.lay(memory)
 	clear(memory[n:size]) // by us, and not by the worker's first packets
 	memory[hdrGeneration] = r.Generation
-	im := newImage(memory[:len(r.master.words)], countersIn(memory[n:size]))
+	im := newImage(memory[:r.master.words], countersIn(memory[n:size]))
 	im.whole, im.store, im.exts = memory, r.store, r.ix.exts
 	if err := r.remember(im); err != nil {
 		return nil, errors.Join(err, im.Free())

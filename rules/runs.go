@@ -29,10 +29,28 @@ type ruleRun struct {
 
 // finder is the classifier of a run and what it was made of. It is immutable.
 type finder struct {
-	rules []*nft.Rule
-	words []uint64
-	word6 [2]uint8 // which 32 bits of IPv6 addresses it looks at
-	anew  *rebuild // to take its place; nil: it has room for more rules
+	classifier
+	rules []*nft.Rule // that its index was built of
+	anew  *rebuild    // to take its place; nil: it has room for more rules
+}
+
+// classifier is what an image has of a finder. Edits leave the index alone until there
+// is another one: what they change is put in when an image is laid down.
+type classifier struct {
+	index []uint64
+	patch *classify.Patch // nil: the index is it
+	word6 [2]uint8        // which 32 bits of IPv6 addresses it looks at
+}
+
+// lay writes the classifier to words and returns how many.
+func (c *classifier) lay(words []uint64) int {
+	words = words[:len(c.index)]
+	if c.patch != nil {
+		c.patch.Write(words)
+	} else {
+		copy(words, c.index)
+	}
+	return len(words)
 }
 
 // rebuild is a finder that is built while others of about the same rules, which
@@ -79,20 +97,20 @@ func findRuns(rules []trait, minRun int) []ruleRun {
 	return runs
 }
 
-// patch makes a finder of one of other rules, nil if there is too much that is new.
+// patched makes a finder of one of other rules, nil if there is too much that is new.
 // It may start a job in a pool that builds one for later.
-func (f *finder) patch(rules []*rule, src []*nft.Rule, pool Pool) *finder {
+func (f *finder) patched(rules []*rule, src []*nft.Rule, pool Pool) *finder {
 	if f.anew != nil {
 		if built := f.anew.done.Load(); built != nil {
 			f = built
 		}
 	}
-	words, ok := classify.Patch(f.words, places(f.rules, src), func(i int) classify.Box { return rules[i].plain.boxOf(f.word6) })
+	p, ok := classify.NewPatch(f.index, places(f.rules, src), func(i int) classify.Box { return rules[i].plain.boxOf(f.word6) })
 	if !ok {
 		return nil
 	}
-	out := &finder{rules: src, words: words, word6: f.word6, anew: f.anew}
-	if out.anew == nil && 2*classify.Room(words) <= classify.MostRoom {
+	out := &finder{classifier{f.index, p, f.word6}, f.rules, f.anew}
+	if out.anew == nil && 2*p.Room() <= classify.MostRoom {
 		anew := &rebuild{}
 		if later(pool, func() {
 			if built, err := newFinder(rules, src); err == nil {
@@ -111,7 +129,7 @@ func newFinder(rules []*rule, src []*nft.Rule) (*finder, error) {
 		f.word6[d] = tellingWord(rules, d)
 	}
 	var err error
-	f.words, err = classify.Build(boxesOf(rules, f.word6))
+	f.index, err = classify.Build(boxesOf(rules, f.word6))
 	return f, err
 }
 

@@ -20,8 +20,7 @@ func (r *Ruleset) Touched(before *Ruleset) ([]Range, bool) {
 	if before == nil || r.ix.setBlocks == nil || before.ix.setBlocks == nil || !r.ix.sameRules(before.ix) {
 		return nil, false
 	}
-	a, b := newImage(r.master.words, nil), newImage(before.master.words, nil)
-	if !slices.Equal(a.base, b.base) || r.master.words[hdrFlags] != before.master.words[hdrFlags] {
+	if !slices.Equal(r.master.base, before.master.base) || r.master.hdr[hdrFlags] != before.master.hdr[hdrFlags] {
 		return nil, false
 	}
 	var out []Range

@@ -36,7 +36,7 @@
 //
 // # Who owns what
 //
-// Build and Patch are for the control side and return plain words without
+// Build and Patch are for the control side and give plain words without
 // pointers; a copy of them works like the original. Patch leaves what it is given
 // as it is. Lookups only read them, do not allocate and may run on any number of
 // goroutines. A Scratch belongs to one goroutine.
@@ -58,7 +58,7 @@
 //	build.go           which index it is to be
 //	fields.go          its searches and tables
 //	rows.go            its classes and rows
-//	patch.go           an index after an edit of the rules
+//	patch.go           an index after edits of the rules
 //	lookup.go          Index: First, FirstBurst, and the Go twin of the assembly
 //	lookup_amd64.go    which assembly there is
 //	lookup_amd64.s     all of it

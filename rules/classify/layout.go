@@ -21,7 +21,7 @@ const (
 	mostSingles  = 1 << 16
 )
 
-// mostSpares is how many leaves an index keeps for rules that Patch puts in.
+// mostSpares is how many leaves an index keeps for rules that a Patch puts in.
 const mostSpares = 4
 
 // leaf is up to 16 rules, ascending by id, field by field. A lane holds when
@@ -53,7 +53,7 @@ type header struct {
 	mins   uint32    // uint32 of each leaf and of the bit behind: no id in it is smaller; ascending; none: it is empty
 	first  uint32    // the leaves
 	protos uint32    // rows of the 256 values of the facts' low byte
-	edits  uint32    // rules that Patch put in and took out since Build
+	edits  uint32    // rules that a Patch put in and took out; 0: the assembly visits no spares
 	others uint32    // rows of the 256 values of the facts' high byte; 0: all have the same
 	ids    uint32    // of all bits, ascending, and of 65 behind: none if no single has it; 0: there are no singles
 	ranks  [2]uint32 // of ports; 0: there is only the tree

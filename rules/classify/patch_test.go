@@ -28,16 +28,27 @@ func edit(r *rand.Rand, boxes []Box, changes int, fresh func() Box) (after []Box
 	return after, was
 }
 
-// of is a list as Patch asks for it.
+// patched returns the index of boxes by a patch.
+func patched(index []uint64, was []int32, boxes []Box) ([]uint64, bool) {
+	p, ok := NewPatch(index, was, of(boxes))
+	if !ok {
+		return nil, false
+	}
+	words := make([]uint64, len(index))
+	p.Write(words)
+	return words, true
+}
+
+// of is a list as NewPatch asks for it.
 func of(boxes []Box) func(i int) Box { return func(i int) Box { return boxes[i] } }
 
-// TestPatch edits lists again and again, and demands of every index the first
+// TestPatch edits lists again and again, each for a patch of what Build had, and demands of every index the first
 // match that a linear scan finds.
 func TestPatch(t *testing.T) {
 	r := testRand(t)
 	for _, s := range shapes {
 		t.Run(s.name, func(t *testing.T) {
-			patched, full := 0, 0
+			some, full := 0, 0
 			for _, n := range s.rules {
 				if n > 3000 {
 					n = 4000
@@ -46,33 +57,46 @@ func TestPatch(t *testing.T) {
 				for i := range boxes {
 					boxes[i] = s.box(r)
 				}
-				words, err := Build(boxes)
+				built, err := Build(boxes)
 				if err != nil {
 					t.Fatal(err)
 				}
+				var was []int32 // where each box stood in what Build had
 				steps, keys := 60, 100
 				if n > 1000 || offheap.RaceTwin {
 					steps, keys = 12, 50
 				}
 				for step := range steps {
 					changes := 1 + r.IntN(3)*r.IntN(6)
-					if step == steps/2 {
-						changes = 250 // more than Patch takes
-					}
-					after, was := edit(r, boxes, changes, func() Box { return s.box(r) })
-					before := slices.Clone(words)
-					next, ok := Patch(words, was, of(after))
-					if !slices.Equal(words, before) {
-						t.Fatal("the index that was patched has changed")
-					}
-					if patched++; !ok {
-						patched--
-						full++
-						if next, err = Build(after); err != nil {
-							t.Fatal(err)
+					var places []int32
+					if boxes, places = edit(r, boxes, changes, func() Box { return s.box(r) }); step > 0 {
+						for i, at := range places {
+							if at >= 0 {
+								places[i] = was[at]
+							}
 						}
 					}
-					boxes, words = after, next
+					if was = places; step == steps/2 { // more than a patch takes
+						for range 2 * MostRoom {
+							boxes, was = append(boxes, s.box(r)), append(was, -1)
+						}
+					}
+					before := slices.Clone(built)
+					words, ok := patched(built, was, boxes)
+					if !slices.Equal(built, before) {
+						t.Fatal("the index that was patched has changed")
+					}
+					if some++; !ok {
+						some--
+						full++
+						if built, err = Build(boxes); err != nil {
+							t.Fatal(err)
+						}
+						words = built
+						for i := range was {
+							was[i] = int32(i)
+						}
+					}
 					ix := place(t, words)
 					if ix.Rules() != len(boxes) {
 						t.Fatalf("%d rules, want %d", ix.Rules(), len(boxes))
@@ -82,8 +106,8 @@ func TestPatch(t *testing.T) {
 					agree(t, ix, list, from, func(i int) uint32 { return linear(boxes, &list[i], from) })
 				}
 			}
-			t.Logf("%d patched, %d built anew", patched, full)
-			if patched == 0 || full == 0 {
+			t.Logf("%d patched, %d built anew", some, full)
+			if some == 0 || full == 0 {
 				t.Error("the test misses one of both")
 			}
 		})
@@ -100,26 +124,20 @@ func TestPatchRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	room := Room(words)
-	if room != mostSpares*lanes {
-		t.Fatalf("room for %d", room)
-	}
 	was := make([]int32, len(boxes))
 	for i := range was {
 		was[i] = int32(i)
 	}
-	for ; room > 0; room-- {
+	for room := MostRoom - 1; room >= 0; room-- {
 		boxes, was = append(boxes, Any()), append(was, -1)
-		var ok bool
-		if words, ok = Patch(words, was, of(boxes)); !ok || Room(words) != room-1 {
-			t.Fatalf("%v, then room for %d, want %d", ok, Room(words), room-1)
+		if p, ok := NewPatch(words, was, of(boxes)); !ok || p.Room() != room {
+			t.Fatalf("%v, then no room for %d", ok, room)
 		}
-		was[len(was)-1] = int32(len(was) - 1)
 	}
-	if _, ok := Patch(words, append(was, -1), of(append(boxes, Any()))); ok {
+	if _, ok := NewPatch(words, append(was, -1), of(append(boxes, Any()))); ok {
 		t.Error("took more than it has room for")
 	}
-	if _, ok := Patch(words, was[:300], of(boxes[:300])); ok {
+	if _, ok := NewPatch(words, was[:300], of(boxes[:300])); ok {
 		t.Error("patched a list of which much is gone")
 	}
 }
@@ -137,10 +155,13 @@ func BenchmarkPatch(b *testing.B) {
 			was[i] = int32(i)
 		}
 		more, then := slices.Insert(slices.Clone(boxes), at, boxes[3]), slices.Insert(was, at, -1)
+		out := make([]uint64, len(words))
 		for b.Loop() {
-			if _, ok := Patch(words, then, of(more)); !ok {
+			p, ok := NewPatch(words, then, of(more))
+			if !ok {
 				b.Skip("no room") // for 64 leaves in a word
 			}
+			p.Write(out)
 		}
 	})
 }
