@@ -17,13 +17,21 @@ import (
 // Report says what a publish did.
 type Report struct {
 	Generation    uint64
-	Compile       time.Duration        // text to image; 0 when published compiled
-	Copy          time.Duration        // image and routes to every worker
-	Grace         time.Duration        // until no worker could see the old generation
-	Judged        uint64               // packets that the replaced generation walked
-	OldCounters   []rules.CounterTotal // of the replaced rules; those that the new ones keep go on from there
-	OldRuleset    *rules.Ruleset       // nil the first time
+	Compile       time.Duration  // text to image; 0 when published compiled
+	Copy          time.Duration  // image and routes to every worker
+	Grace         time.Duration  // until no worker could see the old generation
+	Judged        uint64         // packets that the replaced generation walked
+	OldRuleset    *rules.Ruleset // nil the first time
 	OldGeneration uint64
+}
+
+// OldCounters returns what was counted for the replaced rules; those that the new ones
+// keep go on from there.
+func (r *Report) OldCounters() []rules.CounterTotal {
+	if r.OldRuleset == nil {
+		return nil
+	}
+	return r.OldRuleset.Collect(nil)
 }
 
 // ErrClosed is returned by what cannot be done with a closed box.
@@ -172,11 +180,10 @@ func (b *Box) publish(c change) (*Report, error) {
 		for i, t := range old {
 			images[i] = t.image
 		}
-		r.OldGeneration, r.OldCounters = old[0].generation, b.rules.Collect(images)
+		r.OldGeneration = old[0].generation
 		r.Judged, b.judged = b.judged, 0
-	}
-	if c.rules != nil {
-		c.rules.Carry(r.OldCounters)
+		b.rules.Close(images)
+		c.rules.Carry(b.rules)
 	}
 	b.adopt(generation, c)
 	if c.rules != nil {

@@ -60,7 +60,7 @@ func TestSwapUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		judged += r.Judged
-		for k, c := range r.OldCounters {
+		for k, c := range r.OldCounters() {
 			counted[k] += c.Packets
 		}
 	}

@@ -75,7 +75,7 @@ func (c *Cache) put(key string, m *master, wait bool) {
 // contentKey is the hash of all that a master image depends on. The rules have
 // theirs.
 func contentKey(tree *nft.Ruleset, ix *index) string {
-	w := canon{helpers: ix.helpers, b: make([]byte, 0, sha256.Size*(int(ix.ids)+64))}
+	w := canon{helpers: ix.helpers, b: make([]byte, 0, 2*spillBytes), sum: sha256.New()}
 	w.num(imageMagic)
 	w.num(uint64(len(ix.ports.rows)))
 	for _, r := range ix.ports.rows {
@@ -89,6 +89,6 @@ func contentKey(tree *nft.Ruleset, ix *index) string {
 		}
 	}
 	w.tree(tree, ix.chains)
-	sum := sha256.Sum256(w.b)
-	return string(sum[:])
+	w.sum.Write(w.b)
+	return string(w.sum.Sum(nil))
 }

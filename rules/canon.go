@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/binary"
+	"hash"
 
 	"github.com/sluice-net/sluice/rules/nft"
 )
@@ -13,7 +14,18 @@ import (
 type canon struct {
 	b       []byte
 	helpers map[*nft.Object]uint32
+	sum     hash.Hash // what was written before; nil: b has it all
 }
+
+// spill hashes what there is, if it is much.
+func (w *canon) spill() {
+	if w.sum != nil && len(w.b) >= spillBytes {
+		w.sum.Write(w.b)
+		w.b = w.b[:0]
+	}
+}
+
+const spillBytes = 8 << 10
 
 func (w *canon) num(ns ...uint64) {
 	for _, n := range ns {
@@ -77,6 +89,7 @@ func (w *canon) tree(tree *nft.Ruleset, chains []*chainRef) {
 			w.num(uint64(len(c.Rules)))
 			for _, r := range chains[0].rules {
 				w.b = append(w.b, r.hash[:]...)
+				w.spill()
 			}
 			chains = chains[1:]
 		}

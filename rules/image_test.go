@@ -403,9 +403,9 @@ func TestCarry(t *testing.T) {
 		{"all anew", "flush chain ip t c", []uint64{1, 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			totals := old.Collect(nil)
-			for i := range totals {
-				totals[i].Packets = uint64(i + 1)
+			old.Close(nil)
+			for i := range old.carried {
+				old.carried[i].Packets = uint64(i + 1)
 			}
 			next, err := nft.Apply(tree, "f", []byte(c.text), nft.ParseOptions{}, nft.PrintOptions{})
 			if err != nil {
@@ -415,7 +415,7 @@ func TestCarry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rs.Carry(totals)
+			rs.Carry(old)
 			var got []uint64
 			for _, x := range rs.Collect(nil) {
 				got = append(got, x.Packets)

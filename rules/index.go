@@ -17,7 +17,8 @@ type index struct {
 	ids       uint32 // of rules and policies: the last one
 	chains    []*chainRef
 	counters  []counterRef
-	exts      []Extension // by opExtension's arg
+	objects   map[*nft.Counter]string // names of those that are objects
+	exts      []Extension             // by opExtension's arg
 	logs      []LogSpec
 	sets      []*nft.Set
 	setOf     map[*nft.Set]setUse
@@ -61,9 +62,8 @@ type call struct {
 }
 
 type counterRef struct {
-	rule   uint32 // 0: it is an object
-	object string
-	stmt   *nft.Counter
+	rule uint32 // 0: it is an object
+	stmt *nft.Counter
 }
 
 type natRef struct {
@@ -80,7 +80,7 @@ type setUse struct {
 // newIndex walks the tree, but for the rules that are in old too. Errors: what
 // the engine cannot run in this tree.
 func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
-	ix := &index{world: w, old: old, setOf: make(map[*nft.Set]setUse, old.sets()), slots: map[nft.Stmt]uint32{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
+	ix := &index{world: w, old: old, setOf: make(map[*nft.Set]setUse, old.sets()), slots: map[nft.Stmt]uint32{}, objects: map[*nft.Counter]string{}, exprSlots: map[nft.Expr]uint32{}, policyOf: map[*nft.Object]uint32{}}
 	if old != nil {
 		ix.counters = make([]counterRef, 0, len(old.ix.counters)+len(old.ix.counters)/64+16)
 	}

@@ -259,21 +259,55 @@ func places[T comparable](old, list []T) []int32 {
 		end--
 		out[end] = int32(oldEnd)
 	}
-	if front == end {
-		return out
+	i, k := front, front
+	for i < end && k < oldEnd {
+		if old[k] != list[i] {
+			gone, fresh := meeting(old[k:oldEnd], list[i:end])
+			if gone+fresh == 0 {
+				break // much is different
+			}
+			for ; fresh > 0; fresh-- {
+				out[i] = -1
+				i++
+			}
+			k += gone
+			continue
+		}
+		out[i] = int32(k)
+		i, k = i+1, k+1
 	}
-	at := make(map[T]int32, oldEnd-front)
-	for i, x := range old[front:oldEnd] {
-		at[x] = int32(front + i)
+	var at map[T]int32
+	if i < end && k < oldEnd {
+		at = make(map[T]int32, oldEnd-k)
+		for i, x := range old[k:oldEnd] {
+			at[x] = int32(k + i)
+		}
 	}
-	last := int32(front) - 1
-	for i, x := range list[front:end] {
-		out[front+i] = -1
-		if p, ok := at[x]; ok && p > last {
-			out[front+i], last = p, p
+	last := int32(k) - 1
+	for i := i; i < end; i++ {
+		out[i] = -1
+		if p, ok := at[list[i]]; ok && p > last {
+			out[i], last = p, p
 		}
 	}
 	return out
+}
+
+// meeting returns how many to skip of two lists, which begin otherwise, to come to what
+// both have; 0 and 0: it is not near.
+func meeting[T comparable](old, list []T) (gone, fresh int) {
+	const near = 32 // a map costs more than so many steps
+	for n := 1; n <= near; n++ {
+		switch {
+		case n < len(old) && old[n] == list[0]:
+			return n, 0
+		case n < len(list) && list[n] == old[0]:
+			return 0, n
+		case n < len(old) && n < len(list) && old[n] == list[n]:
+			return n, n
+		}
+	}
+	return 0, 0
 }
 
 // ordinals count what rules have, or are the numbers of the first ones.

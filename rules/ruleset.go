@@ -2,6 +2,7 @@ package rules
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"github.com/sluice-net/sluice/perf/offheap"
@@ -24,7 +25,7 @@ type Ruleset struct {
 	master  *master
 	store   *Store                // nil: there is nothing to remember
 	keepIn  atomic.Pointer[Cache] // that is to have it yet; nil: none
-	carried []Counter             // what the counters had when it was published; nil: nothing
+	carried []Counter             // what the counters had when it was published, and have when it is closed; nil: nothing
 }
 
 // RuleInfo describes a rule or a policy to people.
@@ -158,32 +159,59 @@ func (r *Ruleset) remember(im *Image) (err error) {
 	return nil
 }
 
+// Close adds what the images of a ruleset counted to what it says by itself. The
+// publisher calls it when no worker can see them any more.
+func (r *Ruleset) Close(images []*Image) {
+	if r.carried == nil {
+		r.carried = make([]Counter, len(r.ix.counters))
+	}
+	for _, im := range images {
+		for i := range min(len(im.counters), len(r.carried)) {
+			r.carried[i].Packets += im.counters[i].Packets
+			r.carried[i].Bytes += im.counters[i].Bytes
+		}
+	}
+}
+
 // Carry takes over what was counted for the statements that this ruleset has in
-// common with an older one, whose totals these are; the others begin at nothing. The
-// publisher calls it when no worker can see the older one any more, and before
-// anybody asks this one to Collect.
-func (r *Ruleset) Carry(totals []CounterTotal) {
-	r.carried = make([]Counter, len(r.ix.counters))
-	var at map[*nft.Counter]int // of totals; made where the two are no longer in step
+// common with an older one, which is closed; the others begin at nothing. The publisher
+// calls it before anybody asks this one to Collect.
+func (r *Ruleset) Carry(old *Ruleset) {
+	carried := make([]Counter, len(r.ix.counters))
+	was := old.ix.counters
+	var at map[*nft.Counter]int // of was; made where much of the two is not in step
 	next := 0
 	for i, c := range r.ix.counters {
-		if next >= len(totals) || totals[next].Counter != c.stmt {
+		if next < len(was) && was[next].stmt != c.stmt && at == nil {
+			if near := slices.IndexFunc(was[next:min(next+carryNear, len(was))], func(o counterRef) bool { return o.stmt == c.stmt }); near >= 0 {
+				next += near // some are gone
+			} else if i+1 < len(r.ix.counters) && r.ix.counters[i+1].stmt == was[next].stmt {
+				continue // this one is new
+			}
+		}
+		if next >= len(was) || was[next].stmt != c.stmt {
 			if at == nil {
-				at = make(map[*nft.Counter]int, len(totals))
-				for j := range totals {
-					at[totals[j].Counter] = j
+				at = make(map[*nft.Counter]int, len(was))
+				for k := range was {
+					at[was[k].stmt] = k
 				}
 			}
-			j, ok := at[c.stmt]
+			k, ok := at[c.stmt]
 			if !ok {
 				continue
 			}
-			next = j
+			next = k
 		}
-		r.carried[i] = Counter{totals[next].Packets, totals[next].Bytes}
+		if next < len(old.carried) {
+			carried[i] = old.carried[next]
+		}
 		next++
 	}
+	r.carried = carried
 }
+
+// carryNear is how far Carry looks for a counter before it makes a map of all.
+const carryNear = 8
 
 // Collect sums the counters of images made by Copy of this Ruleset (or of one
 // compiled from the same text), and what was carried over, one row for each counter
@@ -192,7 +220,10 @@ func (r *Ruleset) Carry(totals []CounterTotal) {
 func (r *Ruleset) Collect(images []*Image) []CounterTotal {
 	out := make([]CounterTotal, len(r.ix.counters))
 	for i, c := range r.ix.counters {
-		out[i] = CounterTotal{RuleID: c.rule, Object: c.object, Counter: c.stmt}
+		out[i] = CounterTotal{RuleID: c.rule, Counter: c.stmt}
+		if c.rule == 0 {
+			out[i].Object = r.ix.objects[c.stmt]
+		}
 		if r.carried != nil {
 			out[i].Packets, out[i].Bytes = r.carried[i].Packets, r.carried[i].Bytes
 		}

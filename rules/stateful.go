@@ -55,7 +55,8 @@ func (ix *index) object(t *nft.Table, o *nft.Object) error {
 	case nft.ObjCounter:
 		if _, ok := ix.slots[o.Counter]; !ok {
 			ix.slots[o.Counter] = uint32(len(ix.counters))
-			ix.counters = append(ix.counters, counterRef{object: o.Name, stmt: o.Counter})
+			ix.counters = append(ix.counters, counterRef{stmt: o.Counter})
+			ix.objects[o.Counter] = o.Name
 		}
 	case nft.ObjLimit:
 		ix.state(o.Limit, fmt.Sprintf("%d %s limit %s %+v", t.Family, t.Name, o.Name, rate(o.Limit)))

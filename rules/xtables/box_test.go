@@ -110,7 +110,7 @@ func newWorld(t *testing.T) *world {
 			if err != nil {
 				return nil, err
 			}
-			return report.OldCounters, nil
+			return report.OldCounters(), nil
 		},
 		Counters: w.box.Counters,
 	})
