@@ -151,15 +151,26 @@ func (e *emitter) end() mark {
 
 func (e *emitter) mark() { e.marks = append(e.marks, e.end()) }
 
-// close ends the piece in work, if there is one.
+// close ends the piece in work, if there is one. It grows together with the one before
+// if both are small.
 func (e *emitter) close() {
 	if len(e.marks) == 0 {
 		return
 	}
 	e.mark()
-	e.add(&piece{slices.Clone(e.heads), slices.Clone(e.ins), slices.Clone(e.data), slices.Clone(e.fixes), slices.Clone(e.marks)}, slices.Clone(e.of))
+	p, of := &piece{slices.Clone(e.heads), slices.Clone(e.ins), slices.Clone(e.data), slices.Clone(e.fixes), slices.Clone(e.marks)}, slices.Clone(e.of)
 	e.heads, e.ins, e.data, e.fixes, e.marks = e.heads[:0], e.ins[:0], e.data[:0], e.fixes[:0], e.marks[:0]
 	e.of, e.n = e.of[:0], ordinals{}
+	if n := len(e.b.pieces) - 1; n >= 0 && e.run >= 0 && e.b.pieces[n].run == e.run {
+		if last := e.b.pieces[n]; last.rules()+p.rules() <= pieceFull {
+			e.copyRules(last.piece, e.b.of[n], 0, last.rules())
+			e.copyRules(p, of, 0, p.rules())
+			e.b.pieces, e.b.of, e.b.end = e.b.pieces[:n], e.b.of[:n], last.at
+			e.close()
+			return
+		}
+	}
+	e.add(p, of)
 }
 
 // add appends a piece to the block.
