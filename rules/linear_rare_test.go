@@ -68,6 +68,7 @@ func (l *twin) option(e *nft.Option, p *packet.Packet) (*big.Int, bool) {
 func (l *twin) findOption(e *nft.Option, p *packet.Packet) (at, size int, ok bool) {
 	type item struct{ code, at, size int }
 	var items []item
+	cut := false // the header after the last item is not whole
 	end := int(p.End)
 	switch e.Kind {
 	case nft.OptionTCP, nft.OptionIPv4:
@@ -93,23 +94,29 @@ func (l *twin) findOption(e *nft.Option, p *packet.Packet) (at, size int, ok boo
 	case nft.OptionIPv6:
 		next := p.Data[p.L3+6]
 		for at = int(p.L3) + 40; ; {
-			n := 8
+			need, unit := 2, 8
 			switch next {
-			case 0, 43, 60:
-				n = 8 + int(p.Data[at+1])*8
+			case 0, 60:
+			case 43:
+				need = 4
 			case 44:
+				need, unit = 4, 0
 			case 51:
-				n = 8 + int(p.Data[at+1])*4
+				unit = 4
 			default:
-				if at < end {
-					items = append(items, item{int(next), at, end - at})
-				}
-				n = 0
+				need = 0
 			}
-			if n == 0 {
+			if need == 0 && at < end {
+				items = append(items, item{int(next), at, end - at})
+			}
+			if cut = at+need > end; need == 0 || cut {
 				break
 			}
+			n := 8 + int(p.Data[at+1])*unit
 			items = append(items, item{int(next), at, end - at})
+			if next == 44 && (p.Data[at+2] != 0 || p.Data[at+3] > 7) {
+				break
+			}
 			next, at = p.Data[at], at+n
 		}
 	default:
@@ -120,7 +127,7 @@ func (l *twin) findOption(e *nft.Option, p *packet.Packet) (at, size int, ok boo
 			return i.at, i.size, i.at+i.size <= end
 		}
 	}
-	return 0, 0, true
+	return 0, 0, !cut
 }
 
 func (l *twin) ctMore(e *nft.CT, p *packet.Packet) (*big.Int, bool) {
