@@ -62,9 +62,9 @@ func (lw *lowering) assign(st *nft.Assign) error {
 			return refuse("it cannot be changed here")
 		}
 	case *nft.Payload:
-		return lw.store(st, left.Field, left.Field.Proto != "th", n)
+		return lw.store(st, left.Field, n)
 	case *nft.Raw:
-		return lw.store(st, &nft.Field{Base: left.Base, Offset: left.Offset, Length: left.Length}, false, n)
+		return lw.store(st, &nft.Field{Base: left.Base, Offset: left.Offset, Length: left.Length}, n)
 	case *nft.Option:
 		s = tlvStep(opSetOption, left)
 		if left.Kind != nft.OptionTCP || left.Exists || s.lo%8 != 0 || s.span%8 != 0 || s.span > 64 || n != 1 {
@@ -78,9 +78,8 @@ func (lw *lowering) assign(st *nft.Assign) error {
 }
 
 // store adds the step that writes key words into a header: lo is the first bit
-// behind the header's start, span the number of bits, flag 1 that the
-// checksum of the transport follows.
-func (lw *lowering) store(st *nft.Assign, f *nft.Field, sum bool, n uint8) error {
+// behind the header's start, span the number of bits, flag the checksums that follow.
+func (lw *lowering) store(st *nft.Assign, f *nft.Field, n uint8) error {
 	if f.Base > nft.BaseTransport || f.Length == 0 || int(f.Offset%8)+int(f.Length) > 128 || n > 2 {
 		return errorf(st.Pos, "%s is not supported: the field cannot be written in one piece", nft.StmtName(st))
 	}
@@ -94,11 +93,29 @@ func (lw *lowering) store(st *nft.Assign, f *nft.Field, sum bool, n uint8) error
 	s := step{ins: ins{op: opStore, arg: uint32(n)}}
 	s.src, s.need, s.needMask = uint8(f.Base), g.need, g.mask
 	s.lo, s.span = uint64(f.Offset), uint64(f.Length)
-	if sum {
-		s.flag = 1
-	}
+	s.flag = uint8(sums(f))
 	lw.out.steps = append(lw.out.steps, s)
 	return nil
+}
+
+// sums are the checksums that nft has Linux mend when a field is written: by its
+// protocol's own, and where the field is of a pseudo header by the transport's. Of
+// UDPLite, of fields that several protocols have and of raw ones it knows none.
+func sums(f *nft.Field) (s packet.Sums) {
+	switch f.Proto {
+	case "ip":
+		s = packet.SumIP
+	case "tcp", "udp", "sctp", "icmp", "icmpv6", "igmp":
+		return packet.SumTransport
+	case "ip6":
+	default:
+		return 0
+	}
+	switch f.Name {
+	case "saddr", "daddr", "length", "protocol", "nexthdr":
+		s |= packet.SumAddresses
+	}
+	return s
 }
 
 // assign is opAssign.
@@ -174,7 +191,7 @@ func store(in *ins, w *walk, p *packet.Packet, env *Env) bool {
 	oldHi, oldLo := words(old[:])
 	binary.BigEndian.PutUint64(b[:], oldHi&^maskHi|hi&maskHi)
 	binary.BigEndian.PutUint64(b[8:], oldLo&^maskLo|lo&maskLo)
-	if !p.Store(int(at), b[16-n:], in.flag != 0) {
+	if !p.Store(int(at), b[16-n:], packet.Sums(in.flag)) {
 		return false
 	}
 	if env.Shard != nil {

@@ -200,7 +200,7 @@ const (
 	opMap     // flag words from here on = the row of the key from here on in set arg
 	opKeyTest // opWide of the first flag words
 	opAssign  // assign* (flag) = value
-	opStore   // span bits from bit lo of header src = arg words; flag 1: the checksum follows
+	opStore   // span bits from bit lo of header src = arg words; flag: packet.Sums
 	opBits    // the words from here on = span bits from bit lo of header src, or of what it carries
 	opOption
 	opSetOption

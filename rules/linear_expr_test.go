@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/big"
+	"slices"
+	"strings"
 
 	"github.com/sluice-net/sluice/dataplane/packet"
 	"github.com/sluice-net/sluice/flowtable"
@@ -179,19 +181,20 @@ func (l *twin) assign(st *nft.Assign, p *packet.Packet) bool {
 		if left.Code == 2 && n == 2 && uint64(binary.BigEndian.Uint16(p.Data[from:])) <= v.Uint64() {
 			return true
 		}
-		return l.store(&nft.Field{Base: nft.BaseTransport, Offset: uint16(from-int(p.L4)) * 8, Length: left.Field.Length}, v, true, p)
+		return l.store(&nft.Field{Base: nft.BaseTransport, Offset: uint16(from-int(p.L4)) * 8, Length: left.Field.Length}, v, "tcp option", p)
 	case *nft.Payload:
-		return l.store(left.Field, v, left.Field.Proto != "th", p)
+		return l.store(left.Field, v, left.Field.Proto+" "+left.Field.Name, p)
 	case *nft.Raw:
-		return l.store(&nft.Field{Base: left.Base, Offset: left.Offset, Length: left.Length}, v, false, p)
+		return l.store(&nft.Field{Base: left.Base, Offset: left.Offset, Length: left.Length}, v, "", p)
 	default:
 		panic(fmt.Sprintf("twin: set %T", left))
 	}
 	return true
 }
 
-// store writes a field bit by bit and sums everything that the checksums cover.
-func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool {
+// store writes a field bit by bit and sums everything that the checksums cover, which
+// are those of the name of what is written.
+func (l *twin) store(f *nft.Field, v *big.Int, name string, p *packet.Packet) bool {
 	if f.Base == nft.BaseTransport && p.Flags&packet.FlagLaterFrag != 0 {
 		return false
 	}
@@ -200,21 +203,30 @@ func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool 
 	}
 	start := map[nft.HeaderBase]int{nft.BaseLink: 0, nft.BaseNetwork: int(p.L3), nft.BaseTransport: int(p.L4)}[f.Base]
 	ipSum, l4Sum := 0, 0
-	if p.Family == 2 && f.Base == nft.BaseNetwork {
+	if strings.HasPrefix(name, "ip ") {
 		ipSum = int(p.L3) + 10
 	}
-	at, pseudo := map[uint8]int{6: 16, 17: 6, 1: 2, 58: 2}[p.Proto], p.Proto != 1
-	first, last := 12*8, 20*8
-	if p.Family == 10 {
-		first, last = 8*8, 40*8
+	inside := f.Base == nft.BaseTransport
+	at := map[uint8]int{6: 16, 17: 6, 136: 6, 1: 2, 58: 2, 2: 2}[p.Proto]
+	proto, field, _ := strings.Cut(name, " ")
+	switch proto {
+	case "ip", "ip6":
+		if !slices.Contains([]string{"saddr", "daddr", "length", "protocol", "nexthdr"}, field) || p.Proto <= 2 || p.L4 <= p.L3 || p.Flags&packet.FlagLaterFrag != 0 || p.AH != 0 {
+			at = 0
+		}
+		if h := int(p.L4); at > 0 && p.Proto == 17 && (h+8 > int(p.End) || p.Data[h+6] == 0 && p.Data[h+7] == 0) {
+			at = 0 // it has none
+		}
+	case "tcp", "udp", "icmp", "icmpv6", "igmp":
+	default:
+		at = 0
 	}
-	// A rule may write behind the header that it begins at.
-	inside := start+int(f.Offset)/8 >= int(p.L4)
-	follows := f.Base == nft.BaseTransport && sum || f.Base == nft.BaseNetwork && !inside && pseudo && int(f.Offset) >= first && int(f.Offset) < last
-	if at > 0 && follows && int(p.L4)+at+2 <= int(p.End) && (inside || p.Flags&packet.FlagL4 != 0) {
-		l4Sum = int(p.L4) + at
-	} else if at > 0 && follows && inside {
+	cut := at > 0 && int(p.L4)+at+2 > int(p.End)
+	if cut && inside {
 		return false // no checksum to take it over into
+	}
+	if at > 0 && !cut {
+		l4Sum = int(p.L4) + at
 	}
 	before := append([]byte{}, p.Data...)
 	for i := range int(f.Length) {
@@ -227,7 +239,7 @@ func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool 
 	}
 	after := append([]byte{}, p.Data...)
 	fix := func(at, from int) {
-		if at == 0 || p.Proto == 17 && at == l4Sum && !inside && before[at] == 0 && before[at+1] == 0 {
+		if at == 0 {
 			return
 		}
 		if w := start + int(f.Offset)/8; w <= at+1 && start+int(f.Offset+f.Length+7)/8 > at {
@@ -246,7 +258,7 @@ func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool 
 			total = total>>16 + total&0xffff
 		}
 		c := ^uint16(total)
-		if c == 0 {
+		if c == 0 && field != "option" {
 			c = 0xffff
 		}
 		binary.BigEndian.PutUint16(p.Data[at:], c)
@@ -254,6 +266,10 @@ func (l *twin) store(f *nft.Field, v *big.Int, sum bool, p *packet.Packet) bool 
 	if !inside {
 		fix(ipSum, int(p.L3))
 		fix(l4Sum, int(p.L3))
+		if cut { // the checksum in front is changed by then, and nothing else
+			copy(p.Data[start+int(f.Offset)/8:], before[start+int(f.Offset)/8:start+int(f.Offset+f.Length+7)/8])
+			return false
+		}
 	} else {
 		fix(l4Sum, int(p.L4))
 	}

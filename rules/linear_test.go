@@ -484,7 +484,7 @@ func (l *twin) payload(f *nft.Field, p *packet.Packet) (*big.Int, bool) {
 			}
 		}
 	}
-	if len(f.Types) > 0 && !bytes.Contains(f.Types, p.Data[start:start+1]) {
+	if len(f.Types) > 0 && (start >= int(p.End) || !bytes.Contains(f.Types, p.Data[start:start+1])) {
 		return nil, false
 	}
 	v := new(big.Int)

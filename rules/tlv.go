@@ -180,7 +180,7 @@ func setOption(in *ins, w *walk, p *packet.Packet, env *Env) bool {
 	}
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], value)
-	return p.Store(int(from), b[8-n:], true)
+	return p.Store(int(from), b[8-n:], packet.SumTransport|packet.SumUnmangled)
 }
 
 // resetOption is opResetOption: it makes an option of TCP no-operations.
@@ -189,7 +189,7 @@ func resetOption(in *ins, w *walk, p *packet.Packet) bool {
 	nops := [16]byte{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 	for sound && size > 0 {
 		n := min(size, 16)
-		if !p.Store(int(at), nops[:n], true) {
+		if !p.Store(int(at), nops[:n], packet.SumTransport|packet.SumUnmangled) {
 			return false
 		}
 		at, size = at+n, size-n

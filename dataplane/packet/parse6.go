@@ -17,9 +17,10 @@ const (
 
 	fragHeaderLen = 8
 
-	// maxExtHeaders bounds the walk. The kernel has no limit of its own here
-	// but the packet's end; nothing legitimate comes near.
-	maxExtHeaders = 16
+	// maxExtBytes bounds the walk, so that offsets fit into 16 bits. The kernel has no
+	// limit here but the packet's end; only datagrams that came in fragments, of
+	// almost nothing but extension headers, come near.
+	maxExtBytes = 0xf000
 
 	// Limits of the kernel's hop-by-hop walk (ip6_parse_tlv,
 	// net.ipv6.max_hbh_opts_number).
@@ -35,7 +36,7 @@ const (
 	walkLater                 // a fragment header with an offset: no transport header here
 	walkBroken                // the chain runs out of bytes
 	walkNone                  // the chain ends in "no next header"
-	walkRefuse                // too many headers, or a fragment inside a fragment
+	walkRefuse                // too many bytes of headers, or a fragment inside a fragment
 )
 
 // chain is what the walk found.
@@ -55,7 +56,7 @@ type chain struct {
 // says that b is a packet in an ICMP error.
 func walkIPv6(b []byte, quoted bool) chain {
 	c := chain{off: ip6Len, next: b[6]}
-	for range maxExtHeaders {
+	for c.off <= maxExtBytes {
 		need, size := 2, fragHeaderLen
 		switch c.next {
 		case extHopByHop, extDest, extAuth:

@@ -225,9 +225,9 @@ func TestParseInvalid(t *testing.T) {
 func TestParseDrop(t *testing.T) {
 	tab := newTable(t)
 	hops := func(body string) []byte { return Build(Ether{}, h6, Ext{Kind: HopByHop, Body: body}, UDP{}) }
-	many := []Layer{Ether{}, h6}
-	for range maxExtHeaders + 1 {
-		many = append(many, Ext{Kind: DestOpts})
+	many, long := []Layer{Ether{}, h6}, strings.Repeat("\x00", 1022)
+	for range maxExtBytes/len(long) + 1 {
+		many = append(many, Ext{Kind: DestOpts, Body: long})
 	}
 	rows := []struct {
 		name string

@@ -3,6 +3,7 @@ package packet
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/sluice-net/sluice/flowtable"
@@ -25,7 +26,7 @@ func TestStoreBehindAuthentication(t *testing.T) {
 			t.Fatal(d)
 		}
 		was := be16(p.Data[p.L4+16:])
-		if !p.Store(int(p.L3)+ip6Src+14, []byte{0x12, 0x34}, true) || be16(p.Data[p.L3+ip6Src+14:]) != 0x1234 {
+		if !p.Store(int(p.L3)+ip6Src+14, []byte{0x12, 0x34}, SumAddresses) || be16(p.Data[p.L3+ip6Src+14:]) != 0x1234 {
 			t.Errorf("%s: not written", row.name)
 		}
 		if changed := be16(p.Data[p.L4+16:]) != was; changed != row.changes {
@@ -42,14 +43,49 @@ func TestStoreMakesSCTPSum(t *testing.T) {
 		if d := Parse(p, newTable(t)); d != DropNone {
 			t.Fatal(d)
 		}
-		if !p.Store(int(p.L4)+2, []byte{0, 80}, true) {
+		if !p.Store(int(p.L4)+2, []byte{0, 80}, SumTransport) {
 			t.Fatal("not written")
 		}
 		if err := VerifyChecksums(p.Data); err != nil || be16(p.Data[p.L4+2:]) != 80 {
 			t.Errorf("%v; port %d", err, be16(p.Data[p.L4+2:]))
 		}
-		if !p.Store(int(p.L4)+2, []byte{0, 81}, false) || VerifyChecksums(p.Data) == nil {
+		if !p.Store(int(p.L4)+2, []byte{0, 81}, 0) || VerifyChecksums(p.Data) == nil {
 			t.Error("a field without a protocol's name changed the CRC")
+		}
+	}
+}
+
+// TestStoreCut: where a new address's checksum is not there the rule ends, once that of
+// IPv4 is mended. UDP without a whole header, and protocols without a checksum, have none.
+func TestStoreCut(t *testing.T) {
+	tab := newTable(t)
+	for _, row := range []struct {
+		proto  uint8
+		bytes  int
+		stored bool
+	}{
+		{protoTCP, 0, false}, {protoTCP, 17, false}, {protoTCP, 18, true}, {protoTCP, 20, true},
+		{protoUDP, 0, true}, {protoUDP, 7, true}, {protoUDP, 8, true},
+		{protoUDPLite, 7, false}, {protoUDPLite, 8, true},
+		{protoICMPv6, 3, false}, {protoICMPv6, 4, true},
+		{protoICMP, 0, true}, {protoSCTP, 0, true}, {protoGRE, 0, true},
+	} {
+		for _, six := range []bool{false, true} {
+			layers, at, sums := []Layer{Ether{}, h4, Proto(row.proto), Data(strings.Repeat("x", row.bytes))}, ip4Src, SumIP|SumAddresses
+			if six {
+				layers[1], at, sums = h6, ip6Src, SumAddresses
+			}
+			p := &Packet{Data: Build(layers...)}
+			if d := Parse(p, tab); d != DropNone {
+				t.Fatal(d)
+			}
+			sum := be16(p.Data[24:])
+			if stored := p.Store(int(p.L3)+at, []byte{8, 8}, sums); stored != row.stored || stored != (be16(p.Data[int(p.L3)+at:]) == 0x808) {
+				t.Errorf("protocol %d, %d bytes, IPv6 %v: stored: %v", row.proto, row.bytes, six, stored)
+			}
+			if !six && be16(p.Data[24:]) == sum {
+				t.Errorf("protocol %d, %d bytes: IPv4's checksum is not changed", row.proto, row.bytes)
+			}
 		}
 	}
 }
@@ -86,7 +122,14 @@ func TestStore(t *testing.T) {
 		if at == 22 {
 			b = b[:1]
 		}
-		if !p.Store(at, b, true) {
+		sums := SumIP | SumAddresses
+		switch {
+		case at == 22:
+			sums = SumIP
+		case at >= int(p.L4):
+			sums = SumTransport
+		}
+		if !p.Store(at, b, sums) {
 			t.Fatalf("offset %d, %d bytes: refused", at, len(b))
 		}
 		if Checksum(h, 0) != 0 || !p.ChecksumOK() || string(p.Data[at:at+len(b)]) != string(b) {
@@ -94,7 +137,7 @@ func TestStore(t *testing.T) {
 		}
 	}
 	p := &Packet{Data: make([]byte, 60), End: 60, L3: 14, Family: flowtable.FamilyIPv4}
-	if p.Store(58, []byte{1, 2, 3}, true) || p.Store(-1, []byte{1}, true) {
+	if p.Store(58, []byte{1, 2, 3}, 0) || p.Store(-1, []byte{1}, 0) {
 		t.Error("bytes outside of the datagram were written")
 	}
 }

@@ -310,6 +310,14 @@ func (m moveMark) Run(p *packet.Packet, env *rules.Env) rules.Action {
 	return rules.ActContinue
 }
 
+// sumIP is the checksum that covers the IP header.
+func sumIP(p *packet.Packet) packet.Sums {
+	if p.Family == flowtable.FamilyIPv6 {
+		return 0
+	}
+	return packet.SumIP | packet.SumUnmangled
+}
+
 // addHops is TTL and HL, --ttl-inc and --ttl-dec.
 type addHops struct {
 	stateless
@@ -322,7 +330,7 @@ func (m addHops) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 		at = int(p.L3) + 7
 	}
 	b := [1]byte{uint8(min(max(int(p.TTL())+m.by, 0), 255))}
-	p.Store(at, b[:], true)
+	p.Store(at, b[:], sumIP(p))
 	return rules.ActContinue
 }
 
@@ -338,11 +346,11 @@ func (m setTOS) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 		tc := h[0]<<4 | h[1]>>4
 		tc = tc&^m.mask ^ m.v
 		b := [2]byte{h[0]&0xf0 | tc>>4, tc<<4 | h[1]&0x0f}
-		p.Store(int(p.L3), b[:], true)
+		p.Store(int(p.L3), b[:], sumIP(p))
 		return rules.ActContinue
 	}
 	b := [1]byte{h[1]&^m.mask ^ m.v}
-	p.Store(int(p.L3)+1, b[:], true)
+	p.Store(int(p.L3)+1, b[:], sumIP(p))
 	return rules.ActContinue
 }
 
@@ -355,7 +363,7 @@ type setTCPFlags struct {
 func (m setTCPFlags) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	if p.Proto == 6 && p.Flags&packet.FlagL4 != 0 {
 		b := [1]byte{p.Data[int(p.L4)+13]&^m.clear | m.set}
-		p.Store(int(p.L4)+13, b[:], true)
+		p.Store(int(p.L4)+13, b[:], packet.SumTransport|packet.SumUnmangled)
 	}
 	return rules.ActContinue
 }
