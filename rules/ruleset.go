@@ -163,7 +163,7 @@ func (r *Ruleset) remember(im *Image) (err error) {
 // publisher calls it when no worker can see them any more.
 func (r *Ruleset) Close(images []*Image) {
 	if r.carried == nil {
-		r.carried = make([]Counter, len(r.ix.counters))
+		r.carried = written[Counter](len(r.ix.counters))
 	}
 	for _, im := range images {
 		for i := range min(len(im.counters), len(r.carried)) {
@@ -177,7 +177,7 @@ func (r *Ruleset) Close(images []*Image) {
 // common with an older one, which is closed; the others begin at nothing. The publisher
 // calls it before anybody asks this one to Collect.
 func (r *Ruleset) Carry(old *Ruleset) {
-	carried := make([]Counter, len(r.ix.counters))
+	carried := written[Counter](len(r.ix.counters))
 	was := old.ix.counters
 	var at map[*nft.Counter]int // of was; made where much of the two is not in step
 	next := 0
@@ -212,6 +212,15 @@ func (r *Ruleset) Carry(old *Ruleset) {
 
 // carryNear is how far Carry looks for a counter before it makes a map of all.
 const carryNear = 8
+
+// written makes a slice of zeros and writes them. Of a page that is read before it is
+// written the kernel shows its own page of zeros, and to exchange that for another one
+// later it interrupts every CPU that runs a thread of this process: the workers'.
+func written[T any](n int) []T {
+	s := make([]T, n)
+	clear(s)
+	return s
+}
 
 // Collect sums the counters of images made by Copy of this Ruleset (or of one
 // compiled from the same text), and what was carried over, one row for each counter
