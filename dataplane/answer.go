@@ -100,6 +100,12 @@ func (w *worker) answerSource(t *tables, p *packet.Packet) (addr [16]byte, ok bo
 
 // reject answers p as a rule asked and drops it.
 func (w *worker) reject(t *tables, p *packet.Packet, spec rules.RejectSpec) {
+	w.answerReject(t, p, spec)
+	w.drop(p, packet.DropReject)
+}
+
+// answerReject answers p as a rule asked.
+func (w *worker) answerReject(t *tables, p *packet.Packet, spec rules.RejectSpec) {
 	if !spec.Reset {
 		if p.ShouldReject() {
 			w.icmpError(t, p, spec.Type, spec.Code, 0)
@@ -113,7 +119,6 @@ func (w *worker) reject(t *tables, p *packet.Packet, spec rules.RejectSpec) {
 			w.sendAnswer(t, p, a, n)
 		}
 	}
-	w.drop(p, packet.DropReject)
 }
 
 // answer takes a frame for what the box itself sends.

@@ -122,20 +122,27 @@ const (
 
 // frames takes a frame, of which Parse said d, through chains below IP.
 func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d *packet.Drop, at uint8) bool {
-	was := p.BehindFirstTag()
+	was := p.Below()
 	defer func() { p.Restore(was) }()
-	end, bytes := p.End, p.Bytes
-	whole := func() {
-		p.End, p.Bytes = uint32(len(p.Data)), uint32(len(p.Data)-int(p.L3))
+	length := func() {
+		p.Bytes = uint32(len(p.Data) - int(p.L3))
 		if at == departing {
 			p.Bytes = uint32(len(p.Data) - 4*min(1, int(p.VLANs)))
 		}
 	}
-	whole()
+	length()
 	for i := range chains {
 		c := &chains[i]
-		if c.IPOnly && !sized(p, *d) {
+		if c.IPOnly && p.EtherType != packet.EtherIPv4 && p.EtherType != packet.EtherIPv6 {
 			continue
+		}
+		if c.IPOnly && !sized(p, *d) {
+			p.Restore(was)
+			if *d == packet.DropNone {
+				*d = packet.DropIPv6Extension
+			}
+			w.drop(p, *d)
+			return false
 		}
 		in, out := p.InPort, p.OutPort
 		switch at {
@@ -153,14 +160,17 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 			}
 		case rules.Reject:
 			p.Rule = v.Rule
-			p.End, p.Bytes = end, bytes
+			spec := w.env.Reject
 			switch {
 			case !c.IPOnly:
-				w.rejectFrame(t, p, *d, w.env.Reject)
-			case answered(p, *d, w.env.Reject.Reset):
-				w.reject(t, p, w.env.Reject)
-				return false
+				if !spec.Reset {
+					p.Restore(was) // Linux cuts padding off for this answer only (nf_reject_skb_v4_unreach)
+				}
+				w.rejectFrame(t, p, *d, spec)
+			case answered(p, *d, spec.Reset):
+				w.answerReject(t, p, spec)
 			}
+			p.Restore(was)
 			w.drop(p, packet.DropReject)
 			return false
 		case rules.Stolen:
@@ -170,7 +180,6 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 		case rules.Relay:
 			p.Rule = v.Rule
 			p.Restore(was)
-			p.End, p.Bytes = end, bytes
 			to := w.env.Send
 			w.relay(t, p, &to)
 			return false
@@ -179,12 +188,11 @@ func (w *worker) frames(t *tables, chains []rules.BaseChain, p *packet.Packet, d
 			return false
 		}
 		if c.Writes && at == received {
-			end, bytes = w.reread(p, d)
-			was = p.BehindFirstTag()
-			whole()
+			w.reread(p, d)
+			was = p.Below()
+			length()
 		}
 	}
-	p.End, p.Bytes = end, bytes
 	return true
 }
 
@@ -200,19 +208,19 @@ func sound(p *packet.Packet, d packet.Drop) bool {
 	return d == packet.DropNone || d == packet.DropIPChecksum && !p.RejectSums()
 }
 
-// sized says whether a frame is an IP packet that is all there, as
-// nft_do_chain_inet_ingress asks.
+// sized says whether a frame of IP's type is a packet that is all there, headers of
+// IPv6 included, or nft_do_chain_inet_ingress drops it.
 func sized(p *packet.Packet, d packet.Drop) bool {
 	switch d {
 	case packet.DropShort, packet.DropIPVersion, packet.DropIPHeader, packet.DropIPTruncated:
 		return false
 	}
-	return p.Family != flowtable.FamilyNone
+	return p.Flags&packet.FlagNoProto == 0
 }
 
 // reread parses a frame that rules may have changed, and keeps what they said of
 // it.
-func (w *worker) reread(p *packet.Packet, d *packet.Drop) (end, bytes uint32) {
+func (w *worker) reread(p *packet.Packet, d *packet.Drop) {
 	was, rule, other := w.marksOf(p), p.Rule, p.Flags&packet.FlagOtherHost
 	untracked := p.Info == flowtable.InfoUntracked
 	if *d = packet.Parse(p, w.table); *d != packet.DropNone {
@@ -224,7 +232,6 @@ func (w *worker) reread(p *packet.Packet, d *packet.Drop) (end, bytes uint32) {
 	if untracked {
 		p.Exempted, p.Kind, p.Info = p.Kind, flowtable.KindUntracked, flowtable.InfoUntracked
 	}
-	return p.End, p.Bytes
 }
 
 // rejectFrame answers a frame from where it came, in the name of whom it was for.

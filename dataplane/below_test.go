@@ -95,6 +95,55 @@ table ip t {
 	}
 }
 
+// TestPadding: for chains at an ingress a packet goes on in its frame's padding. What
+// they answer goes by it as well, but for a refusal below IP, and chains of inet drop
+// IPv6 whose headers break off.
+func TestPadding(t *testing.T) {
+	const padding = "\x00\x00\x00\x00\x00\x00\x00\x00"
+	syn := frame.Build(clientToBox, frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.TCP{Src: 1, Dst: 2, Flags: "S"})
+	ext := func(size uint16) []byte {
+		return frame.Build(clientToBox, frame.IPv6{Src: "2001:db8:1::2", Dst: "2001:db8:2::2"}, frame.Ext{Kind: frame.DestOpts, Next: frame.Say(50), Len: frame.Say(size)})
+	}
+	for _, c := range []struct {
+		name, family, rule string
+		frame              string
+		counts, answers    int
+	}{
+		{"read", "netdev", "@th,160,32 0 counter accept", string(syn) + padding, 1, 0},
+		{"not there", "netdev", "@th,160,32 0 counter accept", string(syn), 0, 0},
+		{"header in the padding", "netdev", "esp spi 0 counter accept", string(ext(0)) + padding, 1, 0},
+		{"header behind the padding", "netdev", "esp spi 0 counter accept", string(ext(2)) + padding, 0, 0},
+		{"reset", "netdev", "meta l4proto tcp counter reject with tcp reset", string(syn), 1, 1},
+		{"reset of a padded one", "netdev", "meta l4proto tcp counter reject with tcp reset", string(syn) + padding, 1, 0},
+		{"refused", "netdev", "meta l4proto tcp counter reject", string(syn) + padding, 1, 1},
+		{"reset in inet", "inet", "meta l4proto tcp counter reject with tcp reset", string(syn), 1, 1},
+		{"reset of a padded one in inet", "inet", "meta l4proto tcp counter reject with tcp reset", string(syn) + padding, 1, 0},
+		{"refused in inet", "inet", "meta l4proto tcp counter reject", string(syn) + padding, 1, 0},
+		{"no header", "netdev", "counter accept", string(ext(0)[:14+40+4]), 1, 0},
+		{"no header in inet", "inet", "counter accept", string(cut(ext(0), 1)), 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNet(t, "table "+c.family+" n {\nchain i {\ntype filter hook ingress device \"lan\" priority 0;\n"+c.rule+"\n}\n}\n", 1)
+			n.lan.put([]byte(c.frame))
+			n.runUntilIdle()
+			if got := n.box.Counters()[0].Packets; got != uint64(c.counts) {
+				t.Errorf("counted %d, want %d", got, c.counts)
+			}
+			if got := len(n.lan.take()); got != c.answers {
+				t.Errorf("%d answers, want %d", got, c.answers)
+			}
+			n.checkLedger()
+		})
+	}
+}
+
+// cut leaves so many bytes behind the IPv6 header of a frame, and says so in it.
+func cut(f []byte, size int) []byte {
+	f = f[:14+40+size]
+	f[14+4], f[14+5] = 0, byte(size)
+	return f
+}
+
 // TestIngressOfOthers: a chain sees its own devices' frames only; a device that
 // is no port, and the other end of it, are refused.
 func TestIngressOfOthers(t *testing.T) {

@@ -70,8 +70,8 @@ func (w *worker) packet(t *tables, p *packet.Packet, came parcelKind) {
 		w.notIP(t, p)
 		return
 	}
-	if !w.wire {
-		p.Data = p.Data[:p.End] // padding stays here (ip_rcv_core)
+	if !w.wire || p.VLANs < 2 { // a bridge shows IP nothing behind two tags
+		p.Data = p.Data[:p.End] // padding stays here (ip_rcv_core; br_validate_ipv4 and its twin)
 	}
 	if w.ports[p.InPort].unfinished || came&fromHost != 0 {
 		packet.CompleteChecksum(p)

@@ -191,6 +191,22 @@ func TestWire(t *testing.T) {
 			t.Errorf("frame %d: %x left, want %x", i, out, f)
 		}
 	}
+	// Padding stays behind, as where a Linux bridge shows its packets to IP's chains,
+	// which sees none behind two tags.
+	padding := "\x00\x00\x00"
+	packet4 := []frame.Layer{frame.IPv4{Src: "192.0.2.1", Dst: "192.0.2.2"}, frame.UDP{Src: 1, Dst: 2}}
+	for tags, left := range []string{"", "", padding} {
+		layers := []frame.Layer{stranger}
+		for range tags {
+			layers = append(layers, frame.VLAN{TCI: 5})
+		}
+		f := frame.Build(append(layers, packet4...)...)
+		n.lan.put(append(f[:len(f):len(f)], padding...))
+		n.box.Drain()
+		if out := n.wan.take(); len(out) != 1 || string(out[0]) != string(f)+left {
+			t.Errorf("%d tags: %x left, want %x%x", tags, out, f, left)
+		}
+	}
 	n.wan.put(frame.Build(stranger, frame.IPv4{Src: "192.0.2.2", Dst: "192.0.2.1"}, frame.UDP{Src: 1, Dst: 9}))
 	n.box.Drain()
 	if len(n.lan.take()) != 0 || n.box.Stats().Total().Drops[packet.DropPolicy] != 1 {

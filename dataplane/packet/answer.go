@@ -51,6 +51,9 @@ func (p *Packet) RejectSums() bool {
 // have another kind. Any other protocol is taken to have one over all its bytes,
 // in IPv4 without a pseudo header, so that hardly a packet of it is answered.
 func (p *Packet) rejectSumOK() bool {
+	if p.Family == flowtable.FamilyIPv6 && (int(p.L4) >= int(p.End) || Extension(p.Proto) || p.Proto == extNone) {
+		return false // nothing behind the headers (reject6_csum_ok)
+	}
 	if !p.RejectSums() {
 		return true
 	}

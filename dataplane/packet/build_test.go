@@ -189,6 +189,10 @@ func TestShouldAnswer(t *testing.T) {
 		{"dccp", Build(Ether{}, h4, DCCP{Src: 1, Dst: 2}), true, true, false}, // Linux sums without the pseudo header
 		{"dccp6", Build(Ether{}, h6, DCCP{Src: 1, Dst: 2}), true, true, true},
 		{"arp", Build(Ether{}, ARP{Sender: a4, Target: b4}), false, false, false},
+		{"esp6", Build(Ether{}, h6, Proto(50), Zeros(20)), true, true, true},
+		{"nothing behind the headers", Build(Ether{}, h6, Ext{Kind: DestOpts, Next: Say(50)}), true, true, false},
+		{"header that is cut off", Build(Ether{}, h6, Ext{Kind: DestOpts, Next: Say(50), Len: Say(1)}), true, true, false},
+		{"no next header", Build(Ether{}, h6, Ext{Kind: DestOpts, Next: Say(59)}, Zeros(8)), true, true, false},
 	}
 	for _, r := range rows {
 		p := parsed(t, tab, r.b)

@@ -46,36 +46,49 @@ func (p *Packet) Sketch() {
 	}
 }
 
-// Layers are what Parse has found in a frame with two VLAN tags.
+// Layers are what Parse has found in a frame.
 type Layers struct {
-	l3, l4, etherType uint16
-	family, proto     uint8
-	flags             Flags
-	two               bool
+	l3, l4, payload, ah, frag, etherType uint16
+	end, bytes                           uint32
+	family, proto                        uint8
+	flags                                Flags
 }
 
-// BehindFirstTag lets a frame with two tags look as chains below IP see it in Linux:
-// one tag is not in the frame but beside it, and what follows is the other one,
-// which is no IP. It returns what Restore wants; of other frames nothing changes.
-func (p *Packet) BehindFirstTag() (was Layers) {
+// found are flags about layers.
+const found = FlagL4 | FlagLaterFrag | FlagNoProto
+
+// Below lets a frame look as chains below IP see it in Linux. The datagram goes on to
+// the frame's end, and IPv6's headers may lead into the padding. Of two tags one is not
+// in the frame but beside it, and what follows is the other one, which is no IP. It
+// returns what Restore wants.
+func (p *Packet) Below() (was Layers) {
+	was = Layers{p.L3, p.L4, p.L4Payload, p.AH, p.Frag, p.EtherType, p.End, p.Bytes, p.Family, p.Proto, p.Flags & found}
 	const tag = 4
-	if p.VLANs < 2 {
-		return was
+	switch end := uint32(len(p.Data)); {
+	case p.VLANs >= 2:
+		p.L3 = EtherLen + tag
+		p.EtherType = be16(p.Data[EtherLen+tag-2:])
+		p.L4, p.Family, p.Proto = 0, flowtable.FamilyNone, 0
+		p.Flags &^= FlagL4
+	case p.Family == flowtable.FamilyIPv6 && p.L4 != 0 && p.End != end && Extension(p.Data[p.L3+6]):
+		if c := walkIPv6(p.Data[p.L3:], false); c.end != walkRefuse {
+			p.AH, p.Frag = 0, 0
+			p.Flags &^= found
+			lead6(p, &c, int(p.L3), len(p.Data)-int(p.L3))
+			if c.end == walkFound {
+				markHeader(p)
+			}
+		}
 	}
-	was = Layers{p.L3, p.L4, p.EtherType, p.Family, p.Proto, p.Flags & FlagL4, true}
-	p.L3 = EtherLen + tag
-	p.EtherType = be16(p.Data[EtherLen+tag-2:])
-	p.L4, p.Family, p.Proto = 0, flowtable.FamilyNone, 0
-	p.Flags &^= FlagL4
+	p.End = uint32(len(p.Data))
 	return was
 }
 
-// Restore makes a frame what it was before BehindFirstTag.
+// Restore makes a frame what it was before Below.
 func (p *Packet) Restore(was Layers) {
-	if was.two {
-		p.L3, p.L4, p.EtherType, p.Family, p.Proto = was.l3, was.l4, was.etherType, was.family, was.proto
-		p.Flags |= was.flags
-	}
+	p.L3, p.L4, p.L4Payload, p.AH, p.Frag, p.EtherType = was.l3, was.l4, was.payload, was.ah, was.frag, was.etherType
+	p.End, p.Bytes, p.Family, p.Proto = was.end, was.bytes, was.family, was.proto
+	p.Flags = p.Flags&^found | was.flags
 }
 
 // BuildUnreachable writes into buf the frame of a destination unreachable that
