@@ -90,6 +90,8 @@ func (lw *lowering) store(st *nft.Assign, f *nft.Field, n uint8) error {
 	if f.HasL4 {
 		g = g.and(protoGuard(f.L4))
 	}
+	lw.typed(f.Types, g)
+	lw.under(operand{src: uint8(f.Base), guard: g})
 	s := step{ins: ins{op: opStore, arg: uint32(n)}}
 	s.src, s.need, s.needMask = uint8(f.Base), g.need, g.mask
 	s.lo, s.span = uint64(f.Offset), uint64(f.Length)

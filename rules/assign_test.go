@@ -59,6 +59,24 @@ func TestSums(t *testing.T) {
 	}
 }
 
+// TestStoreWants: what nft asks for in front of a field it asks for in front of a write.
+func TestStoreWants(t *testing.T) {
+	for _, row := range []struct {
+		rule   string
+		typ    uint8
+		writes bool
+	}{
+		{"icmp id set 7", 8, true}, {"icmp id set 7", 0, true}, {"icmp id set 7", 3, false},
+		{"icmp mtu set 7", 3, true}, {"icmp mtu set 7", 8, false},
+	} {
+		p := pk{out: 2, proto: 1, typ: row.typ}.packet(t)
+		before := string(p.Data)
+		if v := run(t, inForward(row.rule+" accept"), p, &Env{}); (v.Code == Accept) != row.writes || (string(p.Data) != before) != row.writes {
+			t.Errorf("%s, type %d: verdict %v, written %v", row.rule, row.typ, v.Code, string(p.Data) != before)
+		}
+	}
+}
+
 // TestCutStore: a rule that cannot mend a checksum ends there, and the next one goes on.
 func TestCutStore(t *testing.T) {
 	p := pk{out: 2, short: true}.packet(t)

@@ -91,14 +91,7 @@ func (lw *lowering) own(op uint8, n *uint32) {
 
 // load adds a pure step that reads an operand.
 func (lw *lowering) load(op uint8, o operand, s step) {
-	if len(o.types) > 0 {
-		set := make([]uint64, 4)
-		for _, t := range o.types {
-			set[t/64] |= 1 << (t % 64)
-		}
-		typ := operand{src: srcTransport, end: 1, mask: [2]uint64{0, 0xff}, guard: o.guard}
-		lw.load(opByteIn, typ, step{words: set})
-	}
+	lw.typed(o.types, o.guard)
 	if o.src == srcIiftype && o.mask[1] != 0 && lw.ref.table.Family == nft.FamilyBridge {
 		o.src = srcEther // Linux asks the device that has the frame, and there is one at every hook
 	}
@@ -113,6 +106,18 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 	}
 	s.pure = true
 	lw.out.steps = append(lw.out.steps, s)
+}
+
+// typed adds the pure step that a field of some types of ICMP wants; no types: none.
+func (lw *lowering) typed(types []byte, g guard) {
+	if len(types) == 0 {
+		return
+	}
+	set := make([]uint64, 4)
+	for _, t := range types {
+		set[t/64] |= 1 << (t % 64)
+	}
+	lw.load(opByteIn, operand{src: srcTransport, end: 1, mask: [2]uint64{0, 0xff}, guard: g}, step{words: set})
 }
 
 // frame adds a pure step that asks for an EtherType: behind VLAN tags if the rule
