@@ -44,5 +44,5 @@
 // and nothing asked of its name: kernel 6.18 has no such thing here. A Player belongs to the thread of its Kernel. A case is a function of seed and number.
 //
 // Files in reading order: case.go (rulesets as text, files), values.go, fields.go,
-// matches.go, sets.go, statements.go, rulesets.go, packets.go, options.go, wire.go, play.go, listing.go.
+// matches.go, sets.go, statements.go, rulesets.go, packets.go, options.go, odd.go, wire.go, play.go, listing.go.
 package rulefuzz

@@ -55,7 +55,7 @@ func raw(base string, at, bits int) string { return fmt.Sprintf("@%s,%d,%d", bas
 
 // field chooses a field that the rule may ask for, and widens the scope by it.
 func (g *maker) field(s *scope, keys bool) *field {
-	if !keys && g.hook != "postrouting" && g.hook != "output" && g.chance(20) {
+	if !keys && !g.leaving() && g.chance(20) {
 		f := g.raw()
 		return &f
 	}
@@ -107,11 +107,16 @@ func (g *maker) has(f *field) bool {
 	case f.text == "meta ipsec":
 		return g.hook == "prerouting" || g.hook == "input" || g.hook == "forward"
 	case f.text == "ip id" || f.text == "ip checksum": // of what the box itself sends chance decides
-		return g.hook != "postrouting" && g.hook != "output"
+		return !g.leaving()
 	case f.text == "meta nfproto" || f.text == "ct l3proto":
 		return g.table.Family == "inet"
 	}
 	return true
+}
+
+// leaving says whether the chain sees what the box itself sends.
+func (g *maker) leaving() bool {
+	return g.hook == "postrouting" || g.hook == "output"
 }
 
 // match makes a match of a rule.
@@ -278,6 +283,16 @@ func (g *maker) tuple(fs []*field, ranges bool) string {
 		parts = append(parts, g.element(f.kind, &t, ranges && g.chance(2)))
 	}
 	return strings.Join(parts, " . ")
+}
+
+// apart makes an element of a concatenation whose first field overlaps that of no
+// other; "" if none was found.
+func (g *maker) apart(fs []*field, taken *intervals, ranges bool) string {
+	first := g.element(fs[0].kind, taken, ranges && g.chance(2))
+	if first == "" {
+		return ""
+	}
+	return first + " . " + g.tuple(fs[1:], ranges)
 }
 
 func (g *maker) concat(s *scope) string {

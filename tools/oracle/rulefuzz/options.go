@@ -40,9 +40,26 @@ func (g *maker) chunks() string {
 	return string(b)
 }
 
+// extensions makes the extension headers of a packet: nearly always one.
+func (g *maker) extensions() (all []frame.Layer) {
+	all = append(all, g.extension())
+	if g.chance(6) {
+		for range pick(g.dice, 1, 2, 16) {
+			all = append(all, frame.Ext{Kind: pick(g.dice, frame.DestOpts, frame.DestOpts, frame.Auth)})
+		}
+	}
+	return all
+}
+
 // extension makes an extension header that routers pass on.
 func (g *maker) extension() frame.Layer {
-	switch g.IntN(5) {
+	switch g.IntN(8) {
+	case 5:
+		return frame.Ext{Kind: frame.Auth}
+	case 6: // which may lie about its length
+		return frame.Ext{Kind: pick(g.dice, frame.Routing, frame.DestOpts, frame.Auth), Len: frame.Say(uint16(g.IntN(8)))}
+	case 7: // or about what follows
+		return frame.Ext{Kind: frame.DestOpts, Next: frame.Say(uint16(pick(g.dice, frame.NoNext, 135, frame.DestOpts, frame.Routing, frame.Auth, 50)))}
 	case 0:
 		return frame.Ext{Kind: frame.Routing, Body: "\x04\x00" + string([]byte{byte(g.IntN(2)), byte(g.aim(kByte).lo)}) + "\x00\x07"}
 	case 1:
@@ -54,7 +71,7 @@ func (g *maker) extension() frame.Layer {
 // pieces cuts some datagrams into fragments, in any order: all of them come.
 func (g *maker) pieces(p pair.Frame) []pair.Frame {
 	const header = 14
-	if len(p.Data) < header+100 || g.frames && !(g.wire && plainIP(p.Data)) || !g.chance(4) {
+	if len(p.Data) < header+100 || len(p.Data) > header+datagram(p.Data[header:]) || g.frames && !(g.wire && plainIP(p.Data)) || !g.chance(4) {
 		return []pair.Frame{p}
 	}
 	if p.Data[12] == 8 { // the same number must not come twice
@@ -68,4 +85,15 @@ func (g *maker) pieces(p pair.Frame) []pair.Frame {
 		g.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	}
 	return all
+}
+
+// datagram is how long the one in b says to be; 0: it is none.
+func datagram(b []byte) int {
+	switch b[0] >> 4 {
+	case 4:
+		return int(binary.BigEndian.Uint16(b[2:]))
+	case 6:
+		return 40 + int(binary.BigEndian.Uint16(b[4:]))
+	}
+	return 0
 }

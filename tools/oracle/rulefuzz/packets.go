@@ -31,6 +31,12 @@ func (g *maker) packets(n int) {
 		if g.chance(10) {
 			f = g.flow()
 		}
+		if g.chance(16) {
+			if p, ok := g.told(); ok {
+				g.c.Packets = append(g.c.Packets, p)
+				continue
+			}
+		}
 		if all := g.pieces(g.packet(f)); len(all) <= n-len(g.c.Packets) {
 			g.c.Packets = append(g.c.Packets, all...)
 		}
@@ -147,19 +153,26 @@ func (g *maker) packet(f *flow) pair.Frame {
 	if ttl < 3 && (g.nats || !g.chance(8)) { // what the box itself says of flows that want the same port is a matter of chance
 		ttl = 64
 	}
-	tos := uint8(0)
+	tos, more := uint8(0), []frame.Layer(nil)
 	if g.chance(3) {
 		tos = uint8(g.aim(kDSCP).lo<<2 | g.aim(kECN).lo)
 	}
 	if f.six {
 		layers = append(layers, frame.IPv6{Src: src.String(), Dst: dst.String(), Hops: ttl, HopsZero: true, Class: tos, Label: uint32(g.aim(kLong20).lo)})
 		if !g.nats && g.chance(12) {
-			layers = append(layers, g.extension())
+			more = g.extensions()
 		}
 	} else {
 		layers = append(layers, frame.IPv4{Src: src.String(), Dst: dst.String(), TTL: ttl, TTLZero: true, TOS: tos, ID: uint16(g.aim(kID).lo), DF: g.chance(2)})
 	}
-	layers = append(layers, g.transport(f, dir, sport, dport)...)
+	upper := g.transport(f, dir, sport, dport)
+	if !g.nats && g.chance(40) {
+		upper[0] = g.lying(upper[0])
+	}
+	if len(more) > 1 && len(frame.Build(append(layers[:2:2], upper...)...)) > 1000 { // it must fit into a frame
+		more = more[:1]
+	}
+	layers = append(append(layers, more...), upper...)
 	switch {
 	case g.wire:
 		layers = g.crossing(side, layers)
@@ -169,6 +182,9 @@ func (g *maker) packet(f *flow) pair.Frame {
 	p := pair.Frame{Side: side, Data: frame.Build(layers...)}
 	if g.frames && g.chance(30) && p.Data[12] != 0x81 && (!g.wire || len(p.Data) > 26 && p.Data[12] == 8) {
 		p.Data[24+g.IntN(2)] ^= 1 // of IPv4 the header's checksum
+	}
+	if g.chance(40) { // what an Ethernet may add
+		p.Data = append(p.Data, make([]byte, 1+g.IntN(20))...)
 	}
 	return p
 }

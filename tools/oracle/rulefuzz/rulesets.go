@@ -122,11 +122,9 @@ func (g *maker) tableOf(n int, opt Options) {
 func (g *maker) chain(c *Chain, class, hook string, number int) {
 	g.class, g.hook, g.number = class, hook, number
 	g.early = hook == "prerouting" && strings.Contains(c.Base, "priority -300;")
-	if hook == "ingress" {
-		g.frames = true
-		if number < 0 {
-			c.Rules = append(c.Rules, []string{"meta protocol arp accept"}) // the kernel's barrier
-		}
+	g.frames = g.frames || hook == "ingress"
+	if hook == "ingress" && number < 0 {
+		c.Rules = append(c.Rules, []string{"meta protocol arp accept"}) // the kernel's barrier
 	}
 	if g.chance(12) {
 		g.run(c)

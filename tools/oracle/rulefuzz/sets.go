@@ -205,8 +205,10 @@ func (g *maker) fill(d *Decl, fs []*field, ranged bool, s *set, value func() str
 		if len(fs) == 1 {
 			el = g.element(fs[0].kind, &taken, ranged)
 		} else {
-			el = g.tuple(fs, ranged)
-			if value != nil && (ranged || slices.ContainsFunc(d.Elements, func(o string) bool { return strings.HasPrefix(o, el+" :") })) {
+			if el = g.tuple(fs, ranged); value != nil && ranged {
+				el = g.apart(fs, &taken, true)
+			}
+			if value != nil && slices.ContainsFunc(d.Elements, func(o string) bool { return strings.HasPrefix(o, el+" :") }) {
 				continue // it may overlap another one with another value
 			}
 		}

@@ -113,6 +113,18 @@ func (g *maker) mapping(f *field, value func() string) string {
 	return "{ " + strings.Join(els, ", ") + " }"
 }
 
+// tuples makes a map without a name from a concatenation.
+func (g *maker) tuples(fs []*field, value func() string) string {
+	var els []string
+	taken, ranges := intervals{}, g.chance(2)
+	for range 1 + g.IntN(6) {
+		if el := g.apart(fs, &taken, ranges); el != "" {
+			els = append(els, el+" : "+value())
+		}
+	}
+	return "{ " + strings.Join(els, ", ") + " }"
+}
+
 // rewrites are fields that rules may write, with values that leave a packet
 // that can be forwarded.
 var rewrites = []struct {
@@ -124,6 +136,12 @@ var rewrites = []struct {
 	{field{text: "ip ecn", l3: "ip"}, []string{"ce", "ect0"}},
 	{field{text: "ip id", l3: "ip"}, []string{"77", "0"}},
 	{field{text: "ip saddr", l3: "ip"}, []string{"10.77.11.4", "203.0.113.4", "198.51.100.9"}},
+	{field{text: "ip daddr", l3: "ip"}, []string{"10.77.11.4", "203.0.113.4"}},
+	{field{text: "ip6 daddr", l3: "ip6"}, []string{"fd77:a::4", "fd77:b::4"}},
+	{field{text: "ip6 flowlabel", l3: "ip6"}, []string{"77", "0"}},
+	{field{text: "tcp ackseq", l4: "tcp"}, []string{"1", "70000"}},
+	{field{text: "tcp urgptr", l4: "tcp"}, []string{"80"}},
+	{field{text: "sctp dport", l4: "sctp"}, []string{"80", "1000"}},
 	{field{text: "ip6 hoplimit", l3: "ip6"}, []string{"9", "64", "255"}},
 	{field{text: "ip6 dscp", l3: "ip6"}, []string{"cs3", "ef", "0"}},
 	{field{text: "ip6 saddr", l3: "ip6"}, []string{"fd77:a::4", "2001:db8:1::9"}},
@@ -132,6 +150,12 @@ var rewrites = []struct {
 	{field{text: "tcp window", l4: "tcp"}, []string{"999"}},
 	{field{text: "udp dport", l4: "udp"}, []string{"80", "1000"}},
 	{field{text: "udp sport", l4: "udp"}, []string{"999"}},
+	{field{text: "udplite dport", l4: "udplite"}, []string{"80", "1000"}},
+	{field{text: "udplite csumcov", l4: "udplite"}, []string{"8", "0"}},
+	{field{text: "dccp sport", l4: "dccp"}, []string{"80"}},
+	{field{text: "igmp mrt", l3: "ip", l4: "igmp"}, []string{"7"}},
+	{field{text: "icmp code", l3: "ip", l4: "icmp"}, []string{"3"}},
+	{field{text: "icmpv6 code", l3: "ip6", l4: "ipv6-icmp"}, []string{"3"}},
 	{field{text: "tcp option maxseg size", l4: "tcp"}, []string{"500", "1400", "rt mtu"}},
 	{field{text: "th dport"}, []string{"81"}},
 }
@@ -139,6 +163,9 @@ var rewrites = []struct {
 func (g *maker) rewrite(s *scope) string {
 	w := pick(g.dice, rewrites...)
 	if g.nats && (strings.HasSuffix(w.text, "addr") || strings.HasSuffix(w.text, "port")) { // NAT does not know of it
+		return ""
+	}
+	if strings.HasSuffix(w.text, "daddr") && g.hook != "prerouting" && !g.wire { // whom a link does not know Linux waits for
 		return ""
 	}
 	if !s.allows(&w.field) || w.text == "th dport" && s.l4 == "" || !g.has(&w.field) {
@@ -225,6 +252,9 @@ func (g *maker) last(s *scope) string {
 		}
 	case n == 0 && g.class == "filter" && !g.wire && (g.hook == "forward" || g.hook == "prerouting" || g.hook == "ingress"):
 		return g.reject(s)
+	case n == 1 && g.chance(2):
+		fs := g.keys(s)
+		return texts(fs) + " vmap " + g.tuples(fs, func() string { return g.verdict(g.class, g.hook, g.number) })
 	case n == 1:
 		f := g.field(s, true)
 		return f.text + " vmap " + g.mapping(f, func() string { return g.verdict(g.class, g.hook, g.number) })
@@ -278,11 +308,26 @@ func (g *maker) nat(s *scope) string {
 	if g.table.Family != "inet" {
 		to = "to "
 	}
+	address, kind := map[string][]string{"ip": {"10.77.11.2", "10.77.11.3", "203.0.113.5"}, "ip6": {"fd77:a::2", "fd77:a::3", "fd77:b::5"}}[ip], kIPv4
 	if g.hook == "postrouting" {
-		return pick(g.dice, "masquerade", "snat "+to+pick(g.dice, map[string][]string{
-			"ip": {"203.0.113.200", "203.0.113.201", "203.0.113.1"}, "ip6": {"fd77:b::200", "fd77:b::201"}}[ip]...))
+		address = map[string][]string{"ip": {"203.0.113.200", "203.0.113.201", "203.0.113.1"}, "ip6": {"fd77:b::200", "fd77:b::201"}}[ip]
 	}
-	host := pick(g.dice, map[string][]string{"ip": {"10.77.11.2", "10.77.11.3", "203.0.113.5"}, "ip6": {"fd77:a::2", "fd77:a::3", "fd77:b::5"}}[ip]...)
+	if ip == "ip6" {
+		kind = kIPv6
+	}
+	host := pick(g.dice, address...)
+	if g.chance(4) {
+		host = ip + pick(g.dice, " saddr", " daddr") + " map " + g.mapping(&field{kind: kind}, func() string { return pick(g.dice, address...) })
+	}
+	if g.hook == "postrouting" {
+		return pick(g.dice, "masquerade", "snat "+to+host)
+	}
+	if g.chance(8) {
+		return "redirect"
+	}
+	if strings.Contains(host, " map ") {
+		return "dnat " + to + host
+	}
 	if (s.l4 == "tcp" || s.l4 == "udp") && g.chance(2) {
 		if ip == "ip6" {
 			host = "[" + host + "]"
