@@ -218,16 +218,20 @@ func (b *Box) adopt(generation uint64, c change) {
 	}
 }
 
-// copies builds each worker's tables, in the pool when there are several.
+// copies builds each worker's tables, the first one's and then, in the pool, those
+// that are copied from it.
 func (b *Box) copies(generation uint64, c change) ([]*tables, error) {
 	fresh := make([]*tables, len(b.workers))
 	errs := make([]error, len(b.workers))
-	b.parallel(len(b.workers), func(i int) {
-		fresh[i], errs[i] = newTables(generation, c, b.workers[i].next.Load(), b.cfg.Wire)
+	build := func(i int, image *rules.Image) {
+		fresh[i], errs[i] = newTables(generation, c, image, b.workers[i].next.Load(), b.cfg.Wire)
 		if b.profiling && errs[i] == nil && c.rules != nil {
 			fresh[i].costs = newCosts(c.rules)
 		}
-	})
+	}
+	if build(0, nil); errs[0] == nil {
+		b.parallel(len(b.workers)-1, func(i int) { build(1+i, fresh[0].image) })
+	}
 	err := errors.Join(errs...)
 	if err == nil {
 		return fresh, nil

@@ -77,9 +77,9 @@ type change struct {
 	touched reach // of rules
 }
 
-// newTables makes one worker's tables: copies of what changes, the rest from
-// old, which is nil the first time.
-func newTables(generation uint64, c change, old *tables, wire bool) (*tables, error) {
+// newTables makes one worker's tables: copies of what changes, of rules by way of
+// image if there is one, the rest from old, which is nil the first time.
+func newTables(generation uint64, c change, image *rules.Image, old *tables, wire bool) (*tables, error) {
 	t := &tables{generation: generation, routed: c.routed, touched: c.touched}
 	if old != nil { // all but judged, which its worker is still counting
 		t.serial = old.serial + 1
@@ -105,7 +105,12 @@ func newTables(generation uint64, c change, old *tables, wire bool) (*tables, er
 		t.routes = own
 	}
 	if c.rules != nil {
-		image, err := c.rules.Copy()
+		var err error
+		if image == nil {
+			image, err = c.rules.Copy()
+		} else {
+			image, err = c.rules.CopyOf(image)
+		}
 		if err != nil {
 			if c.routes != nil {
 				t.routes.Free()

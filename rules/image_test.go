@@ -212,7 +212,7 @@ func TestCopies(t *testing.T) {
 	}
 	rs.Generation = 42
 	a, errA := rs.Copy()
-	b, errB := rs.Copy()
+	b, errB := rs.CopyOf(a)
 	if errA != nil || errB != nil {
 		t.Fatal(errA, errB)
 	}

@@ -90,7 +90,16 @@ func (r *Ruleset) Bytes() int { return r.master.bytes() }
 // Copy makes one worker's image: the master laid down, and zeroed counters.
 // The caller owns it and gives it back with Free. It fails when there is no
 // memory.
-func (r *Ruleset) Copy() (*Image, error) {
+func (r *Ruleset) Copy() (*Image, error) { return r.image(r.master.lay) }
+
+// CopyOf is Copy by way of another image of this ruleset, which takes a fraction of
+// the time of laying the master down once more.
+func (r *Ruleset) CopyOf(other *Image) (*Image, error) {
+	return r.image(func(words []uint64) { copy(words, other.region) })
+}
+
+// image makes an image whose words write writes.
+func (r *Ruleset) image(write func(words []uint64)) (*Image, error) {
 	if len(r.ix.dyns) > 0 && r.store == nil {
 		return nil, errorf(r.ix.dyns[0].set.Pos, "there is no store for the sets that rules change")
 	}
@@ -109,7 +118,7 @@ func (r *Ruleset) Copy() (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.master.lay(memory)
+	write(memory[:r.master.words])
 	clear(memory[n:size]) // by us, and not by the worker's first packets
 	memory[hdrGeneration] = r.Generation
 	im := newImage(memory[:r.master.words], countersIn(memory[n:size]))
