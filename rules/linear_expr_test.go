@@ -198,7 +198,7 @@ func (l *twin) store(f *nft.Field, v *big.Int, name string, p *packet.Packet) bo
 	if f.Base == nft.BaseTransport && p.Flags&packet.FlagLaterFrag != 0 {
 		return false
 	}
-	if _, ok := l.payload(&nft.Field{Base: f.Base, Offset: f.Offset &^ 7, Length: f.Length + f.Offset&7, L3: f.L3, L4: f.L4, HasL4: f.HasL4}, p); !ok {
+	if _, ok := l.payload(&nft.Field{Base: f.Base, Offset: f.Offset &^ 7, Length: f.Length + f.Offset&7, L3: f.L3, L4: f.L4, HasL4: f.HasL4, Types: f.Types}, p); !ok {
 		return false
 	}
 	start := map[nft.HeaderBase]int{nft.BaseLink: 0, nft.BaseNetwork: int(p.L3), nft.BaseTransport: int(p.L4)}[f.Base]

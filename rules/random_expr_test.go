@@ -128,7 +128,7 @@ func (g *gen) assign() nft.Stmt {
 	}
 	f := nft.LookupField("ip", "saddr")
 	for _, name := range [][2]string{pick(g, [][2]string{{"ip", "ttl"}, {"ip", "dscp"}, {"ip", "daddr"}, {"ip6", "saddr"}, {"ip6", "dscp"},
-		{"ip6", "hoplimit"}, {"tcp", "dport"}, {"tcp", "window"}, {"udp", "sport"}, {"th", "dport"}, {"icmp", "code"}, {"ether", "saddr"}}...)} {
+		{"ip6", "hoplimit"}, {"tcp", "dport"}, {"tcp", "window"}, {"udp", "sport"}, {"th", "dport"}, {"icmp", "code"}, {"icmp", "id"}, {"igmp", "mrt"}, {"udplite", "dport"}, {"ip", "length"}, {"ether", "saddr"}}...)} {
 		f = nft.LookupField(name[0], name[1])
 	}
 	left := &nft.Payload{Field: f}

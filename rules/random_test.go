@@ -338,7 +338,7 @@ func (g *gen) tree() *nft.Ruleset {
 func (g *gen) packet() *packet.Packet {
 	k := pk{
 		src: pick(g, pool4...), dst: pick(g, pool4...),
-		proto: pick[uint8](g, 6, 6, 17, 1, 47), sport: pick(g, poolPorts...), dport: pick(g, poolPorts...),
+		proto: pick[uint8](g, 6, 6, 17, 1, pick[uint8](g, 47, 136, 2)), sport: pick(g, poolPorts...), dport: pick(g, poolPorts...),
 		flags: pick[uint8](g, 2, 16, 18, 4, 24), typ: pick[uint8](g, 0, 3, 8), code: uint8(g.r.IntN(3)),
 		ttl: pick[uint8](g, 1, 64, 255), tos: uint8(g.r.Uint32()), later: g.one(12), short: g.one(12),
 		mac: pick(g, [6]byte{2, 0, 0, 0, 0, 1}, [6]byte{1, 0, 0x5e, 0, 0, 1}, [6]byte{255, 255, 255, 255, 255, 255}),
