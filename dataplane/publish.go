@@ -145,8 +145,10 @@ func (b *Box) publish(c change) (*Report, error) {
 		return nil, ErrClosed
 	}
 	start := time.Now()
+	var common []int32
 	if c.rules != nil {
 		c.touched = reachOfRules(b.rules, c.rules)
+		common = c.rules.Common(b.rules)
 	}
 	fresh, err := b.copies(generation, c)
 	if err != nil {
@@ -183,7 +185,7 @@ func (b *Box) publish(c change) (*Report, error) {
 		r.OldGeneration = old[0].generation
 		r.Judged, b.judged = b.judged, 0
 		b.rules.Close(images)
-		c.rules.Carry(b.rules)
+		c.rules.Carry(b.rules, common)
 	}
 	b.adopt(generation, c)
 	if c.rules != nil {

@@ -415,7 +415,7 @@ func TestCarry(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rs.Carry(old)
+			rs.Carry(old, rs.Common(old))
 			var got []uint64
 			for _, x := range rs.Collect(nil) {
 				got = append(got, x.Packets)

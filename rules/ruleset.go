@@ -182,17 +182,21 @@ func (r *Ruleset) Close(images []*Image) {
 	}
 }
 
-// Carry takes over what was counted for the statements that this ruleset has in
-// common with an older one, which is closed; the others begin at nothing. The publisher
-// calls it before anybody asks this one to Collect.
-func (r *Ruleset) Carry(old *Ruleset) {
-	carried := written[Counter](len(r.ix.counters))
+// Common says, for each counter of this ruleset, which one of an older ruleset is of
+// the same statement, -1: none is. Carry goes by it. The publisher asks before the
+// workers begin with new rules, when they have most to do.
+func (r *Ruleset) Common(old *Ruleset) []int32 {
+	if old == nil {
+		return nil
+	}
+	common := make([]int32, len(r.ix.counters))
 	was := old.ix.counters
 	var at map[*nft.Counter]int // of was; made where much of the two is not in step
 	next := 0
 	for i, c := range r.ix.counters {
+		common[i] = -1
 		if next < len(was) && was[next].stmt != c.stmt && at == nil {
-			if near := slices.IndexFunc(was[next:min(next+carryNear, len(was))], func(o counterRef) bool { return o.stmt == c.stmt }); near >= 0 {
+			if near := slices.IndexFunc(was[next:min(next+commonNear, len(was))], func(o counterRef) bool { return o.stmt == c.stmt }); near >= 0 {
 				next += near // some are gone
 			} else if i+1 < len(r.ix.counters) && r.ix.counters[i+1].stmt == was[next].stmt {
 				continue // this one is new
@@ -211,16 +215,27 @@ func (r *Ruleset) Carry(old *Ruleset) {
 			}
 			next = k
 		}
-		if next < len(old.carried) {
-			carried[i] = old.carried[next]
-		}
+		common[i] = int32(next)
 		next++
 	}
-	r.carried = carried
+	return common
 }
 
-// carryNear is how far Carry looks for a counter before it makes a map of all.
-const carryNear = 8
+// commonNear is how far Common looks for a counter before it makes a map of all.
+const commonNear = 8
+
+// Carry takes over what was counted for the statements that this ruleset has in
+// common with an older one, which is closed; the others begin at nothing. The publisher
+// calls it before anybody asks this one to Collect.
+func (r *Ruleset) Carry(old *Ruleset, common []int32) {
+	carried := written[Counter](len(r.ix.counters))
+	for i, from := range common {
+		if from >= 0 && int(from) < len(old.carried) {
+			carried[i] = old.carried[from]
+		}
+	}
+	r.carried = carried // not before: a ruleset may come after itself
+}
 
 // written makes a slice of zeros and writes them. Of a page that is read before it is
 // written the kernel shows its own page of zeros, and to exchange that for another one
