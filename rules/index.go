@@ -135,10 +135,10 @@ func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
 	}
 	for _, t := range tree.Tables { // behind all that has a number in some rule
 		for _, s := range t.Sets {
-			if n := s.Elements.Len(); s.Flags&nft.SetTimeout == 0 || n > 0 && s.Elements.At(n-1).Any && !s.Given() {
+			if n := s.Elements.Len(); !stateful(s) || n > 0 && s.Elements.At(n-1).Any && !s.Given() {
 				continue
 			}
-			if err := ix.dynamic(t, s, nil); err != nil { // time passes even if no rule asks for the set
+			if err := ix.dynamic(t, s, nil); err != nil { // time passes, and what packets left stays, even if no rule asks for the set any more
 				return nil, err
 			}
 		}

@@ -36,6 +36,8 @@ func TestLiveElements(t *testing.T) {
 			two + "\n10.0.0.5 expires 180000"},
 		{"delete, then add", timed, "delete element ip t s { 10.0.0.2 }\nadd element ip t s { 10.0.0.2 }", "", "10.0.0.2 expires 60000\n10.0.0.3 expires 50000 counter 1"},
 		{"another command", timed, "add rule ip t c accept", "", two},
+		{"no rule asks for it any more", timed, "flush chain ip t c", "", two},
+		{"without times no rule asks for it any more", plain, "flush chain ip t c", "", "10.0.0.2 counter 1\n10.0.0.3 counter 1"},
 		{"without times", plain, "delete element ip t s { 10.0.0.3 }\nadd element ip t s { 10.0.0.2, 10.0.0.7 }", "", "10.0.0.2 counter 1\n10.0.0.7"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
