@@ -87,3 +87,53 @@ func TestLiveElements(t *testing.T) {
 		})
 	}
 }
+
+// TestQuotasStay: a quota's rule keeps what it has counted whatever becomes of the
+// chain's name and of rules that say the same, as in the kernel.
+func TestQuotasStay(t *testing.T) {
+	store := testStore(t)
+	w := newWorkers(t, 1, "table ip t {\n\tchain r {\n\t\tquota over 1000 bytes\n\t\tquota over 1000 bytes\n\t}\n"+
+		"\tchain c {\n\t\ttype filter hook forward priority 0;\n\t\tjump r\n\t}\n}\n", store)
+	defer func() { w.free(t) }()
+	used := func() (n []uint64) {
+		for _, c := range w.rs.Tree.Tables[0].Chains {
+			for _, r := range c.Rules {
+				if q, ok := r.Stmts[0].(*nft.Quota); ok {
+					n = append(n, w.rs.QuotaUsed(q))
+				}
+			}
+		}
+		return n
+	}
+	p := pk{src: "10.0.0.2", dst: "10.0.1.1"}.packet(t)
+	w.eval(0, p, &Env{Nanos: second})
+	one := used()[0]
+	for _, row := range []struct {
+		text string
+		want []uint64
+	}{
+		{"rename chain ip t r s", []uint64{one, one}},
+		{"insert rule ip t s quota over 1000 bytes", []uint64{0, one, one}},
+		{"add rule ip t s quota over 1000 bytes", []uint64{0, one, one, 0}},
+		{"flush chain ip t s", nil},
+		{"add rule ip t s quota over 1000 bytes", []uint64{0}},
+	} {
+		tree, err := nft.Apply(w.rs.Tree, "f", []byte(row.text), nft.ParseOptions{}, nft.PrintOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs, err := Compile(tree, Options{Interfaces: testInterfaces, Store: store, Before: w.rs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		im, err := rs.Copy()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.free(t)
+		w = &workers{rs: rs, images: []*Image{im}}
+		if got := used(); one == 0 || !slices.Equal(got, row.want) {
+			t.Errorf("%s: quotas have counted %d, want %d", row.text, got, row.want)
+		}
+	}
+}

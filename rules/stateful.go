@@ -20,7 +20,7 @@ type stateRef struct {
 // remember gives the limits and quotas of a chain, and those of the table's
 // objects once, their numbers. An object's identity is its name; that of a
 // statement is its rule's text and how many rules of the chain before it say
-// the same. What the statement has counted is no part of it.
+// the same, in the first ruleset that has it. What the statement has counted is no part of it.
 func (ix *index) remember(ref *chainRef, r *rule, st nft.Stmt, same map[string]int) {
 	if _, ok := newState(st); !ok {
 		return
@@ -73,6 +73,29 @@ func (ix *index) state(st nft.Stmt, identity string) {
 	initial, _ := newState(st)
 	ix.slots[st] = uint32(len(ix.states))
 	ix.states = append(ix.states, stateRef{identity, initial, st})
+}
+
+// keepStates gives the statements that the ruleset before has too, the very same, the
+// identities they have there, though their chain has another name now or a rule that
+// said the same is gone. The others get identities that none of these has.
+func (ix *index) keepStates(old *index) {
+	taken := make(map[string]bool, len(ix.states))
+	kept := make([]bool, len(ix.states))
+	for i := range ix.states {
+		st := ix.states[i].stmt
+		if n, ok := old.slots[st]; ok && int(n) < len(old.states) && old.states[n].stmt == st && ix.slots[st] == uint32(i) {
+			ix.states[i].identity, kept[i] = old.states[n].identity, true
+			taken[ix.states[i].identity] = true
+		}
+	}
+	for i := range ix.states {
+		if !kept[i] {
+			for taken[ix.states[i].identity] {
+				ix.states[i].identity += " again"
+			}
+			taken[ix.states[i].identity] = true
+		}
+	}
 }
 
 // newState returns what a statement's cell begins with; false: it has none.
