@@ -102,3 +102,22 @@ func TestStateSurvives(t *testing.T) {
 	n.load(chainOf("quota name \"much\" accept"))
 	pass(0, "the object stayed in the table all the time")
 }
+
+// TestTimeoutBehindAuthentication: a flow of UDP behind an authentication header is
+// none to `ct timeout set`, since for rules the header is the protocol.
+func TestTimeoutBehindAuthentication(t *testing.T) {
+	for _, row := range []struct {
+		layers []frame.Layer
+		want   string
+	}{
+		{[]frame.Layer{frame.UDP{Src: 1, Dst: 2}}, " 300 "},
+		{[]frame.Layer{frame.Ext{Kind: frame.Auth}, frame.UDP{Src: 1, Dst: 2}}, " 30 "},
+	} {
+		n := newNet(t, "table inet t {\nct timeout long {\nprotocol udp\nl3proto ip6\npolicy = { unreplied : 300, replied : 3000 }\n}\nchain f {\ntype filter hook forward priority 0;\nct timeout set \"long\"\n}\n}\n", 1)
+		n.lan.put(frame.Build(append([]frame.Layer{clientToBox, frame.IPv6{Src: "2001:db8:1::2", Dst: "2001:db8:2::2"}}, row.layers...)...))
+		n.runUntilIdle()
+		if flows := n.conntrack(); len(flows) != 1 || !strings.Contains(flows[0], row.want) {
+			t.Errorf("%q, want%s", flows, row.want)
+		}
+	}
+}

@@ -44,7 +44,7 @@ func (ix *index) timeoutStep(o *nft.Object) step {
 
 // setTimeout is opTimeout.
 func (im *Image) setTimeout(in *ins, p *packet.Packet, env *Env) {
-	if p.Proto != in.flag || uint64(in.arg) >= uint64(len(im.policies)) {
+	if p.Proto != in.flag || uint64(in.arg) >= uint64(len(im.policies)) || in.shift == 0 && p.AH != 0 { // for rules that is the protocol
 		return
 	}
 	if in.shift != 0 {
