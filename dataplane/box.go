@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -329,6 +330,11 @@ func broadcast(a netip.Prefix) (netip.Prefix, bool) {
 		last[i/8] |= 0x80 >> (i % 8)
 	}
 	return netip.PrefixFrom(netip.AddrFrom4(last), 32), true
+}
+
+// HasPort says whether a port has that name. Any goroutine.
+func (b *Box) HasPort(name string) bool {
+	return slices.ContainsFunc(b.cfg.Ports, func(p PortConfig) bool { return p.Port.Name() == name })
 }
 
 func (b *Box) ruleOptions() rules.Options {

@@ -10,13 +10,6 @@ func Compile(tree *nft.Ruleset, opt Options) (*Ruleset, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opt.KnownOnly {
-		for _, i := range tree.Interfaces {
-			if _, ok := ports.indexOf(i.Name); !ok {
-				return nil, errorf(i.Pos, "Interface does not exist")
-			}
-		}
-	}
 	w := world{ports: ports, minRun: opt.shortestRun, hashed: opt.Cache.on()}
 	if w.minRun == 0 {
 		w.minRun = minRun

@@ -20,9 +20,6 @@ type Options struct {
 	// Interfaces lists every port that rules may name. A name that nobody bears
 	// is no error: it never matches.
 	Interfaces []Interface
-	// KnownOnly makes a name an error, in nft's words, that iif or oif is compared
-	// with and nobody bears.
-	KnownOnly bool
 	// Helpers are the conntrack helpers that rules may set, in the order of their
 	// numbers; nil: helper.Default.
 	Helpers []helper.Helper

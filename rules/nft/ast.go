@@ -50,17 +50,6 @@ const (
 type Ruleset struct {
 	Tables []*Table
 	last   uint64 // the last handle given to a table
-
-	// Interfaces are the names that iif and oif are compared with, each where it
-	// stands in the text, those of rules that a later command took away too: nft
-	// looks all of them up.
-	Interfaces []InterfaceName
-}
-
-// InterfaceName is an interface given by name where its index is meant.
-type InterfaceName struct {
-	Name     string
-	Pos, End Pos // of the first byte and of the one behind the last
 }
 
 // Table is one table with its sets, maps and chains in order of declaration.

@@ -273,6 +273,12 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	if s.Timeout, s.GC = b.timeout, b.gc; s.Timeout > 0 {
 		s.Flags |= SetTimeout
 	}
+	if s.Flags&SetAutoMerge != 0 && s.Flags&SetInterval == 0 {
+		c.failToken(&b.whole, "auto-merge only works with interval sets")
+	}
+	if s.GC > 0 && s.Flags&SetTimeout == 0 {
+		c.fail(at, "Could not process rule: Invalid argument")
+	}
 	for _, n := range b.stmts {
 		k := c.rule(t)
 		s.Stmts = append(s.Stmts, k.statement(n))

@@ -191,7 +191,6 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 					c.fail(r, "Interface does not exist")
 				}
 			}
-			c.rs.Interfaces = append(c.rs.Interfaces, InterfaceName{r.text, r.pos, r.end})
 			b := putUint(uint64(index), 4)
 			return KeyPart{Lo: b, Hi: b, PrefixLen: -1, Name: r.text}
 		}

@@ -28,7 +28,8 @@
 //   - Host names are refused; service and protocol names come from a table here.
 //
 //   - Interfaces named by iif and oif need not exist, unless
-//     [ParseOptions].Interface is given.
+//     [ParseOptions].Interface is given, as a running box does: it knows its ports,
+//     lo, and what else its network namespace has.
 //
 //   - `priority dstnat` is taken at output too, as newer versions of nft do.
 //

@@ -65,7 +65,7 @@ func Run(old *Ruleset, file string, text []byte, opt ParseOptions, state PrintOp
 		c.rs = old
 		for _, cmd := range cmds {
 			if cmd.query == nil || cmd.verb == "reset" {
-				c.rs = &Ruleset{Tables: slices.Clone(old.Tables), Interfaces: slices.Clip(old.Interfaces), last: old.last}
+				c.rs = &Ruleset{Tables: slices.Clone(old.Tables), last: old.last}
 				c.own.state = state
 				return
 			}

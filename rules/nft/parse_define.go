@@ -32,8 +32,8 @@ func (p *parser) parseDefinition() bool {
 					scope = p.scopes[i]
 				}
 			}
-			if scope == nil {
-				p.fail(&name, "undefined symbol '%s'", name.text)
+			if scope == nil { // a definition like any other
+				scope = p.scopes[len(p.scopes)-1]
 			}
 		} else if scope[name.text] != nil {
 			p.fail(&name, "redefinition of symbol '%s'", name.text)
@@ -43,11 +43,7 @@ func (p *parser) parseDefinition() bool {
 		p.take()
 		name := p.name()
 		p.endStatement()
-		scope := p.scopes[len(p.scopes)-1]
-		if scope[name.text] == nil {
-			p.fail(&name, "undefined symbol '%s'", name.text)
-		}
-		delete(scope, name.text)
+		delete(p.scopes[len(p.scopes)-1], name.text) // nft says nothing of what is not defined here
 	default:
 		return false
 	}

@@ -10,7 +10,7 @@ func (p *parser) parseSet(s *setBlock, top bool) {
 		case t.is("flags"):
 			p.take()
 			p.parseSetFlags(s)
-		case t.is("auto-merge"):
+		case t.is("auto-merge") && !s.isMap:
 			p.take()
 			s.flags |= SetAutoMerge
 			return // nft wants no separator here
@@ -42,7 +42,7 @@ func (p *parser) parseSet(s *setBlock, top bool) {
 		case t.is("timeout"):
 			p.take()
 			s.timeout = p.milliseconds()
-		case t.is("gc-interval"):
+		case t.is("gc-interval") && !s.isMap:
 			p.take()
 			s.gc = p.milliseconds()
 		case p.atSetStatement():

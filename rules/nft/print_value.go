@@ -34,7 +34,7 @@ func exprText(e Expr, opt *PrintOptions) string {
 		}
 		return s + name
 	case *Masked:
-		return exprText(e.E, opt) + " & " + maskText(e, opt)
+		return operandText(e.E, "&", opt) + " & " + maskText(e, opt)
 	case *Option:
 		return optionText(e, opt)
 	case *Raw:
@@ -44,9 +44,9 @@ func exprText(e Expr, opt *PrintOptions) string {
 	case *Binop:
 		r := e.R
 		if c, ok := r.(*Const); ok && (e.Op == "<<" || e.Op == ">>") {
-			return exprText(e.L, opt) + " " + e.Op + " " + strconv.FormatUint(getUint(c.Data), 10)
+			return operandText(e.L, e.Op, opt) + " " + e.Op + " " + strconv.FormatUint(getUint(c.Data), 10)
 		}
-		return exprText(e.L, opt) + " " + e.Op + " " + exprText(r, opt)
+		return operandText(e.L, e.Op, opt) + " " + e.Op + " " + operandText(r, e.Op, opt)
 	case *Const:
 		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, opt)
 	case *MapLookup:
@@ -59,6 +59,24 @@ func exprText(e Expr, opt *PrintOptions) string {
 		return strings.Join(parts, " . ")
 	}
 	return ""
+}
+
+// looseness orders operators as nft's grammar does: a larger one binds less tightly.
+var looseness = map[string]int{"<<": 1, ">>": 1, "&": 2, "^": 3, "|": 4}
+
+// operandText is an operand of op, in parentheses where it would be read otherwise.
+func operandText(e Expr, op string, opt *PrintOptions) string {
+	inner := 0
+	switch e := e.(type) {
+	case *Binop:
+		inner = looseness[e.Op]
+	case *Masked:
+		inner = looseness["&"]
+	}
+	if inner > looseness[op] {
+		return "(" + exprText(e, opt) + ")"
+	}
+	return exprText(e, opt)
 }
 
 func maskText(m *Masked, opt *PrintOptions) string {

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 
@@ -24,14 +25,32 @@ func (r *running) enterable() error {
 // guardInstalled looks for the guard table in the box's namespace. Any
 // goroutine.
 func (r *running) guardInstalled() (installed bool, err error) {
+	if e := r.inNamespace(func() { installed, err = guard.Installed() }); e != nil {
+		err = e
+	}
+	return installed, err
+}
+
+// interfaceExists says whether the box's namespace has an interface, port or not.
+// Any goroutine.
+func (r *running) interfaceExists(name string) (exists bool) {
+	err := r.inNamespace(func() {
+		_, err := net.InterfaceByName(name)
+		exists = err == nil
+	})
+	return err == nil && exists
+}
+
+// inNamespace calls f in the box's namespace. Any goroutine.
+func (r *running) inNamespace(f func()) (err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlock it: the thread ends here, being in a namespace of its own
 		if err = unix.Setns(int(r.ns.Fd()), unix.CLONE_NEWNET); err == nil {
-			installed, err = guard.Installed()
+			f()
 		}
 	}()
 	<-done
-	return installed, err
+	return err
 }

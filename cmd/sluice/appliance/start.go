@@ -226,6 +226,7 @@ func (r *running) makeBox() error {
 		return cause(err)
 	}
 	r.box, r.book = box, control.NewRulebook(box)
+	r.book.Exists = r.interfaceExists
 	if free, kib := offheap.FreeHugePages(); free > 0 && !box.Stats().HugePages {
 		r.log.Info("frames are not all on huge pages: too few are free", zap.Int("left", free),
 			zap.Int("wanted", r.set.FrameHugePages(r.workers, mtu, kib)), zap.Int("kib", kib))

@@ -162,6 +162,7 @@ func TestScripts(t *testing.T) {
 		{"exists", "create table ip t\n", "rules/s.nft:1:"},
 		{"loop through what is there", "table ip t {\n\tchain g {\n\t\tjump f\n\t}\n}\n", "rules/s.nft:3:"},
 		{"in an included file", "include \"bad.nft\"\n", dir + "/bad.nft:2:2-5: Error: "},
+		{"an interface that is not there", "add rule ip t f oif { lan, lo, wlan7 } accept\n", "rules/s.nft:1:32-36: Error: Interface does not exist"},
 		{"include", "include \"absent.nft\"\n", "rules/s.nft:1:"},
 	} {
 		var wrong *ErrScript

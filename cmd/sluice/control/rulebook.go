@@ -51,6 +51,11 @@ type Origin struct {
 type Rulebook struct {
 	box *dataplane.Box
 
+	// Exists says whether the box's namespace has an interface that is no port, for
+	// rules that name one by iif or oif; nil: there is none. Set before anything else
+	// is asked of the book.
+	Exists func(name string) bool
+
 	change   sync.Mutex // a listing, what follows from it, and the publish are one
 	origin   Origin
 	watchers map[*watcher]bool
@@ -81,6 +86,7 @@ func (b *Rulebook) Replace(file string, text []byte, opt nft.ParseOptions) (*dat
 	b.change.Lock()
 	defer b.change.Unlock()
 	at := origin{name: file, file: file}
+	opt.Interface = b.ifindex
 	out, err := nft.Replace(b.box.Rules().Tree, file, text, opt)
 	rs, err := b.compile(out, err, text, at)
 	if err != nil {
@@ -138,7 +144,7 @@ func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
 			return done, show, &ErrScript{err}
 		}
 	}
-	opt := nft.ParseOptions{Defines: r.Define, Elements: b.elements()}
+	opt := nft.ParseOptions{Defines: r.Define, Elements: b.elements(), Interface: b.ifindex}
 	for _, dir := range append(r.Include, ".") {
 		opt.IncludeDirs = append(opt.IncludeDirs, absolute(r.Dir, dir))
 	}
@@ -236,6 +242,12 @@ func (b *Rulebook) later() nft.PrintOptions {
 func (b *Rulebook) elements() func(*nft.Set) []*nft.Element {
 	rs, now := b.box.Rules(), b.box.Now()
 	return func(s *nft.Set) []*nft.Element { return rs.Elements(s, now) }
+}
+
+// ifindex knows the ports, lo, which every machine has, and what else the namespace
+// has. The index stays zero: rules are compiled by the names.
+func (b *Rulebook) ifindex(name string) (index uint32, ok bool) {
+	return 0, name == "lo" || b.box.HasPort(name) || b.Exists != nil && b.Exists(name)
 }
 
 // CountRules returns the number of rules in a tree.
