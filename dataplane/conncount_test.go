@@ -68,12 +68,12 @@ func TestConnCountStays(t *testing.T) {
 		}
 	}
 	pass(3, "at first")
-	n.load(countingRules("tcp dport 1 drop\n\t\tct count over 3 drop"))
+	n.edit("insert rule ip t f tcp dport 1 drop")
 	pass(0, "with a rule more: the fourth is in front of none of them")
-	n.load(countingRules("drop"))
+	n.edit("flush chain ip t f\nadd rule ip t f drop")
 	pass(0, "without")
 	n.clock.Advance(time.Hour)
-	n.load(countingRules("ct count over 3 drop"))
+	n.edit("flush chain ip t f\nadd rule ip t f ct count over 3 drop")
 	pass(3, "anew")
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/sluice-net/sluice/dataplane/route"
 	"github.com/sluice-net/sluice/flowtable/conntracktext"
 	"github.com/sluice-net/sluice/perf"
+	"github.com/sluice-net/sluice/rules/nft"
 )
 
 // benchStart is where virtual clocks begin.
@@ -175,6 +176,22 @@ func (n *testNet) load(rules string) *Report {
 		n.t.Fatal(err)
 	}
 	return r
+}
+
+// edit carries commands out on the rules in force.
+func (n *testNet) edit(commands string) {
+	n.t.Helper()
+	tree, err := nft.Apply(n.box.Rules().Tree, "edit", []byte(commands), nft.ParseOptions{}, nft.PrintOptions{})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	rs, err := n.box.Compile(tree)
+	if err == nil {
+		_, err = n.box.Publish(rs)
+	}
+	if err != nil {
+		n.t.Fatal(err)
+	}
 }
 
 // conntrack lists the connections as conntrack -L would, sorted.

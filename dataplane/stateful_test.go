@@ -71,7 +71,7 @@ func TestLimits(t *testing.T) {
 }
 
 // TestStateSurvives: what a limit or quota remembers outlives every change of
-// the rules that keeps it, and no other.
+// the rules that keeps it, and no other, as in the kernel.
 func TestStateSurvives(t *testing.T) {
 	n := newNet(t, chainOf(`limit rate 1/hour burst 4 packets counter name "seen" quota name "much" accept`), 2)
 	pass := func(want int, what string) {
@@ -91,16 +91,22 @@ func TestStateSurvives(t *testing.T) {
 	if got := n.counters(); !strings.Contains(got, "packets 4 bytes 200") && !strings.Contains(got, "packets 4") {
 		t.Errorf("named counter: %s", got)
 	}
-	n.load(chainOf("tcp dport 1 accept\n\t\t" + `limit rate 1/hour burst 4 packets counter name "seen" quota name "much" accept`))
-	pass(0, "with a rule more")
-	n.load(chainOf(`limit rate 1/hour burst 6 packets counter name "seen" quota name "much" accept`))
+	n.edit("insert rule ip t f tcp dport 1 accept\nrename chain ip t f g")
+	pass(0, "with a rule more, in a chain of another name")
+	n.edit(`add rule ip t g limit rate 1/hour burst 6 packets counter name "seen" quota name "much" accept`)
 	pass(6, "with another limit")
-	n.load(chainOf("quota name \"much\" accept"))
+	n.edit("flush chain ip t g\nadd rule ip t g quota name much accept")
 	pass(10, "the quota alone, 500 bytes left")
-	n.load(chainOf("drop"))
+	n.edit("flush chain ip t g\nadd rule ip t g drop")
 	pass(0, "without")
-	n.load(chainOf("quota name \"much\" accept"))
+	n.edit("flush chain ip t g\nadd rule ip t g quota name much accept")
 	pass(0, "the object stayed in the table all the time")
+	n.edit("flush chain ip t g\ndelete quota ip t much\nadd quota ip t much { 250 bytes }\nadd rule ip t g quota name much accept")
+	pass(5, "another object of that name")
+	for _, what := range []string{"a limit", "the same one made anew", "and once more"} {
+		n.edit("flush chain ip t g\nadd rule ip t g limit rate 1/hour burst 3 packets accept")
+		pass(3, what)
+	}
 }
 
 // TestTimeoutBehindAuthentication: a flow of UDP behind an authentication header is

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluice-net/sluice/rules/nft"
 	"github.com/sluice-net/sluice/tools/frame"
 	"github.com/sluice-net/sluice/tools/loop"
 )
@@ -145,17 +144,7 @@ func TestEditsUnderLoad(t *testing.T) {
 		if i%2 > 0 {
 			command = fmt.Sprintf("delete rule inet t f handle %d\n", chain.Rules[r.IntN(len(chain.Rules)-1)].Handle)
 		}
-		out, err := nft.Run(n.box.Rules().Tree, "edit", []byte(command), nft.ParseOptions{}, nft.PrintOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		rs, err := n.box.Compile(out.Rules)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := n.box.Publish(rs); err != nil {
-			t.Fatal(err)
-		}
+		n.edit(command)
 	}
 	lan.Pause(true)
 	n.box.Stop()

@@ -143,9 +143,6 @@ func newIndex(tree *nft.Ruleset, w world, old *remains) (*index, error) {
 			}
 		}
 	}
-	if old := ix.old; old != nil {
-		ix.keepStates(old.ix)
-	}
 	ix.old = nil
 	return ix, ix.checkCalls()
 }

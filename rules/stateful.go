@@ -18,9 +18,10 @@ type stateRef struct {
 }
 
 // remember gives the limits and quotas of a chain, and those of the table's
-// objects once, their numbers. An object's identity is its name; that of a
-// statement is its rule's text and how many rules of the chain before it say
-// the same, in the first ruleset that has it. What the statement has counted is no part of it.
+// objects once, their numbers. An identity is that of the table and the handle of the
+// object or rule, which an edit elsewhere and a new name of the chain leave as they are,
+// and a rule made anew has not; and what is said there, but for what was counted, since
+// texts that are each read by themselves give the same handles to different things.
 func (ix *index) remember(ref *chainRef, r *rule, st nft.Stmt, same map[string]int) {
 	if _, ok := newState(st); !ok {
 		return
@@ -32,11 +33,20 @@ func (ix *index) remember(ref *chainRef, r *rule, st nft.Stmt, same map[string]i
 // identity names something of a rule that remembers.
 func identity(ref *chainRef, r *rule, same map[string]int) string {
 	if r.identity == "" {
-		r.identity = fmt.Sprintf("%d %s %s %s", ref.table.Family, ref.table.Name, ref.chain.Name, nft.RuleIdentity(ref.table.Family, r.src))
+		var says nft.Rule
+		for _, st := range r.src.Stmts {
+			if _, ok := newState(st); ok {
+				says.Stmts = append(says.Stmts, st)
+			}
+		}
+		r.identity = fmt.Sprintf("%s rule %d %s", tableIdentity(ref.table), r.src.Handle, nft.RuleIdentity(ref.table.Family, &says))
 	}
 	same[r.identity]++
 	return fmt.Sprintf("%s %d", r.identity, same[r.identity])
 }
+
+// tableIdentity names a table: another one if it was made anew.
+func tableIdentity(t *nft.Table) string { return fmt.Sprintf("%d %s %d", t.Family, t.Name, t.Handle) }
 
 // object gives an object of a table its number, of a state, counter or policy.
 func (ix *index) object(t *nft.Table, o *nft.Object) error {
@@ -59,9 +69,9 @@ func (ix *index) object(t *nft.Table, o *nft.Object) error {
 			ix.objects[o.Counter] = o.Name
 		}
 	case nft.ObjLimit:
-		ix.state(o.Limit, fmt.Sprintf("%d %s limit %s %+v", t.Family, t.Name, o.Name, rate(o.Limit)))
+		ix.state(o.Limit, fmt.Sprintf("%s limit %d %s %+v", tableIdentity(t), o.Handle, o.Name, rate(o.Limit)))
 	case nft.ObjQuota:
-		ix.state(o.Quota, fmt.Sprintf("%d %s quota %s", t.Family, t.Name, o.Name))
+		ix.state(o.Quota, fmt.Sprintf("%s quota %d %s", tableIdentity(t), o.Handle, o.Name))
 	}
 	return nil
 }
@@ -73,29 +83,6 @@ func (ix *index) state(st nft.Stmt, identity string) {
 	initial, _ := newState(st)
 	ix.slots[st] = uint32(len(ix.states))
 	ix.states = append(ix.states, stateRef{identity, initial, st})
-}
-
-// keepStates gives the statements that the ruleset before has too, the very same, the
-// identities they have there, though their chain has another name now or a rule that
-// said the same is gone. The others get identities that none of these has.
-func (ix *index) keepStates(old *index) {
-	taken := make(map[string]bool, len(ix.states))
-	kept := make([]bool, len(ix.states))
-	for i := range ix.states {
-		st := ix.states[i].stmt
-		if n, ok := old.slots[st]; ok && int(n) < len(old.states) && old.states[n].stmt == st && ix.slots[st] == uint32(i) {
-			ix.states[i].identity, kept[i] = old.states[n].identity, true
-			taken[ix.states[i].identity] = true
-		}
-	}
-	for i := range ix.states {
-		if !kept[i] {
-			for taken[ix.states[i].identity] {
-				ix.states[i].identity += " again"
-			}
-			taken[ix.states[i].identity] = true
-		}
-	}
 }
 
 // newState returns what a statement's cell begins with; false: it has none.
