@@ -53,6 +53,9 @@ func (l *listing) statement(it *item) {
 	case *SetUpdate:
 		l.use(s.Key, it)
 		l.forget()
+	case *ObjectRef:
+		l.use(s.Key, it)
+		l.forget()
 	case *Assign:
 		s = l.rawAssign(s)
 		it.stmt = s
