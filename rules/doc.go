@@ -48,7 +48,7 @@
 // Tables of families inet, ip, ip6, netdev and, on a wire, bridge; 15 nested calls as in
 // the kernel; keys of 32 words of 64 bits; 8 log statements for a packet (more are
 // counted in Env.LogsLost). What cannot mean anything for
-// forwarded packets (sockets, states of IPsec) is refused by name and with
+// forwarded packets (sockets) is refused by name and with
 // the reason; so is NAT in chains of type filter. A packet's priority is 0 when it
 // comes and by IPv4's TOS when it is forwarded; later rules see what rules set, and
 // nothing queues by it. Ether

@@ -225,13 +225,17 @@ func (lw *lowering) special(pos nft.Pos, e nft.Expr, at uint8) (uint8, error) {
 		return 0, errorf(pos, "%s is not supported: forwarded packets have no local socket", nft.ExprText(e))
 	case *nft.OSF:
 		return 0, errorf(pos, "%s is not supported: there is no database of fingerprints", nft.ExprText(e))
-	case *nft.Xfrm:
-		return 0, errorf(pos, "%s is not supported: there is no ipsec here", nft.ExprText(e))
+	case *nft.Xfrm: // packets come and go without states of IPsec, and the rule ends (nft_xfrm_eval)
+		lw.pure(step{ins: ins{op: opBits, key: at, test: test{src: uint8(nft.BaseNetwork), lo: behindAll, span: 1}}})
+		return wordsOf(e.Bits()), nil
 	case *nft.Payload:
 		return lw.bits(pos, e, e.Field, at)
 	}
 	return 0, errorf(pos, "%s is not supported", nft.ExprText(e))
 }
+
+// behindAll is a bit that no packet is long enough to have.
+const behindAll = 1 << 40
 
 // bits adds the step that reads bits which no window holds.
 func (lw *lowering) bits(pos nft.Pos, e nft.Expr, f *nft.Field, at uint8) (uint8, error) {

@@ -17,14 +17,14 @@ func (l *twin) rare(e nft.Expr, p *packet.Packet) (*big.Int, bool) {
 	switch e := e.(type) {
 	case *nft.Meta:
 		switch e.Key {
-		case nft.MetaTime, nft.MetaHour, nft.MetaCPU, nft.MetaSdif, nft.MetaIifgroup, nft.MetaOifgroup:
+		case nft.MetaTime, nft.MetaHour, nft.MetaCPU, nft.MetaSdif, nft.MetaSdifname, nft.MetaIifgroup, nft.MetaOifgroup:
 			return num(0)
 		case nft.MetaDay:
 			return num(4)
 		}
 		panic(unjudged("random"))
-	case *nft.Fib, *nft.RT:
-		return nil, false // there are no routes
+	case *nft.Fib, *nft.RT, *nft.Xfrm:
+		return nil, false // there are no routes, and no states of IPsec
 	case *nft.Numgen:
 		if e.Random {
 			panic(unjudged("random"))

@@ -141,6 +141,8 @@ func (im *Image) wide(in *ins, w *walk, p *packet.Packet, env *Env) (hi, lo uint
 			return 0, 0, false
 		}
 		return binary.BigEndian.Uint64(w.data[s:]), binary.BigEndian.Uint64(w.data[s+8:]), true
+	case srcZero:
+		return 0, 0, true
 	case srcIifname:
 		hi, lo = im.name(p.InPort)
 		return hi, lo, true

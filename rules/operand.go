@@ -178,9 +178,6 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 		return scalar(srcOiftype, 0, 16), nil
 	}
 	text := nft.ExprText(&nft.Meta{Key: key})
-	if key == nft.MetaSdifname || key == nft.MetaSdif {
-		text = "meta sdif"
-	}
 	switch key {
 	case nft.MetaTime:
 		return scalar(srcTime, 0, 64), nil
@@ -194,6 +191,8 @@ func metaOperand(pos nft.Pos, key nft.MetaKey) (operand, error) {
 		return scalar(srcCPU, 0, 32), nil
 	case nft.MetaSdif:
 		return scalar(srcZero, 0, 32), nil // no VRFs
+	case nft.MetaSdifname:
+		return operand{src: srcZero, wide: true, bits: 128, mask: [2]uint64{^uint64(0), ^uint64(0)}}, nil
 	case nft.MetaIPsec:
 		return scalar(srcZero, 0, 8), nil // packets come as they are
 	case nft.MetaIifgroup: // every interface is of the default group, 0, but there must be one

@@ -8,10 +8,17 @@ const hopRules = `table inet o {
 		rt ip6 nexthop fd77:b::2 counter
 		rt ipsec missing counter
 		meta ipsec missing counter
-		meta ipsec exists counter` + carried + `
+		meta ipsec exists counter
+		ipsec in reqid 0 counter
+		ipsec in reqid != 1 counter
+		ipsec in ip saddr != 192.0.2.1 counter
+		ipsec in ip6 daddr != ::1 counter` + carried + `
 	}
 	chain forwarded { type filter hook forward priority 0; policy accept;` + nexthops + `
 		meta ipsec missing counter
+		meta sdif 0 counter
+		meta sdifname "lan" counter
+		meta sdifname != "lan" counter
 		tcp dport 5001 reject with tcp reset
 		udp dport 5001 reject
 	}
@@ -35,6 +42,8 @@ const nexthops = `
 		rt ip nexthop . th dport { 203.0.113.2 . 80, 10.77.11.2 . 81 } counter
 		rt ipsec missing counter
 		rt ipsec exists counter
+		ipsec out spi != 1 counter
+		ipsec out ip daddr != 192.0.2.1 counter
 `
 
 const carried = `
