@@ -121,7 +121,7 @@ func TestEvents(t *testing.T) {
 		`^    \[NEW\] ipv4     2 udp      17 30 src=10\.0\.0\.2 dst=10\.0\.1\.2 sport=1000 dport=53 \[UNREPLIED\] src=10\.0\.1\.2 dst=10\.0\.0\.2 sport=53 dport=1000$`,
 		`^    \[NEW\] ipv4     2 udp      17 300 src=10\.5\.0\.1 .* mark=7 \[USERSPACE\] portid=\d+ progname=.+$`,
 		`^ \[UPDATE\] ipv4     2 udp      17 \d+ src=10\.5\.0\.1 dst=10\.5\.0\.2 sport=1 dport=2 \[UNREPLIED\] src=10\.5\.0\.2 dst=10\.5\.0\.1 sport=2 dport=1 mark=8 \[USERSPACE\] portid=`,
-		`^\[DESTROY\] ipv4     2 udp      17 \d+ src=10\.5\.0\.1 .*packets=0 bytes=0 mark=8 delta-time=0 \[USERSPACE\] portid=`,
+		`^\[DESTROY\] ipv4     2 udp      17 \d+ src=10\.5\.0\.1 .*packets=0 bytes=0 mark=8 delta-time=[01] \[USERSPACE\] portid=`,
 	} {
 		select {
 		case got := <-lines:
