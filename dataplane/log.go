@@ -14,12 +14,12 @@ import (
 // A worker writes log records to its own ring and never waits: a full ring
 // loses the record and counts it. A record is what the text needs:
 //
-//	0          8      12      14     16       20
-//	| Generation | Id | InPort | Out | FrameLen | the frame's beginning ...
+//	0          8      12      14     16         20     24
+//	| Generation | Id | InPort | Out | FrameLen | Mark | the frame's beginning ...
 const (
 	logSlots     = 512
 	logRecordMax = 256
-	logHeader    = 20
+	logHeader    = 24
 )
 
 // log copies what the log statements in env need of p. Per hit, not per packet.
@@ -29,6 +29,7 @@ func (w *worker) log(t *tables, p *packet.Packet) {
 	binary.LittleEndian.PutUint16(rec[12:], p.InPort)
 	binary.LittleEndian.PutUint16(rec[14:], p.OutPort)
 	binary.LittleEndian.PutUint32(rec[16:], uint32(len(p.Data)))
+	binary.LittleEndian.PutUint32(rec[20:], p.Mark)
 	n := logHeader + copy(rec[logHeader:], p.Data)
 	for _, id := range w.env.Logs[:w.env.NLogs] {
 		binary.LittleEndian.PutUint32(rec[8:], id)
@@ -136,9 +137,11 @@ func (b *Box) writeLog(rec []byte) {
 		return
 	}
 	spec := now.rules.LogSpec(binary.LittleEndian.Uint32(rec[8:]))
-	in, out := b.portName(rec[12:]), b.portName(rec[14:])
-	b.log.Log(logLevel(spec.Level), "rule log",
-		zap.String("line", LogLine(spec.Prefix, in, out, rec[logHeader:])), zap.Uint32("rule", spec.Rule))
+	line := AuditLine(binary.LittleEndian.Uint32(rec[20:]), rec[logHeader:])
+	if spec.Level != "audit" {
+		line = LogLine(spec.Prefix, b.portName(rec[12:]), b.portName(rec[14:]), rec[logHeader:])
+	}
+	b.log.Log(logLevel(spec.Level), "rule log", zap.String("line", line), zap.Uint32("rule", spec.Rule))
 }
 
 func (b *Box) portName(field []byte) string {
@@ -152,7 +155,7 @@ func logLevel(level string) zapcore.Level {
 	switch level {
 	case "debug":
 		return zapcore.DebugLevel
-	case "info", "notice":
+	case "info", "notice", "audit":
 		return zapcore.InfoLevel
 	case "emerg", "alert", "crit", "err":
 		return zapcore.ErrorLevel

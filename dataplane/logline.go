@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/sluice-net/sluice/dataplane/packet"
 )
 
 // LogLine describes a frame as the kernel's packet log does
@@ -21,18 +23,61 @@ func LogLine(prefix, in, out string, frame []byte) string {
 	if in != "" {
 		l.add("MAC=%s:%s:%s ", hexColon(frame[0:6]), hexColon(frame[6:12]), hexColon(frame[12:14]))
 	}
-	typ := binary.BigEndian.Uint16(frame[12:])
-	b := frame[14:]
-	for (typ == 0x8100 || typ == 0x88a8) && len(b) >= 4 {
-		typ, b = binary.BigEndian.Uint16(b[2:]), b[4:]
-	}
-	switch typ {
+	switch typ, b := behindTags(frame); typ {
 	case 0x0800:
 		l.ipv4(b)
 	case 0x86dd:
 		l.ipv6(b)
 	}
 	return l.String()
+}
+
+// behindTags returns the type of what an Ethernet header and VLAN tags lead to, and
+// that itself.
+func behindTags(frame []byte) (typ uint16, b []byte) {
+	typ, b = binary.BigEndian.Uint16(frame[12:]), frame[14:]
+	for (typ == 0x8100 || typ == 0x88a8) && len(b) >= 4 {
+		typ, b = binary.BigEndian.Uint16(b[2:]), b[4:]
+	}
+	return typ, b
+}
+
+// AuditLine describes a frame as the kernel's record of type NETFILTER_PKT does
+// (net/netfilter/nft_log.c), which `log level audit` asks for. mark is the packet's.
+func AuditLine(mark uint32, frame []byte) string {
+	l := &logLine{}
+	l.add("mark=%#x", mark)
+	if len(frame) >= 14 {
+		switch typ, b := behindTags(frame); {
+		case typ == 0x0800 && len(b) >= 20:
+			l.add(" saddr=%s daddr=%s proto=%d", addr(b[12:16]), addr(b[16:20]), b[9])
+			return l.String()
+		case typ == 0x86dd && len(b) >= 40:
+			l.add(" saddr=%s daddr=%s proto=%d", addr(b[8:24]), addr(b[24:40]), lastHeader(b))
+			return l.String()
+		}
+	}
+	l.WriteString(" saddr=? daddr=? proto=-1")
+	return l.String()
+}
+
+// lastHeader returns what extension headers lead to (ipv6_skip_exthdr).
+func lastHeader(b []byte) uint8 {
+	next, rest := b[6], b[40:]
+	for packet.Extension(next) {
+		if len(rest) < 8 || next == 44 && binary.BigEndian.Uint16(rest[2:])&^7 != 0 {
+			return next
+		}
+		size := 8 + 8*int(rest[1])
+		switch next {
+		case 44:
+			size = 8
+		case 51:
+			size = 8 + 4*int(rest[1])
+		}
+		next, rest = rest[0], rest[min(size, len(rest)):]
+	}
+	return next
 }
 
 type logLine struct{ strings.Builder }

@@ -47,3 +47,20 @@ func TestLogLine(t *testing.T) {
 		})
 	}
 }
+
+// TestAuditLine: as net/netfilter/nft_log.c writes it.
+func TestAuditLine(t *testing.T) {
+	for _, c := range []struct {
+		layers []frame.Layer
+		want   string
+	}{
+		{[]frame.Layer{frame.IPv4{Src: "10.0.0.2", Dst: "198.51.100.1"}, frame.UDP{Src: 1, Dst: 2}}, "mark=0x5 saddr=10.0.0.2 daddr=198.51.100.1 proto=17"},
+		{[]frame.Layer{frame.IPv6{Src: "fd00:a::2", Dst: "2001:db8::1"}, frame.Ext{Kind: frame.DestOpts}, frame.UDP{Src: 1, Dst: 2}}, "mark=0x5 saddr=fd00:a::2 daddr=2001:db8::1 proto=17"},
+		{[]frame.Layer{frame.Data("abc")}, "mark=0x5 saddr=? daddr=? proto=-1"},
+	} {
+		ether := frame.Ether{Src: frame.MAC(benchMAC(0x10)), Dst: frame.MAC(benchMAC(1))}
+		if got := AuditLine(5, frame.Build(append([]frame.Layer{ether}, c.layers...)...)); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

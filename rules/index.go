@@ -215,9 +215,6 @@ func (ix *index) statements(ref *chainRef, id uint32, r *rule, same map[string]i
 		case *nft.Counter:
 			ix.counters = append(ix.counters, counterRef{rule: id, stmt: st})
 		case *nft.Log:
-			if st.Level == "audit" {
-				return errorf(st.Pos, "log level audit is not supported: there is no audit subsystem")
-			}
 			spec := LogSpec{Prefix: st.Prefix, Level: st.Level, Group: st.Group, Rule: id}
 			if spec.Level == "" {
 				spec.Level = "warn"
