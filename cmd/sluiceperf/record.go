@@ -109,7 +109,7 @@ func record(ctx context.Context, box, looking *control.Client, length time.Durat
 			}
 		}
 		if _, gone := box.Status(); err != nil && gone != nil && !r.End.Time.IsZero() {
-			r.Cut = "the box ended, or stopped answering"
+			r.Cut, r.CPU = "the box ended, or stopped answering", nil // of a part of the time, if it came at all
 		}
 		return err
 	})
