@@ -68,11 +68,15 @@ func (w *worker) icmpError(t *tables, p *packet.Packet, typ, code uint8, info ui
 		w.stats.ICMPNoSource++
 		return
 	}
+	options, ok := w.echoOptions(p, &src)
+	if !ok {
+		return
+	}
 	a, ok := w.answer()
 	if !ok {
 		return
 	}
-	n := packet.BuildICMPError(a.Data, p, typ, code, info, &src)
+	n := packet.BuildICMPError(a.Data, p, typ, code, info, &src, options)
 	w.sendAnswer(t, p, a, n)
 }
 

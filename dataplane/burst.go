@@ -179,11 +179,8 @@ func (w *worker) route(t *tables, p *packet.Packet) {
 		w.drop(p, packet.DropIPAddress)
 		return
 	}
-	if p.Flags&packet.FlagIPOptions != 0 {
-		if d := p.CheckOptions(); d != packet.DropNone {
-			w.drop(p, d)
-			return
-		}
+	if p.Flags&packet.FlagIPOptions != 0 && !w.readOptions(t, p) {
+		return
 	}
 	if toMulticast(p) || linkLocal(p, ip6Dst) {
 		w.input(t, p) // the kernel knows its groups and its link-local addresses
@@ -244,6 +241,9 @@ func linkLocal(p *packet.Packet, offset int) bool {
 
 // input takes a packet for the box itself through its hook and to the kernel.
 func (w *worker) input(t *tables, p *packet.Packet) {
+	if p.Flags&packet.FlagIPOptions != 0 {
+		p.Unread(&w.options) // the kernel will read them
+	}
 	if w.hook(t, nft.HookInput, p) {
 		w.toHost(p)
 	}
@@ -282,6 +282,9 @@ func (w *worker) forward(t *tables, p *packet.Packet, hop *route.Hop) {
 		p.Priority, w.env.Trail.Classed = p.TOSPriority(), false
 	}
 	if w.hook(t, nft.HookForward, p) {
+		if p.Flags&packet.FlagIPOptions != 0 {
+			w.writeOptions(p, hop)
+		}
 		w.leave(t, p, hop)
 	}
 }

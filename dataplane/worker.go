@@ -70,9 +70,11 @@ type worker struct {
 	wants    *afxdp.Ring[want] // next hops to resolve, for the control side
 	waiting  waitingList
 	wire     bool
-	routed   bool // the packet in work is behind prerouting
-	past     bool // chains below IP have seen it
-	unseen   bool // it is with them: IP has not looked at it
+	routed   bool                    // the packet in work is behind prerouting
+	past     bool                    // chains below IP have seen it
+	unseen   bool                    // it is with them: IP has not looked at it
+	options  packet.Options          // of it, once it is behind prerouting
+	echo     [packet.OptionsMax]byte // those of an answer
 	plans    plans
 	stages   *perf.Stages
 	swaps    perf.Histogram // cycles it took to begin with new tables

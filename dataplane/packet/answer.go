@@ -136,33 +136,3 @@ func (p *Packet) Martian() bool {
 	}
 	return false
 }
-
-// CheckOptions walks the IPv4 options of p, which the kernel does between
-// prerouting and routing: malformed ones are DropIPOptions, and so is a source
-// route, since the kernel's default is not to accept one. It costs nothing
-// without FlagIPOptions.
-func (p *Packet) CheckOptions() Drop {
-	if p.Flags&FlagIPOptions == 0 {
-		return DropNone
-	}
-	h := p.Data[p.L3:]
-	o := h[ip4Len : int(h[0]&15)*4]
-	for len(o) > 0 {
-		switch o[0] {
-		case 0: // end of list
-			return DropNone
-		case 1: // no operation
-			o = o[1:]
-			continue
-		}
-		if len(o) < 2 || o[1] < 2 || int(o[1]) > len(o) {
-			return DropIPOptions
-		}
-		switch o[0] {
-		case 131, 137: // loose and strict source route
-			return DropIPOptions
-		}
-		o = o[o[1]:]
-	}
-	return DropNone
-}

@@ -23,7 +23,7 @@ func TestNoAllocations(t *testing.T) {
 			p.RewriteInner(&to, 2, true)
 			p.DecTTL()
 			p.ShouldReject()
-			BuildICMPError(buf, p, 3, 3, 0, &to)
+			BuildICMPError(buf, p, 3, 3, 0, &to, nil)
 			BuildTCPReset(buf, p)
 		})
 		if n != 0 {

@@ -18,25 +18,30 @@ const (
 // BuildICMPError writes into buf the frame of an ICMP (or, by orig's family,
 // ICMPv6) error about orig: from src to orig's source, type and code as given,
 // info in the word behind the checksum (MTU, pointer; 0 otherwise), then orig's
-// datagram as it stands in its frame now, as much as the RFCs allow. The
-// Ethernet header has its EtherType and zero MACs, to be filled on sending.
+// datagram as it stands in its frame now, as much as the RFCs allow. options
+// stand behind an IPv4 header, a multiple of four bytes. The Ethernet header has its EtherType and zero MACs, to be filled on sending.
 // The caller has asked ShouldAnswer.
 //
 // It returns the frame's length, 0 when buf is too small or orig is not IP.
 // orig's frame and buf must not overlap.
-func BuildICMPError(buf []byte, orig *Packet, typ, code uint8, info uint32, src *[16]byte) int {
+func BuildICMPError(buf []byte, orig *Packet, typ, code uint8, info uint32, src *[16]byte, options []byte) int {
 	var to [16]byte
 	switch orig.Family {
 	case flowtable.FamilyIPv4:
 		orig.SrcAddr(&to)
 		quote := orig.IP()
-		quote = quote[:min(len(quote), errorMax4-ip4Len-icmpLen)]
-		n := icmpLen + len(quote)
+		quote = quote[:min(len(quote), errorMax4-ip4Len-len(options)-icmpLen)]
+		n := len(options) + icmpLen + len(quote)
 		msg := beginIPv4(buf, n, protoICMP, src, &to, orig.Data[orig.L3+1]&0x1e|0xc0, be16(orig.Data[orig.L3+4:]))
 		if msg == nil {
 			return 0
 		}
-		putError(msg, typ, code, info, quote, 0)
+		if copy(msg, options) > 0 {
+			h := buf[EtherLen:][:ip4Len+len(options)]
+			h[0] += byte(len(options) / 4)
+			finishIPv4(h)
+		}
+		putError(msg[len(options):], typ, code, info, quote, 0)
 		return EtherLen + ip4Len + n
 	case flowtable.FamilyIPv6:
 		orig.SrcAddr(&to)

@@ -30,7 +30,7 @@ func TestBuildICMPError(t *testing.T) {
 			p := parsed(t, tab, r.orig)
 			src := addr(r.src)
 			buf := bytes.Repeat([]byte{0xaa}, 2048)
-			n := BuildICMPError(buf, p, r.typ, r.code, r.info, &src)
+			n := BuildICMPError(buf, p, r.typ, r.code, r.info, &src, nil)
 			d, err := Decode(buf[:n])
 			if err != nil {
 				t.Fatal(n, err)
@@ -50,7 +50,7 @@ func TestBuildICMPError(t *testing.T) {
 			if d.SrcMAC != (MAC{}) || d.DstMAC != (MAC{}) || len(d.Tags) != 0 {
 				t.Error("link layer")
 			}
-			if BuildICMPError(buf[:n-1], p, r.typ, r.code, r.info, &src) != 0 {
+			if BuildICMPError(buf[:n-1], p, r.typ, r.code, r.info, &src, nil) != 0 {
 				t.Error("wrote into too small a buffer")
 			}
 			e := parsed(t, tab, buf[:n])
@@ -60,7 +60,7 @@ func TestBuildICMPError(t *testing.T) {
 		})
 	}
 	src := addr("10.0.0.254")
-	if p := parsed(t, tab, Build(Ether{}, ARP{Sender: a4, Target: b4})); BuildICMPError(make([]byte, 2048), p, 3, 3, 0, &src) != 0 {
+	if p := parsed(t, tab, Build(Ether{}, ARP{Sender: a4, Target: b4})); BuildICMPError(make([]byte, 2048), p, 3, 3, 0, &src, nil) != 0 {
 		t.Error("an error about ARP")
 	}
 }
@@ -219,29 +219,6 @@ func TestMartian(t *testing.T) {
 		}
 		if got := parsed(t, tab, Build(Ether{}, ip, UDP{})).Martian(); got != r.want {
 			t.Errorf("%s > %s: %t", r.src, r.dst, got)
-		}
-	}
-}
-
-func TestCheckOptions(t *testing.T) {
-	tab := newTable(t)
-	rows := []struct {
-		name, options string
-		want          Drop
-	}{
-		{"none", "", DropNone},
-		{"nop and end", "\x01\x01\x00\xff", DropNone},
-		{"record route", "\x07\x07\x04\x00\x00\x00\x00", DropNone},
-		{"loose source route", "\x83\x07\x04\x01\x02\x03\x04", DropIPOptions},
-		{"strict source route", "\x01\x89\x07\x04\x01\x02\x03\x04", DropIPOptions},
-		{"length 1", "\x07\x01\x00\x00", DropIPOptions},
-		{"length beyond", "\x07\x05\x00\x00", DropIPOptions},
-		{"length missing", "\x01\x01\x01\x07", DropIPOptions},
-	}
-	for _, r := range rows {
-		p := parsed(t, tab, Build(Ether{}, IPv4{Src: a4, Dst: b4, Options: r.options}, UDP{}))
-		if got := p.CheckOptions(); got != r.want {
-			t.Errorf("%s: %v", r.name, got)
 		}
 	}
 }

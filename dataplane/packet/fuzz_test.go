@@ -57,12 +57,12 @@ func exercise(tb testing.TB, tab *flowtable.Table, b []byte) {
 	p.ShouldAnswerTooBig()
 	p.ShouldReject()
 	p.Martian()
-	p.CheckOptions()
+	throughOptions(tb, p)
 	var src, dst [16]byte
 	p.SrcAddr(&src)
 	p.DstAddr(&dst)
 	buf := make([]byte, 2048)
-	if n := BuildICMPError(buf, p, 3, 1, 0, &dst); n == 0 || VerifyOuter(buf[:n]) != nil {
+	if n := BuildICMPError(buf, p, 3, 1, 0, &dst, nil); n == 0 || VerifyOuter(buf[:n]) != nil {
 		tb.Fatalf("error of %d bytes: %v", n, VerifyOuter(buf[:n]))
 	}
 	if n := BuildTCPReset(buf, p); n != 0 && VerifyChecksums(buf[:n]) != nil {

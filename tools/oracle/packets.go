@@ -195,22 +195,29 @@ func (g *stage) packet(l *line, f *flow, n int, side pair.Side) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	layers = append(layers, ipLayers(l, f.six, src, dst, ttl, tos, id)...)
-	return frame.Build(append(layers, transport...)...), nil
+	network, err := ipLayers(l, f.six, src, dst, ttl, tos, id)
+	if err != nil {
+		return nil, err
+	}
+	return frame.Build(append(append(layers, network...), transport...)...), nil
 }
 
 // ipLayers are the IP header and what options put behind it.
-func ipLayers(l *line, six bool, src, dst netip.Addr, ttl, tos, id int) []frame.Layer {
+func ipLayers(l *line, six bool, src, dst netip.Addr, ttl, tos, id int) ([]frame.Layer, error) {
+	options, err := hex.DecodeString(l.value("ipoptions", ""))
+	if err != nil {
+		return nil, fmt.Errorf("%q: ipoptions: %w", l.text, err)
+	}
 	if !six {
 		l.value("ext", "") // what IPv6 has more: no difference here
-		h := frame.IPv4{Src: src.String(), Dst: dst.String(), TTL: uint8(ttl), TTLZero: ttl == 0, TOS: uint8(tos), ID: uint16(id), DF: l.flag("df")}
+		h := frame.IPv4{Src: src.String(), Dst: dst.String(), TTL: uint8(ttl), TTLZero: ttl == 0, TOS: uint8(tos), ID: uint16(id), DF: l.flag("df"), Options: string(options)}
 		if l.value("ipsum", "") == "bad" {
 			h.Sum = frame.SumWrong
 		}
 		if l.flag("ipopt") {
 			h.Options = "\x01\x01\x01\x00"
 		}
-		return []frame.Layer{h}
+		return []frame.Layer{h}, nil
 	}
 	l.flag("df") // what IPv4 has more: no difference here
 	l.flag("ipopt")
@@ -228,7 +235,7 @@ func ipLayers(l *line, six bool, src, dst netip.Addr, ttl, tos, id int) []frame.
 			all = append(all, frame.Ext{Kind: frame.Auth})
 		}
 	}
-	return all
+	return all, nil
 }
 
 // sums names what a checksum gets.
@@ -451,8 +458,11 @@ func (g *stage) icmpError(l *line, f *flow, n int, side pair.Side, layers []fram
 	if version := map[bool]uint8{false: 4, true: 6}[f.six]; err != nil || uint8(d.Version) != version {
 		// Nothing came out: complain of what would have.
 		to, from, dport, sport := g.ends(n, l.dir)
-		quoted = frame.Build(append(append([]frame.Layer{frame.Ether{}}, ipLayers(l, f.six, from, to, 64, 0, 0)...),
-			frame.UDP{Src: sport, Dst: dport}, frame.Zeros(8))...)
+		network, err := ipLayers(l, f.six, from, to, 64, 0, 0)
+		if err != nil {
+			return nil, err
+		}
+		quoted = frame.Build(append(append([]frame.Layer{frame.Ether{}}, network...), frame.UDP{Src: sport, Dst: dport}, frame.Zeros(8))...)
 		d, _ = frame.Decode(quoted)
 	}
 	if _, given := l.opts["src"]; !given {
@@ -482,7 +492,11 @@ func (g *stage) icmpError(l *line, f *flow, n int, side pair.Side, layers []fram
 		inner[patch] ^= 0xff
 	}
 	h := frame.ICMP{Type: kind, Code: code, Info: uint32(info), Sum: sum}
-	layers = append(layers, ipLayers(l, f.six, src, dst, ttl, 0, 0)...)
+	network, err := ipLayers(l, f.six, src, dst, ttl, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	layers = append(layers, network...)
 	if f.six {
 		return frame.Build(append(layers, frame.ICMPv6(h), frame.Data(inner))...), nil
 	}
