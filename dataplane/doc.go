@@ -69,7 +69,7 @@
 // packets each; datagrams in fragments do not wait.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, below.go, hooks.go,
-// plan.go, changed.go, nat.go, natport.go, helper.go, answer.go, send.go, limiter.go,
+// plan.go, changed.go, nat.go, natport.go, helper.go, options.go, answer.go, send.go, limiter.go,
 // syncookie.go, synproxy.go, fragments.go, datagram.go, waiting.go, handover.go,
 // tables.go, publish.go, mailbox.go, walk.go, tool.go, stats.go, profile.go, trace.go, nftrace.go,
 // log.go, logline.go, fault.go, pin_linux.go.

@@ -71,15 +71,14 @@ func (l *twin) findOption(e *nft.Option, p *packet.Packet) (at, size int, ok boo
 	cut := false // the header after the last item is not whole
 	end := int(p.End)
 	switch e.Kind {
-	case nft.OptionTCP, nft.OptionIPv4:
-		if e.Kind == nft.OptionTCP {
-			if p.Proto != 6 || p.Flags&packet.FlagL4 == 0 || p.Flags&packet.FlagLaterFrag != 0 {
-				return 0, 0, false
-			}
-			at, end = int(p.L4)+20, int(p.L4)+int(p.Data[p.L4+12]>>4)*4
-		} else {
-			at, end = int(p.L3)+20, int(p.L3)+int(p.Data[p.L3]&15)*4
+	case nft.OptionIPv4:
+		at, ok := routerOption(p.Data[p.L3:][:p.Data[p.L3]&15*4], e.Code)
+		return at + int(p.L3), end - at - int(p.L3), ok
+	case nft.OptionTCP:
+		if p.Proto != 6 || p.Flags&packet.FlagL4 == 0 || p.Flags&packet.FlagLaterFrag != 0 {
+			return 0, 0, false
 		}
+		at, end = int(p.L4)+20, int(p.L4)+int(p.Data[p.L4+12]>>4)*4
 		if end > int(p.End) {
 			return 0, 0, false
 		}
@@ -156,4 +155,53 @@ func (l *twin) ctMore(e *nft.CT, p *packet.Packet) (*big.Int, bool) {
 		return num(0) // there is no shard to keep any
 	}
 	return nil, false
+}
+
+// routerOption finds an option in an IPv4 header, of which every option must be as a
+// router wants it.
+func routerOption(h []byte, code uint8) (at int, ok bool) {
+	seen := map[string]int{}
+	for at = 20; at < len(h) && h[at] != 0; {
+		if h[at] == 1 {
+			at++
+			continue
+		}
+		if at+1 == len(h) || h[at+1] < 2 || at+int(h[at+1]) > len(h) {
+			return 0, false
+		}
+		o := h[at : at+int(h[at+1])]
+		name := map[byte]string{7: "record", 68: "times", 131: "route", 137: "route", 134: "label", 148: "alert"}[o[0]]
+		if name != "" && name != "alert" && seen[name] != 0 {
+			return 0, false
+		}
+		room := func(size, least int) bool { // a slot of that size, or none at all
+			return len(o) >= least-1 && int(o[2]) >= least && (int(o[2]) > len(o) || int(o[2])+size-1 <= len(o))
+		}
+		good := true
+		switch name {
+		case "record":
+			good = room(4, 4)
+		case "route":
+			good = len(o) >= 7 && o[2] == 4 && len(o)%4 == 3
+		case "times":
+			size, full := 4, len(o) >= 4 && int(o[2]) > len(o)
+			if len(o) >= 4 && (o[3]&15 == 1 || o[3]&15 == 3) {
+				size = 8
+			}
+			good = room(size, 5) && !(full && o[3]&15 != 3 && o[3]>>4 == 15)
+		case "label":
+			good = false
+		case "alert":
+			if good = len(o) >= 4; good && (o[2] != 0 || o[3] != 0) {
+				name = ""
+			}
+		}
+		if !good {
+			return 0, false
+		}
+		seen[name] = at
+		at += len(o)
+	}
+	at = seen[map[byte]string{7: "record", 131: "route", 137: "route", 148: "alert"}[code]]
+	return at, at != 0 && (h[at] == code)
 }

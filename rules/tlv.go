@@ -58,10 +58,13 @@ func findTLV(kind nft.OptionKind, code uint8, w *walk) (at, size uint, sound boo
 			return 0, 0, false
 		}
 		end := l3 + uint(w.data[l3]&0xf)*4
-		if end > n {
+		if end > n || end < l3+20 {
 			return 0, 0, false
 		}
-		return scanOptions(w.data[:end], l3+20, code)
+		if at = uint(packet.FindOption(w.data[l3:end], code)); at == 0 {
+			return 0, 0, true
+		}
+		return l3 + at, n - l3 - at, true // where an option ends is not asked
 	case nft.OptionIPv6:
 		if l3 >= noHeader || l3+40 > n {
 			return 0, 0, false
@@ -86,7 +89,7 @@ func findTLV(kind nft.OptionKind, code uint8, w *walk) (at, size uint, sound boo
 	return 0, 0, false
 }
 
-// scanOptions looks for an option of IPv4 or TCP in what is left of b from at on.
+// scanOptions looks for an option of TCP in what is left of b from at on.
 func scanOptions(b []byte, at uint, code uint8) (uint, uint, bool) {
 	n := uint(len(b))
 	for at+1 < n {

@@ -28,5 +28,5 @@
 //
 // Files in reading order: drop.go, packet.go, parse.go, parse6.go,
 // transport.go, icmp.go, checksum.go, rewrite.go, inner.go, payload.go, synproxy.go, store.go,
-// answer.go, build.go, sketch.go.
+// answer.go, options.go, build.go, sketch.go.
 package packet

@@ -27,7 +27,7 @@ const OptionsMax = 40
 // Options are what a router has to do for the options of one IPv4 packet. Offsets
 // count from the IP header, 0 is none.
 type Options struct {
-	record, stamp, route, label int
+	record, stamp, route, alert, label int
 
 	recordAddr bool // the slot before record's pointer is the router's
 	stampAddr  bool // so is the one for an address before stamp's
@@ -56,6 +56,11 @@ func (p *Packet) ReadOptions(o *Options, own [4]byte, millis uint32) (asked []by
 	*o = Options{}
 	h := p.header4()
 	copy(o.was[:], h[ip4Len:])
+	return o.read(h, own, millis)
+}
+
+// read is ReadOptions of a header.
+func (o *Options) read(h []byte, own [4]byte, millis uint32) (asked []byte, bad int) {
 	for at := ip4Len; at < len(h); {
 		switch h[at] {
 		case ipEnd:
@@ -88,8 +93,11 @@ func (p *Packet) ReadOptions(o *Options, own [4]byte, millis uint32) (asked []by
 				o.stamp = at
 			}
 		case ipAlert:
-			if len(opt) < 4 {
+			switch {
+			case len(opt) < 4:
 				wrong = 1
+			case opt[2] == 0 && opt[3] == 0:
+				o.alert = at
 			}
 		case ipLabel:
 			switch {
@@ -199,6 +207,33 @@ func (p *Packet) Forwarded(o *Options, own [4]byte) {
 	if o.changed {
 		finishIPv4(h)
 	}
+}
+
+// FindOption is the offset of an option in an IPv4 header as rules find it
+// (ipv4_find_option): 0 if it is not there, if any option of the header is malformed,
+// and if it is a source route of which a part is gone, or a router alert with a value.
+func FindOption(header []byte, code uint8) int {
+	var o Options
+	var h [ip4Len + OptionsMax]byte // for reading changes it
+	n := copy(h[:], header)
+	if _, bad := o.read(h[:n], [4]byte{}, 0); bad != 0 {
+		return 0
+	}
+	if at := o.route; at != 0 && (header[at+2] != 4 || header[at+1] < 7 || header[at+1]&3 != 3) {
+		return 0
+	}
+	at := 0
+	switch code {
+	case ipLoose, ipStrict:
+		if at = o.route; at != 0 && header[at] != code {
+			at = 0
+		}
+	case ipRecord:
+		at = o.record
+	case ipAlert:
+		at = o.alert
+	}
+	return at
 }
 
 // Echo writes into buf the options that an ICMP error about p carries

@@ -1,0 +1,64 @@
+package main
+
+import "strings"
+
+// optionRules ask for everything that rules can ask of IPv4 options, before the box
+// has read them and behind.
+const optionRules = `table inet o {
+` + silent + `	chain asked {` + optionFields + `
+	}
+	chain first { type filter hook prerouting priority 0; policy accept; udp dport 99 reject; jump asked; }
+	chain forwarded { type filter hook forward priority 0; policy accept;` + observed + ` udp dport 98 reject; jump asked; }
+	chain last { type filter hook postrouting priority 0; policy accept; jump asked; counter; }
+}
+`
+
+const optionFields = `
+		ip option lsrr exists counter
+		ip option lsrr type 131 counter
+		ip option lsrr length 7 counter
+		ip option lsrr ptr 4 counter
+		ip option lsrr addr 0x0a4d0b05 counter
+		ip option ssrr exists counter
+		ip option ssrr type 137 counter
+		ip option ssrr length != 7 counter
+		ip option ssrr ptr 4-8 counter
+		ip option ssrr addr { 0, 0x0a4d0b05 } counter
+		ip option rr missing counter
+		ip option rr type 7 counter
+		ip option rr length { 7, 11 } counter
+		ip option rr ptr 8 counter
+		ip option rr addr 0xcb007101 counter
+		ip option rr addr 0x0a4d0b01 counter
+		ip option ra exists counter
+		ip option ra type != 148 counter
+		ip option ra length 4 counter
+		ip option ra value 0 counter`
+
+// ipOptions are the options that packets come with, in hexadecimal digits.
+var ipOptions = []row{
+	{"record", "07070400000000"}, {"full record", "07070801020304"}, {"record of two", "070b08010203040000000000"}, {"two records", "0707040000000007070400000000"},
+	{"record without a pointer", "07020101"}, {"record, pointer in its head", "07070300000000"}, {"record, pointer askew", "07070500000000"}, {"record, room askew", "070b060000000000000000"},
+	{"length 0", "07000000"}, {"longer than the header", "07440400"}, {"record behind another", "0107070400000000"}, {"bytes behind the end", "00070704"}, {"record behind the end", "0007070400000000"},
+	{"alert", "94040000"}, {"alert of another value", "94040001"}, {"alert cut", "94030000"}, {"two alerts", "9404000094040000"},
+	{"strict route", "89070400000000"}, {"loose route", "8307040a4d0b05"}, {"loose route at its end", "8307080a4d0b05"}, {"loose route cut", "83020000"}, {"loose route, pointer in its head", "83070300000000"}, {"two loose routes", "8303040083030400"},
+	{"times, full", "440c0d0000000000000000"}, {"times, counted out", "440c0df00000000000000000"}, {"times, counted", "440c0de00000000000000000"}, {"addresses, full", "440c0d010000000000000000"},
+	{"given addresses, full", "440c0d030000000000000000"}, {"given address of another", "440c0503cb00710900000000"}, {"times, pointer in their head", "440c04000000000000000000"}, {"times cut", "44030500"},
+	{"times of no kind", "440c05020000000000000000"}, {"addresses without room", "4408050100000000"}, {"two of times", "4404050044040500"}, {"times without a slot", "44040500"},
+	{"label", "8608000000010000"}, {"label cut", "86020000"}, {"two labels", "8602860200"}, {"security", "820b0000000000000000000000"}, {"stream", "88040001"}, {"stream cut", "8804"},
+	{"unknown", "c9040000"}, {"unknown, length 1", "c9010000"}, {"unknown, no length", "010101c9"}, {"unknown, too long", "010101c908"}, {"alone", "c9"},
+	{"record and times", "0707040000000044080d0000000000"}, {"route and record", "830704cb00710507070400000000"},
+}
+
+// routersOptions are packets with IPv4 options through a router: forwarded, refused,
+// ended by their TTL, too long, translated, in fragments.
+func routersOptions() []*Script {
+	var rows []row
+	for _, o := range ipOptions {
+		with := " ipoptions=" + o.text
+		rows = append(rows, row{o.name, strings.ReplaceAll("rules ip-options; flow 1 dport=99; flow 2 dport=98; flow 3 sport=7; > udp OPT; < udp OPT; > udp ttl=1 OPT; > udp f=1 OPT; > udp f=2 OPT; > S f=3 OPT; "+
+			"> udp len=1430 df OPT; > udp len=600 frag=200 OPT; > udp dst=box OPT; > icmp 8/0 OPT; > udp OPT", " OPT", with)})
+		rows = append(rows, row{o.name + ", translated", strings.ReplaceAll("rules masquerade; > udp OPT; < udp OPT; < udp ttl=1 OPT; < err 3/3; > S OPT; < SA OPT; > A OPT", " OPT", with)})
+	}
+	return scripts(rows)
+}
