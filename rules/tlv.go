@@ -80,7 +80,7 @@ func findTLV(kind nft.OptionKind, code uint8, w *walk) (at, size uint, sound boo
 				break
 			}
 			if w.data[at] == code {
-				return at, min(size, n-at), true
+				return at, size, true
 			}
 			at += (size + 3) &^ 3
 		}
@@ -150,7 +150,7 @@ func option(in *ins, w *walk, env *Env) bool {
 		}
 		return true
 	}
-	if !sound || (in.lo+in.span+7)/8 > uint64(size) {
+	if !sound || (in.lo+in.span+7)/8 > uint64(size) || at+size > uint(len(w.data)) { // a chunk may say that it is longer
 		return false
 	}
 	return loadBitsAt(in, w.data, at, env)

@@ -73,7 +73,9 @@ var rulesets = map[string]string{
 	"table-fields":  fields + "-A PREROUTING -p udp -m udp --dport 81 -j TTL --ttl-set 10\n-A PREROUTING -p udp -m udp --dport 82 -j TTL --ttl-inc 250\n-A PREROUTING -p udp -m udp --dport 83 -j TTL --ttl-dec 200\n-A POSTROUTING -p udp -m udp --dport 84 -j TTL --ttl-dec 3\n-A POSTROUTING -p tcp -m tcp --dport 85 -j ECN --ecn-tcp-remove\nCOMMIT\n",
 	"table-fields6": fields + "-A PREROUTING -p udp -m udp --dport 81 -j HL --hl-set 10\n-A PREROUTING -p udp -m udp --dport 82 -j HL --hl-inc 250\n-A PREROUTING -p udp -m udp --dport 83 -j HL --hl-dec 200\n-A POSTROUTING -p udp -m udp --dport 84 -j HL --hl-dec 3\n-A PREROUTING -p mobility-header -m mh --mh-type 1:3\n-A PREROUTING -p mobility-header -m mh ! --mh-type 5\nCOMMIT\n",
 
-	"ip-options": optionRules,
+	"ip-options":   optionRules,
+	"chunk-fields": chunkRules(),
+	"rare-fields":  headed(rareFields),
 
 	"recent": remembering,
 	"observe": `table inet o {

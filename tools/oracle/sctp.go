@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -17,13 +18,16 @@ var chunkTypes = map[string]uint8{
 
 // sctp makes "sctp CHUNK..."; a chunk with /t behind its name has the T flag.
 // The verification tag is the receiver's unless vtag= says otherwise, 0 on INIT;
-// with the T flag it is the sender's own.
+// with the T flag it is the sender's own. chunks=HEX stand before the named ones.
 func (g *stage) sctp(l *line, f *flow, sport, dport uint16, sum frame.Sum) ([]frame.Layer, error) {
-	if len(l.words) == 0 && !l.flag("empty") {
+	chunks, err := hex.DecodeString(l.value("chunks", ""))
+	if err != nil {
+		return nil, fmt.Errorf("%q: chunks: %w", l.text, err)
+	}
+	if len(l.words) == 0 && len(chunks) == 0 && !l.flag("empty") {
 		return nil, fmt.Errorf("%q: want chunks", l.text)
 	}
 	tag := f.tags[1-l.dir]
-	var chunks []byte
 	for _, w := range l.words {
 		name, mark, _ := strings.Cut(w, "/")
 		kind, ok := chunkTypes[name]
