@@ -43,5 +43,5 @@
 // trial.go (a script played to both), fuzz.go, dice.go, talks.go, captures.go, rules.go, rulesets.go,
 // known.go, groups.go, groups_tcp.go, groups_udp.go, groups_self.go, groups_expiry.go, groups_icmp.go,
 // groups_more.go, groups_helper.go, groups_sip.go, groups_pptp.go, groups_rules.go, groups_priority.go, groups_send.go, groups_hops.go, groups_count.go, groups_given.go,
-// groups_tables.go, groups_matches.go, groups_recent.go, groups_trace.go, groups_synproxy.go, groups_objects.go, groups_options.go, groups_fields.go.
+// groups_tables.go, groups_matches.go, groups_recent.go, groups_trace.go, groups_synproxy.go, groups_objects.go, groups_options.go, groups_fields.go, groups_kinds.go.
 package main

@@ -12,7 +12,7 @@ func allScripts() []*Script {
 		{"tcp-life", tcpLife()}, {"tcp-table", tcpTable()}, {"tcp-flags", tcpFlags()}, {"tcp-window", tcpWindow()},
 		{"tcp-reset", tcpReset()}, {"tcp-pickup", tcpPickup()}, {"tcp-broken", tcpBroken()},
 		{"datagram", datagrams()}, {"stream", streams()}, {"self", toThemselves()}, {"expiry", expiries()}, {"icmp", pings()}, {"icmp-error", icmpErrors()},
-		{"sctp", associations()}, {"fragment", pieces()}, {"nat", translated()}, {"refusal", refusals()}, {"ip-options", routersOptions()}, {"fields", fieldRows()},
+		{"sctp", associations()}, {"fragment", pieces()}, {"nat", translated()}, {"refusal", refusals()}, {"ip-options", routersOptions()}, {"fields", fieldRows()}, {"kinds", kindRows()},
 		{"helper", helpers()}, {"rules", ruleFeatures()}, {"elements", liveElements()}, {"given", givenElements()}, {"counts", counts()}, {"priority", classes()}, {"copies", copied()}, {"egress", sentOn()}, {"hops", hops()}, {"iptables", tables()}, {"matches", matchRows()}, {"recent", recents()}, {"trace", traces()}, {"synproxy", proxies()}, {"objects", byMaps()},
 	} {
 		seen := map[string]bool{}

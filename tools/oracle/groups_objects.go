@@ -2,6 +2,18 @@ package main
 
 import "strings"
 
+const proxyObjects = `	synproxy far {
+		mss 1400
+		wscale 7
+		timestamp sack-perm
+	}
+	synproxy near {
+		mss 1300
+		wscale 5
+		timestamp sack-perm
+	}
+`
+
 // Of each pair the first says in rules what the second says by maps of objects.
 var (
 	timeoutsByMap = strings.NewReplacer(
@@ -15,19 +27,12 @@ var (
 		`udp dport 69 ct helper set "tftp"`, `ct helper set udp dport map { 69 : "tftp", 5060 : "sip", * : "ftp" } counter`,
 		`tcp dport 6667 ct helper set "irc"`, ``, `tcp dport 1723 ct helper set "pptp"`, ``,
 		`udp dport 5060 ct helper set "sip"`, ``, `tcp dport 5060 ct helper set "siptcp"`, ``)
+	proxiesByName = strings.NewReplacer(
+		"table inet o {\n", "table inet o {\n"+proxyObjects,
+		`synproxy mss 1400 wscale 7 timestamp sack-perm`, `synproxy name "far"`,
+		`synproxy mss 1300 wscale 5 timestamp sack-perm`, `synproxy name "near"`)
 	proxiesByMap = strings.NewReplacer(
-		"table inet o {\n", `table inet o {
-	synproxy far {
-		mss 1400
-		wscale 7
-		timestamp sack-perm
-	}
-	synproxy near {
-		mss 1300
-		wscale 5
-		timestamp sack-perm
-	}
-	map proxies { type inet_service : synproxy; flags interval; counter; elements = { 80 : "far" }
+		"table inet o {\n", "table inet o {\n"+proxyObjects+`	map proxies { type inet_service : synproxy; flags interval; counter; elements = { 80 : "far" }
 	}
 `,
 		`tcp dport 80 ct state invalid,untracked synproxy mss 1400 wscale 7 timestamp sack-perm`, `ct state invalid,untracked synproxy name tcp dport map @proxies`,
@@ -52,6 +57,11 @@ func byMaps() []*Script {
 					by := *s
 					by.Rules += "-map"
 					all = append(all, &by)
+					if of.rules == "synproxy" {
+						named := *s
+						named.Rules, named.Name = "synproxy-named", s.Name+" by name"
+						all = append(all, &named)
+					}
 					break
 				}
 			}

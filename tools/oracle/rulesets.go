@@ -73,9 +73,12 @@ var rulesets = map[string]string{
 	"table-fields":  fields + "-A PREROUTING -p udp -m udp --dport 81 -j TTL --ttl-set 10\n-A PREROUTING -p udp -m udp --dport 82 -j TTL --ttl-inc 250\n-A PREROUTING -p udp -m udp --dport 83 -j TTL --ttl-dec 200\n-A POSTROUTING -p udp -m udp --dport 84 -j TTL --ttl-dec 3\n-A POSTROUTING -p tcp -m tcp --dport 85 -j ECN --ecn-tcp-remove\nCOMMIT\n",
 	"table-fields6": fields + "-A PREROUTING -p udp -m udp --dport 81 -j HL --hl-set 10\n-A PREROUTING -p udp -m udp --dport 82 -j HL --hl-inc 250\n-A PREROUTING -p udp -m udp --dport 83 -j HL --hl-dec 200\n-A POSTROUTING -p udp -m udp --dport 84 -j HL --hl-dec 3\n-A PREROUTING -p mobility-header -m mh --mh-type 1:3\n-A PREROUTING -p mobility-header -m mh ! --mh-type 5\nCOMMIT\n",
 
-	"ip-options":   optionRules,
-	"chunk-fields": chunkRules(),
-	"rare-fields":  headed(rareFields),
+	"ip-options":     optionRules,
+	"set-kinds":      setKinds,
+	"table-moving":   moving,
+	"table-headers6": headers6,
+	"chunk-fields":   chunkRules(),
+	"rare-fields":    headed(rareFields),
 
 	"recent": remembering,
 	"observe": `table inet o {
@@ -156,6 +159,7 @@ var rulesets = map[string]string{
 	}`),
 	"synproxy":            proxyTable("timestamp sack-perm", ""),
 	"synproxy-plain":      proxyTable("", ""),
+	"synproxy-named":      proxiesByName.Replace(proxyTable("timestamp sack-perm", "")),
 	"synproxy-map":        proxiesByMap.Replace(proxyTable("timestamp sack-perm", "")),
 	"synproxy-table":      proxyDump("--sack-perm --timestamp"),
 	"synproxy-table-ecn":  proxyDump("--sack-perm --timestamp --ecn"),
