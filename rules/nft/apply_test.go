@@ -235,6 +235,7 @@ func TestApplyInOrder(t *testing.T) {
 		{"a target named by a map that a rule names", "delete element inet t v { 22 }\nflush chain inet t c\nflush chain inet t u\nadd rule inet t c tcp dport vmap @v\nadd element inet t v { 22 : jump u }\ndelete chain inet t u", "", "Device or resource busy"},
 		{"a set that is named", "add element inet t s { 9.9.9.9 }\ndelete set inet t s", "", "Device or resource busy"},
 		{"a counter that is named", "reset counter inet t n\ndelete counter inet t n", "", "Device or resource busy"},
+		{"a counter that a literal map named", "add rule inet t c counter name tcp dport map { 80 : \"n\" }\nflush chain inet t c\ndelete counter inet t n", "", ""},
 		{"a chain with rules", "add chain inet t x { accept; counter; }\ndelete chain inet t x", "", ""},
 		{"a chain that goes with its rule", "add rule inet t u counter jump { drop; }\nflush chain inet t u\nadd chain inet t __chain99", "", ""},
 		{"a name that a chain written in a rule has", "add table ip x\nadd chain ip x c\nadd rule ip x c jump { accept; }\nadd chain ip x __chain2", "", "Invalid argument"},

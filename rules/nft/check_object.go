@@ -151,6 +151,11 @@ func appendNew(list []string, name string) []string {
 func (c *checker) deleteObject(cmd *command, t *Table) {
 	c.settleAll() // for new elements that name it
 	busy := false
+	held := func(s *Set, o *Object) {
+		for e := range s.Elements.All() {
+			busy = busy || o != nil && s.HoldsObjects && s.ObjectKind == o.Kind && e.Object == o.Name
+		}
+	}
 	uses := func(o *Object, f *Flowtable) {
 		for _, ch := range t.Chains {
 			for _, r := range ch.Rules {
@@ -158,6 +163,9 @@ func (c *checker) deleteObject(cmd *command, t *Table) {
 					switch st := st.(type) {
 					case *ObjectRef:
 						busy = busy || o != nil && st.Object != nil && st.Object.Kind == o.Kind && st.Object.Name == o.Name
+						if st.Set != nil && st.Set.Name == "" { // a named one is the table's own
+							held(st.Set, o)
+						}
 					case *FlowOffload:
 						busy = busy || f != nil && st.Table.Name == f.Name
 					}
@@ -165,9 +173,7 @@ func (c *checker) deleteObject(cmd *command, t *Table) {
 			}
 		}
 		for _, s := range t.Sets {
-			for e := range s.Elements.All() {
-				busy = busy || o != nil && s.HoldsObjects && s.ObjectKind == o.Kind && e.Object == o.Name
-			}
+			held(s, o)
 		}
 	}
 	fail := func(what string) { c.failToken(&cmd.name, "Could not process rule: %s", what) }

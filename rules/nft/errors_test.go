@@ -165,6 +165,7 @@ var errorCases = []struct {
 	{"element without verdict", "add table ip t\nadd map ip t s { type ipv4_addr : verdict; }\nadd element ip t s { 1.2.3.4 }\n", "3:22-28: Could not process rule: Invalid argument", ""},
 	{"chain busy", "add table ip t\nadd chain ip t c\nadd chain ip t d\nadd rule ip t c jump d\ndelete chain ip t d\n", "5:19-19: Could not process rule: Device or resource busy", ""},
 	{"set busy", "add table ip t\nadd set ip t s { type ipv4_addr; }\nadd chain ip t c\nadd rule ip t c ip saddr @s\ndelete set ip t s\n", "5:17-17: Could not process rule: Device or resource busy", ""},
+	{"object of a literal map busy", "add table ip t\nadd counter ip t o\nadd chain ip t c\nadd rule ip t c counter name tcp dport map { 80 : \"o\" }\ndelete counter ip t o\n", "5:21-21: Could not process rule: Device or resource busy", ""},
 	{"delete nothing", "delete table ip t\n", "1:17-17: Could not process rule: No such file or directory", ""},
 	{"include nothing", "include \"nosuch.nft\"\n", "1:1-21: File not found: nosuch.nft", ""},
 	{"define twice", "define a = 1\ndefine a = 2\n", "2:8-8: redefinition of symbol 'a'", ""},
