@@ -62,7 +62,33 @@ func TestNftAnswers(t *testing.T) {
 	}
 }
 
-// TestNftMonitor follows changes as text and as JSON, and compares with the echo.
+// TestNftStats: what a change took and what the rules before it judged is said on request.
+func TestNftStats(t *testing.T) {
+	b := newTestBox(t)
+	b.nft(t, nft.PrintOptions{}, counting)
+	b.send(t, 3)
+	const took = `[0-9.]+(ns|µs|ms|s)`
+	for _, row := range []struct {
+		text  string
+		check bool
+		want  string
+	}{
+		{"list tables", false, `table ip t\nstats: nothing to change\n`},
+		{"add rule ip t f accept", true, `stats: checked only: 3 rules, compile ` + took + `\n`},
+		{"add rule ip t f accept", false, `stats: generation 3: 3 rules, compile ` + took + `, copy ` + took + `, grace ` + took + `\nstats: generation 2: 3 packets judged\n`},
+		{"add table ip u; list tables", false, `table ip t\ntable ip u\nstats: generation 4: .*\nstats: generation 3: 0 packets judged\n`},
+	} {
+		var out strings.Builder
+		request := &Request{Script: Script{Name: "x", Text: row.text}, Check: row.check, Stats: true}
+		if err := b.Nft(t.Context(), request, &out); err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(`^` + row.want + `$`).MatchString(out.String()) {
+			t.Errorf("%s: %s\nwant %s", row.text, out.String(), row.want)
+		}
+	}
+}
+
 // TestSetsMadeAnew: what packets have put into a set stays for as long as the set does,
 // as in the kernel, and no longer: one that is made anew begins with what its text says.
 func TestSetsMadeAnew(t *testing.T) {
@@ -94,6 +120,7 @@ func TestSetsMadeAnew(t *testing.T) {
 	}
 }
 
+// TestNftMonitor follows changes as text and as JSON, and compares with the echo.
 func TestNftMonitor(t *testing.T) {
 	b := newTestBox(t)
 	ctx, stop := context.WithCancel(t.Context())

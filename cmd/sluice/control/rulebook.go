@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/rules"
@@ -29,6 +30,7 @@ type Request struct {
 	Script
 	Check bool             // only say whether it would work
 	Echo  bool             // show what was added
+	Stats bool             // say what the change took
 	Show  nft.PrintOptions // of what is listed
 	From  string           // "123 (nft)": the process, for those who watch
 }
@@ -38,6 +40,7 @@ type Applied struct {
 	Changed    bool // else nothing but questions was in it
 	Generation uint64
 	Rules      int
+	Report     *dataplane.Report // nil unless Changed; of a check it has only the time to compile
 }
 
 // Origin says where the rules in force come from.
@@ -120,8 +123,25 @@ func (b *Rulebook) Run(ctx context.Context, r *Request, out func() io.Writer) (A
 		}
 		_ = nft.FprintEcho(w, show.out.Changes, done.Generation, by, show.opt)
 	}
+	if r.Stats {
+		fprintStats(w, &done)
+	}
 	show.watch.follow(ctx, w, r.Show, show.opt)
 	return done, nil
+}
+
+// fprintStats says what a change took, and how many packets each generation judged.
+func fprintStats(w io.Writer, done *Applied) {
+	r := done.Report
+	switch {
+	case r == nil:
+		fmt.Fprintln(w, "stats: nothing to change")
+	case done.Generation == 0:
+		fmt.Fprintf(w, "stats: checked only: %d rules, compile %v\n", done.Rules, r.Compile)
+	default:
+		fmt.Fprintf(w, "stats: generation %d: %d rules, compile %v, copy %v, grace %v\n", r.Generation, done.Rules, r.Compile, r.Copy, r.Grace)
+		fmt.Fprintf(w, "stats: generation %d: %d packets judged\n", r.OldGeneration, r.Judged)
+	}
 }
 
 // reply is what a request has to show.
@@ -134,7 +154,7 @@ type reply struct {
 func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
 	b.change.Lock()
 	defer b.change.Unlock()
-	whole := beginsWithFlush(r.Text)
+	start, whole := time.Now(), beginsWithFlush(r.Text)
 	// Names are the client's: what stands beside its file is included first.
 	at := origin{name: r.Name, file: absolute(r.Dir, r.Name)}
 	text := []byte(r.Text)
@@ -163,7 +183,8 @@ func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
 	if err != nil {
 		return done, show, err
 	}
-	done = Applied{Changed: true, Rules: CountRules(rs.Tree)}
+	compiled := time.Since(start)
+	done = Applied{Changed: true, Rules: CountRules(rs.Tree), Report: &dataplane.Report{Compile: compiled}}
 	if r.Check {
 		return done, reply{out: out, opt: r.Show}, nil
 	}
@@ -174,7 +195,8 @@ func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
 	for _, q := range out.Quotas {
 		rs.ResetQuota(q)
 	}
-	done.Generation = report.Generation
+	report.Compile = compiled
+	done.Generation, done.Report = report.Generation, report
 	if whole {
 		b.origin = Origin{File: r.Name}
 	} else {

@@ -118,7 +118,7 @@ func whole(serve http.HandlerFunc) http.HandlerFunc {
 		text, err := readBody(w, r)
 		switch {
 		case errors.As(err, new(*http.MaxBytesError)):
-			err = fmt.Errorf("the script is too large: as JSON it may have %d MiB", maxScript>>20)
+			err = fmt.Errorf("the script is too large: the control socket takes %d MiB at once, counted as JSON: give it in parts", maxScript>>20)
 		case err != nil:
 			err = fmt.Errorf("the request did not come to its end: %w", err)
 		}

@@ -12,12 +12,12 @@ import (
 // programName is what the tool calls itself in errors.
 const programName = "nft"
 
-// shortOptions and longOptions are the tool's, and --control.
+// shortOptions and longOptions are the tool's, --control and --stats.
 const shortOptions = "hvVcf:iI:jaesnuNSpyTtoD:d:"
 
 var longOptions = getopt.List(`help.h version.v file=f define=D interactive.i includepath=I check.c optimize.o
 handle.a stateless.s terse.t service.S reversedns.N guid.u numeric.n numeric-priority.y numeric-protocol.p
-numeric-time.T echo.e json.j debug=d control=C`)
+numeric-time.T echo.e json.j debug=d control=C stats.Z`)
 
 // refused are options that are not supported, with the reason.
 var refused = map[int]string{
@@ -35,6 +35,7 @@ type options struct {
 	define  map[string]string
 	check   bool
 	echo    bool
+	stats   bool
 	show    nft.PrintOptions
 	control string
 	help    bool
@@ -69,6 +70,8 @@ func parse(args []string) (*options, error) {
 	}
 	o.words = words
 	switch {
+	case o.stats && o.show.JSON:
+		return nil, usagef("%s: --stats is text: leave -j out", programName)
 	case len(o.define) > 0 && (!o.given || len(o.words) > 0):
 		return nil, usagef("Error: -D/--define can only be used with -f/--filename")
 	case len(o.words) == 0 && !o.given:
@@ -125,6 +128,8 @@ func (o *options) option(c int, g *getopt.Scanner) error {
 		show.Users = true
 	case 'C':
 		o.control = g.Arg
+	case 'Z':
+		o.stats = true
 	default:
 		return wrongOption(c, g)
 	}

@@ -54,6 +54,7 @@ func TestOptions(t *testing.T) {
 		{"a command wins over a file", "-f /absent list tables", func(r *control.Request) bool { return r.Text == "list tables\n" }},
 		{"definition", "--define a=1 -D b=2 -f " + file, func(r *control.Request) bool { return r.Define["a"] == "1" && r.Define["b"] == "2" }},
 		{"include", "-I /x --includepath=/y list tables", func(r *control.Request) bool { return slices.Equal(r.Include, []string{"/x", "/y"}) }},
+		{"stats", "--stats -f -", func(r *control.Request) bool { return r.Stats && r.Text == "input" }},
 		{"standard input", "-f -", func(r *control.Request) bool { return r.Name == "/dev/stdin" && r.Text == "input" }},
 		{"a negative number in braces", "add chain t c { type filter hook input priority -5 }", func(r *control.Request) bool {
 			return strings.HasSuffix(r.Text, "priority -5 }\n")
@@ -71,6 +72,13 @@ func TestOptions(t *testing.T) {
 var usageErrors = []string{
 	"", "-x", "--foo", "--file", "-f", "--handle=3 list tables", "-f /absent", "-Dx=1 list tables", "-D x list tables",
 	"list ruleset -a", "-a list ruleset -n", "add rule t c meta mark -1", "-D x", "-ax list tables", "-I",
+}
+
+func TestStatsIsText(t *testing.T) {
+	r, status, _, errs := command(t, "", "--stats", "-j", "-f", "-")
+	if r != nil || status != 1 || errs != "nft: --stats is text: leave -j out\n" {
+		t.Errorf("status %d %q, asked %v", status, errs, r)
+	}
 }
 
 func TestUsageErrors(t *testing.T) {

@@ -61,7 +61,7 @@ func (r *Runner) run(ctx context.Context, args []string) error {
 	}
 	request := &control.Request{
 		Script: control.Script{Name: commandLine, Text: strings.Join(o.words, " ") + "\n", Include: o.include, Define: o.define},
-		Check:  o.check, Echo: o.echo, Show: o.show, From: fmt.Sprintf("%d (sluice)", os.Getpid()),
+		Check:  o.check, Echo: o.echo, Stats: o.stats, Show: o.show, From: fmt.Sprintf("%d (sluice)", os.Getpid()),
 	}
 	if len(o.words) == 0 {
 		if err := r.read(o.file, &request.Script); err != nil {

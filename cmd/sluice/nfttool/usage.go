@@ -25,6 +25,7 @@ What lists look like:
 What is said besides:
   -e, --echo                  show what was added, inserted or replaced
   -j, --json                  speak JSON
+  --stats                     how long the change took, and what the rules before judged
 
   --control PATH              speak with the box whose control socket is PATH
 
