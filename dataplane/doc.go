@@ -66,7 +66,8 @@
 // has collected by then. Bridge
 // tables see what crosses a wire, not what the box itself answers; IP's chains see packets
 // there behind two VLAN tags too, which Linux shows them behind one at most. At most waitHops next hops are waited for at once, with waitFrames
-// packets each; datagrams in fragments do not wait.
+// packets each; datagrams in fragments do not wait. No ICMP redirects are sent, as with
+// send_redirects of 0, and source routes are not followed.
 //
 // Files in reading order: config.go, box.go, worker.go, burst.go, below.go, hooks.go,
 // plan.go, changed.go, nat.go, natport.go, helper.go, options.go, answer.go, send.go, limiter.go,

@@ -179,7 +179,7 @@ func (d dice) packet(n int, kind string, six bool) string {
 		text += d.one(" frag=64", " frag=64 order=1.0", " frag=400 order=0")
 	}
 	if d.chance(25) {
-		text += d.one(" ttl=1", " ttl=2", " ttl=0", " tos=4", " df", " ipsum=bad", " ipopt", " dst=box", " dst=box", " src=9", " ipid=7")
+		text += d.one(" ttl=1", " ttl=2", " ttl=0", " tos=4", " df", " ipsum=bad", " ipopt", " ipoptions="+ipOptions[d.IntN(len(ipOptions))].text, " dst=box", " dst=box", " src=9", " ipid=7")
 	}
 	if six && d.chance(20) && !strings.Contains(text, "cut ") && !strings.Contains(text, "len=13") {
 		text += d.one(" ext=hop", " ext=dst", " ext=hop,dst", " ext=route", " ext=auth", " ext=dst,hop")
