@@ -55,7 +55,7 @@ func (w *worker) complain(t *tables, p *packet.Packet, kind icmpKind, info uint3
 }
 
 func (w *worker) icmpError(t *tables, p *packet.Packet, typ, code uint8, info uint32) {
-	if p.InPort == packet.NoPort || !p.ShouldAnswer() {
+	if p.InPort == packet.NoPort || !p.ShouldAnswer() && !w.asksForError(p, typ, code, info) {
 		return
 	}
 	limited := p.Family == flowtable.FamilyIPv4 || typ != 2 // Linux never limits packet too big
@@ -78,6 +78,14 @@ func (w *worker) icmpError(t *tables, p *packet.Packet, typ, code uint8, info ui
 	}
 	n := packet.BuildICMPError(a.Data, p, typ, code, info, &src, options)
 	w.sendAnswer(t, p, a, n)
+}
+
+// asksForError says whether an error about p is sent whomever p was sent to: an unknown
+// option of IPv6 can demand that (icmp6_send, opt_unrec).
+func (w *worker) asksForError(p *packet.Packet, typ, code uint8, info uint32) bool {
+	const unknown, action, always = 2, 0xc0, 0x80
+	return p.Family == flowtable.FamilyIPv6 && typ == icmpv6ParameterProblem && code == unknown &&
+		p.Data[uint32(p.L3)+info]&action == always && p.ShouldAnswerTooBig()
 }
 
 // answerSource is the address that an ICMP error about p comes from: p's own

@@ -38,7 +38,7 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 		if t.below != nil && !w.receive(t, p, i) {
 			// a chain has made an end of it
 		} else if d := w.drops[i]; d != packet.DropNone {
-			w.drop(p, d)
+			w.unsound(t, p, d, w.kinds[i])
 		} else {
 			p.Hint = w.hints[i]
 			w.packet(t, p, w.kinds[i])
@@ -52,6 +52,17 @@ func (w *worker) burst(t *tables, pkts []packet.Packet) {
 	}
 	w.at = len(w.pkts)
 	w.stages.Lap(stageWalk)
+}
+
+// unsound drops what Parse has refused, and answers one for an option of IPv6 that wants it:
+// before any chain of IP sees it, as Linux does.
+func (w *worker) unsound(t *tables, p *packet.Packet, d packet.Drop, came parcelKind) {
+	if d == packet.DropIPv6Extension && came&fromHost == 0 && !w.wire && w.ours(p) && (p.VLANs == 0 || w.untag(p)) {
+		if code, pointer, ok := p.HopProblem(); ok {
+			w.icmpError(t, p, icmpv6ParameterProblem, code, pointer)
+		}
+	}
+	w.drop(p, d)
 }
 
 // packet decides whose packet it is, then takes it to completion.

@@ -8,7 +8,10 @@ import (
 	"github.com/sluice-net/sluice/flowtable"
 )
 
-const icmpParameterProblem = 12
+const (
+	icmpParameterProblem   = 12
+	icmpv6ParameterProblem = 4
+)
 
 // readOptions reads the IPv4 options of p, which the kernel does between
 // prerouting and routing. Malformed ones are answered; a source route is not, since

@@ -13,8 +13,8 @@ import (
 // no single sender. Directed broadcasts are for the caller to see by its routes.
 func (p *Packet) ShouldAnswer() bool { return p.answerable(false) }
 
-// ShouldAnswerTooBig is ShouldAnswer for "packet too big", which IPv6 sends
-// about multicast as well.
+// ShouldAnswerTooBig is ShouldAnswer for "packet too big" and for options that demand an
+// answer, which IPv6 sends about multicast as well.
 func (p *Packet) ShouldAnswerTooBig() bool { return p.answerable(true) }
 
 // ShouldReject says whether a reject rule may answer p: as ShouldAnswer, and

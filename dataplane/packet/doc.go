@@ -26,7 +26,7 @@
 // headers, datagrams of 64 KiB, no jumbograms. Transport checksums are
 // verified on request (ChecksumOK), not by Parse.
 //
-// Files in reading order: drop.go, packet.go, parse.go, parse6.go,
+// Files in reading order: drop.go, packet.go, parse.go, parse6.go, hops.go,
 // transport.go, icmp.go, checksum.go, rewrite.go, inner.go, payload.go, synproxy.go, store.go,
 // answer.go, options.go, build.go, sketch.go.
 package packet

@@ -24,6 +24,11 @@ func exercise(tb testing.TB, tab *flowtable.Table, b []byte) {
 	if drop >= DropCount {
 		tb.Fatalf("drop %d", drop)
 	}
+	if drop == DropIPv6Extension {
+		if _, at, ok := p.HopProblem(); ok && (int(at) < ip6Len+2 || int(p.L3)+int(at) >= int(p.End)) {
+			tb.Fatalf("a problem at %d", at)
+		}
+	}
 	if drop != DropNone || p.Family == flowtable.FamilyNone {
 		if p.Kind != flowtable.KindInvalid || p.Ct != nil || p.VLANs > 2 {
 			tb.Fatalf("%v: %+v", drop, p)

@@ -131,3 +131,39 @@ func throughOptions(tb testing.TB, p *Packet) {
 		copy(p.Data, was)
 	}
 }
+
+// TestHopProblem: which hop-by-hop options are answered, and where the answer points.
+func TestHopProblem(t *testing.T) {
+	tab := newTable(t)
+	rows := []struct {
+		name, dst, options string
+		code               uint8
+		pointer            uint32
+		answered           bool
+	}{
+		{"may be skipped", b6, "\x1e\x04\x00\x00\x00\x00", 0, 0, false},
+		{"to be dropped", b6, "\x5e\x04\x00\x00\x00\x00", 0, 0, false},
+		{"to be answered", b6, "\x9e\x04\x00\x00\x00\x00", 2, 42, true},
+		{"to be answered, second", b6, "\x1e\x00\x9e\x02\x00\x00", 2, 44, true},
+		{"to be answered, of multicast too", "ff05::7", "\x9e\x04\x00\x00\x00\x00", 2, 42, true},
+		{"to be answered but for multicast", b6, "\xde\x04\x00\x00\x00\x00", 2, 42, true},
+		{"but for multicast", "ff05::7", "\xde\x04\x00\x00\x00\x00", 0, 0, false},
+		{"a jumbogram that says its length twice", b6, "\xc2\x04\x00\x01\x00\x00", 0, 42, true},
+		{"a jumbogram that is none", b6, "\xc2\x04\x00\x00\xff\xff", 0, 44, true},
+		{"a jumbo length of three bytes", b6, "\xc2\x03\x00\x01\x00\x00", 0, 0, false},
+		{"beyond the header", b6, "\x9e\x09\x00\x00\x00\x00", 0, 0, false},
+	}
+	for _, r := range rows {
+		p := &Packet{Data: Build(Ether{}, IPv6{Src: a6, Dst: r.dst}, Ext{Kind: HopByHop, Body: r.options}, UDP{})}
+		if d := Parse(p, tab); (d != DropNone) != (r.name != "may be skipped") {
+			t.Errorf("%s: parsed with %v", r.name, d)
+		}
+		code, pointer, ok := p.HopProblem()
+		if code != r.code || pointer != r.pointer || ok != r.answered {
+			t.Errorf("%s: code %d, pointer %d, answered %t", r.name, code, pointer, ok)
+		}
+		if ok && (p.Family != flowtable.FamilyIPv6 || p.End != uint32(len(p.Data)) || p.Proto != flowtable.ProtoUDP) {
+			t.Errorf("%s: family %d, end %d, protocol %d", r.name, p.Family, p.End, p.Proto)
+		}
+	}
+}

@@ -21,11 +21,6 @@ const (
 	// limit here but the packet's end; only datagrams that came in fragments, of
 	// almost nothing but extension headers, come near.
 	maxExtBytes = 0xf000
-
-	// Limits of the kernel's hop-by-hop walk (ip6_parse_tlv,
-	// net.ipv6.max_hbh_opts_number).
-	maxHopOptions = 8
-	maxHopPad     = 7
 )
 
 // walkEnd says how the walk over extension headers ended.
@@ -134,8 +129,10 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 	b = b[:total]
 	c := chain{off: ip6Len, next: h[6]}
 	if c.next != protoTCP && c.next != protoUDP {
-		if c.next == extHopByHop && !soundHopOptions(b) {
-			return DropIPv6Extension
+		if c.next == extHopByHop {
+			if sound, _, _ := readHops(b); !sound {
+				return DropIPv6Extension
+			}
 		}
 		c = walkIPv6(b, false)
 		if c.end == walkRefuse {
@@ -263,61 +260,4 @@ func wireAddresses(h []byte) bool {
 		return false
 	}
 	return dst != 0 || dstLow != 1
-}
-
-// soundHopOptions walks the hop-by-hop header right behind the fixed header of
-// b as ipv6_parse_hopopts does: padding at most 7 bytes and zero, at most 8
-// other options, unknown ones only if they say "skip me". A jumbo length is
-// always refused, since no frame here is that long.
-func soundHopOptions(b []byte) bool {
-	if len(b) < ip6Len+8 {
-		return false
-	}
-	size := (int(b[ip6Len+1]) + 1) * 8
-	if len(b) < ip6Len+size {
-		return false
-	}
-	o := b[ip6Len+2 : ip6Len+size]
-	pad, options := 0, 0
-	for len(o) > 0 {
-		if o[0] == 0 { // Pad1
-			if pad++; pad > maxHopPad {
-				return false
-			}
-			o = o[1:]
-			continue
-		}
-		if len(o) < 2 || len(o) < 2+int(o[1]) {
-			return false
-		}
-		n := 2 + int(o[1])
-		if o[0] == 1 { // PadN
-			if pad += n; pad > maxHopPad {
-				return false
-			}
-			for _, x := range o[2:n] {
-				if x != 0 {
-					return false
-				}
-			}
-			o = o[n:]
-			continue
-		}
-		pad = 0
-		if options++; options > maxHopOptions {
-			return false
-		}
-		switch {
-		case o[0] == 5: // router alert
-			if o[1] != 2 {
-				return false
-			}
-		case o[0] == 0xc2: // jumbo payload
-			return false
-		case o[0]&0xc0 != 0: // unknown, and wants to be dropped
-			return false
-		}
-		o = o[n:]
-	}
-	return true
 }

@@ -1,6 +1,9 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // optionRules ask for everything that rules can ask of IPv4 options, before the box
 // has read them and behind.
@@ -59,6 +62,37 @@ func routersOptions() []*Script {
 		rows = append(rows, row{o.name, strings.ReplaceAll("rules ip-options; flow 1 dport=99; flow 2 dport=98; flow 3 sport=7; > udp OPT; < udp OPT; > udp ttl=1 OPT; > udp f=1 OPT; > udp f=2 OPT; > S f=3 OPT; "+
 			"> udp len=1430 df OPT; > udp len=600 frag=200 OPT; > udp dst=box OPT; > icmp 8/0 OPT; > udp OPT", " OPT", with)})
 		rows = append(rows, row{o.name + ", translated", strings.ReplaceAll("rules masquerade; > udp OPT; < udp OPT; < udp ttl=1 OPT; < err 3/3; > S OPT; < SA OPT; > A OPT", " OPT", with)})
+	}
+	return append(scripts(rows), hopByHop()...)
+}
+
+// hopOptions are what stands in hop-by-hop headers, in hexadecimal digits.
+var hopOptions = []row{
+	{"pads", "000000000000"}, {"a pad of 4", "010400000000"}, {"a pad with a value", "010400000100"}, {"pads of 8", "0000000000000000010400000000"}, {"a pad of 8", "0106000000000000010400000000"},
+	{"skip", "1e0400000000"}, {"drop", "5e0400000000"}, {"answer", "9e0400000000"}, {"answer one", "de0400000000"}, {"answer behind others", "1e01001e0100000000009e02ffff"},
+	{"jumbo", "c20400010000"}, {"small jumbo", "c20400000010"}, {"jumbo askew", "010000c20400010000000000"}, {"jumbo of 3 bytes", "c203000100000000"},
+	{"alert", "050200000100"}, {"alert of 4 bytes", "050400000000"}, {"too long", "1e0900000000"}, {"no length", "01030000001e"},
+	{"trace", "00003102000000000000000000"}, {"trace askew", "310200000000"}, {"label", "0708000000010000000000000000"}, {"home", "c90400000000"}, {"eight", "1e001e001e001e001e001e001e001e000000000000"}, {"nine", "1e001e001e001e001e001e001e001e001e0000000000"},
+}
+
+// hopByHop are packets with hop-by-hop options through a router, in front of UDP, of an
+// ICMP error and of nothing.
+func hopByHop() []*Script {
+	var rows []row
+	for _, o := range hopOptions {
+		size := (len(o.text)/2 + 2 + 7) &^ 7
+		body := fmt.Sprintf("%02x%s%s", size/8-1, o.text, strings.Repeat("00", size-2-len(o.text)/2))
+		text := "v6; rules observe"
+		for _, behind := range []string{"11" + body + "9c40005000080000", "3a" + body + "0100000000000000", "3a" + body + "8000000000010001", "3b" + body, "fd" + body + "aabb", "00" + body + body} {
+			data := ""
+			for i := 0; i < len(behind); i += 2 {
+				data += "%" + behind[i:i+2]
+			}
+			for _, with := range []string{"", " ttl=1", " dst=box"} {
+				text += "; > proto 0 data=" + data + with
+			}
+		}
+		rows = append(rows, row{"hop by hop: " + o.name, text})
 	}
 	return scripts(rows)
 }
