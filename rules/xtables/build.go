@@ -61,8 +61,9 @@ func findTable(tree *nft.Ruleset, f nft.Family, name string) *nft.Table {
 	return nil
 }
 
+// counterOf finds the rule's own counter, which stands behind what Where says.
 func counterOf(r *nft.Rule) *nft.Counter {
-	for _, st := range r.Stmts {
+	for _, st := range slices.Backward(r.Stmts) {
 		if c, ok := st.(*nft.Counter); ok {
 			return c
 		}
@@ -142,6 +143,8 @@ func (b *builder) arrange() error {
 	for _, c := range given {
 		at := slices.IndexFunc(b.chains, func(have Chain) bool { return have.Name == c.Name })
 		switch {
+		case c.Name == "" || len(c.Name) > maxChainName:
+			return fmt.Errorf("chain %s: a name of 1 to %d bytes is needed: %w", c.Name, maxChainName, ErrInvalid)
 		case at >= len(b.t.TableSpec.Chains):
 			return fmt.Errorf("chain %s: %w", c.Name, ErrExists)
 		case at >= 0:
@@ -161,15 +164,17 @@ func (b *builder) reach() ([]Hooks, error) {
 		return slices.IndexFunc(b.chains, func(c Chain) bool { return c.Name == name })
 	}
 	reach := make([]Hooks, len(b.chains))
+	seen := make([]bool, len(b.chains))
 	open := make([]bool, len(b.chains))
 	var visit func(i int, from Hooks) error
 	visit = func(i int, from Hooks) error {
 		if open[i] {
 			return fmt.Errorf("chain %s calls itself: %w", b.chains[i].Name, ErrLoop)
 		}
-		if from != 0 && reach[i]&from == from {
+		if seen[i] && reach[i]&from == from {
 			return nil
 		}
+		seen[i] = true
 		reach[i] |= from
 		open[i] = true
 		defer func() { open[i] = false }()

@@ -51,7 +51,10 @@
 //
 // # Limits
 //
-// Names of 29 bytes for extensions and 32 for tables, 28 for chains. IPv4 and IPv6.
+// Names of 29 bytes for extensions and 32 for tables, 28 for chains, of letters and
+// digits as nft takes them. Chains go 16 deep, the built-in one counted. A packet
+// that is to go through one built-in chain more than 16 times again is dropped. 1,024
+// entries at a hook. IPv4 and IPv6.
 //
 // Files in reading order: errors.go, registry.go, table.go, build.go, hook.go.
 package xtables

@@ -12,6 +12,9 @@ import (
 // maxName is the longest name of an extension.
 const maxName = 29
 
+// maxChainName is the longest name of a chain.
+const maxChainName = 28
+
 // Hooks is a set of hooks, bit nft.HookPrerouting and so on.
 type Hooks uint8
 

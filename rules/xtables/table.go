@@ -180,6 +180,9 @@ func (t *Table) Replace(was Info, chains []Chain) (old [][]Counters, err error) 
 	if was != t.info {
 		return nil, fmt.Errorf("table %s has %d rules and generation %d, not %d and %d: %w", t.Name, t.info.Rules, t.info.Generation, was.Rules, was.Generation, ErrAgain)
 	}
+	if chains == nil {
+		chains = []Chain{} // put would take the table away
+	}
 	if old, err = t.put(chains); err != nil {
 		return nil, fmt.Errorf("table %s: %w", t.Name, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -93,6 +94,7 @@ func TestTablesAreReplacedWhole(t *testing.T) {
 		{"wrong protocol", table.Info(), []xtables.Chain{{Name: "FORWARD", Rules: []xtables.Rule{{Proto: 6, Matches: use(3)}}}}, xtables.ErrInvalid},
 		{"arguments", table.Info(), []xtables.Chain{{Name: "FORWARD", Rules: []xtables.Rule{{Proto: 17, Matches: use(99)}}}}, xtables.ErrInvalid},
 		{"text", table.Info(), []xtables.Chain{{Name: "FORWARD", Rules: []xtables.Rule{{Where: "ip saddr"}}}}, xtables.ErrInvalid},
+		{"name of a chain", table.Info(), []xtables.Chain{{Name: strings.Repeat("x", 29)}}, xtables.ErrInvalid},
 		{"no chain", table.Info(), []xtables.Chain{{Name: "FORWARD", Rules: []xtables.Rule{{Jump: "nowhere"}}}}, xtables.ErrNoEntry},
 		{"loop", table.Info(), []xtables.Chain{{Name: "a", Rules: []xtables.Rule{{Jump: "b"}}}, {Name: "b", Rules: []xtables.Rule{{Jump: "a"}}}}, xtables.ErrLoop},
 	} {
@@ -114,6 +116,23 @@ func TestTablesAreReplacedWhole(t *testing.T) {
 	}
 	if w.through(35) {
 		t.Error("the policy lets pass")
+	}
+	// Chains that nothing leads to, each naming the next one twice: 2^60 ways through them.
+	maze := []xtables.Chain{{Name: "FORWARD", Rules: []xtables.Rule{{Where: "counter", Packets: 7, Verdict: rules.ActAccept}}}}
+	for i := range 60 {
+		next := fmt.Sprint("maze", i+1)
+		maze = append(maze, xtables.Chain{Name: fmt.Sprint("maze", i), Rules: []xtables.Rule{{Jump: next}, {Jump: next}}})
+	}
+	_, err = table.Replace(table.Info(), append(maze, xtables.Chain{Name: "maze60"}))
+	w.must(err)
+	w.through(35)
+	old, err = table.Replace(table.Info(), nil)
+	w.must(err)
+	if got, want := fmt.Sprint(old[0]), "[{8 46}]"; got != want {
+		t.Errorf("the rule's own counter is %s, want %s", got, want)
+	}
+	if got := table.Chains(); len(got) != 1 || got[0].Name != "FORWARD" || !w.through(35) {
+		t.Errorf("replaced by nothing it has %v", got)
 	}
 	_, err = table.Unregister()
 	w.must(err)
