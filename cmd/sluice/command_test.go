@@ -227,3 +227,33 @@ func TestFormatWritesBack(t *testing.T) {
 		t.Errorf("files left behind: %v", entries)
 	}
 }
+
+// TestRestoreOptions: the options of iptables-restore and -save are the tool's, and so
+// are the statuses with which they end.
+func TestRestoreOptions(t *testing.T) {
+	const good, unknown = "*filter\n-A FORWARD -p udp -j ACCEPT\nCOMMIT\n", "*filter\n-A FORWARD -m nosuch\nCOMMIT\n"
+	for _, row := range []struct {
+		stdin  string
+		args   []string
+		status int
+		errs   string
+	}{
+		{good, []string{"iptables-restore", "--test", "-w", "5", "-W", "100000", "--noflush", "--counters"}, 0, ""},
+		{good, []string{"ip6tables-restore", "-tnw"}, 0, ""},
+		{good, []string{"iptables-restore", "--tes", "-T", "nat", "-"}, 0, ""},
+		{unknown, []string{"iptables-restore", "-t"}, 2, "line 2 failed: Couldn't load match"},
+		{"*filter\n", []string{"iptables-restore", "-t"}, 1, "COMMIT expected at line 2"},
+		{"*filter\n-A INPUT -j MASQUERADE\nCOMMIT\n", []string{"iptables-restore", "-t"}, 4, "only in table nat"},
+		{"*filter\n-D INPUT -j ACCEPT\nCOMMIT\n", []string{"iptables-restore", "-t"}, 1, "Bad rule"},
+		{good, []string{"iptables-restore", "--nosuch"}, 1, "unrecognized option '--nosuch'"},
+		{good, []string{"iptables-restore", "a", "b"}, 1, "Unknown arguments"},
+		{"", []string{"iptables-save", "-t", "nosuch"}, 1, "Table `nosuch' does not exist"},
+		{"", []string{"iptables-save", "-t"}, 1, "option needs a value"},
+		{"", []string{"ip6tables-save", "-V"}, 0, ""},
+	} {
+		status, _, errs := sluice(t, row.stdin, row.args...)
+		if status != row.status || !strings.Contains(errs, row.errs) || row.errs == "" && errs != "" {
+			t.Errorf("%v: status %d, %s; want %d, %s", row.args, status, errs, row.status, row.errs)
+		}
+	}
+}

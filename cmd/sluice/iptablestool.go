@@ -35,8 +35,7 @@ box (- is standard input). Names of hosts are not looked up, in neither directio
 				case "-h", "--help":
 					return cmd.Help()
 				case "-V", "--version":
-					_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s v%s (sluice %s)\n", tool, iptables.Version, version)
-					return failed(err)
+					return printToolVersion(cmd, tool)
 				}
 			}
 			return runIptables(cmd, c, own)

@@ -181,9 +181,24 @@ func (x *Instance) complete(r *Rule) error {
 
 // allowed judges where the rule stands: as a kernel's module would.
 func (x *Instance) allowed(r *Rule, table string, hooks uint8) error {
+	err := x.misplaced(r, table, hooks)
+	if e, ok := err.(*Error); ok && e.Status == 0 && e.Tool == "" {
+		e.Status = byKernel
+	}
+	return err
+}
+
+// byKernel is the tool's exit status for what the kernel refuses.
+const byKernel = 4
+
+func (x *Instance) misplaced(r *Rule, table string, hooks uint8) error {
 	e := x.ext
 	if e.proto != nil && !r.proto(e.proto...) {
-		return errorf(x.Pos, "%s: needs -p of a protocol it is made for", e.name)
+		err := &Error{Pos: x.Pos, Msg: e.name + ": needs -p of a protocol it is made for"}
+		if slices.Contains([]string{"tcp", "udp", "multiport"}, e.name) {
+			err.Status = 2 // the tool asks for it before the kernel does
+		}
+		return err
 	}
 	if e.tables != "" {
 		if !slices.Contains(strings.Fields(e.tables), table) {

@@ -98,7 +98,7 @@ func lowerCT(l *lower, x *Instance) error {
 	case reply && !orig:
 		t.dir, word = flowtable.ZoneReply, "ct reply"
 	}
-	if l.several || t.fromMark {
+	if l.several || t.fromMark || t.events&flowtable.EventMask(eventHelper) != 0 {
 		l.extend(x, true, t)
 	} else {
 		if t.events != 0 {

@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/sluice-net/sluice/rules/nft"
@@ -36,11 +37,11 @@ func init() {
 			if x.opt("quota").neg {
 				over = "over "
 			}
-			l.add("quota %s%d bytes", over, x.opt("quota").n[0])
+			l.add("quota %s%d bytes", over, min(x.opt("quota").n[0], math.MaxInt64)) // no box lives to count more
 			return nil
 		},
 		"statistic": lowerStatistic, "conntrack": lowerConntrack, "state": lowerState, "rpfilter": lowerRPFilter, "helper": lowerHelper,
-		"policy": lowerPolicy, "set": lowerSet, "physdev": lowerPhysdev, "geoip": lowerGeoIP,
+		"policy": lowerPolicy, "set": lowerSet, "devgroup": lowerDevgroup, "physdev": lowerPhysdev, "geoip": lowerGeoIP,
 		"string": lowerString, "u32": lowerU32, "time": lowerTime, "recent": lowerRecent,
 
 		"MARK": lowerMARK, "CONNMARK": lowerCONNMARK, "CT": lowerCT, "NOTRACK": lowerNOTRACK,
@@ -56,7 +57,8 @@ func init() {
 		"NETMAP": lowerNETMAP, "TTL": lowerHops, "HL": lowerHops, "DSCP": lowerDSCPTarget, "TOS": lowerTOSTarget, "ECN": lowerECNTarget,
 		"TCPMSS": lowerTCPMSS, "TCPOPTSTRIP": lowerStrip, "CLASSIFY": lowerClassify, "TEE": lowerTEE, "SYNPROXY": lowerSYNPROXY,
 		"TRACE":    lowerTRACE,
-		"CHECKSUM": func(*lower, *Instance) error { return nil }, // the box leaves no checksum to hardware
+		"AUDIT":    func(l *lower, _ *Instance) error { l.add("log level audit"); return nil }, // its record does not name the type
+		"CHECKSUM": func(*lower, *Instance) error { return nil },                               // the box leaves no checksum to hardware
 		"SET":      lowerSET,
 	}
 }
@@ -196,10 +198,9 @@ func lowerSPI(l *lower, x *Instance) error {
 		l.between("ah spi", x.ranged("ahspi", max32), max32)
 		if x.family == IPv6 {
 			if v := x.opt("ahlen"); v.set {
-				if v.n[0]%4 != 0 || v.n[0] < 8 || v.n[0] > 1028 {
-					return l.refuse(x, "no header has a length of %d", v.n[0])
+				if v.n[0] > 0 { // 0 asks nothing
+					l.headerLength("ah", v, 4, 2)
 				}
-				l.add("ah hdrlength %s%d", op(v.neg), v.n[0]/4-2)
 			}
 			if x.has("ahres") {
 				l.add("ah reserved 0")
@@ -303,10 +304,19 @@ func lowerIPRange(l *lower, x *Instance) error {
 	return nil
 }
 
-func lowerFrag(l *lower, x *Instance) error {
-	if x.has("fraglen") {
-		return l.refuse(x, "the length of a fragment header is always the same")
+// headerLength compares the length in bytes of an extension header whose field
+// counts units, without the first so many.
+func (l *lower) headerLength(header string, v *value, unit, first uint64) {
+	switch field := v.n[0]/unit - first; {
+	case v.n[0]%unit == 0 && v.n[0] >= first*unit && field <= max8:
+		l.add("%s hdrlength %s%d", header, op(v.neg), field)
+	case !v.neg: // no header is of that length
+		l.never()
 	}
+}
+
+// lowerFrag says nothing of --fraglen, which the kernel does not look at.
+func lowerFrag(l *lower, x *Instance) error {
 	l.between("frag id", x.ranged("fragid", max32), max32)
 	if x.has("fragres") {
 		l.add("frag reserved 0 frag reserved2 0")
@@ -330,10 +340,7 @@ func lowerHeader(l *lower, x *Instance) error {
 	}
 	l.add("exthdr %s exists", name)
 	if v := x.opt(name + "-len"); v.set {
-		if v.n[0]%8 != 0 || v.n[0] < 8 || v.n[0] > 2048 {
-			return l.refuse(x, "no header has a length of %d", v.n[0])
-		}
-		l.add("%s hdrlength %s%d", name, op(v.neg), v.n[0]/8-1)
+		l.headerLength(name, v, 8, 1)
 	}
 	return nil
 }
@@ -343,19 +350,20 @@ func lowerRT(l *lower, x *Instance) error {
 		return l.refuse(x, "addresses of routing headers are not read")
 	}
 	l.add("exthdr rt exists")
-	if v := x.opt("rt-type"); v.set {
+	if v := x.opt("rt-type"); v.set && v.n[0] <= max8 {
 		l.add("rt type %s%d", op(v.neg), v.n[0])
+	} else if v.set && !v.neg { // the field has a byte
+		l.never()
 	}
-	if v := x.opt("rt-segsleft"); v.set {
+	if v := x.opt("rt-segsleft"); v.set && (v.n[0] <= max8 || v.n[0] > v.n[1]) {
 		v := *v
 		v.n[1] = min(v.n[1], max8)
 		l.between("rt seg-left", &v, max8)
+	} else if v.set && !v.neg {
+		l.never()
 	}
 	if v := x.opt("rt-len"); v.set {
-		if v.n[0]%8 != 0 || v.n[0] < 8 || v.n[0] > 2048 {
-			return l.refuse(x, "no header has a length of %d", v.n[0])
-		}
-		l.add("rt hdrlength %s%d", op(v.neg), v.n[0]/8-1)
+		l.headerLength("rt", v, 8, 1)
 	}
 	return nil
 }

@@ -359,3 +359,13 @@ func (l *lower) setKey(x *Instance, v *value) (string, error) {
 	}
 	return strings.Join(keys, " . "), nil
 }
+
+func lowerDevgroup(l *lower, x *Instance) error {
+	for _, side := range [2][2]string{{"src-group", "meta iifgroup"}, {"dst-group", "meta oifgroup"}} {
+		if v := *x.opt(side[0]); v.set {
+			v.n[0] &= v.n[1] // other than a mark, both sides are compared under the mask
+			l.masked(side[1], &v, max32)
+		}
+	}
+	return nil
+}

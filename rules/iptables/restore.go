@@ -37,7 +37,7 @@ func Restore(old *Ruleset, family Family, file string, text []byte, opt RestoreO
 		}
 	}
 	if r.table != nil {
-		return nil, errorf(nft.Pos{File: file, Line: r.line + 1, Col: 1}, "COMMIT expected at line %d", r.line+1)
+		return nil, lineError(nft.Pos{File: file, Line: r.line + 1, Col: 1}, "COMMIT expected at line %d", r.line+1)
 	}
 	return rs, nil
 }
@@ -50,6 +50,11 @@ func (rs *Ruleset) Changed(old *Ruleset) (tables []*Table) {
 		}
 	}
 	return tables
+}
+
+// lineError is an error of the lines themselves, which the tool ends with status 1.
+func lineError(pos nft.Pos, format string, args ...any) error {
+	return &Error{Pos: pos, Msg: fmt.Sprintf(format, args...), Status: 1}
 }
 
 // restore is one dump being read.
@@ -70,7 +75,7 @@ func (r *restore) read(line string) error {
 		return nil
 	case strings.TrimRight(line, " \t\r") == "COMMIT":
 		if r.table == nil {
-			return errorf(r.pos(0), "COMMIT without a table")
+			return lineError(r.pos(0), "COMMIT without a table")
 		}
 		if !r.skip {
 			if err := r.table.check(); err != nil {
@@ -86,7 +91,7 @@ func (r *restore) read(line string) error {
 	case line[0] == '*':
 		return r.begin(strings.TrimSpace(line[1:]))
 	case r.table == nil:
-		return errorf(r.pos(0), "a line outside of a table: *TABLE is missing")
+		return lineError(r.pos(0), "a line outside of a table: *TABLE is missing")
 	case r.skip:
 		return nil
 	case line[0] == ':':
@@ -144,7 +149,7 @@ func (r *restore) declare(line string) error {
 		return errorf(name.pos, "Can't set policy `%s' on `%s': Bad built-in chain name", policy.text, name.text)
 	}
 	if policy.text != "ACCEPT" && policy.text != "DROP" {
-		return errorf(policy.pos, "Bad policy name %q", policy.text)
+		return lineError(policy.pos, "Bad policy name %q", policy.text)
 	}
 	c.Pos, c.Policy = name.pos, policy.text
 	if len(words) > 2 {
@@ -228,7 +233,10 @@ func (cmd *command) run(t *Table) error {
 	}
 	index := func(last int) (int, error) {
 		n, ok := number(cmd.arg.text, max32)
-		if !ok || n == 0 || n > uint64(last) {
+		if !ok || n == 0 {
+			return 0, errorf(cmd.arg.pos, "Invalid rule number `%s'", cmd.arg.text)
+		}
+		if n > uint64(last) {
 			what := map[byte]string{'I': "insertion", 'R': "replacement", 'D': "deletion", 'Z': "counter"}[cmd.verb]
 			return 0, toolError(cmd.arg.pos, "Index of "+what+" too big", "bad rule number %q: the chain has %d rules", cmd.arg.text, len(c.Rules))
 		}

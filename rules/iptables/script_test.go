@@ -41,6 +41,37 @@ func loadGiven(tree *nft.Ruleset, family Family, dump string, opt RestoreOptions
 	return fresh, compiled, err
 }
 
+// TestWhatRulesMean: rules whose meaning in nft is not plain from their words.
+func TestWhatRulesMean(t *testing.T) {
+	for _, row := range []struct {
+		family             Family
+		table, chain, rule string
+		want               string
+	}{
+		{IPv4, "filter", "FORWARD", "-j AUDIT --type drop", "log level audit"},
+		{IPv4, "filter", "FORWARD", "-m devgroup --src-group 0x15/0x7 ! --dst-group 3", "iifgroup & 7 == 5 oifgroup != 3"},
+		{IPv4, "filter", "FORWARD", "-m quota --quota 18446744073709551615", "quota 9223372036854775807 bytes"},
+		{IPv6, "filter", "FORWARD", "-m frag --fraglen 5 --fragfirst", "frag id >= 0 frag frag-off 0"},
+		{IPv6, "filter", "FORWARD", "-m ah --ahlen 24", "ah hdrlength 4"},
+		{IPv6, "filter", "FORWARD", "-m ah --ahlen 0", "ah spi >= 0 counter"},
+		{IPv6, "filter", "FORWARD", "-m ah --ahlen 9", "meta length < 1"},
+		{IPv6, "filter", "FORWARD", "-m dst ! --dst-len 9", "exthdr dst exists counter"},
+		{IPv6, "filter", "FORWARD", "-m rt --rt-type 256", "meta length < 1"},
+		{IPv6, "filter", "FORWARD", "-m rt ! --rt-segsleft 256:300 --rt-len 24", "exthdr rt exists rt hdrlength 2"},
+		{IPv4, "raw", "PREROUTING", "-j CT --ctevents new,helper", "xt target"},
+	} {
+		tree, _, err := load(&nft.Ruleset{}, row.family, "*"+row.table+"\n-A "+row.chain+" "+row.rule+"\nCOMMIT\n", RestoreOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", row.rule, err)
+			continue
+		}
+		var text strings.Builder
+		if err := nft.Fprint(&text, tree, nft.PrintOptions{}); err != nil || !strings.Contains(text.String(), row.want) {
+			t.Errorf("%s: is not %q in\n%s (%v)", row.rule, row.want, text.String(), err)
+		}
+	}
+}
+
 // TestEveryRuleLoadsOrSaysWhy: each rule that the language takes is carried by
 // the engine and reads back the same, or is refused with a place and a reason.
 func TestEveryRuleLoadsOrSaysWhy(t *testing.T) {

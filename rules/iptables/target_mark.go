@@ -194,8 +194,11 @@ func saveConnmark(x *Instance, out *printer) {
 	}
 }
 
+// eventHelper has a name that cannot stand in a list of events of nft.
+const eventHelper = 64
+
 var ctEvents = []name{
-	{"new", 1}, {"related", 2}, {"destroy", 4}, {"reply", 8}, {"assured", 16}, {"protoinfo", 32}, {"helper", 64}, {"mark", 128},
+	{"new", 1}, {"related", 2}, {"destroy", 4}, {"reply", 8}, {"assured", 16}, {"protoinfo", 32}, {"helper", eventHelper}, {"mark", 128},
 	{"natseqinfo", 256}, {"secmark", 512},
 }
 

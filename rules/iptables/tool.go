@@ -204,13 +204,28 @@ func (t *Tool) Foreign() error {
 func Complaint(family Family, e *Error) (text string, status int) {
 	switch tool := family.Tool(); {
 	case e.Tool != "":
-		return tool + ": " + e.Tool + ".", 1
+		text = tool + ": " + e.Tool + "."
 	case e.Status != 0:
-		return fmt.Sprintf("%s v%s (sluice): %s", tool, Version, e.Msg), e.Status
+		text = fmt.Sprintf("%s v%s (sluice): %s", tool, Version, e.Msg)
 	default:
-		return fmt.Sprintf("%s v%s (sluice): %s\nTry `%s -h' or '%s --help' for more information.", tool, Version, e.Msg, tool, tool), 2
+		text = fmt.Sprintf("%s v%s (sluice): %s\nTry `%s -h' or '%s --help' for more information.", tool, Version, e.Msg, tool, tool)
 	}
+	return text, e.ExitStatus()
 }
+
+// ExitStatus is the status with which the tool ends.
+func (e *Error) ExitStatus() int {
+	switch {
+	case e.Tool != "":
+		return 1
+	case e.Status != 0:
+		return e.Status
+	}
+	return 2
+}
+
+// IsTable says whether a table of a name may be.
+func IsTable(name string) bool { return kindOf(name) != nil }
 
 // The kernel's answers in the tool's words.
 const (

@@ -28,6 +28,10 @@ const commandLines = `
 -I FORWARD 1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -I FORWARD 3 -j LOG --log-prefix "last: "
 -I FORWARD 9 -j DROP
+-I FORWARD 0 -j DROP
+-D FORWARD 0
+-R FORWARD 0 -j DROP
+-Z FORWARD 0
 -A FORWARD ! -p icmp -g users
 -P FORWARD DROP
 -P users DROP

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -108,7 +109,8 @@ func (c *Client) doWith(ctx context.Context, method, what string, query url.Valu
 	problem := errors.New(strings.TrimSuffix(string(text), "\n"))
 	switch answer.StatusCode {
 	case http.StatusUnprocessableEntity:
-		return nil, &ErrScript{problem}
+		status, _ := strconv.Atoi(answer.Header.Get(statusHeader)) // a box of before says none
+		return nil, &ErrScript{problem, status}
 	case http.StatusNotFound:
 		return nil, fmt.Errorf("the box at %s is of another version than this program: %w", c.path, problem)
 	}

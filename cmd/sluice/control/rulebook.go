@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-net/sluice/dataplane"
 	"github.com/sluice-net/sluice/rules"
+	"github.com/sluice-net/sluice/rules/iptables"
 	"github.com/sluice-net/sluice/rules/nft"
 )
 
@@ -72,13 +73,25 @@ func NewRulebook(box *dataplane.Box) *Rulebook {
 }
 
 // ErrScript marks errors of the text, as opposed to those of the box.
-type ErrScript struct{ err error }
+type ErrScript struct {
+	err    error
+	status int // the tool's exit status, 0: 1
+}
 
 // WrongScript marks an error of the parser or compiler.
-func WrongScript(err error) error { return &ErrScript{err} }
+func WrongScript(err error) error {
+	var wrong *iptables.Error
+	if errors.As(err, &wrong) {
+		return &ErrScript{err, wrong.ExitStatus()}
+	}
+	return &ErrScript{err: err}
+}
 
 // Error is what nft would print.
 func (e *ErrScript) Error() string { return e.err.Error() }
+
+// Status is the exit status with which the tool ends.
+func (e *ErrScript) Status() int { return max(e.status, 1) }
 
 // Unwrap returns the parser's or compiler's error.
 func (e *ErrScript) Unwrap() error { return e.err }
@@ -161,7 +174,7 @@ func (b *Rulebook) run(r *Request) (done Applied, show reply, err error) {
 	if r.Show.JSON && nft.IsJSON(text) {
 		at.file, at.name = "internal", "internal" // as nft calls it
 		if text, err = nft.FromJSON(text); err != nil {
-			return done, show, &ErrScript{err}
+			return done, show, WrongScript(err)
 		}
 	}
 	opt := nft.ParseOptions{Defines: r.Define, Elements: b.elements(), Interface: b.ifindex}
@@ -222,12 +235,12 @@ func (b *Rulebook) publish(rs *rules.Ruleset, out *nft.Outcome, from string) (*d
 // published. An error of the text is an *ErrScript.
 func (b *Rulebook) compile(out *nft.Outcome, err error, text []byte, at origin) (*rules.Ruleset, error) {
 	if err != nil {
-		return nil, &ErrScript{at.of(err)}
+		return nil, WrongScript(at.of(err))
 	}
 	rs, err := b.box.Compile(out.Rules)
 	var wrong *rules.Error
 	if errors.As(err, &wrong) {
-		return nil, &ErrScript{at.of(Explain(err, at.file, text))}
+		return nil, WrongScript(at.of(Explain(err, at.file, text)))
 	}
 	return rs, err
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -143,11 +144,15 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // bodyPatience is how long a client may take for the text of a request.
 const bodyPatience = 30 * time.Second
 
+// statusHeader says how the tool ends whose text was wrong.
+const statusHeader = "Exit-Status"
+
 // answer sends a value as JSON, or an error as text.
 func (s *Server) answer(w http.ResponseWriter, value any, err error) {
 	var wrong *ErrScript
 	switch {
 	case errors.As(err, &wrong):
+		w.Header().Set(statusHeader, strconv.Itoa(wrong.Status()))
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		return
 	case err != nil:

@@ -115,7 +115,7 @@ func (b *Rulebook) Restore(d *Dump) (done Applied, err error) {
 	}
 	var wrong *iptables.Error
 	if errors.As(err, &wrong) {
-		return done, &ErrScript{err}
+		return done, WrongScript(err)
 	}
 	if err != nil {
 		return done, err

@@ -84,7 +84,7 @@ func TestCommandsChangeTables(t *testing.T) {
 		{args: "-nvL FORWARD", out: "Chain FORWARD (policy ACCEPT 2 packets, 92 bytes)\n pkts bytes target     prot opt in     out     source               destination         \n    1    46 ACCEPT     0    --  *      *       10.0.0.0/8           0.0.0.0/0           \n    2    92            17   --  *      *       0.0.0.0/0            0.0.0.0/0            udp dpt:53 recent: SET name: seen side: source mask: 255.255.255.255\n"},
 		{args: "-D FORWARD 1"},
 		{args: "-C FORWARD -s 10.0.0.0/8 -j ACCEPT", errs: "iptables: Bad rule (does a matching rule exist in that chain?).\n", status: 1},
-		{args: "-A FORWARD -m owner --uid-owner 0", errs: "iptables v1.8.9 (sluice): owner: ", status: 2},
+		{args: "-A FORWARD -m owner --uid-owner 0", errs: "iptables v1.8.9 (sluice): owner: ", status: 4},
 		{args: "-vS FORWARD -Z", out: "-P FORWARD ACCEPT -c 2 92\n-A FORWARD -p udp -m udp --dport 53 -m recent --set --name seen --mask 255.255.255.255 --rsource -c 2 92\nZeroing chain `FORWARD'\n"},
 		{args: "-vS FORWARD", out: "-P FORWARD ACCEPT -c 0 0\n-A FORWARD -p udp -m udp --dport 53 -m recent --set --name seen --mask 255.255.255.255 --rsource -c 0 0\n"},
 		{args: "-t nat -S INPUT", out: "-P INPUT ACCEPT\n"},
