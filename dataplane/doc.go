@@ -69,8 +69,8 @@
 // packets each; datagrams in fragments do not wait. No ICMP redirects are sent, as with
 // send_redirects of 0, and source routes are not followed.
 //
-// Files in reading order: config.go, box.go, worker.go, burst.go, below.go, hooks.go,
-// plan.go, changed.go, nat.go, natport.go, helper.go, options.go, answer.go, send.go, limiter.go,
+// Files in reading order: config.go, box.go, ports.go, worker.go, burst.go, below.go, hooks.go,
+// plan.go, blocker.go, changed.go, nat.go, natport.go, helper.go, options.go, answer.go, send.go, limiter.go,
 // syncookie.go, synproxy.go, fragments.go, datagram.go, waiting.go, handover.go,
 // tables.go, publish.go, mailbox.go, walk.go, tool.go, stats.go, profile.go, trace.go, nftrace.go,
 // log.go, logline.go, fault.go, pin_linux.go.

@@ -69,6 +69,7 @@
 //	ports.go         interface names and indices, decided at compile time
 //	operand.go       expressions: where in a packet a value lies
 //	lower.go         rules to steps
+//	lower_match.go   matches: values, intervals and sets to steps
 //	expr.go          expressions that take more than one load
 //	maps.go          data of maps; what NAT statements take from them
 //	objectmap.go     maps to counters, limits and quotas
@@ -95,7 +96,9 @@
 //	gate.go          what it does at a run
 //	trace.go         what it tells of packets that are traced
 //	dyntable.go      the shared memory of a set that changes
-//	dynset.go        what rules do with it, and its elements
+//	dynset.go        what such a set is made of, and its first elements
+//	dyneval.go       what rules do with it
+//	dynlist.go       its elements, listed
 //	noded.go         intervals and maps whose elements end and remember
 //	store.go         the memory of limits and quotas
 //	stateful.go      these themselves
