@@ -454,26 +454,31 @@ func (c *checker) deleteElements(t *Table, s *Set, r *raw) {
 	delete(c.known, s)
 	like := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags, Map: s.Map, named: true}
 	gone := c.elements(like, r, s.keyBits(), nil)
+	out := make(map[int]bool, len(gone)) // elements of the list
 	for _, e := range gone {
 		i := s.index(e)
+		if out[i] {
+			i = -1
+		}
 		there := i >= 0
 		if l := c.live(s); l != nil {
 			there = l.remove(e)
 		}
-		switch {
-		case there:
-		case s.Flags&SetInterval != 0 && len(s.Key) == 1:
-			c.fail(keyOf(e.at), "element does not exist")
-		default:
+		if !there {
+			s.Elements = s.Elements.without(out)
+			if s.Flags&SetInterval != 0 && len(s.Key) == 1 {
+				c.fail(keyOf(e.at), "element does not exist")
+			}
 			c.fail(keyOf(e.at), "Could not process rule: %s", noEntry)
 		}
 		if i >= 0 {
 			if s.Given() && s.Live != nil {
 				s.Live.Gone = append(s.Live.Gone, s.Elements.At(i))
 			}
-			s.Elements = s.Elements.replace(i, i+1, nil)
+			out[i] = true
 		}
 		e.at = nil
 	}
+	s.Elements = s.Elements.without(out)
 	c.did(Change{Verb: "delete", Table: t, Set: s, Elements: gone})
 }

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"sort"
 )
@@ -84,40 +85,86 @@ func (l Elements) search(f func(*Element) bool) int {
 	return int(l.starts[p]) + sort.Search(len(l.pieces[p]), func(i int) bool { return f(l.pieces[p][i]) })
 }
 
+// exchange says what comes in the place of the elements from i up to, but not
+// including, j of a list.
+type exchange struct {
+	i, j   int
+	others []*Element
+}
+
 // replace returns the list with others in the place of the elements from i up to,
 // but not including, j.
 func (l Elements) replace(i, j int, others []*Element) Elements {
-	out := Elements{pieces: make([][]*Element, 0, len(l.pieces)+1), starts: make([]int32, 0, len(l.pieces)+1)}
-	var mixed []*Element // of the pieces that are not taken whole
-	flush := func() {
-		if len(mixed) < 2*pieceSize {
-			out.add(mixed)
-		} else {
-			for part := range slices.Chunk(mixed, pieceSize) {
-				out.add(part)
+	return l.replaceAll([]exchange{{i, j, others}})
+}
+
+// replaceAll returns the list after several exchanges, which do not overlap and are in
+// order. Pieces in which nothing changes are taken over; the row of them is made once.
+func (l Elements) replaceAll(list []exchange) Elements {
+	m := merger{from: l, out: Elements{pieces: make([][]*Element, 0, len(l.pieces)+1), starts: make([]int32, 0, len(l.pieces)+1)}}
+	at := 0
+	for _, x := range list {
+		m.take(at, x.i)
+		m.mixed = append(m.mixed, x.others...)
+		at = x.j
+	}
+	m.take(at, l.n)
+	m.flush()
+	return m.out
+}
+
+// without returns the list without the elements of some numbers.
+func (l Elements) without(numbers map[int]bool) Elements {
+	var list []exchange
+	for _, i := range slices.Sorted(maps.Keys(numbers)) {
+		list = append(list, exchange{i: i, j: i + 1})
+	}
+	return l.replaceAll(list)
+}
+
+// merger puts a list together of another one's elements, taken in order, and new ones.
+type merger struct {
+	from, out Elements
+	n         int        // piece of from that is the next one
+	mixed     []*Element // of pieces that are not taken whole, behind those of out
+}
+
+// take goes on with the elements from i up to, but not including, j.
+func (m *merger) take(i, j int) {
+	for ; m.n < len(m.from.pieces); m.n++ {
+		p, start := m.from.pieces[m.n], int(m.from.starts[m.n])
+		end := start + len(p)
+		switch {
+		case end <= i:
+		case start >= j:
+			return
+		case i <= start && end <= j && (len(m.mixed) == 0 || len(m.mixed) >= pieceSize/2):
+			m.flush()
+			m.out.add(p)
+		default:
+			m.mixed = append(m.mixed, p[max(i-start, 0):min(j-start, len(p))]...)
+			if end > j {
+				return
 			}
 		}
-		mixed = nil
 	}
-	put := false // others have been
-	for n, p := range l.pieces {
-		from, to := int(l.starts[n]), int(l.starts[n])+len(p)
-		if to < i || to == i && n+1 < len(l.pieces) || from > j || from == j && put {
-			flush()
-			out.add(p)
-			continue
+}
+
+// flush makes pieces of what is mixed; few elements go to the piece before them.
+func (m *merger) flush() {
+	if last := len(m.out.pieces) - 1; last >= 0 && len(m.mixed) > 0 && len(m.mixed) < pieceSize/2 {
+		m.mixed = slices.Concat(m.out.pieces[last], m.mixed)
+		m.out.n = int(m.out.starts[last])
+		m.out.pieces, m.out.starts = m.out.pieces[:last], m.out.starts[:last]
+	}
+	if len(m.mixed) < 2*pieceSize {
+		m.out.add(m.mixed)
+	} else {
+		for part := range slices.Chunk(m.mixed, pieceSize) {
+			m.out.add(part)
 		}
-		mixed = append(mixed, p[:max(min(i-from, len(p)), 0)]...)
-		if !put {
-			mixed, put = append(mixed, others...), true
-		}
-		mixed = append(mixed, p[min(max(j-from, 0), len(p)):]...)
 	}
-	if !put {
-		mixed = append(mixed, others...)
-	}
-	flush()
-	return out
+	m.mixed = nil
 }
 
 // Diff compares a list with an older one: the elements that only the older one has,

@@ -6,6 +6,31 @@ import (
 	"testing"
 )
 
+// TestElementsOneByOne: a list that grows or shrinks by one element at a time has no
+// more pieces than it needs.
+func TestElementsOneByOne(t *testing.T) {
+	for name, at := range map[string]func(n int) int{
+		"at the end": func(n int) int { return n }, "at the beginning": func(int) int { return 0 },
+		"at the first border": func(n int) int { return min(n, pieceSize) },
+	} {
+		var l Elements
+		for range 20 * pieceSize {
+			i := at(l.n)
+			l = l.replace(i, i, []*Element{{}})
+		}
+		if len(l.pieces) > 40 {
+			t.Errorf("%s: %d elements in %d pieces", name, l.n, len(l.pieces))
+		}
+		for l.n > 10 {
+			i := at(l.n - 1)
+			l = l.replace(i, i+1, nil)
+		}
+		if len(l.pieces) > 4 {
+			t.Errorf("%s: %d elements are left in %d pieces", name, l.n, len(l.pieces))
+		}
+	}
+}
+
 // TestElements changes lists as slices are changed, and wants the same of both; older
 // lists stay as they are.
 func TestElements(t *testing.T) {
@@ -54,6 +79,31 @@ func TestElements(t *testing.T) {
 				if len(p) == 0 || len(p) >= 2*pieceSize {
 					t.Fatalf("seed %d: a piece of %d", seed, len(p))
 				}
+			}
+		}
+		for step := range 50 {
+			var all []exchange
+			var changed []*Element
+			oldList, old, at := want, have, 0
+			for at < len(want) {
+				i := at + r.IntN(len(want)/(1+step)+2)
+				if i > len(want) {
+					break
+				}
+				x := exchange{i, min(i+r.IntN(3), len(want)), fresh(r.IntN(3))}
+				all = append(all, x)
+				changed = slices.Concat(changed, want[at:x.i], x.others)
+				at = max(x.j, x.i+1)
+				if at > len(want) {
+					at = len(want)
+				} else {
+					changed = append(changed, want[x.j:at]...)
+				}
+			}
+			changed = append(changed, want[at:]...)
+			have = have.replaceAll(all)
+			if want = changed; !slices.Equal(have.List(), want) || have.Len() != len(want) || !slices.Equal(old.List(), oldList) {
+				t.Fatalf("seed %d, size %d, step %d: %d exchanges", seed, size, step, len(all))
 			}
 		}
 		if _, _, ok := have.Diff(ElementsOf(fresh(3)...), 2); ok {

@@ -190,14 +190,7 @@ func (c *checker) settle(s *Set, fresh []*Element) {
 	if few := 10*len(fresh) < s.Elements.Len(); few && order == nil && len(s.Key) > 1 && !slices.ContainsFunc(fresh, func(e *Element) bool { return e.Any }) {
 		c.settleBehind(s, fresh)
 	} else if few && order != nil {
-		for _, e := range fresh {
-			from, to := s.around(e, order)
-			window := make([]*Element, 0, to-from+1)
-			for i := from; i < to; i++ {
-				window = append(window, s.Elements.At(i))
-			}
-			s.Elements = s.Elements.replace(from, to, c.settled(s, append(window, e)))
-		}
+		c.settleAmong(s, fresh, order)
 	} else {
 		s.Elements = ElementsOf(c.settled(s, append(s.Elements.List(), fresh...))...)
 	}
@@ -205,6 +198,31 @@ func (c *checker) settle(s *Set, fresh []*Element) {
 		e.at = nil
 	}
 	c.merged = nil
+}
+
+// settleAmong puts few new elements among those of a set, each with its neighbours and
+// with the new ones that have the same.
+func (c *checker) settleAmong(s *Set, fresh []*Element, order func(a, b *Element) int) {
+	sorted := slices.Clone(fresh)
+	slices.SortStableFunc(sorted, order)
+	var all []exchange
+	for _, e := range sorted {
+		from, to := s.around(e, order)
+		n := len(all) - 1
+		if n < 0 || from > all[n].j {
+			all = append(all, exchange{i: from, j: from})
+			n++
+		}
+		x := &all[n]
+		for ; x.j < to; x.j++ {
+			x.others = append(x.others, s.Elements.At(x.j))
+		}
+		x.others = append(x.others, e)
+	}
+	for i := range all {
+		all[i].others = c.settled(s, all[i].others)
+	}
+	s.Elements = s.Elements.replaceAll(all)
 }
 
 // settleBehind puts few new elements behind those of a set that stay as written.

@@ -41,7 +41,7 @@ func TestSettleFew(t *testing.T) {
 			}
 			accepted := 0
 			for step := range 150 {
-				n := 1 + r.IntN(3)
+				n := 1 + r.IntN([]int{3, 15}[r.IntN(2)])
 				if step == 0 {
 					n = 300
 				}
@@ -54,9 +54,14 @@ func TestSettleFew(t *testing.T) {
 					verb = "add"
 				}
 				if s := rs.Tables[0].Sets[0]; verb == "delete" && s.Elements.Len() > 0 {
-					els = []string{elementText(s, s.Elements.At(r.IntN(s.Elements.Len())), &PrintOptions{})}
+					for i := range els {
+						els[i] = elementText(s, s.Elements.At(r.IntN(s.Elements.Len())), &PrintOptions{})
+					}
 				}
 				var text strings.Builder
+				if verb == "create" || r.IntN(2) == 0 {
+					els = []string{strings.Join(els, ", ")}
+				}
 				for _, e := range els {
 					fmt.Fprintf(&text, "%s element ip t s { %s }\n", verb, e)
 				}
