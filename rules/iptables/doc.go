@@ -30,8 +30,8 @@
 //     table in rules/nft.
 //   - What the tool takes but prints as another rule is refused, or kept as it was
 //     written.
-//   - -L shows extensions that mean nothing here in the words of -S, and -v says
-//     nothing of a rule that is added.
+//   - -L shows programs of -m bpf, and the rate of a hashlimit that is measured over
+//     an interval, in the words of -S; -v says nothing of a rule that is added.
 //   - A packet whose list of -m recent another worker holds for milliseconds, as one
 //     does that loses its CPU just then, is dropped.
 //   - The database of geoip is read whenever its table changes, by the box.
@@ -72,5 +72,5 @@
 //   - script.go: tables into the tree of the rules in force, and out of it
 //   - ipset.go: sets as ipset saves them
 //   - translate.go: one command, or a dump, as commands of nft, for people
-//   - list.go, show.go: -L and -S; tool.go: a command line of the tool
+//   - list.go, show.go, show_rare.go: -L and -S; tool.go: a command line of the tool
 package iptables

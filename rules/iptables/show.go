@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/sluice-net/sluice/rules/nft"
@@ -46,16 +47,16 @@ func init() {
 		}
 	}
 	shown = map[string]func(*shower, *Instance){
-		"tcp": showTCP, "udp": showPorts, "udplite": showPorts, "sctp": showSCTP, "dccp": showPorts, "icmp": showICMP, "icmp6": showICMP, "multiport": showMultiport,
+		"tcp": showTCP, "udp": showPorts, "udplite": showPorts, "sctp": showSCTP, "icmp": showICMP, "icmp6": showICMP, "multiport": showMultiport,
 		"esp": showSPI, "ah": showSPI,
-		"conntrack": strip(""), "state": strip(""), "devgroup": strip(""), "realm": strip(""), "cgroup": strip(""), "set": strip(""),
-		"rpfilter": strip(" rpfilter"), "policy": strip(" policy match"), "connlabel": strip(" connlabel"), "cpu": number(" cpu%s %s", " !", "cpu"), "CONNSECMARK": strip(" CONNSECMARK"),
+		"conntrack": strip(""), "state": strip(""), "set": strip(""),
+		"rpfilter": strip(" rpfilter"), "cpu": number(" cpu%s %s", " !", "cpu"), "CONNSECMARK": strip(" CONNSECMARK"),
 		"mark": number(" mark match%s %s", " !", "mark"), "connmark": number(" connmark match %s %s", "!", "mark"),
 		"length": number(" length %s%s", "!", "length"), "mac": number(" MAC%s %s", " !", "mac-source"),
 		"dscp": number(" DSCP match %s%s", "!", "dscp"), "tos": number(" tos match%s%s", "!", "tos"), "tcpmss": number(" tcpmss match %s%s", "!", "mss"),
 		"u32": number(" u32%s %s", " !", "u32"),
 		"quota": func(s *shower, x *Instance) {
-			fmt.Fprintf(s, " quota:%s %d bytes", sign(x.opt("quota").neg, " !"), x.opt("quota").n[0])
+			fmt.Fprintf(s, " quota: %d bytes", x.opt("quota").n[0]) // the tool says nothing of a !
 		},
 		"pkttype": func(s *shower, x *Instance) {
 			v := x.opt("pkt-type")
@@ -68,7 +69,7 @@ func init() {
 		"ttl":     hops("TTL"), "hl": hops("HL"), "TTL": hops("TTL"), "HL": hops("HL"),
 		"limit": showLimit, "hashlimit": showHashlimit, "connlimit": showConnlimit, "connbytes": showConnbytes, "recent": showRecent,
 		"iprange": showIPRange, "addrtype": showAddrType, "ecn": showECN, "statistic": showStatistic, "string": showString, "time": showTime,
-		"hbh": showLength, "dst": showLength, "rt": showRouting, "frag": showFragment, "mh": strip(" mh"),
+		"hbh": showLength, "dst": showLength, "rt": showRouting, "frag": showFragment,
 		"physdev": func(s *shower, x *Instance) { s.WriteString(" PHYSDEV match" + x.text()) },
 		"geoip":   func(s *shower, x *Instance) { s.WriteString(" -m geoip" + x.text()) },
 		"socket":  func(s *shower, x *Instance) { s.WriteString(" socket" + x.text()) },
@@ -80,7 +81,7 @@ func init() {
 		"REJECT":   strip(""), "LOG": showLOG, "MARK": showMARK, "CONNMARK": showCONNMARK,
 		"SNAT": showNAT, "DNAT": showNAT, "MASQUERADE": showNAT, "REDIRECT": showNAT, "NETMAP": func(s *shower, x *Instance) {
 			v := x.opt("to")
-			fmt.Fprintf(s, " to:%v/%d", v.a[0], max(prefixLen(v.a[1]), 0))
+			fmt.Fprintf(s, " to:%s/%d", addrText(v.a[0]), max(prefixLen(v.a[1]), 0))
 		},
 		"DSCP": number(" DSCP set %s%s", "", "set-dscp"),
 		"TOS": func(s *shower, x *Instance) {
@@ -93,7 +94,7 @@ func init() {
 		},
 		"TCPMSS": func(s *shower, x *Instance) {
 			if v := x.opt("set-mss"); v.set {
-				fmt.Fprintf(s, " TCPMSS set %d ", v.n[0])
+				fmt.Fprintf(s, " TCPMSS set %d", v.n[0])
 			} else {
 				s.WriteString(" TCPMSS clamp to PMTU")
 			}
@@ -104,6 +105,7 @@ func init() {
 			}
 		},
 	}
+	maps.Copy(shown, rare())
 }
 
 // show writes an extension.
@@ -267,7 +269,7 @@ func showSPI(s *shower, x *Instance) {
 	default:
 		fmt.Fprintf(s, " spis:%s%d:%d", sign(v.neg, "!"), v.n[0], v.n[1])
 	}
-	if l := x.find("ahlen"); l != nil && l.set {
+	if l := x.find("ahlen"); l != nil && l.set && (l.n[0] != 0 || l.neg) {
 		fmt.Fprintf(s, "length:%s%d", sign(l.neg, "!"), l.n[0])
 	}
 	if r := x.find("ahres"); r != nil && r.set {
@@ -305,8 +307,14 @@ func showRouting(s *shower, x *Instance) {
 }
 
 func showFragment(s *shower, x *Instance) {
-	text := x.colons("fragid", x.opt("fragid").several("id"), "fraglen", "length")
-	s.WriteString(" frag" + strings.NewReplacer(" --fragres", " reserved", " --frag", " ").Replace(text))
+	s.WriteString(" frag ")
+	s.span("id", x.opt("fragid"), max32)
+	if v := x.opt("fraglen"); v.set {
+		fmt.Fprintf(s, " length:%s%d", sign(v.neg, "!"), v.n[0])
+	}
+	for _, o := range [...][2]string{{"fragres", "reserved"}, {"fragfirst", "first"}, {"fragmore", "more"}, {"fraglast", "last"}} {
+		s.WriteString(sign(x.has(o[0]), " "+o[1]))
+	}
 }
 
 func showLimit(s *shower, x *Instance) {
@@ -317,7 +325,7 @@ func showLimit(s *shower, x *Instance) {
 func showHashlimit(s *shower, x *Instance) {
 	words := strings.Fields(x.words("hashlimit-"))
 	s.WriteString(" limit:")
-	for i := 0; i+1 < len(words); i++ {
+	for i := 0; i < len(words); i++ {
 		switch words[i] {
 		case "upto":
 			s.WriteString(" up to")
@@ -502,7 +510,7 @@ func showCONNMARK(s *shower, x *Instance) {
 		}
 	}
 	for _, name := range []string{"left-shift-mark", "right-shift-mark"} {
-		if v := x.opt(name); v.set {
+		if v := x.opt(name); v.n[0] != 0 {
 			s.WriteString(" " + name + " " + decimal(v.n[0]))
 		}
 	}

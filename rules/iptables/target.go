@@ -87,7 +87,7 @@ func init() {
 	}, hops("TTL", "ttl", IPv4), hops("HL", "hl", IPv6), extension{
 		name: "TCPMSS", family: both, proto: []uint8{6}, one: "set-mss clamp-mss-to-pmtu",
 		opts: []option{
-			{name: "set-mss", kind: kDec, max: 65515}, {name: "clamp-mss-to-pmtu", kind: kFlag, not: "set-mss"},
+			{name: "set-mss", kind: kDec, max: 65515, parse: parseMSS}, {name: "clamp-mss-to-pmtu", kind: kFlag, not: "set-mss"},
 		},
 		place: placeTCPMSS,
 	}, extension{
@@ -253,6 +253,15 @@ func (x *Instance) xtos() (v, mask uint64) {
 		return x.opt("or-tos").n[0], x.opt("or-tos").n[0]
 	}
 	return x.opt("xor-tos").n[0], 0
+}
+
+// parseMSS reads a segment size that fits in a datagram with both headers.
+func parseMSS(x *Instance, r *Rule, v *value, s []word) error {
+	headers := uint64(20)
+	if x.family == IPv6 {
+		headers = 40
+	}
+	return (&option{name: "set-mss", kind: kDec, max: max16 - headers}).value(x, r, v, s[0])
 }
 
 func placeTCPMSS(x *Instance, r *Rule, hooks uint8) error {
