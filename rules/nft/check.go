@@ -156,9 +156,6 @@ func (p *parser) define(name, value string) {
 }
 
 func familyName(f Family) string {
-	if f == FamilyARP { // of packets; no table is of it here
-		return "arp"
-	}
 	for name, x := range families {
 		if x == f {
 			return name

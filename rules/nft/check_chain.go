@@ -21,12 +21,14 @@ func hooksOf(f Family, h Hook) bool {
 		return h == HookIngress || h == HookEgress
 	case FamilyInet:
 		return h <= HookIngress
+	case FamilyARP:
+		return h == HookInput || h == HookOutput
 	}
 	return h < HookIngress
 }
 
 // priorityNames are the standard priorities and the one hook they need, or
-// none: of the families of IP, and of bridge and netdev tables.
+// none: of the families of IP, of bridge tables, and of netdev and arp tables.
 type priorityName struct {
 	name string
 	prio int32
@@ -49,7 +51,7 @@ func prioritiesOf(f Family) []priorityName {
 	switch f {
 	case FamilyBridge:
 		return bridgePriorities
-	case FamilyNetdev:
+	case FamilyNetdev, FamilyARP:
 		return netdevPriorities
 	}
 	return priorityNames
@@ -112,6 +114,9 @@ func (c *checker) base(t *Table, b *chainBlock) *Base {
 	}
 	if !hooksOf(t.Family, h) {
 		c.failToken(&b.hook, "The %s family does not support this hook", familyName(t.Family))
+	}
+	if t.Family == FamilyARP && base.Type != TypeFilter {
+		c.failToken(&b.typ, "Could not process rule: %s", noEntry)
 	}
 	base.Hook = h
 	base.Offload = b.offload

@@ -57,7 +57,7 @@ func carries(lower, proto string) bool {
 func newLayers(f Family) layers {
 	l := layers{family: f}
 	switch f {
-	case FamilyIP, FamilyIP6:
+	case FamilyIP, FamilyIP6, FamilyARP:
 		l.at[BaseNetwork].proto = familyName(f)
 	case FamilyBridge:
 		l.at[BaseLink].proto = "ether"

@@ -3,6 +3,9 @@ package nft
 // reject checks a reject statement and finds the answer's protocol.
 func (k *ruleCheck) reject(n *rejectNode) Stmt {
 	st := &Reject{Pos: n.pos, Bare: n.with == "", Proto: 255, Code: 1}
+	if k.table.Family == FamilyARP {
+		k.failReject(n, "cannot use reject with arp")
+	}
 	one := k.table.Family == FamilyIP || k.table.Family == FamilyIP6
 	st.inet = !one
 	var asked Family

@@ -29,12 +29,13 @@ func (k *ruleCheck) selector(r *raw) Expr {
 		return &x
 	case *Fib:
 		k.notIn(r, FamilyBridge)
+		k.noModule(span{r.pos, r.end})
 		if e.Flags&FibOif != 0 {
 			k.notIn(r, FamilyNetdev)
 		}
 		return e
 	case *Socket:
-		k.notIn(r, FamilyBridge, FamilyNetdev)
+		k.notIn(r, FamilyARP, FamilyBridge, FamilyNetdev)
 		return e
 	case *OSF:
 		k.notIn(r, FamilyNetdev)
@@ -70,6 +71,20 @@ func (k *ruleCheck) notIn(r *raw, families ...Family) {
 	}
 }
 
+// noModule refuses what the kernel has a module of each family for, and none for arp.
+func (k *ruleCheck) noModule(at span) {
+	if k.table.Family == FamilyARP && !k.typeof {
+		k.failAt(at, "Could not process rule: %s", noEntry)
+	}
+}
+
+// tracked refuses what needs connections where the kernel has none (nf_ct_netns_get).
+func (k *ruleCheck) tracked(at span) {
+	if k.table.Family == FamilyARP && !k.typeof {
+		k.failAt(at, "Could not process rule: Protocol error")
+	}
+}
+
 // meta checks keys that not every family has.
 func (k *ruleCheck) meta(r *raw, e *Meta) {
 	if k.typeof {
@@ -90,6 +105,7 @@ func (k *ruleCheck) meta(r *raw, e *Meta) {
 // ct checks a key of a connection.
 func (k *ruleCheck) ct(r *raw, e *CT) Expr {
 	k.notIn(r, FamilyNetdev)
+	k.tracked(span{r.pos, r.end})
 	if e.Key == CTSaddr || e.Key == CTDaddr {
 		x := *e
 		x.bare = !r.ctFamily

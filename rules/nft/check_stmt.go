@@ -2,7 +2,7 @@ package nft
 
 // nat checks snat, dnat, masquerade and redirect.
 func (k *ruleCheck) nat(n *natNode) Stmt {
-	if f := k.table.Family; f == FamilyBridge || f == FamilyNetdev {
+	if f := k.table.Family; f == FamilyARP || f == FamilyBridge || f == FamilyNetdev {
 		k.failToken(&n.word, "NAT is only supported for IPv4/IPv6")
 	}
 	st := &NAT{Pos: n.pos, Kind: n.kind, Flags: n.flags, FamilyGiven: n.fam != 0, inet: k.table.Family == FamilyInet}
@@ -180,7 +180,7 @@ func (k *ruleCheck) markValue(n *assignNode, r *raw) MangleValue {
 
 // tproxy checks tproxy.
 func (k *ruleCheck) tproxy(n *tproxyNode) Stmt {
-	if f := k.table.Family; f == FamilyBridge || f == FamilyNetdev {
+	if f := k.table.Family; f == FamilyARP || f == FamilyBridge || f == FamilyNetdev {
 		k.failAt(span{n.pos, n.end}, "tproxy is only supported for IPv4/IPv6/INET")
 	}
 	st := &TProxy{Pos: n.pos, table: k.table.Family}
@@ -254,6 +254,7 @@ func (k *ruleCheck) send(n *sendNode) Stmt {
 func (k *ruleCheck) queue(n *queueNode) Stmt {
 	st := &Queue{Pos: n.pos, Bypass: n.bypass, Fanout: n.fanout}
 	k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev)
+	k.noModule(span{n.pos, n.end})
 	switch r := n.num; {
 	case r == nil:
 	case r.kind == rawMap || hasSelector(r):

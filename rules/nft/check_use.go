@@ -18,6 +18,7 @@ func (k *ruleCheck) plain(n *plainNode) Stmt {
 		return &x
 	case *ConnLimit:
 		k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev)
+		k.tracked(span{n.pos, n.end})
 		x := *s
 		return &x
 	case *Last:
@@ -25,6 +26,7 @@ func (k *ruleCheck) plain(n *plainNode) Stmt {
 		return &x
 	case *Synproxy:
 		k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev, FamilyBridge)
+		k.tracked(span{n.pos, n.end})
 		x := *s
 		return &x
 	}

@@ -82,9 +82,9 @@ type setBlock struct {
 	whole    token // where errors about all of it are: its name in a table's block, else its own block
 }
 
-// families are the families of tables. Those of arp are not supported.
+// families are the families of tables.
 var families = map[string]Family{
-	"ip": FamilyIP, "ip6": FamilyIP6, "inet": FamilyInet, "bridge": FamilyBridge, "netdev": FamilyNetdev,
+	"arp": FamilyARP, "ip": FamilyIP, "ip6": FamilyIP6, "inet": FamilyInet, "bridge": FamilyBridge, "netdev": FamilyNetdev,
 }
 
 func (p *parser) family() (Family, bool) {
@@ -95,9 +95,6 @@ func (p *parser) family() (Family, bool) {
 	if f, ok := families[t.text]; ok {
 		p.take()
 		return f, true
-	}
-	if t.text == "arp" && p.peekAt(1).kind == tokWord {
-		p.fail(t, "not supported: family %s", t.text)
 	}
 	return FamilyIP, false
 }

@@ -146,9 +146,6 @@ func (p *parser) parseWhich(c *command) {
 	if f, ok := families[p.peek().text]; ok {
 		p.take()
 		c.family = f
-	} else if p.peek().is("arp") {
-		p.take()
-		c.family = FamilyARP // of which there is nothing
 	}
 }
 

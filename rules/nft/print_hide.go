@@ -23,7 +23,7 @@ type listing struct {
 
 func newListing(family Family, items []*item) *listing {
 	l := &listing{family: family, items: items, trans: -1, ether: family == FamilyBridge}
-	if family == FamilyIP || family == FamilyIP6 {
+	if family == FamilyIP || family == FamilyIP6 || family == FamilyARP {
 		l.net = family
 	}
 	return l

@@ -130,9 +130,13 @@ func (v *validation) hook(ch *Chain, b *Base) {
 			if b.Hook == HookEgress {
 				ok = ok && atEgress(st)
 			}
-			if f := v.table.Family; f == FamilyIP || f == FamilyIP6 || f == FamilyInet {
+			switch f := v.table.Family; f {
+			case FamilyIP, FamilyIP6, FamilyInet:
 				ok = ok && stmtHooks(st)>>b.Hook&1 != 0
-			} else {
+				ok = ok && (f != FamilyIP6 || !readsPrints(st))
+			case FamilyARP:
+				ok = ok && inARP(st)
+			default:
 				ok = ok && !readsAboveLink(st, f)
 			}
 			// One report is enough though several base chains reach it.
@@ -161,7 +165,12 @@ func standsAnywhere(st Stmt) bool {
 			return false
 		}
 	}
-	return stmtHooks(st) == everywhere
+	routes := false // of which tables of arp know nothing
+	EachExpr(st, func(e Expr) {
+		_, is := e.(*RT)
+		routes = routes || is
+	})
+	return !routes && stmtHooks(st) == everywhere
 }
 
 // InForce is what errors call the text of rules that were there before.

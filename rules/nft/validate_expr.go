@@ -62,6 +62,11 @@ func exprHooks(e Expr) int {
 		if e.Key == MetaIPsec {
 			return atPre | atIn | atFwd
 		}
+	case *Xfrm: // nft_xfrm_validate
+		if e.Out {
+			return atFwd | atOut | atEnd
+		}
+		return atPre | atIn | atFwd
 	case *Socket:
 		return atPre | atIn | atOut
 	case *OSF:
@@ -70,14 +75,48 @@ func exprHooks(e Expr) int {
 	return -1
 }
 
-func (e *Meta) sdif() bool { return e.Key == MetaSdif || e.Key == MetaSdifname }
-
-// readsAboveLink says whether a statement in a table of frames asks for what only
-// IP's chains know: the port of a VRF, and in bridge tables IPsec.
-func readsAboveLink(st Stmt, f Family) (yes bool) {
+// readsPrints says whether a statement asks for an operating system, which the
+// kernel knows by IPv4 alone (nft_osf_validate).
+func readsPrints(st Stmt) (yes bool) {
 	EachExpr(st, func(e Expr) {
-		m, ok := e.(*Meta)
-		yes = yes || ok && (m.sdif() || f == FamilyBridge && m.Key == MetaIPsec)
+		_, ok := e.(*OSF)
+		yes = yes || ok
 	})
 	return yes
 }
+
+// readsAboveLink says whether a statement in a table of frames asks for what only
+// IP's chains know: the port of a VRF, and in bridge tables IPsec, the MTU of a route
+// and operating systems.
+func readsAboveLink(st Stmt, f Family) (yes bool) {
+	EachExpr(st, func(e Expr) {
+		switch e := e.(type) {
+		case *Meta:
+			yes = yes || e.sdif() || f == FamilyBridge && e.Key == MetaIPsec
+		case *RT:
+			yes = yes || f == FamilyBridge && e.Key == RTMTU
+		}
+	})
+	return yes || f == FamilyBridge && readsPrints(st)
+}
+
+// inARP says whether the kernel takes a statement in a table of arp.
+func inARP(st Stmt) bool {
+	if set, ok := st.(*Assign); ok {
+		if m, ok := set.Left.(*Meta); ok && m.Key == MetaPkttype {
+			return false
+		}
+	}
+	ok := !readsPrints(st)
+	EachExpr(st, func(e Expr) {
+		switch e := e.(type) {
+		case *Meta:
+			ok = ok && !e.sdif() && e.Key != MetaIPsec
+		case *RT:
+			ok = false
+		}
+	})
+	return ok
+}
+
+func (e *Meta) sdif() bool { return e.Key == MetaSdif || e.Key == MetaSdifname }
