@@ -323,7 +323,7 @@ func (w *canon) set(s *nft.Set) {
 	w.flag(s.Verdicts)
 	w.flag(s.Ranges)
 	w.flag(noded(s))
-	w.num(uint64(s.Flags&(nft.SetTimeout|nft.SetDynamic)), s.Timeout, uint64(len(s.Stmts)))
+	w.num(uint64(s.Flags&(nft.SetTimeout|nft.SetDynamic|nft.SetWritten)), s.Timeout, uint64(len(s.Stmts)))
 	w.num(uint64(len(s.Key)))
 	for i := range s.Key {
 		w.num(uint64(partBits(s, i)))

@@ -35,7 +35,7 @@ type elementRuns struct {
 
 // stateful says whether a set's elements come, go or remember.
 func stateful(s *nft.Set) bool {
-	return s.Flags&(nft.SetTimeout|nft.SetDynamic) != 0 || len(s.Stmts) > 0
+	return s.Flags&(nft.SetTimeout|nft.SetDynamic|nft.SetWritten) != 0 || len(s.Stmts) > 0
 }
 
 // changes says whether a set is a table in the store, and not part of the image.

@@ -73,7 +73,7 @@ func newDynTable(size, stmts, key, data uint32, chance *Chance) (*dynTable, erro
 
 // counts notes the flows that statements count.
 func (t *dynTable) counts(d *dynSpec, flows *flowtable.Table) error {
-	t.flows, t.vanish = flows, d.set.Flags&(nft.SetDynamic|nft.SetTimeout) != 0
+	t.flows, t.vanish = flows, d.set.Flags&(nft.SetDynamic|nft.SetTimeout|nft.SetWritten) != 0
 	for i := range d.runs {
 		for _, st := range d.runs[i].stmts {
 			if _, counts := st.(*nft.ConnLimit); !counts {

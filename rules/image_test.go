@@ -120,7 +120,7 @@ func TestNeedsPriority(t *testing.T) {
 		{"in a set", "meta priority . tcp dport { 1:1 . 80 } accept", true},
 		{"in a map's key", "meta mark set meta priority map { 1:1 : 3 }", true},
 		{"in a vmap", "meta priority vmap { 1:1 : drop }", true},
-		{"for another field", "ip dscp set meta priority map { 1:1 : cs1 }", true},
+		{"for another field", "tcp dport set meta priority map { 1:1 : 22 }", true},
 		{"for itself", "meta priority set meta priority | 1", true},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -417,6 +417,7 @@ const (
 	SetTimeout
 	SetDynamic
 	SetAutoMerge
+	SetWritten // a map that rules change, which nft lists as any other
 )
 
 // Set is a set or a map, named or anonymous.

@@ -291,12 +291,12 @@ func (c *checker) addSet(t *Table, b *setBlock, create bool) {
 	if len(s.Stmts) > maxStateful {
 		c.fail(at, "Could not process rule: Argument list too long")
 	}
-	if s.Flags&SetDynamic != 0 && s.Flags&(SetInterval|SetConstant) != 0 {
+	if s.Flags&(SetDynamic|SetInterval) == SetDynamic|SetInterval || s.Flags&(SetConstant|SetTimeout) == SetConstant|SetTimeout {
 		c.fail(at, "Could not process rule: Operation not supported")
 	}
 	old := t.set(s.Name)
 	if old != nil {
-		if create || old.Map != s.Map || !sameTypes(old.Key, s.Key) || (old.Flags^s.Flags)&^SetAutoMerge != 0 {
+		if create || old.Map != s.Map || !sameTypes(old.Key, s.Key) || (old.Flags^s.Flags)&^(SetAutoMerge|SetWritten) != 0 {
 			c.fail(at, "Could not process rule: File exists")
 		}
 		old = c.ownSet(t, old)

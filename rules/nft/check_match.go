@@ -113,15 +113,22 @@ func (k *ruleCheck) matchable(n *matchNode, e Expr) {
 func highest(e Expr) (uint64, bool) {
 	switch e := e.(type) {
 	case *Numgen:
-		return uint64(e.Mod) + uint64(e.Offset) - 1, true
+		return highestOf(e.Mod, e.Offset)
 	case *Hash:
-		return uint64(e.Mod) + uint64(e.Offset) - 1, true
+		return highestOf(e.Mod, e.Offset)
 	case *Socket:
 		return 1, e.Key == SocketTransparent || e.Key == SocketWildcard
 	case *Meta:
 		return 6, e.Key == MetaDay
 	}
 	return 0, false
+}
+
+// highestOf is the largest of mod values from offset on; nft does not know one that is
+// zero.
+func highestOf(mod, offset uint32) (uint64, bool) {
+	top := uint64(mod) + uint64(offset) - 1
+	return top, top > 0
 }
 
 // within wants every number of a right side to be at most top.

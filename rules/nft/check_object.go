@@ -57,6 +57,9 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 	switch b.kind {
 	case ObjQuota:
 		if o.Quota == nil {
+			o.Quota = &Quota{Pos: o.Pos}
+		}
+		if o.Quota.Used > o.Quota.Bytes {
 			bad("Invalid argument")
 		}
 	case ObjLimit:
@@ -68,8 +71,11 @@ func (c *checker) addObject(t *Table, b *objectBlock, create bool) {
 			bad("Invalid argument")
 		}
 	case ObjHelper:
-		if o.Helper.L3 = family(o.Helper.L3); t.Family != FamilyInet && o.Helper.L3 != t.Family {
+		if o.Helper.L3 = family(o.Helper.L3); t.Family != FamilyInet && o.Helper.L3 != FamilyInet && o.Helper.L3 != t.Family {
 			bad("Invalid argument")
+		}
+		if f := o.Helper.L3; f != FamilyIP && f != FamilyIP6 && f != FamilyInet {
+			bad("Address family not supported by protocol")
 		}
 		known := false
 		for _, p := range slices.Concat(c.opt.Helpers[o.Helper.Type], helperProtocols[o.Helper.Type]) {

@@ -149,7 +149,13 @@ func (k *ruleCheck) rejectCode(n *rejectNode, t *Type) uint8 {
 		}
 		k.fail(n.code, "Could not parse %s", t.Desc)
 	}
+	if v, ok := parseBig(n.code.text); ok && n.code.kind == rawNumber && v.BitLen() > 8 {
+		return uint8(v.Uint64() & 0xff) // nft cuts it to its size
+	}
 	v := getUint(k.constant(n.code, t, 8).Lo)
+	if t == TypeICMPCode && v >= 254 && k.table.Family != FamilyIP { // which nft has for codes that are not there
+		k.failReject(n, "missing icmp error type")
+	}
 	if t == TypeICMPXCode && v > 3 {
 		k.fail(n.code, "Could not parse %s", t.Desc)
 	}

@@ -30,6 +30,9 @@ func (k *ruleCheck) selector(r *raw) Expr {
 	case *Fib:
 		k.notIn(r, FamilyBridge)
 		k.noModule(span{r.pos, r.end})
+		if e.Flags&FibOif != 0 && e.Result != FibAddrType { // nft_fib_init
+			k.fail(r, "Could not process rule: Invalid argument")
+		}
 		if e.Flags&FibOif != 0 {
 			k.notIn(r, FamilyNetdev)
 		}

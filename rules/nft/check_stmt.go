@@ -253,14 +253,16 @@ func (k *ruleCheck) send(n *sendNode) Stmt {
 // queue checks queue.
 func (k *ruleCheck) queue(n *queueNode) Stmt {
 	st := &Queue{Pos: n.pos, Bypass: n.bypass, Fanout: n.fanout}
-	k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev)
-	k.noModule(span{n.pos, n.end})
+	k.notIn(&raw{pos: n.pos, end: n.end}, FamilyNetdev, FamilyARP)
 	switch r := n.num; {
 	case r == nil:
 	case r.kind == rawMap || hasSelector(r):
 		e := k.queueNumber(r)
 		if top, ok := highest(e); ok && top >= 65535 {
 			k.fail(r, "Value %d exceeds valid range 0-65535", top+1)
+		}
+		if st.Fanout {
+			k.failAt(span{n.pos, n.end}, "fanout requires a range to be specified")
 		}
 		st.Queue = e
 		return st

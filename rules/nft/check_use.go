@@ -14,6 +14,9 @@ func (k *ruleCheck) plain(n *plainNode) Stmt {
 		x := *s
 		return &x
 	case *Quota:
+		if s.Used > s.Bytes {
+			k.failAt(span{n.pos, n.end}, "Could not process rule: Invalid argument")
+		}
 		x := *s
 		return &x
 	case *ConnLimit:
@@ -118,6 +121,9 @@ func (k *ruleCheck) assign(n *assignNode) Stmt {
 		if !ctKeys[e.Key].set {
 			k.fail(n.left, "Could not process rule: Operation not supported")
 		}
+		if e.Key == CTSecmark && !hasSelector(n.value) {
+			k.fail(n.value, "ct secmark must not be set to constant value")
+		}
 	case *Option:
 		if e.Kind != OptionTCP || e.Exists {
 			k.fail(n.left, "syntax error, unexpected set")
@@ -133,7 +139,45 @@ func (k *ruleCheck) assign(n *assignNode) Stmt {
 		v := k.markValue(n, n.value)
 		return &Mangle{Pos: n.pos, Left: left, Value: v}
 	}
-	return &Assign{Pos: n.pos, Left: left, Value: k.value(n, n.value, t, bits)}
+	v := k.value(n, n.value, t, bits)
+	if p, ok := left.(*Payload); ok {
+		k.mangled(n.value, v, p.Field)
+	}
+	return &Assign{Pos: n.pos, Left: left, Value: v}
+}
+
+// mangled wants a constant for what nft writes as a part of a larger word: bits that
+// are no bytes, and in headers with a checksum what is no 16-bit word.
+func (k *ruleCheck) mangled(r *raw, v Expr, f *Field) {
+	if _, ok := v.(*Const); ok {
+		return
+	}
+	at, bits := int(f.Offset)%8, int(f.Length)
+	word := (at + bits + 7) / 8 * 8
+	shift := word - at - bits
+	summed := f.HasL4 && f.L4 != protoAH && f.L4 != protoComp && f.L4 != protoESP || f.Proto == "ip"
+	if summed && word%16 != 0 && int(f.Offset)/8%2 == 0 {
+		shift += 8
+	}
+	if word == bits && (!summed || bits%16 == 0) {
+		return
+	}
+	if _, ok := v.(*MapLookup); ok {
+		if shift > 0 {
+			k.fail(r, "Value %d exceeds valid range 0-0", shift)
+		}
+		k.fail(r, "Binary operation (^) is undefined for map expressions")
+	}
+	if p, ok := v.(*Payload); ok {
+		bits := int(p.Field.Length)
+		if right := -(int(p.Field.Offset) + bits) & 7; right >= bits {
+			k.fail(r, "Right shift of %d bits is undefined for type of %d bits width", right, bits)
+		}
+	}
+	if shift >= v.Bits() {
+		k.fail(r, "Left shift of %d bits is undefined for type of %d bits width", shift, v.Bits())
+	}
+	k.fail(r, "Right hand side of binary operation (^) must be constant")
 }
 
 // foldable tells whether r is made of constants and at most one mark.
@@ -184,7 +228,9 @@ func (k *ruleCheck) value(n stmtNode, r *raw, t *Type, bits int) Expr {
 // assignable wants a value of type t.
 func (k *ruleCheck) assignable(n stmtNode, r *raw, e Expr, t *Type, bits int) {
 	have := e.Type()
-	if have == t || (isInteger(have) || have == TypeMark) && (isInteger(t) || t == TypeMark) && e.Bits() == bits {
+	field, whole := e.(*Payload) // nft reads other bits by a mask, and asks of those for no length
+	whole = whole && field.Field.Length%8 == 0 && field.Field.Offset%8 == 0
+	if have == t && (!whole || !isInteger(t) || e.Bits() == bits) || have != t && isInteger(have) && (!whole || isInteger(t) && e.Bits() == bits) {
 		return
 	}
 	what := describeKey([]*Type{have})
@@ -261,12 +307,15 @@ func (k *ruleCheck) setUpdate(n *setNode) Stmt {
 		}
 		st.Stmts = nil
 	}
-	// A rule makes a set dynamic, but no map whose elements time out.
-	dynamic := s.Flags&SetDynamic != 0 || s.Map && s.Flags&SetTimeout != 0
+	kind := SetDynamic // which a rule makes a set, but no map
+	if s.Map {
+		kind = SetWritten
+	}
+	dynamic := s.Flags&(kind|SetDynamic) != 0
 	if !dynamic || s.SizeGiven == 0 {
 		s = k.ownSet(k.table, s)
 		if !dynamic {
-			s.Flags |= SetDynamic
+			s.Flags |= kind
 		}
 		if s.SizeGiven == 0 {
 			s.SizeGiven = 65535

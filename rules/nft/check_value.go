@@ -161,6 +161,16 @@ func (c *checker) step(r *raw) {
 
 func plain(b []byte) KeyPart { return KeyPart{Lo: b, Hi: b, PrefixLen: -1} }
 
+// decimal is how nft spells a word or number that a type reads as text.
+func (r *raw) decimal() string {
+	if r.kind == rawNumber {
+		if v, ok := parseBig(r.text); ok {
+			return v.String()
+		}
+	}
+	return r.text
+}
+
 // symbol resolves a word, number or string.
 func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 	size := sizeOf(bits)
@@ -168,14 +178,15 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 	case TypeIfname:
 		return c.interfaceName(r)
 	case TypeString:
-		if r.kind == rawNumber || r.glob {
+		if r.glob {
 			c.fail(r, "Could not parse %s", t.Desc)
 		}
-		if len(r.text) >= size || r.text == "" {
+		text := r.decimal()
+		if len(text) >= size || text == "" {
 			c.fail(r, "String exceeds maximum length of %d", size)
 		}
 		b := make([]byte, size)
-		copy(b, r.text)
+		copy(b, text)
 		return plain(b)
 	case TypeCTLabel:
 		return plain(labelBit(int(c.integer(r, 7, "")), size))
@@ -195,7 +206,7 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 			return KeyPart{Lo: b, Hi: b, PrefixLen: -1, Name: r.text}
 		}
 	case TypeIPv4, TypeIPv6:
-		if t == TypeIPv6 && r.kind == rawNumber && !strings.HasPrefix(r.text, "0x") {
+		if t == TypeIPv6 && r.kind == rawNumber {
 			c.fail(r, "Could not resolve hostname: Address family for hostname not supported")
 		}
 		if r.kind != rawNumber {
@@ -211,8 +222,15 @@ func (c *checker) symbol(r *raw, t *Type, bits int) KeyPart {
 			return plain(a.AsSlice())
 		}
 	case TypeEther:
-		if m := parseMAC(r.text); m != nil {
+		text := r.decimal()
+		if m := parseMAC(text); m != nil {
 			return plain(m)
+		}
+		if v, err := strconv.ParseUint(text, 16, 8); err == nil && r.kind == rawNumber { // the last octet
+			return plain(putUint(v, size))
+		}
+		if r.kind == rawNumber {
+			c.fail(r, "Invalid LL address")
 		}
 	case TypeTime:
 		if r.kind == rawNumber {

@@ -265,7 +265,7 @@ func (p *parser) parseAdd(c *command) {
 		}
 		c.rule = p.parseRule(false)
 	case "object":
-		c.obj = p.parseObject(c.name, c.kind, true)
+		c.obj = p.parseObject(c.name, c.kind, true, c.verb == "create")
 	case "flowtable":
 		c.obj = p.parseFlowtable(c.name, true)
 	}
@@ -376,7 +376,7 @@ func (p *parser) parseTable(b *tableBlock) {
 			if !ok {
 				p.unexpected("")
 			}
-			b.objects = append(b.objects, p.parseObject(p.name(), k, false))
+			b.objects = append(b.objects, p.parseObject(p.name(), k, false, false))
 		}
 		p.endStatement()
 	})

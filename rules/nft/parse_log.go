@@ -63,7 +63,11 @@ func (p *parser) parseLog() stmtNode {
 			continue
 		case k.is("flags"):
 			p.take()
+			tcp := p.peek().is("tcp")
 			p.parseLogFlags(l)
+			if t := p.peek(); tcp && (t.is("prefix") || t.is("level") || t.is("snaplen") || t.is("group") || t.is("queue-threshold")) {
+				p.fail(t, "No symbol type information") // nft's lexer has forgotten the log by then
+			}
 			continue
 		}
 		break

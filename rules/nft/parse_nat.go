@@ -199,6 +199,8 @@ func (p *parser) parseQueue() stmtNode {
 	case k.is("to"):
 		p.take()
 		n.num = p.natPart()
+		n.place = place{t.pos, p.last}
+		return n
 	}
 	if k := p.peek(); k.is("bypass") || k.is("fanout") {
 		flags()

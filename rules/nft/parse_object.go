@@ -55,8 +55,9 @@ func (p *parser) objectKind() (k ObjectKind, ok bool) {
 	return k, true
 }
 
-// parseObject reads the contents of an object, with braces or without.
-func (p *parser) parseObject(name token, kind ObjectKind, top bool) *objectBlock {
+// parseObject reads the contents of an object, with braces or without; nft takes no
+// braces behind create for most.
+func (p *parser) parseObject(name token, kind ObjectKind, top, create bool) *objectBlock {
 	b := &objectBlock{name: name, kind: kind, given: map[string]bool{}}
 	b.object = &Object{Pos: name.pos, Kind: kind, Name: name.text}
 	switch o := b.object; kind {
@@ -82,6 +83,11 @@ func (p *parser) parseObject(name token, kind ObjectKind, top bool) *objectBlock
 		}
 		p.expect("{")
 	}
+	if plain := kind == ObjCounter || kind == ObjQuota || kind == ObjLimit || kind == ObjSecmark || kind == ObjSynproxy; create && plain {
+		p.unexpected(map[ObjectKind]string{
+			ObjCounter: "end of file or newline or semicolon", ObjLimit: "rate", ObjQuota: "number", ObjSynproxy: "mss", ObjSecmark: wantText,
+		}[kind])
+	}
 	p.take()
 	p.block(top, func() {
 		if p.peek().is("comment") {
@@ -105,10 +111,13 @@ func (p *parser) objectPart(b *objectBlock) {
 	b.given[t.text] = true
 	switch b.kind {
 	case ObjCounter:
-		if !t.is("packets") && !t.is("bytes") {
+		if !t.is("packets") {
 			p.unexpected("")
 		}
-		p.parseCounterValues(o.Counter)
+		p.take()
+		o.Counter.Packets = uint64(p.takeNumber())
+		p.expect("bytes")
+		o.Counter.Bytes = uint64(p.takeNumber())
 	case ObjQuota:
 		o.Quota = p.parseQuota()
 	case ObjLimit:

@@ -17,7 +17,7 @@ func (p *parser) parseLimit() *Limit {
 		p.unexpected("name or rate")
 	}
 	l := &Limit{Pos: p.take().pos}
-	l.Over = p.rateMode()
+	l.Over = p.accept("over")
 	n := p.takeNumber()
 	l.Rate = uint64(n)
 	given := false
@@ -89,15 +89,6 @@ func (p *parser) timeUnit() uint64 {
 	return u
 }
 
-// rateMode reads `over` or `until`.
-func (p *parser) rateMode() (over bool) {
-	if p.accept("over") {
-		return true
-	}
-	p.accept("until")
-	return false
-}
-
 // byteCount reads `25 mbytes`.
 func (p *parser) byteCount() uint64 {
 	n := uint64(p.takeNumber())
@@ -115,7 +106,9 @@ func (p *parser) byteCount() uint64 {
 // parseQuota reads what follows `quota`.
 func (p *parser) parseQuota() *Quota {
 	q := &Quota{Pos: p.peek().pos}
-	q.Over = p.rateMode()
+	if q.Over = p.accept("over"); !q.Over {
+		p.accept("until")
+	}
 	q.Bytes = p.byteCount()
 	if p.accept("used") {
 		q.Used = p.byteCount()
@@ -126,16 +119,12 @@ func (p *parser) parseQuota() *Quota {
 // parseConnLimit reads what follows `ct`: count [over] n.
 func (p *parser) parseConnLimit() *ConnLimit {
 	c := &ConnLimit{Pos: p.expect("count").pos}
-	c.Over = p.rateMode()
+	c.Over = p.accept("over")
 	t := *p.peek()
 	if t.kind != tokNumber && !c.Over {
 		p.unexpected("number or over")
 	}
-	n := p.takeNumber()
-	if n > 1<<32-1 {
-		p.fail(&t, "Value %d is too large", n)
-	}
-	c.Count = uint32(n)
+	c.Count = uint32(p.takeNumber()) // what is too large loses its upper bits, as in nft
 	return c
 }
 

@@ -292,12 +292,15 @@ func (p *parser) hashExpr(r *raw) {
 	mod, at := p.modulo()
 	e.Mod = mod
 	if r.text == "jhash" && p.accept("seed") {
-		e.Seed, e.Seeded = p.number32(), true
+		e.Seed, e.Seeded = uint32(p.takeNumber()), true // what is too large loses its upper bits, as in nft
 	}
 	e.Offset = p.offset()
 	p.rangeOf(e.Mod, e.Offset, at)
 	r.expr = e
 }
+
+// maxTransforms is how many transformations of IPsec the kernel keeps of a packet.
+const maxTransforms = 6
 
 func (p *parser) xfrmExpr(r *raw) {
 	e := &Xfrm{}
@@ -317,6 +320,10 @@ func (p *parser) xfrmExpr(r *raw) {
 		n := p.number32()
 		if n > 255 {
 			p.fail(&t, "value too large")
+		}
+		if n >= maxTransforms {
+			p.errorf(r.pos, t.end, "Could not process rule: Numerical result out of range")
+			panic(bail{})
 		}
 		e.Index = uint8(n)
 	}
@@ -353,10 +360,10 @@ func (p *parser) rawPayload(r *raw) {
 	p.expect(",")
 	length := *p.peek()
 	n := p.number32()
-	if n == 0 || n > 512 {
+	if n == 0 || n > 128 {
 		p.fail(&length, "raw payload length is out of range")
 	}
-	if o > 2048*8 {
+	if o > 1<<16-1 {
 		p.fail(&off, "raw payload offset is out of range")
 	}
 	r.expr = &Raw{Base: base, Offset: uint16(o), Length: uint16(n)}

@@ -195,7 +195,7 @@ func setLines(s *Set, opt *PrintOptions) []string {
 		add(s.SizeGiven > 0, "size %d", s.SizeGiven)
 	}
 	// A default timeout says that elements time out.
-	shown := s.Flags &^ SetAutoMerge
+	shown := s.Flags &^ (SetAutoMerge | SetWritten)
 	if s.Timeout > 0 {
 		shown &^= SetTimeout
 	}

@@ -49,7 +49,10 @@ func (l *listing) statement(it *item) {
 		l.use(s.Left, it)
 	case *Reject:
 		l.reject(s)
-	case *NAT:
+	case *NAT: // what gives the address says the protocols as a match does
+		if s.Addr != nil {
+			l.use(s.Addr, it)
+		}
 	case *SetUpdate:
 		l.use(s.Key, it)
 		l.forget()

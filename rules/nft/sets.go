@@ -83,7 +83,7 @@ func (c *checker) elementStatements(s *Set, e *Element, k *raw) {
 		}
 		return
 	}
-	if len(s.Stmts) == 0 && s.Flags&SetDynamic == 0 && (s.Name != "" || s.Map) {
+	if len(s.Stmts) == 0 && s.Flags&(SetDynamic|SetWritten) == 0 && (s.Name != "" || s.Map) {
 		c.errorf(stmts[0].pos, stmts[0].end, "missing statement in %s declaration", kind)
 		panic(bail{})
 	}

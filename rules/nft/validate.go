@@ -165,7 +165,7 @@ func standsAnywhere(st Stmt) bool {
 			return false
 		}
 	}
-	routes := false // of which tables of arp know nothing
+	routes := false // of which tables of arp and bridge know nothing
 	EachExpr(st, func(e Expr) {
 		_, is := e.(*RT)
 		routes = routes || is

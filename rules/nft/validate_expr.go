@@ -86,15 +86,15 @@ func readsPrints(st Stmt) (yes bool) {
 }
 
 // readsAboveLink says whether a statement in a table of frames asks for what only
-// IP's chains know: the port of a VRF, and in bridge tables IPsec, the MTU of a route
-// and operating systems.
+// IP's chains know: the port of a VRF, and in bridge tables IPsec, routes and operating
+// systems.
 func readsAboveLink(st Stmt, f Family) (yes bool) {
 	EachExpr(st, func(e Expr) {
 		switch e := e.(type) {
 		case *Meta:
 			yes = yes || e.sdif() || f == FamilyBridge && e.Key == MetaIPsec
 		case *RT:
-			yes = yes || f == FamilyBridge && e.Key == RTMTU
+			yes = yes || f == FamilyBridge
 		}
 	})
 	return yes || f == FamilyBridge && readsPrints(st)

@@ -23,12 +23,6 @@ func (t *Type) special(text string) (v uint64, ok bool) {
 				return uint64(d.UnixNano()), true
 			}
 		}
-	case TypeDay:
-		for _, s := range t.Symbols {
-			if strings.EqualFold(s.Name, text) {
-				return s.Value, true
-			}
-		}
 	case TypeClassid:
 		return parseClassid(text)
 	case TypeUID:
@@ -61,7 +55,7 @@ func parseHour(text string) (uint64, bool) {
 		return 0, false
 	}
 	v := uint64(0)
-	limits := [...]uint64{24, 60, 60}
+	limits := [...]uint64{24, 60, 62} // with leap seconds, as strptime
 	for i := range limits {
 		n := uint64(0)
 		if i < len(parts) {
@@ -94,7 +88,7 @@ func parseClassid(text string) (uint64, bool) {
 	}
 	major, minor, ok := strings.Cut(text, ":")
 	if !ok {
-		return 0, false
+		return 0, text != "" && (text[0] < '0' || text[0] > '9') // nft takes any other word for none
 	}
 	v := uint64(0)
 	for _, s := range []string{major, minor} {

@@ -191,6 +191,8 @@ var commandTails = map[string]string{
 	"add set": " ip t s9 { type ipv4_addr; }", "create set": " ip t s9 { type ipv4_addr; }",
 	"add map": " ip t m9 { type ipv4_addr : verdict; }", "create map": " ip t m9 { type ipv4_addr : verdict; }",
 	"add table": " ip t9", "create table": " ip t9", "create element": " ip t s { 2 }",
+	"create counter": " ip t o9", "create quota": " ip t o9 over 5 mbytes", "create limit": " ip t o9 rate 5/second",
+	"create synproxy": " ip t o9 mss 1460 wscale 7", "create secmark": ` ip t o9 "x"`,
 	"add flowtable": " ip t f9 { hook ingress priority 0; }", "create flowtable": " ip t f9 { hook ingress priority 0; }",
 	"rename chain": " ip t c e", "list ct helpers": " table ip t", "get element": " ip t s { 1 }", "monitor": "", "monitor trace": "", "describe": " tcp dport",
 	"flush ruleset": "", "list ruleset": "", "reset counters": "", "reset quotas": "",
