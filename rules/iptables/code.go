@@ -274,6 +274,9 @@ func dayOfMonth(days uint64) uint64 {
 }
 
 func lowerTime(l *lower, x *Instance) error {
+	if l.alone && l.clock(x) {
+		return nil
+	}
 	m := x.timeMatch()
 	l.extend(x, false, &m)
 	return nil

@@ -190,6 +190,9 @@ func (l *lower) text(r *Rule, hooks uint8, chainName func(string) string) (strin
 		l.add("jump %s", chainName(r.Jump))
 	}
 	if l.alone {
+		for i := range l.stmts {
+			l.stmts[i] = toolWords(l.stmts[i])
+		}
 		l.tail(r)
 	}
 	return strings.Join(l.stmts, " "), nil

@@ -85,6 +85,12 @@ func lowerPorts(l *lower, x *Instance) error {
 
 func lowerTCP(l *lower, x *Instance) error {
 	_ = lowerPorts(l, x)
+	option := func(here bool) {
+		if o := x.opt("tcp-option"); o.set && here {
+			l.add("tcp option %d %s", o.n[0], exists(!o.neg))
+		}
+	}
+	option(l.alone) // the tool's order
 	if f := x.tcpFlags(); f != nil && f.n[0]|f.n[1] == 0 && f.neg {
 		l.never()
 	} else if f != nil && f.n[0]|f.n[1] != 0 {
@@ -92,15 +98,16 @@ func lowerTCP(l *lower, x *Instance) error {
 		if f.neg {
 			cmp = "!="
 		}
-		if l.alone && f.n[0]&f.n[1] != 0 && f.n[0]&(f.n[0]-1) != 0 { // behind the slash nft wants a list
-			l.add("tcp flags %s%s / %s", op(f.neg), strings.ToLower(tcpFlagText(f.n[1])), strings.ToLower(tcpFlagText(f.n[0])))
-		} else {
+		switch all := strings.ToLower(tcpFlagText(f.n[0])); {
+		case l.alone && f.n[1] == 0 && f.n[0]&(f.n[0]-1) != 0:
+			l.add("tcp flags %s0x0 / %s", op(f.neg), all)
+		case l.alone && f.n[0]&f.n[1] != 0 && f.n[0]&(f.n[0]-1) != 0: // behind the slash nft wants a list
+			l.add("tcp flags %s%s / %s", op(f.neg), strings.ToLower(tcpFlagText(f.n[1])), all)
+		default:
 			l.add("tcp flags & 0x%x %s 0x%x", f.n[0], cmp, f.n[1])
 		}
 	}
-	if o := x.opt("tcp-option"); o.set {
-		l.add("tcp option %d %s", o.n[0], exists(!o.neg))
-	}
+	option(!l.alone)
 	return nil
 }
 
@@ -146,7 +153,7 @@ func lowerMultiport(l *lower, x *Instance) error {
 			l.add("%s %s %s%s", header, side[1], op(v.neg), right)
 		}
 	}
-	if v := x.opt("ports"); v.set {
+	if v := x.opt("ports"); v.set && !l.eitherList(v) {
 		l.extend(x, false, eitherPort{list: v.x.([]portRange), neg: v.neg})
 	}
 	return nil
@@ -186,6 +193,9 @@ func lowerICMP(l *lower, x *Instance) error {
 func lowerSPI(l *lower, x *Instance) error {
 	switch x.ext.name {
 	case "esp":
+		if v := x.ranged("espspi", max32); l.alone && !v.neg && v.n[0] == 0 && v.n[1] == max32 {
+			return nil
+		}
 		l.between("esp spi", x.ranged("espspi", max32), max32)
 	case "ipcomp":
 		v := *x.opt("ipcompspi")
@@ -211,7 +221,10 @@ func lowerSPI(l *lower, x *Instance) error {
 }
 
 func lowerTTL(l *lower, x *Instance) error {
-	left, p := "ip ttl", "ttl-"
+	left, p, less, more := "ip ttl", "ttl-", "<", ">"
+	if l.alone {
+		less, more = "lt", "gt"
+	}
 	if x.family == IPv6 {
 		left, p = "ip6 hoplimit", "hl-"
 	}
@@ -223,13 +236,13 @@ func lowerTTL(l *lower, x *Instance) error {
 			l.never()
 			return nil
 		}
-		l.add("%s < %d", left, x.opt(p + "lt").n[0])
+		l.add("%s %s %d", left, less, x.opt(p + "lt").n[0])
 	default:
 		if x.opt(p + "gt").n[0] == 255 {
 			l.never()
 			return nil
 		}
-		l.add("%s > %d", left, x.opt(p + "gt").n[0])
+		l.add("%s %s %d", left, more, x.opt(p + "gt").n[0])
 	}
 	return nil
 }
@@ -256,10 +269,16 @@ func lowerECN(l *lower, x *Instance) error {
 			if v.neg {
 				cmp = "=="
 			}
-			l.add("tcp flags & 0x%x %s 0", bit, cmp)
+			if l.alone && !v.neg {
+				l.add("tcp flags %s", [2]string{"ecn", "cwr"}[i])
+			} else {
+				l.add("tcp flags & 0x%x %s 0", bit, cmp)
+			}
 		}
 	}
-	if v := x.opt("ecn-ip-ect"); v.set {
+	if v := x.opt("ecn-ip-ect"); v.set && l.alone {
+		l.add("%s ecn %s%s", l.ip, op(v.neg), [4]string{"not-ect", "ect1", "ect0", "ce"}[v.n[0]])
+	} else if v.set {
 		l.add("%s ecn %s%d", l.ip, op(v.neg), v.n[0])
 	}
 	return nil
@@ -295,7 +314,7 @@ func lowerIPRange(l *lower, x *Instance) error {
 			if !v.neg {
 				l.never()
 			}
-		case v.a[0] == v.a[1]:
+		case v.a[0] == v.a[1] && !l.alone:
 			l.add("%s %s %s%v", l.ip, key, op(v.neg), v.a[0])
 		default:
 			l.add("%s %s %s%v-%v", l.ip, key, op(v.neg), v.a[0], v.a[1])
@@ -317,7 +336,9 @@ func (l *lower) headerLength(header string, v *value, unit, first uint64) {
 
 // lowerFrag says nothing of --fraglen, which the kernel does not look at.
 func lowerFrag(l *lower, x *Instance) error {
-	l.between("frag id", x.ranged("fragid", max32), max32)
+	if !l.alone || x.has("fragid") {
+		l.between("frag id", x.ranged("fragid", max32), max32)
+	}
 	if x.has("fragres") {
 		l.add("frag reserved 0 frag reserved2 0")
 	}
@@ -338,7 +359,9 @@ func lowerHeader(l *lower, x *Instance) error {
 	if x.has(name + "-opts") {
 		return l.refuse(x, "options of extension headers are not read")
 	}
-	l.add("exthdr %s exists", name)
+	if !l.alone {
+		l.add("exthdr %s exists", name)
+	}
 	if v := x.opt(name + "-len"); v.set {
 		l.headerLength(name, v, 8, 1)
 	}
@@ -349,7 +372,9 @@ func lowerRT(l *lower, x *Instance) error {
 	if x.count("rt-0-res", "rt-0-addrs") > 0 {
 		return l.refuse(x, "addresses of routing headers are not read")
 	}
-	l.add("exthdr rt exists")
+	if !l.alone || x.count("rt-type", "rt-segsleft", "rt-len") == 0 {
+		l.add("exthdr rt exists")
+	}
 	if v := x.opt("rt-type"); v.set && v.n[0] <= max8 {
 		l.add("rt type %s%d", op(v.neg), v.n[0])
 	} else if v.set && !v.neg { // the field has a byte

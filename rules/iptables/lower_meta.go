@@ -59,16 +59,19 @@ func lowerConnbytes(l *lower, x *Instance) error {
 	if dir == "both " {
 		dir = ""
 	}
-	left := "ct " + dir + x.opt("connbytes-mode").s
+	left, less, least := "ct "+dir+x.opt("connbytes-mode").s, "<", ">="
+	if l.alone {
+		less, least = "lt", "ge"
+	}
 	switch {
 	case v.n[1] == max64 && v.neg:
 		if v.n[0] == 0 {
 			l.never()
 			return nil
 		}
-		l.add("%s < %d", left, v.n[0])
+		l.add("%s %s %d", left, less, v.n[0])
 	case v.n[1] == max64:
-		l.add("%s >= %d", left, v.n[0])
+		l.add("%s %s %d", left, least, v.n[0])
 	default:
 		l.add("%s %s%s", left, op(v.neg), span(v.n[0], v.n[1]))
 	}
@@ -188,6 +191,8 @@ func lowerStatistic(l *lower, x *Instance) error {
 		case v.n[0] == 0 && !v.neg, v.n[0] == 1<<31 && v.neg:
 			l.never()
 		case v.n[0] == 1<<31:
+		case l.alone:
+			l.add("meta random & 2147483647 %s %d", cmp, v.n[0])
 		default:
 			l.add("numgen random mod 2147483648 %s %d", cmp, v.n[0])
 		}
@@ -211,7 +216,11 @@ func (l *lower) states(x *Instance, v *value) {
 		return
 	}
 	if l.alone {
-		l.add("ct state %s%s", op(v.neg), strings.ToLower(bitNames(ctStates, v.n[0])))
+		not := op(v.neg)
+		if v.neg && x.ext.name == "conntrack" {
+			not = "! "
+		}
+		l.add("ct state %s%s", not, strings.ToLower(bitNames(ctStates, v.n[0])))
 		return
 	}
 	cmp := "!="
@@ -228,12 +237,21 @@ func lowerConntrack(l *lower, x *Instance) error {
 	if v := x.opt("ctproto"); v.set {
 		l.add("ct protocol %s%d", op(v.neg), v.n[0])
 	}
+	ip := l.ip + " "
+	if l.alone { // the table says it
+		ip = ""
+		l.connection(x)
+	}
 	for _, side := range []struct{ name, left string }{
-		{"ctorigsrc", "ct original " + l.ip + " saddr"}, {"ctorigdst", "ct original " + l.ip + " daddr"},
-		{"ctreplsrc", "ct reply " + l.ip + " saddr"}, {"ctrepldst", "ct reply " + l.ip + " daddr"},
+		{"ctorigsrc", "ct original " + ip + "saddr"}, {"ctorigdst", "ct original " + ip + "daddr"},
+		{"ctreplsrc", "ct reply " + ip + "saddr"}, {"ctrepldst", "ct reply " + ip + "daddr"},
 	} {
 		if v := x.opt(side.name); v.set {
-			l.prefix(side.left, Prefix{under(v.a[0], v.a[1]), v.a[1], v.neg})
+			addr := under(v.a[0], v.a[1])
+			if l.alone {
+				addr = v.a[0] // as it was written
+			}
+			l.prefix(side.left, Prefix{addr, v.a[1], v.neg})
 		}
 	}
 	for _, side := range []struct{ name, left string }{
@@ -246,6 +264,9 @@ func lowerConntrack(l *lower, x *Instance) error {
 			}
 			l.between(side.left, v, max16)
 		}
+	}
+	if l.alone {
+		return nil
 	}
 	if v := x.opt("ctstatus"); v.set {
 		cmp := "!="
@@ -282,6 +303,10 @@ func lowerRPFilter(l *lower, x *Instance) error {
 	}
 	if !x.has("loose") {
 		key += " . iif"
+	}
+	if l.alone { // the tool asks for the number of the interface
+		l.add("fib %s oif %s0", key, op(!x.has("invert")))
+		return nil
 	}
 	l.add("fib %s oif %s", key, exists(!x.has("invert")))
 	return nil

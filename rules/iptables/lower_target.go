@@ -254,7 +254,14 @@ func lowerTRACE(l *lower, _ *Instance) error {
 
 func lowerClassify(l *lower, x *Instance) error {
 	v := x.opt("set-class")
-	l.add("meta priority set %x:%x", v.n[0], v.n[1])
+	switch class := v.n[0]<<16 | v.n[1]; {
+	case l.alone && class == 0:
+		l.add("meta priority set none")
+	case l.alone && class == max32:
+		l.add("meta priority set root")
+	default:
+		l.add("meta priority set %x:%x", v.n[0], v.n[1])
+	}
 	return nil
 }
 
