@@ -460,8 +460,9 @@ func (c *checker) deleteElements(t *Table, s *Set, r *raw) {
 	like := &Set{Name: s.Name, Key: s.Key, KeyExprs: s.KeyExprs, Flags: s.Flags, Map: s.Map, named: true}
 	gone := c.elements(like, r, s.keyBits(), nil)
 	out := make(map[int]bool, len(gone)) // elements of the list
+	index := s.indexOfMany(len(gone))
 	for _, e := range gone {
-		i := s.index(e)
+		i := index(e)
 		if out[i] {
 			i = -1
 		}

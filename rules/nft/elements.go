@@ -101,6 +101,9 @@ func (l Elements) replace(i, j int, others []*Element) Elements {
 // replaceAll returns the list after several exchanges, which do not overlap and are in
 // order. Pieces in which nothing changes are taken over; the row of them is made once.
 func (l Elements) replaceAll(list []exchange) Elements {
+	if len(list) == 0 {
+		return l
+	}
 	m := merger{from: l, out: Elements{pieces: make([][]*Element, 0, len(l.pieces)+1), starts: make([]int32, 0, len(l.pieces)+1)}}
 	at := 0
 	for _, x := range list {

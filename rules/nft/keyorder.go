@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"math"
+	"slices"
 )
 
 // keyOrder finds elements of a set whose list is not in the order of keys. It is made
@@ -37,18 +38,21 @@ func (s *Set) followKeys() {
 		place := func(e *Element) int {
 			return k.list.search(func(o *Element) bool { return wholeKeys(o, e) >= 0 })
 		}
+		out := make(map[int]bool, len(gone))
 		for _, e := range gone {
 			if !e.Any {
-				at := place(e)
-				k.list = k.list.replace(at, at+1, nil)
+				out[place(e)] = true
 			}
 		}
-		for _, e := range fresh {
-			if !e.Any {
-				at := place(e)
-				k.list = k.list.replace(at, at, []*Element{e})
-			}
+		k.list = k.list.without(out)
+		fresh = slices.DeleteFunc(slices.Clone(fresh), func(e *Element) bool { return e.Any })
+		slices.SortFunc(fresh, wholeKeys)
+		come := make([]exchange, len(fresh))
+		for i, e := range fresh {
+			at := place(e)
+			come[i] = exchange{at, at, []*Element{e}}
 		}
+		k.list = k.list.replaceAll(come)
 	}
 	k.of = s.Elements
 }

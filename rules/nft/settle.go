@@ -140,6 +140,27 @@ func (s *Set) index(e *Element) int {
 	return s.Elements.indexOf(s.find(e))
 }
 
+// indexOfMany is index, for n questions about a set that does not change meanwhile.
+func (s *Set) indexOfMany(n int) func(*Element) int {
+	const scan = 1024 // a look at so many elements costs about what one more in a map does
+	if s.order() != nil || n*scan < s.Elements.Len() {
+		return s.index
+	}
+	at := make(map[*Element]int, s.Elements.Len())
+	for e := range s.Elements.All() {
+		at[e] = len(at)
+	}
+	return func(e *Element) int {
+		if e.Any {
+			return s.index(e)
+		}
+		if i, ok := at[s.find(e)]; ok {
+			return i
+		}
+		return -1
+	}
+}
+
 // plain returns how many elements there are without the catch-all.
 func (s *Set) plain() int {
 	n := s.Elements.Len()
