@@ -32,7 +32,7 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 	case opSetOption:
 		return setOption(in, w, p, env)
 	case opResetOption:
-		return resetOption(in, w, p)
+		return resetOption(in, w, p, env)
 	case opFib:
 		return im.fib(in, p, env)
 	case opSegment:

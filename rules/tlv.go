@@ -186,9 +186,13 @@ func setOption(in *ins, w *walk, p *packet.Packet, env *Env) bool {
 	return p.Store(int(from), b[8-n:], packet.SumTransport|packet.SumUnmangled)
 }
 
-// resetOption is opResetOption: it makes an option of TCP no-operations.
-func resetOption(in *ins, w *walk, p *packet.Packet) bool {
+// resetOption is opResetOption: it makes an option of TCP no-operations. A packet
+// whose option is longer than the header has room for is dropped, as by Linux.
+func resetOption(in *ins, w *walk, p *packet.Packet, env *Env) bool {
 	at, size, sound := writableTLV(in, w, p)
+	if !sound && size > 0 {
+		env.end = opDrop
+	}
 	nops := [16]byte{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
 	for sound && size > 0 {
 		n := min(size, 16)
