@@ -97,6 +97,7 @@ func (w *canon) tree(tree *nft.Ruleset, chains []*chainRef) {
 }
 
 func (w *canon) rule(r *nft.Rule) {
+	w.flag(r.Origin != nil)
 	w.num(uint64(len(r.Stmts)))
 	for _, st := range r.Stmts {
 		w.stmt(st)

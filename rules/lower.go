@@ -97,6 +97,9 @@ func (lw *lowering) load(op uint8, o operand, s step) {
 		lw.frame(o.frame)
 	}
 	lw.under(o)
+	if o.src == srcTransport && lw.out.src.Origin != nil { // matches of x_tables look at fragoff first
+		o.guard = o.guard.and(guard{0, factAstray})
+	}
 	s.op, s.src, s.end = op, o.src, o.end
 	s.need, s.needMask = o.guard.need, o.guard.mask
 	if op != opTest {

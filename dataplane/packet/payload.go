@@ -47,6 +47,38 @@ func (p *Packet) SetPayload(b []byte) bool {
 	return true
 }
 
+// AddSegmentSize puts the option of a segment's size in front of the others of a TCP
+// segment that has no data (tcpmss_mangle_packet). A checksum that was wrong stays so.
+// False: there is no room for it, and nothing changed.
+func (p *Packet) AddSegmentSize(mss uint16) bool {
+	const size, most = 4, 60
+	head := int(p.L4Payload) - int(p.L4)
+	if p.Flags&(FlagL4|FlagFragment) != FlagL4 || p.Proto != protoTCP || head+size > most || int(p.End) != int(p.L4Payload) {
+		return false
+	}
+	at, _ := checksumAt(p.Proto)
+	was := [2]uint16{be16(p.Transport()[at:]), be16(p.Transport()[tcpOffset:])}
+	if !p.SetPayload([]byte{0, 0, 0, 0}) {
+		return false
+	}
+	p.L4Payload += size
+	p.Bytes += size
+	h := p.Transport()
+	copy(h[tcpLen+size:], h[tcpLen:head])
+	h[tcpLen], h[tcpLen+1] = 2, size
+	binary.BigEndian.PutUint16(h[tcpLen+2:], mss)
+	h[tcpOffset] += size / 4 << 4
+	sum := was[0]
+	for _, change := range [][2]uint16{{uint16(head), uint16(head + size)}, {was[1], be16(h[tcpOffset:])}, {0, 2<<8 | size}, {0, mss}} {
+		sum = adjust(sum, diff16(change[0], change[1]))
+	}
+	binary.BigEndian.PutUint16(h[at:], sum)
+	return true
+}
+
+// tcpOffset is where a TCP header says how long it is.
+const tcpOffset = 12
+
 // minFrame is the least length of an Ethernet frame without its checksum.
 const minFrame = 60
 

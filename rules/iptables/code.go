@@ -25,6 +25,8 @@ func holds(yes bool) rules.Action {
 	return rules.ActNext
 }
 
+const protoDCCP = 33
+
 // eitherPort is multiport --ports: the source or the destination port is one of
 // the list.
 type eitherPort struct {
@@ -35,6 +37,10 @@ type eitherPort struct {
 
 func (m eitherPort) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	src, dst, ok := p.Ports()
+	if !ok && p.Proto == protoDCCP && p.Flags&packet.FlagL4 != 0 && int(p.L4)+4 <= int(p.End) { // conntrack has no ports of it
+		h := p.Transport()
+		src, dst, ok = binary.BigEndian.Uint16(h), binary.BigEndian.Uint16(h[2:]), true
+	}
 	if !ok {
 		return rules.ActNext
 	}
@@ -45,6 +51,49 @@ func (m eitherPort) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 		}
 	}
 	return holds(m.neg)
+}
+
+// optionMatch is tcp --tcp-option. Unlike `tcp option N exists` it sees one in the
+// header's last byte (tcp_find_option).
+type optionMatch struct {
+	stateless
+	code uint8
+	neg  bool
+}
+
+func (m optionMatch) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	b, act := tcpOptions(p)
+	if act != rules.ActContinue {
+		return act
+	}
+	for i := 0; i < len(b); i += optionSize(b[i:]) {
+		if b[i] == m.code {
+			return holds(!m.neg)
+		}
+	}
+	return holds(m.neg)
+}
+
+// tcpOptions returns the options of a segment if the action is to go on. The matches
+// that read them drop a packet whose header is cut short, or says to be.
+func tcpOptions(p *packet.Packet) ([]byte, rules.Action) {
+	if p.Proto != flowtable.ProtoTCP || p.Flags&packet.FlagL4 == 0 {
+		return nil, rules.ActNext
+	}
+	h := p.Transport()
+	end := int(h[12]>>4) * 4
+	if end < 20 || end > len(h) {
+		return nil, rules.ActDrop
+	}
+	return h[20:end], rules.ActContinue
+}
+
+// optionSize is how far the next option of TCP is from the one that b begins with.
+func optionSize(b []byte) int {
+	if b[0] < 2 || len(b) < 2 || b[1] == 0 {
+		return 1
+	}
+	return int(b[1])
 }
 
 // physdev is the match of that name on a router, where no packet came over a
@@ -80,26 +129,37 @@ type segmentNot struct {
 }
 
 func (m segmentNot) Run(p *packet.Packet, _ *rules.Env) rules.Action {
-	if p.Proto != 6 || p.Flags&packet.FlagL4 == 0 {
-		return rules.ActNext
+	b, act := tcpOptions(p)
+	if act != rules.ActContinue {
+		return act
 	}
-	h := p.Transport()
-	end := min(int(h[12]>>4)*4, len(h))
-	for i := 20; i < end; {
-		switch {
-		case h[i] == 0:
-			return rules.ActContinue
-		case h[i] == 1:
-			i++
-			continue
-		case i+1 >= end || h[i+1] < 2 || i+int(h[i+1]) > end:
-			return rules.ActContinue
-		case h[i] == 2 && h[i+1] == 4:
-			mss := binary.BigEndian.Uint16(h[i+2:])
+	for i := 0; i < len(b); i += optionSize(b[i:]) {
+		if len(b)-i >= 4 && b[i] == 2 && b[i+1] == 4 {
+			mss := binary.BigEndian.Uint16(b[i+2:])
 			return holds(mss < m.lo || mss > m.hi)
 		}
-		i += int(h[i+1])
 	}
+	return rules.ActContinue
+}
+
+// segmentSize is what TCPMSS does besides `tcp option maxseg size set`: it gives the
+// option to segments that have none, and drops those whose header is cut short.
+type segmentSize struct {
+	stateless
+	mss uint16
+}
+
+func (m segmentSize) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	b, act := tcpOptions(p)
+	if act != rules.ActContinue {
+		return act
+	}
+	for i := 0; i < len(b); i += optionSize(b[i:]) {
+		if len(b)-i >= 4 && b[i] == 2 && b[i+1] == 4 {
+			return rules.ActContinue
+		}
+	}
+	p.AddSegmentSize(m.mss)
 	return rules.ActContinue
 }
 
@@ -124,6 +184,23 @@ func (m stateOrNAT) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	}
 	return holds(yes != m.neg)
 }
+
+// flowProto is conntrack --ctproto: an error has the protocol of the flow that it tells
+// of.
+type flowProto struct {
+	proto uint8
+	neg   bool
+}
+
+func (m flowProto) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+	if p.Ct == nil {
+		return rules.ActNext
+	}
+	return holds((p.Ct.Tuple.Proto == m.proto) != m.neg)
+}
+
+// PerFlow makes it a rules.PerFlow.
+func (flowProto) PerFlow() {}
 
 // pattern is the string match: bytes that begins from byte from to byte to of
 // the IP datagram.

@@ -13,10 +13,15 @@ import (
 
 // What the CT and NOTRACK targets ask of the connection that a packet begins.
 
+// untracked is a template for whose sake conntrack need not see packets.
+type untracked struct {
+	stateless
+	template
+}
+
 // template is CT and NOTRACK in tables where several rules may hold for a packet:
 // the first one that does is the only one (xt_ct_target).
 type template struct {
-	stateless
 	untrack  bool
 	zone     uint16
 	dir      flowtable.ZoneDir
@@ -71,7 +76,7 @@ func (t *Table) several() bool {
 
 func lowerNOTRACK(l *lower, x *Instance) error {
 	if l.several {
-		l.extend(x, true, &template{untrack: true})
+		l.extend(x, true, &untracked{template: template{untrack: true}})
 	} else {
 		l.add("notrack")
 	}

@@ -85,12 +85,9 @@ func lowerPorts(l *lower, x *Instance) error {
 
 func lowerTCP(l *lower, x *Instance) error {
 	_ = lowerPorts(l, x)
-	option := func(here bool) {
-		if o := x.opt("tcp-option"); o.set && here {
-			l.add("tcp option %d %s", o.n[0], exists(!o.neg))
-		}
+	if o := x.opt("tcp-option"); o.set && l.alone { // the tool's order
+		l.add("tcp option %d %s", o.n[0], exists(!o.neg))
 	}
-	option(l.alone) // the tool's order
 	if f := x.tcpFlags(); f != nil && f.n[0]|f.n[1] == 0 && f.neg {
 		l.never()
 	} else if f != nil && f.n[0]|f.n[1] != 0 {
@@ -107,7 +104,9 @@ func lowerTCP(l *lower, x *Instance) error {
 			l.add("tcp flags & 0x%x %s 0x%x", f.n[0], cmp, f.n[1])
 		}
 	}
-	option(!l.alone)
+	if o := x.opt("tcp-option"); o.set && !l.alone {
+		l.extend(x, false, optionMatch{code: uint8(o.n[0]), neg: o.neg})
+	}
 	return nil
 }
 

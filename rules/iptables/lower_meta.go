@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluice-net/sluice/rules/nft"
@@ -28,6 +29,14 @@ func lowerAddrType(l *lower, x *Instance) error {
 		}
 		if v.n[0]>>9 != 0 {
 			return l.refuse(x, "addresses are of no such type")
+		}
+		if x.family == IPv6 && !l.alone {
+			// A unicast address is one by its bits, the box's own too, and must also be
+			// of one of the other types where there are any (match_type6).
+			if types = slices.DeleteFunc(types, func(t string) bool { return t == "unicast" }); len(types) == 0 {
+				l.add("ip6 %s %s{ ::, ff00::/8 }", key, op(!v.neg))
+				continue
+			}
 		}
 		right := types[0]
 		if len(types) > 1 {
@@ -234,7 +243,9 @@ func lowerConntrack(l *lower, x *Instance) error {
 	if v := x.opt("ctdir"); v.set {
 		l.add("ct direction %s", strings.ToLower(v.s))
 	}
-	if v := x.opt("ctproto"); v.set {
+	if v := x.opt("ctproto"); v.set && l.rule.Proto != 0 && !l.alone { // nft lets no rule ask for two protocols
+		l.extend(x, false, flowProto{proto: uint8(v.n[0]), neg: v.neg})
+	} else if v.set {
 		l.add("ct protocol %s%d", op(v.neg), v.n[0])
 	}
 	ip := l.ip + " "
@@ -260,7 +271,11 @@ func lowerConntrack(l *lower, x *Instance) error {
 	} {
 		if v := x.opt(side.name); v.set {
 			if !l.rule.proto(6, 17, 33, 132, 136) {
-				l.add("meta l4proto { 6, 17, 33, 132, 136 }")
+				protos := "{ 1, 6, 17, 33, 58, 132, 136 }" // nft wants some; errors have the ports of the flow that they tell of
+				if l.alone {
+					protos = "{ 6, 17, 33, 132, 136 }"
+				}
+				l.add("meta l4proto %s", protos)
 			}
 			l.between(side.left, v, max16)
 		}

@@ -230,11 +230,19 @@ func lowerECNTarget(l *lower, x *Instance) error {
 }
 
 func lowerTCPMSS(l *lower, x *Instance) error {
+	size := uint64(536) // what a segment has that says nothing: RFC 1122, RFC 8200
+	if x.family == IPv6 {
+		size = 1220
+	}
 	if v := x.opt("set-mss"); v.set {
 		l.add("tcp option maxseg size set %d", v.n[0])
-		return nil
+		size = min(size, v.n[0])
+	} else {
+		l.add("tcp option maxseg size set rt mtu")
 	}
-	l.add("tcp option maxseg size set rt mtu")
+	if !l.alone {
+		l.extend(x, true, segmentSize{mss: uint16(size)})
+	}
 	return nil
 }
 
