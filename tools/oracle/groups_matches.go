@@ -82,6 +82,46 @@ COMMIT
 COMMIT
 `
 
+// plainly is a dump for whose sake no fragments are joined: matches of headers see none
+// in later ones.
+const plainly = `*mangle
+:PREROUTING ACCEPT
+:FORWARD ACCEPT
+:POSTROUTING ACCEPT
+-A PREROUTING -p tcp -m tcp --tcp-option 1
+-A PREROUTING -p tcp -m tcp ! --tcp-option 3
+-A PREROUTING -p dccp -m multiport --ports 80
+-A PREROUTING -m addrtype --src-type UNICAST,LOCAL
+-A PREROUTING -m addrtype ! --dst-type UNICAST
+-A FORWARD -p tcp -m tcp --dport 82 --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1400
+-A FORWARD -p tcp -m tcp --dport 83 --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 400
+-A POSTROUTING -p tcp -m tcp --dport 84 --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+COMMIT
+*filter
+:INPUT DROP
+:FORWARD ACCEPT
+-A FORWARD -p udp -m udp ! --dport 81
+-A FORWARD -p udp -m udp --dport 1:60000
+-A FORWARD -p udp -m multiport ! --sports 81
+-A FORWARD -p tcp -m tcp ! --dport 81
+-A FORWARD -p tcp -m tcp --tcp-flags SYN NONE
+COMMIT
+`
+
+// telling asks for the ports of the flow that an error tells of, behind a zone.
+const telling = `*raw
+:PREROUTING ACCEPT
+-A PREROUTING -j CT --zone mark
+COMMIT
+*filter
+:INPUT DROP
+:FORWARD ACCEPT
+-A FORWARD -m conntrack --ctproto 17 --ctorigdstport 80
+-A FORWARD -m conntrack --ctorigdstport 1:100
+-A FORWARD -m conntrack ! --ctproto 6 ! --ctorigsrcport 80
+COMMIT
+`
+
 // fields begins a dump that changes fields of headers and asks for rare ones.
 const fields = `*mangle
 :PREROUTING ACCEPT
@@ -116,6 +156,13 @@ func matchRows() []*Script {
 	for _, port := range []string{"80", "81", "83", "84", "85"} {
 		rows = append(rows, row{"chunks " + port, "rules table-rare; flow 0 dport=" + port + "; > " + chunks})
 	}
+	for _, port := range []string{"81", "82", "83", "84"} {
+		rows = append(rows,
+			row{"plain: fragments " + port, "rules table-plain; flow 0 dport=" + port + "; > udp len=1000 frag=400; > PA len=1000 frag=400"},
+			row{"plain: options " + port, "rules table-plain; flow 0 dport=" + port + "; > S; < SA; > S mss=1460 ws=7; > S ws=7; > S ts; < SA ws=7; > S len=10"})
+	}
+	rows = append(rows, row{"plain: dccp", "rules table-plain; flow 0 dport=80; > dccp len=10; < dccp len=10; flow 1 dport=81; > dccp f=1"},
+		row{"told", "rules table-told; flow 0 dport=80; > udp; < icmp 3/3; flow 1 dport=81; > udp f=1 frag=400 len=1000"})
 	hops := "flow 0 dport=80; flow 1 dport=81; flow 2 dport=82; flow 3 dport=83; flow 4 dport=84; > udp; > udp f=1; > udp f=2; > udp f=3; > udp f=4; < udp f=4; > udp f=4 ttl=3; > udp f=1 ttl=1"
 	once := scripts([]row{
 		{"fields: hops", "rules table-fields; " + hops},

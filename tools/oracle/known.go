@@ -10,7 +10,6 @@ var knownDifferences = []struct{ pattern, reason string }{
 	{"pcap/zeek_communityid_icmp6.pcap", "the box of the comparison has no link-local addresses: Linux forwards between such hosts by the default route, up to the point where it finds the scope wrong"},
 	{"pcap/zeek_ipv6_zero_len_ah.pcap", "the box of the comparison has no link-local addresses: Linux knows no way back to the sender of what it refuses"},
 	{"helper/helper-masquerade sip message: via of another port", "for Cisco phones that send from one port and listen on another, the kernel writes the Via's port also into other addresses; sluice does not know such phones"},
-	{"iptables/tcp 8[45]*", "TCPMSS of iptables gives a SYN without the option one; sluice, as nft does, only lowers what is there"},
 	{"helper/helper-masquerade ftp error of the client", "the kernel takes an ICMP error that travels as the client's packets do for TCP and adjusts what stands in place of its sequence numbers, which breaks the packet that it quotes; sluice leaves it whole"},
 	{"synproxy/v6", "the statement of this kernel, as nft writes it, drops every IPv6 segment of a client; sluice answers them as those of IPv4"},
 	{"synproxy/probes before the server answers", "the kernel checks the cookie of such a probe with a number one too low and finds another MSS in it, or none; sluice finds the client's"},

@@ -41,8 +41,10 @@ played again.`,
 			case "":
 			case "bridge":
 				r.make.Wire, r.make.NAT = true, false
+			case rulefuzz.Dump4, rulefuzz.Dump6:
+				r.make.Dump = r.family
 			default:
-				return fmt.Errorf("--family %s: only bridge has cases of its own", r.family)
+				return fmt.Errorf("--family %s: there are bridge, iptables and ip6tables", r.family)
 			}
 			if len(files) > 0 {
 				return r.files(cmd.OutOrStdout(), files)
@@ -60,7 +62,7 @@ played again.`,
 	f.IntVar(&r.make.Packets, "packets", 240, "packets of a ruleset")
 	f.IntVar(&r.most, "most", 5, "differences after which to stop")
 	f.BoolVar(&r.listing, "listing", false, "compare the text of listings too")
-	f.StringVar(&r.family, "family", "", "bridge: tables of that family, and boxes that are wires")
+	f.StringVar(&r.family, "family", "", "bridge: tables of that family, and boxes that are wires; iptables, ip6tables: dumps of these tools")
 	f.IntVar(&r.refused, "show-refused", 10, "refused rules to show")
 	return cmd
 }
@@ -82,7 +84,7 @@ func (r *ruling) run(w io.Writer) error {
 	failed, passed, cases := 0, 0, 0
 	refused := map[string]int{}
 	err := r.between(func(k *pair.Kernel) error {
-		p := &rulefuzz.Player{Kernel: k, Workers: r.workers, Burst: r.burst, Listing: r.listing, Wire: r.make.Wire}
+		p := &rulefuzz.Player{Kernel: k, Workers: r.workers, Burst: r.burst, Listing: r.listing, Wire: r.make.Wire, Six: r.make.Dump == rulefuzz.Dump6}
 		start := time.Now()
 		for n := r.first; failed < r.most; n++ {
 			if r.length > 0 && time.Since(start) >= r.length || r.length == 0 && passed >= r.verdicts {
@@ -147,7 +149,7 @@ func show(w io.Writer, diffs []string) {
 func (r *ruling) files(w io.Writer, files []string) error {
 	passed, failed := 0, 0
 	err := r.between(func(k *pair.Kernel) error {
-		p := &rulefuzz.Player{Kernel: k, Workers: r.workers, Burst: r.burst, Listing: r.listing, Wire: r.make.Wire}
+		p := &rulefuzz.Player{Kernel: k, Workers: r.workers, Burst: r.burst, Listing: r.listing, Wire: r.make.Wire, Six: r.make.Dump == rulefuzz.Dump6}
 		for _, name := range files {
 			text, err := os.ReadFile(name)
 			if err != nil {

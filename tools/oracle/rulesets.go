@@ -63,9 +63,11 @@ const untracked = `table inet o {
 
 // rulesets by name. All observe.
 var rulesets = map[string]string{
-	"tables":    matching4,
-	"table-nat": translating,
-	"table-ct":  templates,
+	"tables":      matching4,
+	"table-plain": plainly,
+	"table-told":  telling,
+	"table-nat":   translating,
+	"table-ct":    templates,
 
 	"table-ports": bridgePorts,
 	"table-rare":  rarely,

@@ -44,6 +44,16 @@ func (j *Judge) matchUp(k, s *Entry) string {
 	return ""
 }
 
+// Chance says whether chance has chosen different endpoints for both sides so far.
+func (j *Judge) Chance() bool {
+	for se, all := range j.chance {
+		if slices.ContainsFunc(all, func(ke endpoint) bool { return ke != se }) {
+			return true
+		}
+	}
+	return false
+}
+
 // origin gives sluice's entry the kernel's original tuple, if it is the same up
 // to what chance has chosen: of a flow that began with a packet to or from such
 // an endpoint.

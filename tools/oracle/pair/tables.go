@@ -24,8 +24,31 @@ func tableFamily(six bool) iptables.Family {
 	return iptables.IPv4
 }
 
-// emptyTables is what the kernel's tables are reset to.
-const emptyTables = "*raw\nCOMMIT\n*mangle\nCOMMIT\n*nat\nCOMMIT\n*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n"
+// emptyTables is what the kernel's tables are reset to: a policy stays that nobody names.
+const emptyTables = `*raw
+:PREROUTING ACCEPT
+:OUTPUT ACCEPT
+COMMIT
+*mangle
+:PREROUTING ACCEPT
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+:POSTROUTING ACCEPT
+COMMIT
+*nat
+COMMIT
+*filter
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+COMMIT
+*security
+:INPUT ACCEPT
+:FORWARD ACCEPT
+:OUTPUT ACCEPT
+COMMIT
+`
 
 // tables puts a dump in force with the kernel's own tables, which nft's are not
 // part of, or takes the one of the case before away.

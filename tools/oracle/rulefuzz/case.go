@@ -41,6 +41,10 @@ type Chain struct {
 func (c *Case) Text() string {
 	var b strings.Builder
 	for _, t := range c.Tables {
+		if dumped(t.Family) {
+			t.dump(&b)
+			continue
+		}
 		fmt.Fprintf(&b, "table %s %s {\n", t.Family, t.Name)
 		for _, d := range t.Decls {
 			fmt.Fprintf(&b, "\t%s {\n", d.Head)
@@ -65,6 +69,20 @@ func (c *Case) Text() string {
 		b.WriteString("}\n")
 	}
 	return b.String()
+}
+
+// dump writes a table as iptables-save does.
+func (t *Table) dump(b *strings.Builder) {
+	fmt.Fprintf(b, "*%s\n", t.Name)
+	for _, c := range t.Chains {
+		fmt.Fprintf(b, ":%s %s\n", c.Name, c.Base)
+	}
+	for _, c := range t.Chains {
+		for _, r := range c.Rules {
+			fmt.Fprintf(b, "-A %s %s\n", c.Name, strings.Join(r, " "))
+		}
+	}
+	b.WriteString("COMMIT\n")
 }
 
 // clone copies all that shrinking or dropping changes.
@@ -104,14 +122,19 @@ func (c *Case) dropLine(n int) string {
 				return d.what()
 			}
 		}
+		if dumped(t.Family) {
+			at += len(t.Chains)
+		}
 		for _, ch := range t.Chains {
-			at += 1 + choose(ch.Base != "")
+			if !dumped(t.Family) {
+				at += 1 + choose(ch.Base != "")
+			}
 			if i := n - at - 1; i >= 0 && i < len(ch.Rules) {
 				r := ch.Rules[i]
 				ch.Rules = slices.Delete(ch.Rules, i, i+1)
 				return strings.Join(r, " ")
 			}
-			at += len(ch.Rules) + 1
+			at += len(ch.Rules) + choose(!dumped(t.Family))
 		}
 		at++
 	}

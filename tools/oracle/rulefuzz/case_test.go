@@ -17,6 +17,9 @@ func TestCaseIsAFunctionOfSeedAndNumber(t *testing.T) {
 		if n >= 20 {
 			opt = Options{Packets: 60, Wire: true}
 		}
+		if n%4 == 3 {
+			opt = Options{Packets: 60, NAT: true, Dump: Dump4}
+		}
 		a, b := Make(seed, n, opt), Make(seed, n, opt)
 		if a.Replay() != b.Replay() {
 			t.Fatalf("case %d of seed %d differs from itself", n, seed)

@@ -27,6 +27,13 @@
 // of two ports and for boxes that are wires. Frames of any kind cross: tagged once
 // or twice, ARP, no IP at all, in fragments.
 //
+// # Dumps
+//
+// Options.Dump makes dumps of iptables or ip6tables. What is compared of them is what
+// iptables-save prints with counters, and entries. Left out are headers that are cut short
+// or contradict themselves, for whose sake matches of x_tables drop a packet, connlimit,
+// which cleans up once a tick of the kernel's clock, and what goes to the other family.
+//
 // # Limits
 //
 // nft 1.0.6 compares fields that lie side by side at once, where the first or the last
@@ -44,5 +51,6 @@
 // and nothing asked of its name: kernel 6.18 has no such thing here. A Player belongs to the thread of its Kernel. A case is a function of seed and number.
 //
 // Files in reading order: case.go (rulesets as text, files), values.go, fields.go,
-// matches.go, sets.go, statements.go, rulesets.go, packets.go, options.go, odd.go, wire.go, play.go, listing.go.
+// matches.go, sets.go, statements.go, rulesets.go, dumps.go, dumpmatch.go, packets.go, options.go, odd.go, wire.go, play.go,
+// listing.go.
 package rulefuzz

@@ -47,6 +47,9 @@ func (g *maker) error(side pair.Side, src, dst netip.Addr, layers ...frame.Layer
 func (g *maker) lying(l frame.Layer) frame.Layer {
 	switch h := l.(type) {
 	case frame.TCP:
+		if g.dumps != "" {
+			return l
+		}
 		h.DataOffset = frame.Say(uint16(g.IntN(16)))
 		return h
 	case frame.UDP:

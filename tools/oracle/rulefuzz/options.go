@@ -2,6 +2,7 @@ package rulefuzz
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/sluice-net/sluice/tools/frame"
 	"github.com/sluice-net/sluice/tools/oracle/pair"
@@ -43,7 +44,7 @@ func (g *maker) chunks() string {
 // extensions makes the extension headers of a packet: nearly always one.
 func (g *maker) extensions() (all []frame.Layer) {
 	all = append(all, g.extension())
-	if g.chance(6) {
+	if g.dumps == "" && g.chance(6) {
 		for range pick(g.dice, 1, 2, 16) {
 			all = append(all, frame.Ext{Kind: pick(g.dice, frame.DestOpts, frame.DestOpts, frame.Auth)})
 		}
@@ -53,7 +54,11 @@ func (g *maker) extensions() (all []frame.Layer) {
 
 // extension makes an extension header that routers pass on.
 func (g *maker) extension() frame.Layer {
-	switch g.IntN(8) {
+	n := g.IntN(8)
+	if g.dumps != "" { // what contradicts itself x_tables drops
+		n %= 5
+	}
+	switch n {
 	case 5:
 		return frame.Ext{Kind: frame.Auth}
 	case 6: // which may lie about its length
@@ -71,6 +76,9 @@ func (g *maker) extension() frame.Layer {
 // pieces cuts some datagrams into fragments, in any order: all of them come.
 func (g *maker) pieces(p pair.Frame) []pair.Frame {
 	const header = 14
+	if g.dumps != "" && g.whole && ownFrame(p.Data) { // the kernel sees the datagram, a box what came
+		return []pair.Frame{p}
+	}
 	if len(p.Data) < header+100 || len(p.Data) > header+datagram(p.Data[header:]) || g.frames && !(g.wire && plainIP(p.Data)) || !g.chance(4) {
 		return []pair.Frame{p}
 	}
@@ -96,4 +104,12 @@ func datagram(b []byte) int {
 		return 40 + int(binary.BigEndian.Uint16(b[4:]))
 	}
 	return 0
+}
+
+// ownFrame says whether an IP packet is for the box itself.
+func ownFrame(b []byte) bool {
+	if b[12] == 0x86 {
+		return own(netip.AddrFrom16([16]byte(b[14+24:])))
+	}
+	return own(netip.AddrFrom4([4]byte(b[14+16:])))
 }

@@ -91,6 +91,9 @@ func (g *maker) host(six bool, fits func(netip.Addr) bool) netip.Addr {
 
 func (g *maker) flow() *flow {
 	f := &flow{six: g.chance(3), side: pair.Side(g.IntN(2))}
+	if g.dumps != "" { // the box's own stack would answer the other family
+		f.six = g.six()
+	}
 	f.src = g.host(f.six, func(a netip.Addr) bool { return reachable(a) && !own(a) })
 	if g.chance(2) {
 		f.src = pair.HostAddr(f.side, g.IntN(4), f.six)
@@ -252,6 +255,10 @@ func (g *maker) transport(f *flow, dir int, sport, dport uint16) []frame.Layer {
 	}
 	var b []byte
 	b = binary.BigEndian.AppendUint32(b, uint32(g.aim(kLong).lo))
+	if g.dumps != "" {
+		b = append(b, make([]byte, 12)...) // of ESP, AH and others a whole header
+		binary.BigEndian.PutUint32(b[4:], uint32(g.aim(kLong).lo))
+	}
 	return []frame.Layer{frame.Proto(f.proto), frame.Data(b), data}
 }
 

@@ -20,6 +20,7 @@ type Player struct {
 	Burst   int  // packets between two comparisons
 	Listing bool // the text of the listing must be the same as well
 	Wire    bool // the Kernel is one of pair.RunWire
+	Six     bool // dumps are of ip6tables
 
 	Packets  int // sent so far
 	Rules    int // lines of the cases so far
@@ -38,11 +39,12 @@ func (r *Refusal) Error() string { return r.By + " refuses the rules: " + r.Text
 
 // Outcome is what came of a case.
 type Outcome struct {
-	Diffs []string // what differs; none: nothing
-	At    int      // packets sent until then
+	Diffs  []string // what differs; none: nothing
+	At     int      // packets sent until then
+	chance bool     // both sides' NAT chose different ports
 }
 
-var translates = regexp.MustCompile(`\b(snat|dnat|masquerade|redirect)\b`)
+var translates = regexp.MustCompile(`\b(snat|dnat|masquerade|redirect)\b|-j (SNAT|DNAT|MASQUERADE|REDIRECT|NETMAP)`)
 
 // Rules write addresses or ports, some in front of conntrack.
 var writes, early = regexp.MustCompile(`\b[sd](addr|port) set `), regexp.MustCompile(`hook prerouting priority -300;`)
@@ -60,11 +62,24 @@ func (p *Player) workers(rules string) []int {
 // Checksums are not verified: UDPLite's would differ, and rules see no others.
 var unchecked = []pair.Setting{{Name: "checksum", Value: 0}}
 
+// replays is how often a case is played whose sides differ and in which chance chose
+// ports: rules that ask for ports may hold of one side's and not of the other's.
+const replays = 5
+
 // Play plays a ruleset and packets. A ruleset that one side refuses is a *Refusal.
 func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error) {
+	for range replays {
+		if o, err = p.play(rules, packets); err != nil || len(o.Diffs) == 0 || !o.chance {
+			break
+		}
+	}
+	return o, err
+}
+
+func (p *Player) play(rules string, packets []pair.Frame) (o Outcome, err error) {
 	p.turn++
 	awaitHour(rules, time.Now(), time.Sleep)
-	setup := &pair.Case{Rules: fmt.Sprintf("%s# %d\n", rules, p.turn), WanMTU: pair.MTU, Settings: unchecked, Wire: p.Wire} // different each time, so that it is loaded anew
+	setup := &pair.Case{Rules: fmt.Sprintf("%s# %d\n", rules, p.turn), WanMTU: pair.MTU, Settings: unchecked, Wire: p.Wire, Six: p.Six} // different each time, so that it is loaded anew
 	if err := p.Kernel.Begin(setup); err != nil {
 		return o, refusal("kernel", err)
 	}
@@ -89,6 +104,7 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 		}
 	}
 	say := func(i int, diffs []string) {
+		o.chance = o.chance || judges[i].Chance()
 		for _, d := range diffs {
 			o.Diffs = append(o.Diffs, fmt.Sprintf("%d workers: %s", p.Workers[i], d))
 		}
@@ -121,10 +137,10 @@ func (p *Player) Play(rules string, packets []pair.Frame) (o Outcome, err error)
 	if len(o.Diffs) > 0 {
 		return o, nil
 	}
-	return o, p.remembered(boxes, judges, began, say)
+	return o, p.remembered(rules, boxes, judges, began, say)
 }
 
-var hours = regexp.MustCompile(`"(\d\d):(\d\d)"`)
+var hours = regexp.MustCompile(`[" ](\d\d):(\d\d)\b`)
 
 // soon is how long before an hour that rules name no case begins any more.
 const soon = 20 * time.Second
@@ -132,7 +148,7 @@ const soon = 20 * time.Second
 // awaitHour lets pass any time of the day that rules name and that is near: the
 // box's clock stands while the kernel's goes on.
 func awaitHour(rules string, now time.Time, sleep func(time.Duration)) {
-	if !strings.Contains(rules, "meta hour") && !strings.Contains(rules, "meta day") {
+	if !strings.Contains(rules, "meta hour") && !strings.Contains(rules, "meta day") && !strings.Contains(rules, "-m time") {
 		return
 	}
 	at := []time.Duration{0, 24 * time.Hour}
@@ -153,7 +169,10 @@ func awaitHour(rules string, now time.Time, sleep func(time.Duration)) {
 }
 
 // remembered compares what is left behind: counters, sets, entries.
-func (p *Player) remembered(boxes []*pair.Sluice, judges []pair.Judge, began time.Time, say func(int, []string)) error {
+func (p *Player) remembered(rules string, boxes []*pair.Sluice, judges []pair.Judge, began time.Time, say func(int, []string)) error {
+	if strings.HasPrefix(rules, "*") {
+		return p.counted(boxes, judges, began, say)
+	}
 	list, err := p.Kernel.List()
 	if err != nil {
 		if !fell(err) {
@@ -183,16 +202,44 @@ func (p *Player) remembered(boxes []*pair.Sluice, judges []pair.Judge, began tim
 	return nil
 }
 
-var place = regexp.MustCompile(`(?m)^[^\s:]+:(\d+):\d+`)
+// counted is remembered for a dump: its rules as they are saved, with their counters,
+// and entries.
+func (p *Player) counted(boxes []*pair.Sluice, judges []pair.Judge, began time.Time, say func(int, []string)) error {
+	counters, err := p.Kernel.Counters()
+	if err != nil {
+		return err
+	}
+	entries, err := p.Kernel.Table()
+	if err != nil {
+		return err
+	}
+	for i, b := range boxes {
+		judges[i].Late = time.Since(began) // the box's clock stands
+		say(i, judges[i].Compare(&pair.Outcome{Entries: entries, Counters: counters}, &pair.Outcome{Entries: b.Entries(), Counters: b.Counters()}))
+		if leak := b.Leaks(); leak != "" {
+			say(i, []string{leak})
+		}
+	}
+	return nil
+}
+
+var (
+	place     = regexp.MustCompile(`(?m)^[^\s:]+:(\d+):\d+`)
+	dumpPlace = regexp.MustCompile(`[Ll]ine:? (\d+)`)
+)
 
 // refusal reads the place in an error.
 func refusal(by string, err error) error {
-	m := place.FindStringSubmatch(strings.TrimPrefix(err.Error(), "sluice refuses the rules: "))
+	m := place.FindStringSubmatch(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "sluice refuses the rules: "), "sluice refuses the tables: "))
+	dump := dumpPlace.FindStringSubmatch(err.Error())
+	if m == nil {
+		m = dump
+	}
 	if m == nil {
 		return err
 	}
 	n, _ := strconv.Atoi(m[1])
-	if by == "kernel" {
+	if by == "kernel" && dump == nil {
 		n-- // of the "flush ruleset" in front
 	}
 	return &Refusal{Line: n, Text: err.Error(), By: by}
@@ -223,6 +270,9 @@ func (p *Player) Fit(c *Case) (refused []string, o Outcome, err error) {
 		}
 		only := c.only(r.Line)
 		line := c.dropLine(r.Line)
+		if line == "" && strings.HasPrefix(text, "*") {
+			line = p.culprit(c, r.By)
+		}
 		if line == "" {
 			return refused, o, err
 		}
@@ -233,9 +283,35 @@ func (p *Player) Fit(c *Case) (refused []string, o Outcome, err error) {
 	}
 }
 
+// culprit takes out of a dump the rule that a side refuses when it commits the table,
+// where it names none, and returns it; "": none is refused by itself.
+func (p *Player) culprit(c *Case, by string) string {
+	for i, t := range c.Tables {
+		for j, ch := range t.Chains {
+			for n, r := range ch.Rules {
+				one := c.clone()
+				for k, ch := range one.Tables[i].Chains {
+					ch.Rules = ch.Rules[:0]
+					if k == j {
+						ch.Rules = [][]string{r}
+					}
+				}
+				one.Tables = one.Tables[i : i+1]
+				_, err := p.Play(one.Text(), nil)
+				var refused *Refusal
+				if errors.As(err, &refused) && refused.By == by {
+					ch.Rules = slices.Delete(ch.Rules, n, n+1)
+					return strings.Join(r, " ")
+				}
+			}
+		}
+	}
+	return ""
+}
+
 // taken says whether sluice takes a ruleset that the kernel does not.
 func (p *Player) taken(c *Case) bool {
-	setup := &pair.Case{Rules: c.Text(), Wire: p.Wire}
+	setup := &pair.Case{Rules: c.Text(), Wire: p.Wire, Six: p.Six}
 	var r *Refusal
 	if err := p.Kernel.Begin(setup); err == nil || !errors.As(refusal("kernel", err), &r) {
 		return false
@@ -311,6 +387,9 @@ func (p *Player) Shrink(c *Case, was Outcome) *Case {
 func what(o Outcome) string {
 	_, text, _ := strings.Cut(o.Diffs[0], ": ")
 	text, _, _ = strings.Cut(text, "\n")
+	if strings.Contains(text, " sent to ") { // as a frame that is there in place of another one
+		return "frame"
+	}
 	return text[:min(len(text), 5)]
 }
 

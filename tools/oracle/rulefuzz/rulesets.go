@@ -27,6 +27,9 @@ type maker struct {
 	inside  bool // the chain in work is written in a rule
 	bare    bool // nothing asks for flows, so that rules see fragments
 	flows   int
+	dumps   string // Dump4 or Dump6: the case is a dump; "": it is nft's
+	lists   int    // names of lists and tables that its matches have
+	whole   bool   // no rule of the dump has fragments joined
 }
 
 // callee is a chain that can be called.
@@ -36,14 +39,21 @@ type callee struct {
 
 // Options limits what cases are made of.
 type Options struct {
-	Packets int  // of a case
-	NAT     bool // chains of type nat too
-	Wire    bool // for a wire: tables of family bridge
+	Packets int    // of a case
+	NAT     bool   // chains of type nat too
+	Wire    bool   // for a wire: tables of family bridge
+	Dump    string // Dump4, Dump6: a dump of that tool
 }
 
 // Make makes the n-th case of a seed.
 func Make(seed uint64, n int, opt Options) *Case {
 	g := &maker{dice: newDice(seed, n), c: &Case{}, wire: opt.Wire, frames: opt.Wire}
+	if g.dumps = opt.Dump; g.dumps != "" {
+		g.dump(opt)
+		g.whole = !joins.MatchString(g.c.Text())
+		g.packets(opt.Packets)
+		return g.c
+	}
 	g.bare = g.wire || g.chance(5)
 	opt.NAT = opt.NAT && !g.bare
 	for i := range fields {
