@@ -16,7 +16,11 @@ import (
 // walks the datagram when it is whole.
 func (w *worker) fragment(t *tables, p *packet.Packet, came parcelKind) {
 	if p.Family == flowtable.FamilyIPv6 && int(p.Frag)+fragHeader > int(p.End) { // the header itself is cut off
-		w.drop(p, packet.DropFragment)
+		if packet.Headless(p) { // Linux asks this first (nf_ct_frag6_gather)
+			w.alone(t, p, came)
+		} else {
+			w.drop(p, packet.DropFragment)
+		}
 		return
 	}
 	if came == parcelNone && len(w.out) > 1 {
@@ -66,16 +70,19 @@ func (w *worker) datagram(t *tables, list []defrag.Frag, local packet.Flags, cam
 	p := &w.head
 	w.view(p, &list[0])
 	packet.Parse(p, w.table)
-	in, serial := p.InPort, p.Serial
+	in, serial, l3 := p.InPort, p.Serial, int(p.L3)
 	whole := w.joined.join(w, p, list)
 	if whole == nil {
 		w.refuse(list, packet.DropFragment)
 		return
 	}
 	p.Data, p.Addr = whole, 0
-	if packet.Parse(p, w.table) != packet.DropNone {
+	if packet.ParseJoined(p, w.table, l3) != packet.DropNone {
 		w.refuse(list, packet.DropFragment)
 		return
+	}
+	if p.Family == flowtable.FamilyIPv6 && p.Flags&(packet.FlagFragment|packet.FlagLaterFrag) == packet.FlagFragment {
+		packet.ReadAlone(p, w.table) // a fragment in what is whole: nobody gathers again
 	}
 	p.InPort, p.Serial = in, serial
 	p.Flags |= local

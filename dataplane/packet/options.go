@@ -241,7 +241,8 @@ func FindOption(header []byte, code uint8) int {
 // length, a multiple of four. ok is false where an option has no room for what p's
 // way has still to write, and no error is sent.
 //
-// A source route is left out: packets that have one get no answer.
+// A source route is not turned round, as Linux does where another option is malformed:
+// such an error goes straight to the sender.
 func (p *Packet) Echo(o *Options, buf *[OptionsMax]byte, own [4]byte, millis uint32) (n int, ok bool) {
 	if o.record != 0 {
 		opt := p.copyOption(buf, 0, o.record)

@@ -35,7 +35,7 @@ type Packet struct {
 	L4Payload uint16    // offset behind the transport header; never behind End
 	End       uint32    // offset behind the IP datagram; Data may be longer by Ethernet padding
 	AH        uint16    // offset of the first authentication header in front of L4; 0 is none. Rules see no further
-	Frag      uint16    // offset of the IPv6 fragment header, without FlagFragment too, and if it is cut off; 0 is none
+	Frag      uint16    // offset of the first IPv6 fragment header, without FlagFragment too, and if it is cut off; 0 is none
 	EtherType uint16    // behind the VLAN tags
 	VLAN      [2]uint16 // TCIs, outer first; valid up to VLANs
 	VLANs     uint8

@@ -31,17 +31,16 @@ const (
 	walkLater                 // a fragment header with an offset: no transport header here
 	walkBroken                // the chain runs out of bytes
 	walkNone                  // the chain ends in "no next header"
-	walkRefuse                // too many bytes of headers, or a fragment inside a fragment
+	walkRefuse                // too many bytes of headers
 )
 
 // chain is what the walk found.
 type chain struct {
-	off  int    // where the walk ended
-	frag int    // offset of the header of a true fragment; 0 is none
-	atom int    // offset of the last fragment header, which may be cut off; 0 is none
-	auth int    // offset of the first authentication header; 0 is none
-	info uint16 // that header's offset and more-fragments word
-	next uint8  // protocol at off
+	off  int   // where the walk ended
+	frag int   // offset of the header of a true fragment; 0 is none
+	atom int   // offset of the first fragment header, which may be all of a datagram and may be cut off; 0 is none
+	auth int   // offset of the first authentication header; 0 is none
+	next uint8 // protocol at off
 	end  walkEnd
 }
 
@@ -60,7 +59,7 @@ func walkIPv6(b []byte, quoted bool) chain {
 				need = 4 // ipv6_find_hdr wants that much, for rules
 			}
 		case extFragment:
-			if need = 4; !quoted && len(b) > ip6Len && c.off <= len(b) {
+			if need = 4; !quoted && c.atom == 0 && len(b) > ip6Len && c.off <= len(b) {
 				c.atom = c.off // nf_ct_frag6_gather comes to it, whole or not
 			}
 		case extNone:
@@ -76,12 +75,10 @@ func walkIPv6(b []byte, quoted bool) chain {
 		h := b[c.off : c.off+need]
 		switch c.next {
 		case extFragment:
-			if c.frag != 0 {
-				c.end = walkRefuse
-				return c
-			}
 			if info := be16(h[2:4]); info&0xfff9 != 0 {
-				c.frag, c.info = c.off, info
+				if c.frag == 0 {
+					c.frag = c.off
+				}
 				if info&0xfff8 != 0 {
 					c.off += fragHeaderLen
 					c.next = h[0]
@@ -102,6 +99,19 @@ func walkIPv6(b []byte, quoted bool) chain {
 	}
 	c.end = walkRefuse
 	return c
+}
+
+// ParseJoined is Parse of a datagram that has been put together. Hop-by-hop options
+// that were behind the fragment header are no longer read as those of a packet that
+// comes in: the kernel has done that.
+func ParseJoined(p *Packet, t *flowtable.Table, l3 int) Drop {
+	if next := &p.Data[l3+6]; p.Data[l3]>>4 == 6 && *next == extHopByHop {
+		*next = extDest // another header that leads on
+		d := Parse(p, t)
+		*next = extHopByHop
+		return d
+	}
+	return Parse(p, t)
 }
 
 // parseIPv6 checks what ip6_rcv_core checks.
@@ -145,7 +155,6 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 	lead6(p, &c, l3, total)
 	if c.frag != 0 {
 		p.Flags |= FlagFragment
-		p.Frag = uint16(l3 + c.frag)
 		p.Reason = flowtable.ReasonFragment
 		if c.end == walkFound {
 			markHeader(p)
@@ -154,6 +163,9 @@ func parseIPv6(p *Packet, t *flowtable.Table, l3 int) Drop {
 	}
 	if c.end != walkFound {
 		p.Reason = flowtable.ReasonMalformed
+		if c.end == walkBroken && c.frag == 0 {
+			ReadAlone(p, t)
+		}
 		return DropNone
 	}
 	addresses6(p, h)

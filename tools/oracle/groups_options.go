@@ -75,6 +75,18 @@ var hopOptions = []row{
 	{"trace", "00003102000000000000000000"}, {"trace askew", "310200000000"}, {"label", "0708000000010000000000000000"}, {"home", "c90400000000"}, {"eight", "1e001e001e001e001e001e001e001e000000000000"}, {"nine", "1e001e001e001e001e001e001e001e001e0000000000"},
 }
 
+// pieceHeaders are IPv6 fragment headers, the datagram's rest behind them, that hardly a
+// sender makes: one in the other, cut off, in front of hop-by-hop options, behind a
+// routing header that is cut off.
+var pieceHeaders = []row{
+	{"all of a datagram, then a later one", "2c0000005b95fa50110500b84cd98b0f9c40005000000000"}, {"all of a datagram, then a first one", "2c000006d1ac143f11000001ac72c1b49c40005000080000"},
+	{"all of a datagram, then the same", "2c0000009796235c110000005be3856a9c40005000080000"}, {"first, then all of a datagram, odd", "2c00000117666e2311000000dc936aaf9c4000500008000000"},
+	{"first, then all of a datagram", "2c00000117666e2411000000dc936aaf9c40005000080000"}, {"first, then a later one", "2c00000117666e2511000008dc936aaf9c40005000080000"},
+	{"hop-by-hop behind it", "000000009bddaad411009e04000000009c40005000080000"}, {"hop-by-hop that is cut off", "000000009bddaad51105"},
+	{"of one byte", "3a"}, {"of three bytes", "3a0000"}, {"of four bytes", "3a000000"}, {"of seven bytes", "11000000010203"}, {"of seven bytes, first", "11000001010203"}, {"of seven bytes, later", "11000008010203"},
+	{"a routing header's first bytes", "2b000000010203042b0204000000000000000000000000000000000000000000792a"},
+}
+
 // hopByHop are packets with hop-by-hop options through a router, in front of UDP, of an
 // ICMP error and of nothing.
 func hopByHop() []*Script {
@@ -84,15 +96,27 @@ func hopByHop() []*Script {
 		body := fmt.Sprintf("%02x%s%s", size/8-1, o.text, strings.Repeat("00", size-2-len(o.text)/2))
 		text := "v6; rules observe"
 		for _, behind := range []string{"11" + body + "9c40005000080000", "3a" + body + "0100000000000000", "3a" + body + "8000000000010001", "3b" + body, "fd" + body + "aabb", "00" + body + body} {
-			data := ""
-			for i := 0; i < len(behind); i += 2 {
-				data += "%" + behind[i:i+2]
-			}
+			data := escaped(behind)
 			for _, with := range []string{"", " ttl=1", " dst=box"} {
 				text += "; > proto 0 data=" + data + with
 			}
 		}
 		rows = append(rows, row{"hop by hop: " + o.name, text})
 	}
+	for _, h := range pieceHeaders {
+		packet := "> proto 44 data=" + escaped(h.text)
+		for _, rules := range []string{"observe", "untracked", "masquerade"} {
+			rows = append(rows, row{"pieces, " + rules + ": " + h.name, "v6; rules " + rules + "; " + packet + "; " + packet + " ttl=1; " + packet + " dst=box"})
+		}
+	}
 	return scripts(rows)
+}
+
+// escaped is text of hexadecimal digits as data= takes it.
+func escaped(digits string) string {
+	data := ""
+	for i := 0; i < len(digits); i += 2 {
+		data += "%" + digits[i:i+2]
+	}
+	return data
 }

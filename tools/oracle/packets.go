@@ -512,7 +512,7 @@ func (g *stage) fragments(l *line, packet []byte, side pair.Side) ([][]byte, err
 		return nil, err
 	}
 	length := len(packet) - 14 - 40
-	if packet[14]>>4 == 4 {
+	if len(packet) > 14 && packet[14]>>4 == 4 { // a raw one can be anything
 		length = len(packet) - 14 - int(packet[14]&15)*4
 	}
 	var cut []span
