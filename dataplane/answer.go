@@ -122,7 +122,7 @@ func (w *worker) answerReject(t *tables, p *packet.Packet, spec rules.RejectSpec
 		if p.ShouldReject() {
 			w.icmpError(t, p, spec.Type, spec.Code, 0)
 		}
-	} else if p.InPort != packet.NoPort && p.ShouldReject() {
+	} else if p.InPort != packet.NoPort && p.ShouldReject() && !w.unsummed(p) {
 		if a, ok := w.answer(); ok {
 			n := packet.BuildTCPReset(a.Data, p)
 			if n > 0 && p.Entry != 0 {
@@ -131,6 +131,12 @@ func (w *worker) answerReject(t *tables, p *packet.Packet, spec rules.RejectSpec
 			w.sendAnswer(t, p, a, n)
 		}
 	}
+}
+
+// unsummed says that the box has changed options of p and not yet the header's checksum,
+// which Linux counts in when it verifies a segment that is to be reset.
+func (w *worker) unsummed(p *packet.Packet) bool {
+	return p.Flags&packet.FlagIPOptions != 0 && w.routed && w.options.Changed()
 }
 
 // answer takes a frame for what the box itself sends.

@@ -40,6 +40,10 @@ type Options struct {
 // SourceRouted says that the sender has chosen the way.
 func (o *Options) SourceRouted() bool { return o.route != 0 }
 
+// Changed says that the packet's header no longer has the sum that it says, which
+// Forwarded mends.
+func (o *Options) Changed() bool { return o.changed }
+
 // sound is what reading an option returns that is well-formed, else the offset in
 // the option of what is not.
 const sound = -1
@@ -206,6 +210,7 @@ func (p *Packet) Forwarded(o *Options, own [4]byte) {
 	}
 	if o.changed {
 		finishIPv4(h)
+		o.changed = false
 	}
 }
 

@@ -61,6 +61,7 @@ func routersOptions() []*Script {
 		with := " ipoptions=" + o.text
 		rows = append(rows, row{o.name, strings.ReplaceAll("rules ip-options; flow 1 dport=99; flow 2 dport=98; flow 3 sport=7; > udp OPT; < udp OPT; > udp ttl=1 OPT; > udp f=1 OPT; > udp f=2 OPT; > S f=3 OPT; "+
 			"> udp len=1430 df OPT; > udp len=600 frag=200 OPT; > udp dst=box OPT; > icmp 8/0 OPT; > udp OPT", " OPT", with)})
+		rows = append(rows, row{o.name + ", refused", strings.ReplaceAll("rules reject; flow 0 dport=81; flow 1 dport=82; flow 2 dport=83; > S OPT; > A f=0 OPT; > S f=1 OPT; > udp f=1 OPT; > udp f=2 OPT", " OPT", with)})
 		rows = append(rows, row{o.name + ", translated", strings.ReplaceAll("rules masquerade; > udp OPT; < udp OPT; < udp ttl=1 OPT; < err 3/3; > S OPT; < SA OPT; > A OPT", " OPT", with)})
 	}
 	return append(scripts(rows), hopByHop()...)

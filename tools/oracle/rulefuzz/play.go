@@ -246,11 +246,16 @@ func refusal(by string, err error) error {
 }
 
 // ErrAborted says that nft itself failed over a case.
-var ErrAborted = errors.New("nft ended at an assertion of its own, or in memory that is not its")
+var ErrAborted = errors.New("nft ended at an assertion of its own, in memory that is not its, or without room for the kernel's answers")
 
 // fell says whether an error is such an end of nft.
 func fell(err error) bool {
-	return strings.Contains(err.Error(), "Assertion") || strings.Contains(err.Error(), "signal: segmentation fault")
+	for _, of := range []string{"Assertion", "signal: segmentation fault", "netlink: Error: Could not process rule: No buffer space available"} {
+		if strings.Contains(err.Error(), of) {
+			return true
+		}
+	}
+	return false
 }
 
 // Fit takes out of a case what a side refuses, says what that was, and plays the
