@@ -101,7 +101,11 @@ func (p *Packet) answerable(toMulticast bool) bool {
 			return true
 		}
 		typ, ok := p.firstByte()
-		return ok && typ >= 128
+		if !ok { // RFC 8200 section 4.5: what follows a fragment's header need not be there
+			at := int(p.Frag) + 2
+			return p.Frag != 0 && at+2 <= int(p.End) && be16(p.Data[at:]) != 0
+		}
+		return typ >= 128
 	}
 	return true
 }

@@ -85,6 +85,7 @@ var pieceHeaders = []row{
 	{"first, then all of a datagram", "2c00000117666e2411000000dc936aaf9c40005000080000"}, {"first, then a later one", "2c00000117666e2511000008dc936aaf9c40005000080000"},
 	{"hop-by-hop behind it", "000000009bddaad411009e04000000009c40005000080000"}, {"hop-by-hop that is cut off", "000000009bddaad51105"},
 	{"of one byte", "3a"}, {"of three bytes", "3a0000"}, {"of four bytes", "3a000000"}, {"of seven bytes", "11000000010203"}, {"of seven bytes, first", "11000001010203"}, {"of seven bytes, later", "11000008010203"},
+	{"first, ICMP beyond the end", "3c00000167ee68a43aff050200000100"}, {"all of a datagram, ICMP beyond the end", "3c00000067ee68a43aff050200000100"}, {"first, ICMP error", "3a00000167ee68a40104000000000000"},
 	{"a routing header's first bytes", "2b000000010203042b0204000000000000000000000000000000000000000000792a"},
 }
 
