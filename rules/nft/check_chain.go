@@ -174,10 +174,7 @@ func (c *checker) priority(n *priorityNode, f Family, h Hook) int32 {
 			c.failAt(span{n.pos, n.end}, "invalid priority expression value in this context.")
 		}
 	}
-	if v < -1<<31 || v > 1<<31-1 {
-		c.failAt(span{n.pos, n.end}, "invalid priority expression value in this context.")
-	}
-	return int32(v)
+	return int32(v) // nft takes the low 32 bits of larger ones
 }
 
 func (c *checker) applySet(cmd *command, t *Table) {

@@ -127,6 +127,6 @@
 //   - json.go, json_object.go, json_stmt.go, json_expr.go: the same as JSON
 //   - catalog.go: all that there is, for those who try it out
 //   - parse_json.go, parse_json_stmt.go, parse_json_expr.go: commands from JSON
-//   - print_arrange.go, print_hide.go, print_raw.go: what nft's listing moves, leaves
-//     out and names
+//   - print_arrange.go, print_bits.go, print_hide.go, print_raw.go: what nft's listing moves,
+//     leaves out and names
 package nft

@@ -301,21 +301,13 @@ func (p *parser) synproxyObject(s *Synproxy) {
 	}
 }
 
-// synproxyPart reads one parameter.
+// synproxyPart reads one parameter. nft takes the low bits of a number that is too large.
 func (p *parser) synproxyPart(s *Synproxy) {
-	number := func(limit int64) int64 {
-		t := *p.peek()
-		v := p.takeNumber()
-		if v > limit {
-			p.fail(&t, "Value %d exceeds valid range 0-%d", v, limit)
-		}
-		return v
-	}
 	switch {
 	case p.accept("mss"):
-		s.MSS, s.hasMSS = uint16(number(65535)), true
+		s.MSS, s.hasMSS = uint16(p.takeNumber()), true
 	case p.accept("wscale"):
-		s.Wscale, s.hasWscale = uint8(number(14)), true
+		s.Wscale, s.hasWscale = uint8(p.takeNumber()), true
 	case p.accept("timestamp"):
 		s.Timestamp = true
 	case p.accept("sack-perm"):

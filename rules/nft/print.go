@@ -165,7 +165,7 @@ func printSet(w *bufio.Writer, s *Set, opt *PrintOptions) {
 // setLines are the lines of a set's block before its elements.
 func setLines(s *Set, opt *PrintOptions) []string {
 	typ := "type " + typesText(s.Key)
-	if s.KeyExprs != nil && !s.meter {
+	if s.KeyExprs != nil && !s.meter && !s.Ranges {
 		typ = "typeof " + exprsText(s.KeyExprs, opt)
 	}
 	if s.Map {
@@ -179,7 +179,7 @@ func setLines(s *Set, opt *PrintOptions) []string {
 		typ += "verdict"
 	case s.HoldsObjects:
 		typ += s.ObjectKind.String()
-	case s.DataExprs != nil:
+	case s.DataExprs != nil && !s.Ranges:
 		typ += exprsText(s.DataExprs, opt)
 	case s.Map:
 		typ += typesText(s.Data)

@@ -42,6 +42,10 @@ func (l *listing) run() {
 
 // statement takes note of one.
 func (l *listing) statement(it *item) {
+	l.loadBits(it)
+	it.stmt = allFlags(it.stmt)
+	l.nameMasked(it)
+	l.nameKeys(it)
 	switch s := it.stmt.(type) {
 	case *Match:
 		l.match(it, s)
@@ -66,6 +70,7 @@ func (l *listing) statement(it *item) {
 			l.use(s.Left, it)
 		}
 		l.use(s.Value, it)
+		it.stmt = wordAssign(s)
 		l.forget()
 	default:
 		l.forget()

@@ -96,6 +96,11 @@ func portField(e *Raw) *Field { return LookupField("th", [...]string{"sport", "d
 func (l *listing) raw(it *item, e *Raw, m *Match) bool {
 	fs := l.fieldsOf(e)
 	if fs == nil {
+		if x := l.headOfField(e, m); x != nil {
+			it.stmt = x
+			l.match(it, x)
+			return true
+		}
 		return false
 	}
 	if !isConst(m) {

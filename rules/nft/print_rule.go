@@ -46,7 +46,7 @@ func stmtText(it *item, opt *PrintOptions) string {
 	case *Match:
 		return matchText(s, opt)
 	case *VMap:
-		return exprText(s.Left, opt) + " vmap " + setText(s.Set, opt)
+		return exprText(s.Left, opt) + " vmap " + setText(plainKeys(s.Set), opt)
 	case *Verdict:
 		if s.Block != nil && !opt.written {
 			return innerText(s, opt)

@@ -55,7 +55,7 @@ func valueText(e Expr, opt *PrintOptions) string {
 		}
 		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, opt)
 	case *MapLookup:
-		return exprText(e.Key, opt) + " map " + setText(e.Set, opt)
+		return exprText(e.Key, opt) + " map " + setText(plainKeys(e.Set), opt)
 	}
 	return exprText(e, opt)
 }

@@ -50,7 +50,7 @@ func exprText(e Expr, opt *PrintOptions) string {
 	case *Const:
 		return partText(e.T, &KeyPart{Lo: e.Data, Hi: e.Data, PrefixLen: e.PrefixLen, Name: e.Name}, opt)
 	case *MapLookup:
-		return exprText(e.Key, opt) + " map " + setText(e.Set, opt)
+		return exprText(e.Key, opt) + " map " + setText(plainKeys(e.Set), opt)
 	case *Concat:
 		parts := make([]string, len(e.Es))
 		for i, x := range e.Es {
@@ -157,7 +157,7 @@ func matchText(m *Match, opt *PrintOptions) string {
 	if m.Op == OpEq {
 		op = ""
 		_, ranged := m.Right.(*Range)
-		if _, b := m.Left.(*Binop); (mask != nil || b) && !ranged {
+		if _, b := m.Left.(*Binop); (mask != nil || b) && (!ranged || t == TypeRaw) {
 			op = "== "
 		}
 	}
@@ -174,6 +174,9 @@ func matchText(m *Match, opt *PrintOptions) string {
 	case *Range:
 		return exprText(m.Left, opt) + " " + op + rangeText(t, v.Lo, v.Hi, opt)
 	case *SetRef:
+		if mask != nil {
+			return exprText(m.Left, opt) + " " + op + setText(plainKeys(v.Set), opt)
+		}
 		return exprText(m.Left, opt) + " " + op + setText(v.Set, opt)
 	}
 	return ""
@@ -348,6 +351,10 @@ func constText(t *Type, b []byte, opt *PrintOptions) string {
 		return `"` + name + `"`
 	case TypeTime:
 		return timeText(getUint(b), opt)
+	case TypeIfindex:
+		if getUint(b) == 1 { // Linux has it first in each network namespace
+			return `"lo"`
+		}
 	}
 	if s := specialText(t, b, opt); s != "" {
 		return s
