@@ -37,7 +37,7 @@ func (im *Image) rare(in *ins, w *walk, p *packet.Packet, env *Env, rule uint32)
 		return im.fib(in, p, env)
 	case opSegment:
 		var ok bool
-		*key, ok = segmentSize(p, env)
+		*key, ok = SegmentSize(p, env)
 		return ok
 	case opNextHop:
 		return nextHop(in, p, env)

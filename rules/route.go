@@ -111,7 +111,7 @@ func addrType(family uint8, addr *[16]byte, way *Way, want uint16) uint8 {
 	return way.Kind
 }
 
-// nextHop is opNextHop (nft_rt_get_eval). False: the packet has no way out yet.
+// nextHop is opNextHop (opSegment, nft_rt_get_eval). False: the packet has no way out yet.
 func nextHop(in *ins, p *packet.Packet, env *Env) bool {
 	if env.Route == nil || p.OutPort == packet.NoPort || in.key > keyWords-2 {
 		return false
@@ -128,9 +128,9 @@ func nextHop(in *ins, p *packet.Packet, env *Env) bool {
 	return true
 }
 
-// segmentSize is opSegment: the largest TCP segment that fits both ways
-// (nft_rt_get_eval). False: the packet has no way out yet.
-func segmentSize(p *packet.Packet, env *Env) (uint64, bool) {
+// SegmentSize is the largest TCP segment that fits both ways
+// (opSegment, nft_rt_get_eval). False: the packet has no way out yet.
+func SegmentSize(p *packet.Packet, env *Env) (uint64, bool) {
 	if env.Route == nil || p.OutPort == packet.NoPort {
 		return 0, false
 	}

@@ -140,6 +140,16 @@ func findHeader(b []byte, l3 uint, code uint8) (uint, uint, bool) {
 	}
 }
 
+// Header returns what an IPv6 packet has from the first extension header of a kind on,
+// nil if it has none. sound is false when its headers are cut short before that.
+func Header(p *packet.Packet, code uint8) (h []byte, sound bool) {
+	at, size, sound := findHeader(p.Data[:p.End], uint(p.L3), code)
+	if size == 0 {
+		return nil, sound
+	}
+	return p.Data[at:p.End], sound
+}
+
 // option is opOption: it reads a field, or whether the option is there.
 func option(in *ins, w *walk, env *Env) bool {
 	at, size, sound := findTLV(nft.OptionKind(in.arg>>8), uint8(in.arg), w)

@@ -52,16 +52,21 @@ func (t *chunkTest) fits(typ, flags uint8) bool {
 	return true
 }
 
+// sctpHeader is the length of SCTP's header, behind which the chunks are.
+const sctpHeader = 12
+
 // Run looks at chunks until the answer is known. A packet with a chunk that is cut
 // off or has no length is dropped before that, as Linux does.
 func (t *chunkTest) Run(p *packet.Packet, _ *rules.Env) rules.Action {
-	const header = 12
-	if p.Proto != flowtable.ProtoSCTP || p.Flags&packet.FlagL4 == 0 || p.Flags&packet.FlagLaterFrag != 0 {
+	if p.Proto != flowtable.ProtoSCTP || p.Flags&packet.FlagLaterFrag != 0 {
 		return rules.ActNext
+	}
+	if p.Flags&packet.FlagL4 == 0 {
+		return rules.ActDrop
 	}
 	missing := t.listed
 	h := p.Transport()
-	for at := header; ; {
+	for at := sctpHeader; ; {
 		if at+4 > len(h) {
 			return rules.ActDrop
 		}
@@ -100,8 +105,11 @@ func lowerSCTP(l *lower, x *Instance) error {
 			return err
 		}
 	}
-	if err := lowerPorts(l, x); err != nil {
-		return err
+	if x.count("sport", "dport") > 0 || !v.set || l.alone { // who looks at chunks sees the header itself
+		l.whole(x, flowtable.ProtoSCTP, sctpHeader)
+		if err := lowerPorts(l, x); err != nil {
+			return err
+		}
 	}
 	if v.set && !l.alone {
 		l.extend(x, false, newChunkTest(v))

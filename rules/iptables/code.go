@@ -146,10 +146,11 @@ func (m segmentNot) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 // option to segments that have none, and drops those whose header is cut short.
 type segmentSize struct {
 	stateless
-	mss uint16
+	mss   uint16
+	clamp bool // to what fits the packet's ways, if that is less
 }
 
-func (m segmentSize) Run(p *packet.Packet, _ *rules.Env) rules.Action {
+func (m segmentSize) Run(p *packet.Packet, env *rules.Env) rules.Action {
 	b, act := tcpOptions(p)
 	if act != rules.ActContinue {
 		return act
@@ -157,6 +158,11 @@ func (m segmentSize) Run(p *packet.Packet, _ *rules.Env) rules.Action {
 	for i := 0; i < len(b); i += optionSize(b[i:]) {
 		if len(b)-i >= 4 && b[i] == 2 && b[i+1] == 4 {
 			return rules.ActContinue
+		}
+	}
+	if m.clamp {
+		if size, ok := rules.SegmentSize(p, env); ok {
+			m.mss = uint16(min(uint64(m.mss), size))
 		}
 	}
 	p.AddSegmentSize(m.mss)

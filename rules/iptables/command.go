@@ -467,10 +467,10 @@ func (p *parser) finish() error {
 	if r.In.Name != "" && (chain == "POSTROUTING" || chain == "OUTPUT") {
 		return errorf(p.cmd.pos, "Can't use -i with %s", chain)
 	}
-	if r.In.Name == "+" { // any, and with ! as well
+	if r.In == (Interface{Name: "+"}) { // any; with ! it is none
 		r.In = Interface{}
 	}
-	if r.Out.Name == "+" {
+	if r.Out == (Interface{Name: "+"}) {
 		r.Out = Interface{}
 	}
 	if p.src == nil {

@@ -67,7 +67,7 @@
 //   - command.go: one command; restore.go: a dump; tables.go: tables and what the
 //     kernel checks; save.go: printing
 //   - lower.go, lower_match.go, lower_meta.go, lower_target.go, lower_ct.go, lower_alone.go: what rules mean, as nft text
-//   - code.go, chunks.go: what no statement of nft stands for, as code for workers
+//   - code.go, code_header.go, chunks.go: what no statement of nft stands for, as code for workers
 //   - recent.go: the lists of addresses of -m recent
 //   - script.go: tables into the tree of the rules in force, and out of it
 //   - ipset.go: sets as ipset saves them

@@ -198,8 +198,10 @@ func (l *lower) text(r *Rule, hooks uint8, chainName func(string) string) (strin
 	return strings.Join(l.stmts, " "), nil
 }
 
-// extensionHeaders are protocol numbers that are no transport protocol to ip6tables.
-var extensionHeaders = []uint8{43, 44, 51, 60}
+// extensionHeaders are protocol numbers that are no transport protocol to ip6tables. AH
+// is one to iptables-nft, of which -p sees nothing behind that header; ip6tables-legacy
+// looks past it.
+var extensionHeaders = []uint8{43, 44, 60}
 
 func (l *lower) addresses(r *Rule) {
 	if !r.Src.any() {
@@ -215,7 +217,9 @@ func (l *lower) interfaces(r *Rule) {
 		key string
 		Interface
 	}{{"iifname", r.In}, {"oifname", r.Out}} {
-		if i.Name != "" {
+		if i.Name == "+" && i.Neg {
+			l.never() // every packet has a device's name
+		} else if i.Name != "" {
 			l.add("%s %s\"%s\"", i.key, op(i.Neg), interfacePattern(i.Name))
 		}
 	}

@@ -3,6 +3,7 @@ package iptables
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strings"
 
 	"github.com/sluice-net/sluice/rules/nft"
@@ -121,6 +122,7 @@ func lowerDCCP(l *lower, x *Instance) error {
 	if x.has("dccp-option") {
 		return l.refuse(x, "options of DCCP are not read")
 	}
+	l.whole(x, protoDCCP, 12)
 	_ = lowerPorts(l, x)
 	if v := x.opt("dccp-types"); v.set {
 		var types []string
@@ -195,8 +197,10 @@ func lowerSPI(l *lower, x *Instance) error {
 		if v := x.ranged("espspi", max32); l.alone && !v.neg && v.n[0] == 0 && v.n[1] == max32 {
 			return nil
 		}
+		l.whole(x, 50, 8)
 		l.between("esp spi", x.ranged("espspi", max32), max32)
 	case "ipcomp":
+		l.whole(x, 108, 4)
 		v := *x.opt("ipcompspi")
 		v.n[1] = min(v.n[1], max16)
 		l.between("comp cpi", &v, max16)
@@ -204,6 +208,11 @@ func lowerSPI(l *lower, x *Instance) error {
 			l.add("comp flags 0")
 		}
 	case "ah":
+		if x.family == IPv6 {
+			l.wholeHeader(x, 51, 12)
+		} else {
+			l.whole(x, 51, 12)
+		}
 		l.between("ah spi", x.ranged("ahspi", max32), max32)
 		if x.family == IPv6 {
 			if v := x.opt("ahlen"); v.set {
@@ -335,6 +344,7 @@ func (l *lower) headerLength(header string, v *value, unit, first uint64) {
 
 // lowerFrag says nothing of --fraglen, which the kernel does not look at.
 func lowerFrag(l *lower, x *Instance) error {
+	l.wholeHeader(x, 44, 8)
 	if !l.alone || x.has("fragid") {
 		l.between("frag id", x.ranged("fragid", max32), max32)
 	}
@@ -355,11 +365,14 @@ func lowerFrag(l *lower, x *Instance) error {
 
 func lowerHeader(l *lower, x *Instance) error {
 	name := x.ext.name
+	if !l.alone {
+		m := &optionsMatch{code: map[string]uint8{"hbh": 0, "dst": 60}[name], size: *x.opt(name + "-len")}
+		m.opts, _ = x.opt(name + "-opts").x.([]headerOpt)
+		l.extend(x, false, m)
+		return nil
+	}
 	if x.has(name + "-opts") {
 		return l.refuse(x, "options of extension headers are not read")
-	}
-	if !l.alone {
-		l.add("exthdr %s exists", name)
 	}
 	if v := x.opt(name + "-len"); v.set {
 		l.headerLength(name, v, 8, 1)
@@ -368,10 +381,17 @@ func lowerHeader(l *lower, x *Instance) error {
 }
 
 func lowerRT(l *lower, x *Instance) error {
+	if !l.alone {
+		m := &routingMatch{typ: *x.opt("rt-type"), left: *x.ranged("rt-segsleft", max32), size: *x.opt("rt-len"),
+			reserved: x.has("rt-0-res"), loose: x.has("rt-0-not-strict")}
+		m.addrs, _ = x.opt("rt-0-addrs").x.([]netip.Addr)
+		l.extend(x, false, m)
+		return nil
+	}
 	if x.count("rt-0-res", "rt-0-addrs") > 0 {
 		return l.refuse(x, "addresses of routing headers are not read")
 	}
-	if !l.alone || x.count("rt-type", "rt-segsleft", "rt-len") == 0 {
+	if x.count("rt-type", "rt-segsleft", "rt-len") == 0 {
 		l.add("exthdr rt exists")
 	}
 	if v := x.opt("rt-type"); v.set && v.n[0] <= max8 {

@@ -241,7 +241,7 @@ func lowerTCPMSS(l *lower, x *Instance) error {
 		l.add("tcp option maxseg size set rt mtu")
 	}
 	if !l.alone {
-		l.extend(x, true, segmentSize{mss: uint16(size)})
+		l.extend(x, true, segmentSize{mss: uint16(size), clamp: !x.has("set-mss")})
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ var rowsText string
 // differences are rules that the tool takes for something else than was written,
 // and so are refused here or kept as they are.
 var differences = map[string]string{
+	"! -i +": "iptables-legacy forgets it, iptables-nft does not",
 	"-m conntrack --ctorigsrc 1.2.3.4/255.0.255.0":                                "the tool prints it as one host",
 	"-j NETMAP --to 1.2.3.4/255.0.255.0":                                          "the tool prints it as one host",
 	"-j NETMAP --to 1.2.3.4/33":                                                   "the tool prints it as one host",

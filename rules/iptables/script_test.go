@@ -55,9 +55,9 @@ func TestWhatRulesMean(t *testing.T) {
 		{IPv6, "filter", "FORWARD", "-m ah --ahlen 24", "ah hdrlength 4"},
 		{IPv6, "filter", "FORWARD", "-m ah --ahlen 0", "ah spi >= 0 counter"},
 		{IPv6, "filter", "FORWARD", "-m ah --ahlen 9", "meta length < 1"},
-		{IPv6, "filter", "FORWARD", "-m dst ! --dst-len 9", "exthdr dst exists counter"},
-		{IPv6, "filter", "FORWARD", "-m rt --rt-type 256", "meta length < 1"},
-		{IPv6, "filter", "FORWARD", "-m rt ! --rt-segsleft 256:300 --rt-len 24", "exthdr rt exists rt hdrlength 2"},
+		{IPv6, "filter", "FORWARD", "! -i + -j DROP", "meta length < 1 counter packets 0 bytes 0 drop"},
+		{IPv6, "filter", "FORWARD", "-p ah", "meta l4proto ah counter"},
+		{IPv6, "filter", "FORWARD", "-p 60", "meta length < 1"},
 		{IPv4, "raw", "PREROUTING", "-j CT --ctevents new,helper", "xt target"},
 	} {
 		tree, _, err := load(&nft.Ruleset{}, row.family, "*"+row.table+"\n-A "+row.chain+" "+row.rule+"\nCOMMIT\n", RestoreOptions{})

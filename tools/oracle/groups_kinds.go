@@ -90,6 +90,17 @@ const headers6 = `*filter
 -A FORWARD -m rt --rt-type 0
 -A FORWARD -m rt --rt-segsleft 0:2
 -A FORWARD -m rt ! --rt-type 2 --rt-len 8
+-A FORWARD -m hbh --hbh-opts 5:2,1:0
+-A FORWARD -m hbh --hbh-opts 1
+-A FORWARD -m hbh ! --hbh-len 16 --hbh-opts 5
+-A FORWARD -m dst --dst-opts 1:4
+-A FORWARD -m dst --dst-opts 0,0,1:2
+-A FORWARD -m rt --rt-type 0 --rt-0-res
+-A FORWARD -m rt --rt-type 0 --rt-0-addrs 2001:db8::1,2001:db8::2
+-A FORWARD -m rt --rt-type 0 --rt-0-addrs 2001:db8::2
+-A FORWARD -m rt --rt-type 0 --rt-0-addrs 2001:db8::2 --rt-0-not-strict
+-A FORWARD -m rt --rt-type 0 --rt-0-addrs 2001:db8::2,2001:db8::1 --rt-0-not-strict
+-A FORWARD ! -i +
 COMMIT
 `
 
@@ -104,6 +115,11 @@ func kindRows() []*Script {
 		{"moved", "rules table-moving; flow 1 dport=82; flow 2 dst=18 dport=7; flow 3 dport=84; flow 4 from=wan dst=box dport=84; flow 5 src=5 sport=0 dport=82; flow 6 dport=9; " +
 			"> udp; < udp; > udp f=1; < udp f=1; > udp f=5; < udp f=5; > udp f=2; < udp f=2; > S f=3; > udp f=4; > S; < SA; > A; > PA len=5; > icmp 8/0; < icmp 0/0; > udp f=6; < udp f=6"},
 		{"IPv6 headers", "v6; rules table-headers6; > udp; > udp ext=hop; > udp ext=dst; > udp ext=route; > udp ext=hop,dst,route; > udp ext=dst,route,dst; > udp len=100 frag=48; > udp len=100 frag=48 fid=7 ext=hop; > udp ext=auth"},
+		{"IPv6 options", "v6; rules table-headers6; > proto 0 data=%3b%00%05%02%00%00%01%00; > proto 0 data=%3b%01%05%02%00%00%01%08aaaaaaaa; > proto 60 data=%3b%00%00%00%01%02%00%00; " +
+			"> proto 60 data=%3b%00%01%04aaaa; > proto 60 data=%3b"},
+		{"IPv6 addresses", "v6; rules table-headers6; > proto 43 data=%3b%00%00%00%00%00%00%00; > proto 43 data=%3b%00%00%00%00%00%00%01; > proto 43 data=%3b%00%00; " +
+			"> proto 43 data=%3b%04%00%00%00%00%00%00%20%01%0d%b8%00%00%00%00%00%00%00%00%00%00%00%01%20%01%0d%b8%00%00%00%00%00%00%00%00%00%00%00%02; " +
+			"> proto 43 data=%3b%02%00%00%00%00%00%00%20%01%0d%b8%00%00%00%00%00%00%00%00%00%00%00%02"},
 	})
 	return append(both, moved...)
 }

@@ -153,6 +153,11 @@ func matchRows() []*Script {
 		{"a chunk without a length", "rules table-rare; flow 0 dport=80; > sctp init; < sctp initack; > sctp data clen=0"},
 		{"a chunk that is too long", "rules table-rare; flow 0 dport=80; > sctp init; < sctp initack; > sctp data sack clen=400"},
 	}
+	for _, cut := range []string{"50", "132", "33"} { // a header that is not whole
+		for _, bytes := range []string{"%00%50", "%00%50%00%50%00%00%00", "%00%50%00%50%00%00%00%00%00%00%00", "%00%50%00%50%00%00%00%00%00%00%00%00"} {
+			rows = append(rows, row{"cut " + cut + bytes, "rules table-rare; > proto " + cut + " data=" + bytes})
+		}
+	}
 	for _, port := range []string{"80", "81", "83", "84", "85"} {
 		rows = append(rows, row{"chunks " + port, "rules table-rare; flow 0 dport=" + port + "; > " + chunks})
 	}
@@ -165,6 +170,7 @@ func matchRows() []*Script {
 		row{"told", "rules table-told; flow 0 dport=80; > udp; < icmp 3/3; flow 1 dport=81; > udp f=1 frag=400 len=1000"})
 	hops := "flow 0 dport=80; flow 1 dport=81; flow 2 dport=82; flow 3 dport=83; flow 4 dport=84; > udp; > udp f=1; > udp f=2; > udp f=3; > udp f=4; < udp f=4; > udp f=4 ttl=3; > udp f=1 ttl=1"
 	once := scripts([]row{
+		{"cut AH", "rules table-rare; > proto 51 data=%3b; > proto 51 data=%3b%01%00%00%00%00%00%05; > proto 51 data=%3b%01%00%00%00%00%00%05%00%00%00; > proto 51 data=%3b%01%00%00%00%00%00%05%00%00%00%01"},
 		{"fields: hops", "rules table-fields; " + hops},
 		{"fields: ECN", "rules table-fields; flow 0 dport=85; > SEW; < SAE; > A; > PAE len=3; < AW; > PAW len=4; flow 1 dport=86; > SEW f=1"},
 		{"fields: compressed", "rules table-fields; > proto 108 data=%06%00%00%12abcd; > proto 108 data=%06%00%00%13abcd; > proto 108 data=%06%00%00%15abcd"},

@@ -14,6 +14,7 @@ var knownDifferences = []struct{ pattern, reason string }{
 	{"synproxy/v6", "the statement of this kernel, as nft writes it, drops every IPv6 segment of a client; sluice answers them as those of IPv4"},
 	{"synproxy/probes before the server answers", "the kernel checks the cookie of such a probe with a number one too low and finds another MSS in it, or none; sluice finds the client's"},
 	{"synproxy/synproxy-masquerade reset by the server", "when a closed connection is opened anew the kernel forgets the numbers of the wrong direction, and finds its own acknowledgement to the server INVALID; sluice forgets those of the server's"},
+	{"matches/protocols v6", "ip6tables-legacy, which is the kernel's side, looks past AH for -p; sluice finds AH there, as iptables-nft"},
 	{"helper/helper-masquerade pptp call from the server", "of a call that the server makes to a translated client, the kernel writes 0 as the client's call id; sluice leaves it"},
 }
 

@@ -288,11 +288,11 @@ func (g *maker) headers(not string) string {
 	case 0:
 		return "-m frag" + pick(g.dice, " --fragfirst", " --fragmore", " --fraglast", " "+not+"--fragid "+g.ends(kLong, ":"))
 	case 1:
-		return "-m rt " + pick(g.dice, not+"--rt-type 4", not+"--rt-type 0", not+"--rt-segsleft "+g.ends(kBit, ":"), not+"--rt-len 8")
+		return "-m rt " + pick(g.dice, "--rt-type 0 --rt-0-res", "--rt-type 0 --rt-0-addrs fd77:b::2 --rt-0-not-strict", not+"--rt-type 4", not+"--rt-type 0", not+"--rt-segsleft "+g.ends(kBit, ":"), not+"--rt-len 8")
 	case 2:
-		return "-m hbh " + not + fmt.Sprintf("--hbh-len %d", pick(g.dice, 8, 16))
+		return "-m hbh " + pick(g.dice, not+fmt.Sprintf("--hbh-len %d", pick(g.dice, 8, 16)), "--hbh-opts "+pick(g.dice, "1", "1:4", "5:2,1:0", "0"))
 	case 3:
-		return "-m dst " + not + fmt.Sprintf("--dst-len %d", pick(g.dice, 8, 16))
+		return "-m dst " + pick(g.dice, not+fmt.Sprintf("--dst-len %d", pick(g.dice, 8, 16)), "--dst-opts "+pick(g.dice, "1", "1:4", "0"))
 	}
 	return g.plain()
 }

@@ -102,7 +102,7 @@ func (g *maker) dumpRule() []string {
 		}
 	}
 	if g.chance(6) && (g.hook == "PREROUTING" || g.hook == "INPUT" || g.hook == "FORWARD") {
-		add("%s-i %s", g.not(), pick(g.dice, "lan", "wan", "la+", "w+", "eth0"))
+		add("%s-i %s", g.not(), pick(g.dice, "lan", "wan", "la+", "w+", "eth0", "+"))
 	}
 	if g.chance(6) && (g.hook == "OUTPUT" || g.hook == "POSTROUTING" || g.hook == "FORWARD") {
 		add("%s-o %s", g.not(), pick(g.dice, "lan", "wan", "la+", "w+", "eth0"))
@@ -112,7 +112,9 @@ func (g *maker) dumpRule() []string {
 		icmp = "ipv6-icmp"
 	}
 	proto := pick(g.dice, "", "", "tcp", "tcp", "tcp", "udp", "udp", icmp, "sctp", "dccp", "esp", "ah", "udplite")
-	if proto != "" {
+	if proto == "ah" && g.six() {
+		add("%s", g.protoMatch(proto)) // ip6tables-legacy looks past AH for -p, unlike iptables-nft and sluice
+	} else if proto != "" {
 		add("-p %s", proto)
 		if m := g.protoMatch(proto); m != "" && !g.chance(4) {
 			add("%s", m)
