@@ -2,6 +2,7 @@ package nft
 
 import (
 	"bytes"
+	"cmp"
 )
 
 // maxElements bounds what one file may put into its sets, variables spliced.
@@ -63,6 +64,12 @@ func (c *checker) elementOptions(s *Set, e *Element, k *raw) {
 	e.Timeout, e.Expires = k.opt.timeout, k.opt.expires
 	if (e.Timeout > 0 || e.Expires > 0) && s.Flags&SetTimeout == 0 {
 		c.fail(keyOf(k), "Could not process rule: Invalid argument")
+	}
+	switch limit := cmp.Or(e.Timeout, s.Timeout); {
+	case e.Expires > 0 && limit == 0:
+		c.fail(keyOf(k), "Could not process rule: Operation not supported")
+	case e.Expires > limit:
+		c.fail(keyOf(k), "Could not process rule: Numerical result out of range")
 	}
 	if e.Timeout == s.Timeout {
 		e.Timeout = 0
